@@ -1,0 +1,209 @@
+"""The lease of one task: a state machine without clock, I/O or randomness.
+
+The rules, from the API reference of ReportTaskProgress and from what peers learned:
+
+1. A lease begins ASSIGNED and must be acknowledged by a first report before its deadline.
+2. The deadline is the *send* time of the last *successful* report plus the lease timeout; before
+the first, the
+   time of assignment plus the acknowledgement timeout. Nothing but a success moves it.
+3. Once acknowledged, the lease is given up a safety margin before its deadline, so that the work
+can stop
+   before the service hands the task to somebody else. Before that there is no work to stop, and no
+   margin.
+4. A success counts only if it arrives before the lease is given up.
+5. CANCELED, LOST and RELEASED are final. A lease that lapsed here is still reported while its work
+winds down,
+   for a late report may land first; one that the service has ended is not.
+
+Every change of state is a row of `TRANSITIONS`; any other raises `IllegalTransition` and changes
+nothing.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from aiodp._types import LeaseState, LostReason
+
+if TYPE_CHECKING:
+    from aiodp._fields import PendingFields
+    from aiodp._timing import Timing
+    from aiodp._types import TaskStatus
+
+TICK = 0.001
+"""The shortest wait. What falls due within it is due now, so that no clock's rounding makes a loop
+spin."""
+
+_WINDING_DOWN = frozenset({LostReason.EXPIRED, LostReason.OVERLOADED})
+_MAX_DOUBLINGS = 8
+
+
+class LeaseEvent(Enum):
+    """What can happen to a lease."""
+
+    SUCCEED = auto()
+    CANCEL = auto()
+    LOSE = auto()
+    RELEASE = auto()
+
+
+TRANSITIONS = {
+    (LeaseState.ASSIGNED, LeaseEvent.SUCCEED): LeaseState.HELD,
+    (LeaseState.ASSIGNED, LeaseEvent.CANCEL): LeaseState.CANCELED,
+    (LeaseState.ASSIGNED, LeaseEvent.LOSE): LeaseState.LOST,
+    (LeaseState.ASSIGNED, LeaseEvent.RELEASE): LeaseState.RELEASED,
+    (LeaseState.HELD, LeaseEvent.SUCCEED): LeaseState.HELD,
+    (LeaseState.HELD, LeaseEvent.CANCEL): LeaseState.CANCELED,
+    (LeaseState.HELD, LeaseEvent.LOSE): LeaseState.LOST,
+    (LeaseState.HELD, LeaseEvent.RELEASE): LeaseState.RELEASED,
+}
+
+
+class IllegalTransition(RuntimeError):  # noqa: N818 - h11's naming: it tells what was tried
+    """A final lease was told to change: a bug in the caller."""
+
+
+class Lease:
+    """One registration of one task. Everything is keyed by this object, never by the task's id."""
+
+    __slots__ = (
+        "begun",
+        "deadline",
+        "due_at",
+        "due_entry",
+        "error",
+        "expiry_entry",
+        "failures",
+        "fields",
+        "in_flight",
+        "last_reported_at",
+        "last_success",
+        "lost_reason",
+        "on_hold",
+        "reports",
+        "silenced",
+        "spare_entry",
+        "state",
+        "status",
+        "status_acknowledged",
+        "task_id",
+        "timing",
+        "urgent_entry",
+        "watcher",
+    )
+
+    def __init__(self, task_id: str, timing: Timing, assigned_at: float) -> None:
+        self.task_id = task_id
+        self.timing = timing
+        self.state = LeaseState.ASSIGNED
+        self.deadline = assigned_at + timing.ack_timeout
+        self.due_at = assigned_at
+        self.lost_reason: LostReason | None = None
+        self.last_reported_at: float | None = None
+        self.begun = 0  # reports, in the order of their sending
+        self.last_success = 0  # the number of the last report that succeeded
+        self.reports = 0
+        self.failures = 0
+        self.error: BaseException | None = None
+        self.fields: PendingFields | None = None
+        self.in_flight = False
+        self.on_hold = False
+        self.silenced = False
+        self.status: TaskStatus | None = None
+        self.status_acknowledged = False
+        self.watcher: object = None
+        self.due_entry: object = None
+        self.urgent_entry: object = None
+        self.spare_entry: object = None
+        self.expiry_entry: object = None
+
+    @property
+    def live(self) -> bool:
+        """Whether the task is ours, or on the way to be."""
+        return self.state in (LeaseState.ASSIGNED, LeaseState.HELD)
+
+    @property
+    def lost_at(self) -> float:
+        """When the lease is given up unless a report succeeds (rule 3)."""
+        if self.state is LeaseState.ASSIGNED:
+            return self.deadline
+        return self.deadline - self.timing.safety_margin
+
+    @property
+    def winding_down(self) -> bool:
+        """Whether the lease was given up here, while the service may still hold it for us."""
+        return self.state is LeaseState.LOST and self.lost_reason in _WINDING_DOWN
+
+    @property
+    def reportable(self) -> bool:
+        """Whether a report may be sent (rule 5)."""
+        return not self.silenced and not self.on_hold and (self.live or self.winding_down)
+
+    def succeed(self, sent_at: float, now: float) -> bool:
+        """Renew by a report sent at `sent_at`; return whether it was still in time (rule 4)."""
+        if not self.live:
+            return False
+        if now + TICK >= self.lost_at:
+            self.lose(LostReason.EXPIRED)
+            return False
+        self._move(LeaseEvent.SUCCEED)
+        self.deadline = sent_at + self.timing.lease_timeout
+        self.last_reported_at = sent_at
+        self.last_success = self.begun
+        self.reports += 1
+        self.failures = 0
+        self.error = None
+        return True
+
+    def cancel(self) -> None:
+        """End the lease: the service answered ``canceled``."""
+        self._move(LeaseEvent.CANCEL)
+
+    def lose(self, reason: LostReason, error: BaseException | None = None) -> None:
+        """End the lease: the task is not ours, or soon will not be."""
+        self._move(LeaseEvent.LOSE)
+        self.lost_reason = reason
+        self.error = error or self.error
+
+    def release(self) -> None:
+        """End the lease by our own will."""
+        self._move(LeaseEvent.RELEASE)
+
+    def attempt_timeout(self, now: float) -> float:
+        """Return how long one call may take, in seconds.
+
+        At most a third of what is left of the lease, so that one hanging call never costs it; a
+        little more when so little is left that no call could succeed.
+        """
+        limit = self.timing.attempt_timeout
+        left = self.deadline - now
+        if left <= 0:  # lapsed: nothing can be lost any more
+            return limit
+        floor = min(limit / 10, left / 3)
+        return max(min(limit, max((self.lost_at - now) / 3, floor)), TICK)
+
+    def backoff(self, now: float, jitter: float) -> float:
+        """Count a failure and return the seconds until the next try; `jitter` is from 0 to 1."""
+        self.failures += 1
+        left = self.lost_at - now if self.live else self.timing.lease_timeout
+        return retry_delay(self.timing, self.failures, left, jitter)
+
+    def _move(self, event: LeaseEvent) -> None:
+        try:
+            self.state = TRANSITIONS[self.state, event]
+        except KeyError:
+            raise IllegalTransition(f"{event.name} in state {self.state.name}") from None
+
+
+def retry_delay(timing: Timing, failures: int, left: float, jitter: float) -> float:
+    """Return the seconds to wait after so many failures, with `left` seconds to succeed in.
+
+    Doubles from a hundred-and-twentieth of the interval to a quarter of it, and never takes more
+    than a quarter of what is left. `jitter`, from 0 to 1, takes away up to a half.
+    """
+    shortest = timing.interval / 120
+    longest = timing.interval / 4
+    doubled = shortest * 2.0 ** min(failures, _MAX_DOUBLINGS)
+    wait = max(min(longest, doubled, left / 4), shortest)
+    return max(wait * (1 - jitter / 2), TICK)

@@ -1,0 +1,326 @@
+"""Which lease reports next, and when: earliest deadline first, under a quota. `now` is an argument.
+
+A lease waits in one of three places: `_due` until it is time for its next report, `_urgent` or
+`_spare` once it is, or it is in flight. Urgent are the leases that can still be kept; what is lost
+but still winding down, or has no chance against others that wait, gets only the calls that are left
+over. `_expiry` holds each live lease once, by a time not later than when it is lost; a time that
+has moved on is corrected when it surfaces, so that a renewal costs nothing there.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from aiodp._bucket import TokenBucket
+from aiodp._lease import TICK, Lease
+from aiodp._queue import LeaseQueue
+from aiodp._types import LeaseState, LostReason, Outcome, ReportKind
+
+if TYPE_CHECKING:
+    from aiodp._timing import Timing
+    from aiodp._types import Quota
+
+USABLE_SHARE = 0.98  # of the quota that leases may need; the rest absorbs new arrivals and retries
+_NEED_HEADROOM = 1.03
+_GOLDEN = 0.6180339887498949  # multiples of it, modulo 1, spread most evenly
+_CRITICAL_SHARE = (
+    0.02  # of a lease: that little left while calls are throttled means too many leases
+)
+_MIN_SAMPLE = 50
+_MAX_SAMPLE = 400
+_SHORTAGE = 0.9
+_LATENCY_WEIGHT = 1 / 8
+_ROUNDING = 1e-9
+
+
+def capacity(quota: Quota | None, timing: Timing) -> int | None:
+    """Return how many leases a quota can keep alive; None if there is no quota."""
+    if quota is None:
+        return None
+    return int(USABLE_SHARE * quota.rate * timing.usable_lease * (1 + _ROUNDING))
+
+
+class Schedule:
+    """All leases of a reporter. No cost per report is more than O(log n)."""
+
+    def __init__(self, quota: Quota | None, *, max_in_flight: int, now: float) -> None:
+        self.bucket = TokenBucket(quota, now)
+        self.leases: dict[Lease, None] = {}  # in the order of their registration
+        self.in_flight = 0
+        self.sent = 0
+        self.outcomes: Counter[ReportKind] = Counter()
+        self.worst_lag = 0.0
+        self._ended: list[Lease] = []
+        self._max_in_flight = max_in_flight
+        self._allowed = USABLE_SHARE * quota.rate * (1 + _ROUNDING) if quota else float("inf")
+        self._needed = 0.0  # calls per second without which some lease is lost
+        self._due = LeaseQueue("due_entry")
+        self._urgent = LeaseQueue("urgent_entry")
+        self._spare = LeaseQueue("spare_entry")
+        self._expiry = LeaseQueue("expiry_entry")
+        self._phase = 0.0
+        self._latency = 0.0
+        self._granted = 0
+        self._denied = 0
+
+    # Registration
+
+    def add(self, lease: Lease, now: float) -> None:
+        """Register a lease; its first report is due at once.
+
+        A lease that the quota cannot keep alive beside those that are held already is lost here, so
+        that the ones held longest survive.
+        """
+        self.leases[lease] = None
+        lease.due_at = now
+        self._needed += 1 / lease.timing.usable_lease
+        if self._needed > self._allowed:
+            self._lose(lease, LostReason.OVERLOADED)
+        else:
+            self._expiry.push(lease, lease.lost_at)
+            self._enqueue(lease)
+
+    def remove(self, lease: Lease) -> None:
+        """Forget a lease: no new report of it is started."""
+        self.finish(lease)
+        self.leases.pop(lease, None)
+
+    def finish(self, lease: Lease) -> None:
+        """Start no report of this lease ever again; its status is set."""
+        lease.silenced = True
+        if lease.live:
+            lease.release()
+            self._retire(lease)
+        self._dequeue(lease)
+
+    def lose_all(self, reason: LostReason, error: BaseException | None = None) -> None:
+        """End every lease."""
+        for lease in self.leases:
+            lease.silenced = True
+            lease.in_flight = False
+            if lease.live:
+                self._lose(lease, reason, error)
+            self._dequeue(lease)
+
+    def end_refused(self, lease: Lease, error: Exception | None) -> None:
+        """End a lease that the service has given to somebody else, or forgotten."""
+        lease.silenced = True
+        if lease.live:
+            self._lose(lease, LostReason.REFUSED, error)
+        self._dequeue(lease)
+
+    def hold(self, lease: Lease) -> None:
+        """Start no report of this lease until `resume`: its status is on the way."""
+        lease.on_hold = True
+        self._dequeue(lease)
+
+    def resume(self, lease: Lease) -> None:
+        """Let the lease report again."""
+        lease.on_hold = False
+        self._enqueue(lease)
+
+    def hurry(self, lease: Lease, now: float) -> None:
+        """Make the lease's next report due now."""
+        lease.due_at = min(lease.due_at, now)
+        self._enqueue(lease)
+
+    # What to do
+
+    def take(self, now: float) -> Lease | None:
+        """Return the lease to report now, in flight and paid for; None if none may be sent yet."""
+        self._collect_due(now)
+        lease = self._next(now)
+        if lease is None or self.in_flight >= self._max_in_flight or not self.bucket.available(now):
+            return None
+        if lease.live:
+            self._relieve(lease, now)
+        self._dequeue(lease)
+        self.bucket.take(now)
+        self.in_flight += 1
+        self.sent += 1
+        self.worst_lag = max(self.worst_lag, now - lease.due_at)
+        lease.in_flight = True
+        return lease
+
+    def wake_at(self, now: float) -> float | None:
+        """Return when `expire` or `take` will have something to do, if nothing else happens."""
+        times = [self._expiry.key(lease)] if (lease := self._expiry.peek()) else []
+        if lease := self._due.peek():
+            times.append(lease.due_at)
+        if (self._urgent or self._spare) and self.in_flight < self._max_in_flight:
+            times.append(self.bucket.ready_at(now))
+        return min(times) if times else None
+
+    def expire(self, now: float) -> None:
+        """Lose every lease whose time has come."""
+        while (lease := self._first_to_expire()) and lease.lost_at <= now + TICK:
+            self._lose(lease, LostReason.EXPIRED)
+
+    def check(self, lease: Lease, now: float) -> None:
+        """Lose this lease if its time has come, even if nobody had the time to call `expire`."""
+        if lease.live and lease.lost_at <= now + TICK:
+            self._lose(lease, LostReason.EXPIRED)
+
+    def take_ended(self) -> list[Lease]:
+        """Return the leases that ended since the last call."""
+        ended, self._ended = self._ended, []
+        return ended
+
+    # What came of it
+
+    def settle(
+        self,
+        lease: Lease,
+        outcome: Outcome,
+        *,
+        sent_at: float,
+        now: float,
+        jitter: float,
+        at_once: bool = False,
+    ) -> None:
+        """Learn the outcome of a report.
+
+        `jitter`, from 0 to 1, spreads the tries after failures, unless they are to be made at once.
+        """
+        lease.in_flight = False
+        self.in_flight -= 1
+        self.outcomes[outcome.kind] += 1
+        if outcome.kind is ReportKind.OK:
+            self._learn_granted(now - sent_at)
+            self._succeed(lease, outcome, sent_at, now)
+        elif outcome.kind is ReportKind.REFUSED:
+            self.end_refused(lease, outcome.error)
+        elif outcome.kind is ReportKind.THROTTLED and self.bucket.limited:
+            self._learn_denied(sent_at, now)
+            lease.error = outcome.error
+            lease.due_at = now
+        else:
+            lease.error = outcome.error
+            lease.due_at = now if at_once else now + lease.backoff(now, jitter)
+        self._enqueue(lease)
+
+    # What is told
+
+    @property
+    def held(self) -> int:
+        """The number of leases that are acknowledged and not ended."""
+        return sum(lease.state is LeaseState.HELD for lease in self.leases)
+
+    @property
+    def next_due(self) -> float | None:
+        """When the next waiting report is due, or was."""
+        heads = (self._due.peek(), self._urgent.peek(), self._spare.peek())
+        return min((lease.due_at for lease in heads if lease), default=None)
+
+    @property
+    def first_lost_at(self) -> float | None:
+        """When the first lease will be lost, if no report succeeds."""
+        lease = self._first_to_expire()
+        return lease.lost_at if lease else None
+
+    # Inside
+
+    def _enqueue(self, lease: Lease) -> None:
+        self._dequeue(lease)
+        if lease.reportable and not lease.in_flight:
+            self._due.push(lease, lease.due_at)
+
+    def _dequeue(self, lease: Lease) -> None:
+        for queue in (self._due, self._urgent, self._spare):
+            queue.discard(lease)
+
+    def _collect_due(self, now: float) -> None:
+        while (lease := self._due.peek()) and lease.due_at <= now + TICK:
+            self._due.pop()
+            (self._urgent if lease.live else self._spare).push(lease, lease.lost_at)
+
+    def _next(self, now: float) -> Lease | None:
+        """Return the waiting lease with the earliest deadline that can still be renewed in time.
+
+        Without the second half, an overloaded schedule would spend every call on a lease that is
+        lost before the answer arrives, and lose nearly all.
+        """
+        while lease := self._urgent.peek():
+            if len(self._urgent) == 1 or lease.lost_at - now >= 2 * self._latency:
+                return lease
+            self._urgent.pop()
+            self._spare.push(lease, lease.lost_at)
+        return self._spare.peek()
+
+    def _first_to_expire(self) -> Lease | None:
+        while lease := self._expiry.peek():
+            if self._expiry.key(lease) >= lease.lost_at:
+                return lease
+            self._expiry.push(lease, lease.lost_at)
+        return None
+
+    def _succeed(self, lease: Lease, outcome: Outcome, sent_at: float, now: float) -> None:
+        if outcome.canceled:
+            lease.silenced = True
+            if lease.live:
+                lease.cancel()
+                self._retire(lease)
+            return
+        first = lease.state is LeaseState.ASSIGNED
+        lease.due_at = sent_at + (self._first_gap(lease) if first else lease.timing.interval)
+        if not lease.live:
+            return
+        if not lease.succeed(sent_at, now):
+            self._retire(lease)
+        elif lease.lost_at < self._expiry.key(lease):
+            self._expiry.push(lease, lease.lost_at)
+
+    def _first_gap(self, lease: Lease) -> float:
+        """Return the time to the second report: half an interval or more, so as not to bunch."""
+        gap = lease.timing.interval * (1 - self._phase / 2)
+        self._phase = (self._phase + _GOLDEN) % 1
+        return gap
+
+    def _lose(self, lease: Lease, reason: LostReason, error: BaseException | None = None) -> None:
+        lease.lose(reason, error)
+        self._retire(lease)
+
+    def _retire(self, lease: Lease) -> None:
+        """Settle what the end of a lease means for the others."""
+        self._needed = max(0.0, self._needed - 1 / lease.timing.usable_lease)
+        self._expiry.discard(lease)
+        self._ended.append(lease)
+        self._enqueue(lease)
+
+    def _learn_granted(self, latency: float) -> None:
+        self.bucket.succeeded()
+        self._latency += (latency - self._latency) * _LATENCY_WEIGHT
+        self._granted += 1
+        self._forget_old_sample()
+
+    def _learn_denied(self, sent_at: float, now: float) -> None:
+        self.bucket.throttled(sent_at, now, needed=self._needed * _NEED_HEADROOM)
+        self._denied += 1
+        self._forget_old_sample()
+
+    def _forget_old_sample(self) -> None:
+        if self._granted + self._denied > _MAX_SAMPLE:
+            self._granted //= 2
+            self._denied //= 2
+
+    def _relieve(self, head: Lease, now: float) -> None:
+        """Give up the newest leases when the service grants much less than all of them need.
+
+        That happens when others use the same account's quota. Nothing is gained by it while the
+        service grants nothing at all, or while calls fail for other reasons.
+        """
+        sample = self._granted + self._denied
+        if sample < _MIN_SAMPLE or not self._denied or not self._granted:
+            return
+        if head.lost_at - now > head.timing.usable_lease * _CRITICAL_SHARE:
+            return
+        granted = self.bucket.rate * self._granted / sample
+        if granted > self._needed * _SHORTAGE:
+            return
+        for lease in reversed(self.leases):
+            if self._needed <= granted:
+                break
+            if lease.live and lease is not head:
+                self._lose(lease, LostReason.OVERLOADED)
+        self._granted = self._denied = 0

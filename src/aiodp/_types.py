@@ -1,0 +1,123 @@
+"""The values that users and the layers above exchange."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class TaskStatus(StrEnum):
+    """What SetTaskStatus accepts (API reference of SetTaskStatus)."""
+
+    FINISHED = "FINISHED"
+    FAILED = "FAILED"
+    FALSE = "FALSE"
+    """A precondition was evaluated and does not hold (yet)."""
+
+
+class LeaseState(Enum):
+    """Where a lease stands. CANCELED, LOST and RELEASED are final."""
+
+    ASSIGNED = "assigned"
+    """Handed out by the service, not yet acknowledged by a first report."""
+    HELD = "held"
+    """Acknowledged; the task is ours until the deadline."""
+    CANCELED = "canceled"
+    """The service answered a report with ``canceled``."""
+    LOST = "lost"
+    """The task is no longer ours, or may not be for long; see `LostReason`."""
+    RELEASED = "released"
+    """Given up by us: `track` was left, or a status was acknowledged."""
+
+
+class LostReason(StrEnum):
+    """Why a lease was lost."""
+
+    EXPIRED = "expired"
+    """No report succeeded in time, so the service may give the task to somebody else."""
+    REFUSED = "refused"
+    """The service no longer knows the task as ours, or its pipeline is gone."""
+    OVERLOADED = "overloaded"
+    """More tasks are held than the quota can keep alive; the newest are given up first."""
+    REPORTER_FAILED = "reporter failed"
+    """The reporter itself crashed; the cause is chained to the error."""
+    REPORTER_CLOSED = "reporter closed"
+    """The reporter was closed while the task was still tracked."""
+
+
+class ReportKind(StrEnum):
+    """How the service, or the way to it, answered one call. The keys of `Statistics.failed`."""
+
+    OK = "ok"
+    REFUSED = "refused"
+    """TaskNotFound, PipelineNotFound or PipelineDeleted."""
+    THROTTLED = "throttled"
+    INVALID = "invalid"
+    """InvalidRequest: the service does not accept what was sent."""
+    CONFIGURATION = "configuration"
+    """Credentials, permission or region."""
+    SERVER_ERROR = "server_error"
+    TIMEOUT = "timeout"
+    CONNECTION = "connection"
+    MALFORMED = "malformed"
+    """An answer that is not one of the service: garbage, an empty body, a proxy's page."""
+    UNEXPECTED = "unexpected"
+    """An error that the service does not document."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """Calls that the account may make (Developer Guide, "AWS Data Pipeline Limits").
+
+    `rate` is in calls per second, `burst` in calls. Raises `ValueError` for a rate that is not
+    positive or a burst below one.
+    """
+
+    rate: float = 10.0
+    burst: float = 100.0
+
+    def __post_init__(self) -> None:
+        """Refuse what no service grants."""
+        if not (self.rate > 0 and math.isfinite(self.rate)):
+            raise ValueError(f"quota rate must be a positive number of calls/s, not {self.rate!r}")
+        if not (self.burst >= 1 and math.isfinite(self.burst)):
+            raise ValueError(f"quota burst must be at least one call, not {self.burst!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The answer to one call: what it means, and the error it came as."""
+
+    kind: ReportKind
+    canceled: bool = False
+    error: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statistics:
+    """A snapshot of a reporter. Times are in seconds on the scale of `anyio.current_time()`."""
+
+    tracked: int
+    """Tasks between entering and leaving `track`."""
+    acknowledged: int
+    """Of these, the ones that the service has acknowledged and that are still held."""
+    sent: int
+    """Reports sent since the reporter was opened."""
+    succeeded: int
+    failed: Mapping[str, int]
+    """Reports that failed, by `ReportKind`; throttled ones are not among them."""
+    throttled: int
+    in_flight: int
+    next_due: float | None
+    """When the next report falls due; `None` if none is waiting."""
+    smallest_remaining_lease: float | None
+    """Seconds until the first held lease would be lost; `None` if none is held."""
+    worst_lag: float
+    """The longest that a report was sent behind its schedule, in seconds."""
+    effective_rate: float | None
+    """Calls per second that the service grants at present, as learned; `None` without a quota."""
