@@ -186,7 +186,7 @@ class Lease:
     def backoff(self, now: float, jitter: float) -> float:
         """Count a failure and return the seconds until the next try; `jitter` is from 0 to 1."""
         self.failures += 1
-        left = self.lost_at - now if self.live else self.timing.lease_timeout
+        left = (self.lost_at if self.live else self.deadline) - now
         return retry_delay(self.timing, self.failures, left, jitter)
 
     def _move(self, event: LeaseEvent) -> None:
@@ -205,5 +205,7 @@ def retry_delay(timing: Timing, failures: int, left: float, jitter: float) -> fl
     shortest = timing.interval / 120
     longest = timing.interval / 4
     doubled = shortest * 2.0 ** min(failures, _MAX_DOUBLINGS)
-    wait = max(min(longest, doubled, left / 4), shortest)
+    wait = min(longest, doubled)
+    if left > 0:
+        wait = max(min(wait, left / 4), shortest)
     return max(wait * (1 - jitter / 2), TICK)

@@ -47,6 +47,7 @@ class Schedule:
     def __init__(self, quota: Quota | None, *, max_in_flight: int, now: float) -> None:
         self.bucket = TokenBucket(quota, now)
         self.leases: dict[Lease, None] = {}  # in the order of their registration
+        self.held = 0  # leases that are acknowledged and have not ended
         self.in_flight = 0
         self.sent = 0
         self.outcomes: Counter[ReportKind] = Counter()
@@ -203,11 +204,6 @@ class Schedule:
     # What is told
 
     @property
-    def held(self) -> int:
-        """The number of leases that are acknowledged and not ended."""
-        return sum(lease.state is LeaseState.HELD for lease in self.leases)
-
-    @property
     def next_due(self) -> float | None:
         """When the next waiting report is due, or was."""
         heads = (self._due.peek(), self._urgent.peek(), self._spare.peek())
@@ -266,9 +262,12 @@ class Schedule:
         lease.due_at = sent_at + (self._first_gap(lease) if first else lease.timing.interval)
         if not lease.live:
             return
-        if not lease.succeed(sent_at, now):
+        if lease.succeed(sent_at, now):
+            self.held += first
+        else:
             self._retire(lease)
-        elif lease.lost_at < self._expiry.key(lease):
+            return
+        if lease.lost_at < self._expiry.key(lease):
             self._expiry.push(lease, lease.lost_at)
 
     def _first_gap(self, lease: Lease) -> float:
@@ -283,6 +282,7 @@ class Schedule:
 
     def _retire(self, lease: Lease) -> None:
         """Settle what the end of a lease means for the others."""
+        self.held -= lease.reports > 0
         self._needed = max(0.0, self._needed - 1 / lease.timing.usable_lease)
         self._expiry.discard(lease)
         self._ended.append(lease)
