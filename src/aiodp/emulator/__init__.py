@@ -1,0 +1,68 @@
+"""A local AWS Data Pipeline: one pure model of the service, and its HTTP form on moto's server.
+
+The model and what belongs to it need nothing beyond the standard library; ``EmulatorServer`` and
+``install`` need the extra ``aiodp[emulator]`` and are imported when they are first asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from aiodp.emulator._audit import Audit, AuditEvent, AuditKind, Ownership
+from aiodp.emulator._clock import ServiceClock
+from aiodp.emulator._definition import load_definition
+from aiodp.emulator._faults import Fault, FaultKind
+from aiodp.emulator._records import TaskState
+from aiodp.emulator._service import Service
+from aiodp.emulator._settings import (
+    PUBLISHED_QUOTAS,
+    CanceledStatusAnswer,
+    DeletedAnswer,
+    Settings,
+)
+from aiodp.emulator._views import TaskView
+
+if TYPE_CHECKING:
+    from aiodp.emulator._locked import LockedService
+    from aiodp.emulator._moto import install
+    from aiodp.emulator._server import EmulatorServer
+
+__all__ = [
+    "PUBLISHED_QUOTAS",
+    "Audit",
+    "AuditEvent",
+    "AuditKind",
+    "CanceledStatusAnswer",
+    "DeletedAnswer",
+    "EmulatorServer",
+    "Fault",
+    "FaultKind",
+    "LockedService",
+    "Ownership",
+    "Service",
+    "ServiceClock",
+    "Settings",
+    "TaskState",
+    "TaskView",
+    "install",
+    "load_definition",
+]
+
+_ON_MOTO: Final = {
+    "EmulatorServer": "aiodp.emulator._server",
+    "LockedService": "aiodp.emulator._locked",
+    "install": "aiodp.emulator._moto",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ON_MOTO:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return getattr(import_module(_ON_MOTO[name]), name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("aiodp"):
+            raise
+        message = f'{name} needs moto\'s server: pip install "aiodp[emulator]"'
+        raise ModuleNotFoundError(message, name=error.name) from error

@@ -1,0 +1,139 @@
+"""A record of who was given which task when, from which single ownership can be proved."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from enum import Enum, auto
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aiodp.emulator._records import Attempt, Task
+
+
+class AuditKind(Enum):
+    """What happened to a task or to a call about it."""
+
+    OFFERED = auto()
+    ASSIGNED = auto()
+    ACKNOWLEDGED = auto()
+    PROGRESS = auto()
+    CANCELED = auto()
+    """Canceled or deleted in the service; its worker may not know yet."""
+    CANCELED_TOLD = auto()
+    REASSIGNED = auto()
+    """Never acknowledged, so the attempt is offered again and the task id is dead."""
+    LAPSED = auto()
+    """Silent past its lease, so the attempt failed and the task id is dead."""
+    STATUS = auto()
+    REFUSED = auto()
+
+
+_ENDS: Final = frozenset(
+    {AuditKind.CANCELED, AuditKind.REASSIGNED, AuditKind.LAPSED, AuditKind.STATUS},
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEvent:
+    """One event, at a time of the service's clock."""
+
+    at: float
+    kind: AuditKind
+    task_id: str
+    attempt_id: str
+    instance_id: str
+    pipeline_id: str
+    worker_group: str
+    hostname: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ownership:
+    """The time, from ``start`` to before ``end`` (``None``: still), in which a task was held."""
+
+    task_id: str
+    attempt_id: str
+    hostname: str
+    start: float
+    end: float | None
+
+
+class Audit(list[AuditEvent]):
+    """All events in their order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._by_task: defaultdict[str, list[AuditEvent]] = defaultdict(list)
+
+    def note(
+        self,
+        kind: AuditKind,
+        attempt: Attempt,
+        at: float,
+        task: Task | None = None,
+        detail: str = "",
+    ) -> None:
+        """Add an event, which is the newest."""
+        instance = attempt.instance
+        event = AuditEvent(
+            at=at,
+            kind=kind,
+            task_id=task.id if task else "",
+            attempt_id=attempt.id,
+            instance_id=instance.id,
+            pipeline_id=instance.pipeline.id,
+            worker_group=instance.worker_group or "",
+            hostname=task.hostname if task else "",
+            detail=detail,
+        )
+        self.append(event)
+        self._by_task[event.task_id].append(event)
+
+    def of(self, task_id: str, *kinds: AuditKind) -> list[AuditEvent]:
+        """Return the events of a task, of these kinds or of all."""
+        events = self._by_task.get(task_id, [])
+        return [event for event in events if not kinds or event.kind in kinds]
+
+    def owners(self, object_id: str, pipeline_id: str | None = None) -> list[Ownership]:
+        """Return who owned an attempt or an instance, by its id, in the order of handing out.
+
+        Equal objects of different pipelines have equal ids, so name the pipeline if there are any.
+        """
+        events = [
+            event
+            for event in self
+            if object_id in (event.attempt_id, event.instance_id)
+            and pipeline_id in (None, event.pipeline_id)
+        ]
+        return list(_ownerships(events))
+
+    def assert_single_owner(self) -> None:
+        """Raise ``AssertionError`` if any instance ever had two owners at one time."""
+        by_instance: dict[tuple[str, str], list[AuditEvent]] = {}
+        for event in self:
+            by_instance.setdefault((event.pipeline_id, event.instance_id), []).append(event)
+        for (_, instance_id), events in by_instance.items():
+            for one, other in pairwise(_ownerships(events)):
+                if one.end is None or one.end > other.start:
+                    raise AssertionError(f"{instance_id} had two owners: {one} and {other}")
+
+
+def _ownerships(events: list[AuditEvent]) -> Iterator[Ownership]:
+    ends: dict[str, float] = {}
+    for event in events:
+        if event.kind in _ENDS:
+            ends.setdefault(event.task_id, event.at)
+    for event in events:
+        if event.kind is AuditKind.ASSIGNED:
+            yield Ownership(
+                task_id=event.task_id,
+                attempt_id=event.attempt_id,
+                hostname=event.hostname,
+                start=event.at,
+                end=ends.get(event.task_id),
+            )

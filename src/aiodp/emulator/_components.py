@@ -1,0 +1,126 @@
+"""Components: the objects of a definition with what they inherit and with parameters filled in."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from aiodp.emulator._fields import Field, Fields, from_wire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+DEFAULT: Final = "Default"
+_PARAMETER: Final = re.compile(r"#\{\s*(\*?my\w+)\s*\}")
+
+Parameters = dict[str, tuple[str, ...]]
+"""Values of parameters by id; several make a list."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Component:
+    """An object of the definition; ``fields`` has the inherited ones, not the ``parent`` itself."""
+
+    id: str
+    name: str
+    fields: Fields
+
+    def text(self, key: str) -> str | None:
+        """Return the first string value of a field."""
+        return next((f.value for f in self.fields.get(key, ()) if not f.is_ref), None)
+
+    def ref(self, key: str) -> str | None:
+        """Return the id of the first object that a field refers to."""
+        return next((f.value for f in self.fields.get(key, ()) if f.is_ref), None)
+
+    @property
+    def type(self) -> str:
+        """The object's type; empty if it has none."""
+        return self.text("type") or ""
+
+    @property
+    def on_demand(self) -> bool:
+        """Whether each activation makes a run of it."""
+        return (self.text("scheduleType") or "").lower() == "ondemand"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """A definition as PutPipelineDefinition brought it, in the API's own form."""
+
+    objects: list[dict[str, Any]]
+    parameter_objects: list[dict[str, Any]]
+    parameter_values: list[dict[str, Any]]
+
+    def components(self) -> dict[str, Component]:
+        """Return every object by id, with the fields which it inherits, parameters filled in."""
+        own = {item["id"]: from_wire(item.get("fields", [])) for item in self.objects}
+        values = self._parameters()
+        return {
+            item["id"]: Component(
+                id=item["id"],
+                name=item["name"],
+                fields=_fill(_inherit(item["id"], own), values),
+            )
+            for item in self.objects
+        }
+
+    def with_values(self, values: list[dict[str, Any]]) -> Definition:
+        """Return it with other values for these parameters, as ActivatePipeline gives them."""
+        given = {value["id"] for value in values}
+        kept = [value for value in self.parameter_values if value["id"] not in given]
+        return replace(self, parameter_values=kept + values)
+
+    def _parameters(self) -> Parameters:
+        defaults = {
+            parameter["id"]: tuple(_defaults(parameter.get("attributes", [])))
+            for parameter in self.parameter_objects
+        }
+        given: Parameters = {}
+        for value in self.parameter_values:
+            given[value["id"]] = (*given.get(value["id"], ()), str(value["stringValue"]))
+        return {key: value for key, value in (defaults | given).items() if value}
+
+
+def _defaults(attributes: Iterable[Mapping[str, Any]]) -> list[str]:
+    return [str(item["stringValue"]) for item in attributes if item["key"] == "default"]
+
+
+def _inherit(object_id: str, own: Mapping[str, Fields]) -> Fields:
+    """Merge the chain of parents, which ends in the object ``Default``; the nearest field wins."""
+    fields: Fields = {}
+    seen: set[str] = set()
+    current: str | None = object_id
+    while current is not None and current in own and current not in seen:
+        seen.add(current)
+        fields = own[current] | fields
+        current = parent_of(current, own[current])
+    fields.pop("parent", None)
+    return fields
+
+
+def parent_of(object_id: str, fields: Fields) -> str | None:
+    """Return the id of the object from which this one inherits."""
+    parents = fields.get("parent")
+    if parents:
+        return parents[0].value
+    return None if object_id == DEFAULT else DEFAULT
+
+
+def _fill(fields: Fields, parameters: Parameters) -> Fields:
+    return {
+        key: tuple(filled for value in values for filled in _fill_one(value, parameters))
+        for key, values in fields.items()
+    }
+
+
+def _fill_one(field: Field, parameters: Parameters) -> list[Field]:
+    """Fill in parameters; other expressions stay as they are. A list makes a field of each item."""
+    if field.is_ref or "#{" not in field.value:
+        return [field]
+    whole = _PARAMETER.fullmatch(field.value)
+    if whole is not None and whole[1] in parameters:
+        return [replace(field, value=value) for value in parameters[whole[1]]]
+    text = _PARAMETER.sub(lambda m: parameters.get(m[1], (m[0],))[0], field.value)
+    return [replace(field, value=text)]

@@ -1,0 +1,97 @@
+"""Fields of pipeline objects: a key with a string or with a reference, and their limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from aiodp.emulator._replies import invalid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MAX_FIELDS: Final = 50
+MAX_KEY_BYTES: Final = 256
+MAX_VALUE_BYTES: Final = 10_240
+MAX_OBJECT_BYTES: Final = 15_360
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A key and its value, which is the id of another object if ``is_ref``."""
+
+    key: str
+    value: str
+    is_ref: bool = False
+
+    def wire(self) -> dict[str, str]:
+        """Return the field as the API writes it."""
+        return {"key": self.key, "refValue" if self.is_ref else "stringValue": self.value}
+
+
+Fields = dict[str, tuple[Field, ...]]
+"""Fields by key; a repeated key is a list value."""
+
+
+def from_wire(wire: Iterable[dict[str, Any]]) -> Fields:
+    """Group the API's fields by key. Of a string and a reference in one field the string wins."""
+    grouped: Fields = {}
+    for item in wire:
+        field = _field(item)
+        grouped[field.key] = (*grouped.get(field.key, ()), field)
+    return grouped
+
+
+def to_wire(fields: Fields) -> list[dict[str, str]]:
+    """Return the fields as the API lists them."""
+    return [field.wire() for values in fields.values() for field in values]
+
+
+def strings(**values: str | None) -> Fields:
+    """Return single string fields; what is ``None`` is left out. ``at_x`` stands for ``@x``."""
+    keyed = {_at(key): value for key, value in values.items()}
+    return {key: (Field(key, value),) for key, value in keyed.items() if value is not None}
+
+
+def refs(**values: str | None) -> Fields:
+    """Return single reference fields, as ``strings`` does."""
+    keyed = {_at(key): value for key, value in values.items()}
+    return {key: (Field(key, value, is_ref=True),) for key, value in keyed.items() if value}
+
+
+def check_reported(reported: Fields, stored: Fields) -> Fields:
+    """Return ``stored`` with what was reported in it; raise InvalidRequestException beyond a limit.
+
+    The limits are those of an object, so they hold for all that was ever reported (dp-limits).
+    """
+    for key, values in reported.items():
+        if key.startswith("@"):
+            raise invalid(f"Field {key} is read-only")
+        if not 1 <= _size(key) <= MAX_KEY_BYTES:
+            raise invalid(f"A field name must have 1 to {MAX_KEY_BYTES} bytes")
+        if any(_size(field.value) > MAX_VALUE_BYTES for field in values):
+            raise invalid(f"The value of field {key} exceeds {MAX_VALUE_BYTES} bytes")
+    merged = stored | reported
+    flat = [field for values in merged.values() for field in values]
+    if len(flat) > MAX_FIELDS:
+        raise invalid(f"An object may not have more than {MAX_FIELDS} fields")
+    if sum(_size(field.key) + _size(field.value) for field in flat) > MAX_OBJECT_BYTES:
+        raise invalid(f"An object may not exceed {MAX_OBJECT_BYTES} bytes")
+    return merged
+
+
+def _at(key: str) -> str:
+    return "@" + key[3:] if key.startswith("at_") else key
+
+
+def _field(item: dict[str, Any]) -> Field:
+    value = item.get("stringValue")
+    if value is not None:
+        return Field(item["key"], str(value))
+    if item.get("refValue") is None:
+        raise invalid(f"Field {item['key']} has neither stringValue nor refValue")
+    return Field(item["key"], item["refValue"], is_ref=True)
+
+
+def _size(text: str) -> int:
+    return len(text.encode())

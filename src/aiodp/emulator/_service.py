@@ -1,0 +1,250 @@
+"""One account's Data Pipeline in one region: pure, without I/O, threads or a clock of its own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from aiodp.emulator._calendar import Calendar
+from aiodp.emulator._catalog import Catalog, store
+from aiodp.emulator._components import Definition
+from aiodp.emulator._control import Control
+from aiodp.emulator._desk import Desk
+from aiodp.emulator._faults import Fault, FaultKind, Faults, faulty_answer
+from aiodp.emulator._ids import Ids
+from aiodp.emulator._polls import Pending
+from aiodp.emulator._query import Finder
+from aiodp.emulator._quota import Quotas
+from aiodp.emulator._replies import (
+    Answer,
+    Hang,
+    Reset,
+    ServiceError,
+    Slow,
+    error_answer,
+    json_answer,
+)
+from aiodp.emulator._requests import check_request
+from aiodp.emulator._runners import Runners
+from aiodp.emulator._settings import Settings
+from aiodp.emulator._timers import Timers
+from aiodp.emulator._views import TaskView, view_task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiodp.emulator._audit import Audit
+    from aiodp.emulator._records import Pipeline
+
+Reply = Answer | Pending | Hang | Reset | Slow
+
+
+class Service:
+    """The service's state and rules.
+
+    ``clock`` gives its time in seconds, from any origin; it must never go back. Whatever is due by
+    itself (an acknowledgement window or a lease that ran out) happens before the next call of any
+    method, at the time at which it was due. Not safe for threads.
+    """
+
+    def __init__(self, clock: Callable[[], float], settings: Settings | None = None) -> None:
+        self.settings = settings or Settings()
+        self.faults = Faults(clock)
+        self.calls: Counter[tuple[str, str]] = Counter()
+        """Calls by operation and outcome: ``"ok"``, an error's code, or a fault's name."""
+        self._clock = clock
+        now = clock()
+        self._ids = Ids(self.settings.seed)
+        self._quotas = Quotas(self.settings.quotas, now)
+        self._calendar = Calendar(self.settings.epoch, now)
+        self._subscribers: dict[object, Callable[[], None]] = {}
+        self._timers = Timers(self._notify)
+        self._catalog = Catalog(self.settings, self._ids, self._calendar)
+        self._desk = Desk(
+            self.settings,
+            self._ids,
+            self._timers,
+            work_available=self._notify,
+            settled=self._settle,
+        )
+        self._control = Control(self.settings, self._calendar, self._catalog, self._desk)
+        self._finder = Finder(self.settings, self._calendar, self._catalog)
+        self._runners = Runners(
+            self.settings,
+            self._calendar,
+            self._desk,
+            advance=self.advance,
+            answer=lambda result: self._ok("PollForTask", result),
+            abandoned=lambda: self.calls.update([("PollForTask", "abandoned")]),
+        )
+        self._handlers = self._operations()
+
+    def _operations(self) -> dict[str, Callable[[dict[str, Any], float], Any]]:
+        return {
+            "ActivatePipeline": self._control.activate,
+            "CreatePipeline": self._catalog.create,
+            "DeactivatePipeline": self._control.deactivate,
+            "DeletePipeline": self._control.delete,
+            "DescribeObjects": self._finder.describe,
+            "DescribePipelines": self._catalog.describe,
+            "GetPipelineDefinition": self._catalog.definition,
+            "ListPipelines": self._catalog.list,
+            "PollForTask": self._runners.poll,
+            "PutPipelineDefinition": self._catalog.put,
+            "QueryObjects": self._finder.query,
+            "ReportTaskProgress": self._runners.report,
+            "ReportTaskRunnerHeartbeat": self._runners.heartbeat,
+            "SetStatus": self._control.set_status,
+            "SetTaskStatus": self._runners.set_status,
+        }
+
+    # What a binding needs
+
+    def request(self, operation: str, params: dict[str, Any]) -> Reply:
+        """Do one call of the API."""
+        now = self.advance()
+        fault = self.faults.take(operation, now)
+        if fault is None:
+            return self._serve(operation, params, now)
+        return self._befall(fault, operation, params, now)
+
+    def advance(self) -> float:
+        """Let everything happen that is due by now; return the service time."""
+        now = self._clock()
+        self._timers.run(now)
+        return now
+
+    def next_event(self) -> float | None:
+        """Return the next service time at which something happens by itself."""
+        self.advance()
+        return self._timers.next()
+
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Have ``callback`` called when work may be available or ``next_event()`` is earlier.
+
+        It is called from within other methods and must not call the service. Returns what ends it.
+        """
+        key = object()
+        self._subscribers[key] = callback
+        return lambda: self._subscribers.pop(key, None) and None
+
+    # What tests and demonstrations need
+
+    @property
+    def audit(self) -> Audit:
+        """The record of who was given which task when."""
+        return self._desk.audit
+
+    def task(self, task_id: str) -> TaskView:
+        """Return what the service knows of a task; raises ``KeyError`` for an id it never gave."""
+        self.advance()
+        return view_task(self._desk.tasks[task_id])
+
+    def lease_deadline(self, task_id: str) -> float | None:
+        """Return the service time from which a report is too late; ``None`` if it is already."""
+        return self.task(task_id).deadline
+
+    def assign(
+        self,
+        count: int = 1,
+        *,
+        worker_group: str = "workers",
+        report_progress_timeout: str | None = None,
+        hostname: str | None = None,
+    ) -> list[str]:
+        """Make an on-demand pipeline of ``count`` activities and hand them all out now.
+
+        Returns the task ids. Neither quotas nor the limits of an account hold for it.
+        """
+        now = self.advance()
+        pipeline = self._catalog.add("assigned", "", now, helper=True)
+        fields = _activity_fields(worker_group, report_progress_timeout)
+        objects = [
+            {"id": f"Activity{n}", "name": f"Activity{n}", "fields": fields}
+            for n in range(1, count + 1)
+        ]
+        definition = Definition(objects=objects, parameter_objects=[], parameter_values=[])
+        store(pipeline, definition)
+        pipeline.active = definition
+        instances = self._control.run(pipeline, now)
+        attempts = [instance.head for instance in instances if instance.head is not None]
+        return [self._desk.hand_out(one, hostname or "localhost", now).id for one in attempts]
+
+    def cancel(self, task_id: str) -> None:
+        """Cancel the task's instance as SetStatus TRY_CANCEL does, at no quota's cost.
+
+        An instance which has ended stays as it is. Raises ``KeyError`` for an id which was never
+        given, ``ServiceError`` if the pipeline is deleted or FINISHED.
+        """
+        now = self.advance()
+        instance = self._desk.tasks[task_id].attempt.instance
+        params = {
+            "pipelineId": instance.pipeline.id,
+            "objectIds": [instance.id],
+            "status": "TRY_CANCEL",
+        }
+        self._control.set_status(params, now)
+
+    # Serving
+
+    def _serve(self, operation: str, params: dict[str, Any], now: float) -> Answer | Pending:
+        result = self._apply(operation, params, now)
+        if isinstance(result, Pending):
+            return result
+        if isinstance(result, ServiceError):
+            self.calls[operation, result.code] += 1
+            return error_answer(result, self._ids.request())
+        return self._ok(operation, result)
+
+    def _apply(
+        self, operation: str, params: dict[str, Any], now: float
+    ) -> dict[str, Any] | Pending | ServiceError | None:
+        handler = self._handlers.get(operation)
+        if handler is None:
+            message = f"The local service has no operation {operation}"
+            return ServiceError("UnknownOperationException", message)
+        try:
+            self._quotas.spend(operation, now)
+            check_request(operation, params)
+            result: dict[str, Any] | Pending | None = handler(params, now)
+        except ServiceError as error:
+            return error
+        return result
+
+    def _ok(self, operation: str, result: dict[str, Any] | None) -> Answer:
+        self.calls[operation, "ok"] += 1
+        return json_answer(result, self._ids.request())
+
+    def _befall(self, fault: Fault, operation: str, params: dict[str, Any], now: float) -> Reply:
+        own = faulty_answer(fault.kind, self._ids.request())
+        if own is not None:
+            outcome, answer = own
+            self.calls[operation, outcome] += 1
+            return answer
+        if fault.kind is FaultKind.SLOW:
+            return Slow(delay=fault.delay, reply=self._serve(operation, params, now))
+        self.calls[operation, fault.kind.value] += 1
+        if fault.kind in (FaultKind.HANG_AFTER, FaultKind.RESET_AFTER):
+            self._apply(operation, params, now)  # a poll which would be held just ends
+        hangs = fault.kind in (FaultKind.HANG, FaultKind.HANG_AFTER)
+        return Hang() if hangs else Reset()
+
+    def _settle(self, pipeline: Pipeline, now: float) -> None:
+        self._control.settle(pipeline, now)  # made after the desk, which it needs
+
+    def _notify(self) -> None:
+        for callback in list(self._subscribers.values()):
+            callback()
+
+
+def _activity_fields(
+    worker_group: str, report_progress_timeout: str | None
+) -> list[dict[str, str]]:
+    fields = {
+        "type": "ShellCommandActivity",
+        "command": "true",
+        "workerGroup": worker_group,
+        "scheduleType": "ondemand",
+        "reportProgressTimeout": report_progress_timeout,
+    }
+    return [{"key": key, "stringValue": value} for key, value in fields.items() if value]

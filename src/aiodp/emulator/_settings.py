@@ -1,0 +1,107 @@
+"""What can be set about the local service: its timings, quotas and limits, in service seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+BURST: Final = 100
+_RATES: Final = {
+    10.0: ("ReportTaskProgress", "SetTaskStatus"),
+    2.0: ("PollForTask", "DescribeObjects", "QueryObjects"),
+    1.0: (
+        "ActivatePipeline",
+        "CreatePipeline",
+        "DeletePipeline",
+        "DescribePipelines",
+        "GetPipelineDefinition",
+        "ListPipelines",
+        "PutPipelineDefinition",
+        "ReportTaskRunnerHeartbeat",
+        "SetStatus",
+        "ValidatePipelineDefinition",
+    ),
+}
+PUBLISHED_QUOTAS: Final[Mapping[str, tuple[float, int]]] = MappingProxyType(
+    {action: (rate, BURST) for rate, actions in _RATES.items() for action in actions},
+)
+"""Calls per second and burst of each action for one account (the Developer Guide, dp-limits).
+
+Actions which that page does not list have no quota.
+"""
+
+
+class DeletedAnswer(StrEnum):
+    """What a report of a task gets once its pipeline is deleted; undocumented, so a setting."""
+
+    PIPELINE_DELETED = "PipelineDeletedException"
+    PIPELINE_NOT_FOUND = "PipelineNotFoundException"
+    TASK_NOT_FOUND = "TaskNotFoundException"
+    CANCELED = "canceled"
+
+
+class CanceledStatusAnswer(StrEnum):
+    """What SetTaskStatus of a canceled task gets; undocumented, so a setting."""
+
+    TASK_NOT_FOUND = "TaskNotFoundException"
+    INVALID_REQUEST = "InvalidRequestException"
+    IGNORED = "ignored"
+    """A success which changes nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The service's timings, quotas and limits.
+
+    Durations are seconds of the injected clock: whoever wants two minutes to last two seconds runs
+    that clock faster. Raises ``ValueError`` for a duration or number which cannot be.
+    """
+
+    acknowledge_timeout: float = 120.0
+    """From handing a task out to its first report (the API reference of ReportTaskProgress)."""
+    lease_timeout: float = 300.0
+    """From one report to the next, where the object has no ``reportProgressTimeout``.
+
+    The API reference of ReportTaskProgress names 5 minutes and 15 minutes; this is the strict one.
+    """
+    poll_hold: float = 90.0
+    """How long PollForTask is held when no work is queued (the API reference of PollForTask)."""
+    retry_delay: float = 120.0
+    """Least and usual delay before a FAILED attempt is retried (the Developer Guide, dp-limits)."""
+    stalled_retry_delay: float = 0.0
+    """Delay before the task of a silent worker is given to somebody else."""
+    max_retries: int = 2
+    """Retries of an object without ``maximumRetries``."""
+    quotas: Mapping[str, tuple[float, int]] | None = field(default_factory=lambda: PUBLISHED_QUOTAS)
+    """(rate per second, burst) by action; ``None`` lifts them all."""
+    resource_worker_group: str | None = None
+    """Worker group which gets the tasks that run on an Ec2Resource; ``None``: nobody does."""
+    deleted_answer: DeletedAnswer = DeletedAnswer.PIPELINE_DELETED
+    canceled_status_answer: CanceledStatusAnswer = CanceledStatusAnswer.TASK_NOT_FOUND
+    max_stack_trace: int = 1024
+    """Longest errorStackTrace; the SDKs' model says 1024, the current API reference 4095."""
+    max_pipelines: int = 100
+    max_objects: int = 100
+    """Objects in one pipeline (the Developer Guide, dp-limits)."""
+    max_described: int = 25
+    """Identifiers in one DescribeObjects or DescribePipelines."""
+    epoch: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+    """The service's date when the service is created."""
+    seed: int = 0
+    """Where the generated ids start: equal seeds and equal calls give equal ids."""
+
+    def __post_init__(self) -> None:
+        for name in ("acknowledge_timeout", "lease_timeout"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be above 0, not {getattr(self, name)!r}")
+        for name in ("poll_hold", "retry_delay", "stalled_retry_delay", "max_retries"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, but is {getattr(self, name)!r}")
+        if self.epoch.tzinfo is None:
+            raise ValueError("epoch must have a time zone")

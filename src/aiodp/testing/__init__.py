@@ -1,0 +1,23 @@
+"""The test kit: a Data Pipeline in process, and virtual time to run it in."""
+
+from aiodp.emulator._audit import Audit, AuditEvent, AuditKind, Ownership
+from aiodp.emulator._faults import Fault, FaultKind
+from aiodp.emulator._records import TaskState
+from aiodp.emulator._settings import Settings
+from aiodp.emulator._views import TaskView
+from aiodp.testing._clock import VirtualTimeLoop
+from aiodp.testing._memory import MemoryService
+
+__all__ = [
+    "Audit",
+    "AuditEvent",
+    "AuditKind",
+    "Fault",
+    "FaultKind",
+    "MemoryService",
+    "Ownership",
+    "Settings",
+    "TaskState",
+    "TaskView",
+    "VirtualTimeLoop",
+]

@@ -1,0 +1,45 @@
+"""An asyncio event loop on virtual time: hours of heartbeats pass in milliseconds.
+
+Trio has the same thing as ``trio.testing.MockClock(autojump_threshold=0)``. A virtual clock races
+ahead of
+real sockets, so it is for the in-process service; the HTTP service is tested in real time, scaled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+
+
+class _JumpingSelector(selectors.DefaultSelector):
+    """Instead of sleeping until the next timer, moves the loop's clock there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.offset = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None:  # nothing is scheduled: only a thread or a signal can wake this loop
+            return super().select(None)
+        ready = super().select(0)
+        if not ready and timeout > 0:
+            self.offset += timeout
+        return ready
+
+
+class VirtualTimeLoop(asyncio.SelectorEventLoop):
+    """An event loop whose ``time()`` jumps to the next timer as soon as nothing else can run.
+
+    Use it as a loop factory: ``asyncio.Runner(loop_factory=VirtualTimeLoop)``, or as the option
+    ``{"loop_factory": VirtualTimeLoop}`` of anyio's ``anyio_backend`` fixture. Work in threads is not waited
+    for: time jumps on as if a thread took for ever.
+    """
+
+    def __init__(self) -> None:
+        self._jumping = _JumpingSelector()
+        super().__init__(self._jumping)
+        self._clock_resolution = 1e-6
+
+    def time(self) -> float:
+        """Return the virtual time in seconds; it starts at zero and moves only when the loop is idle."""
+        return self._jumping.offset

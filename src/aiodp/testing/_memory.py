@@ -1,0 +1,185 @@
+"""The local service in process: a real client's calls are answered without any socket."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
+from aiobotocore.awsrequest import AioAWSResponse
+from botocore.exceptions import ConnectionClosedError
+
+from aiodp.emulator._polls import Pending
+from aiodp.emulator._replies import Answer, Hang, Slow
+from aiodp.emulator._service import Service
+from aiodp.emulator._settings import Settings
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Callable
+
+    from aiobotocore.session import AioSession
+    from botocore.awsrequest import AWSPreparedRequest
+
+    from aiodp.emulator._audit import Audit
+    from aiodp.emulator._faults import Faults
+    from aiodp.emulator._service import Reply
+
+    Session = TypeVar("Session", bound=AioSession)
+
+_EVENT = "before-send.data-pipeline"
+_LEAST_WAIT = 0.001  # below the clock's resolution a virtual clock would never move on
+
+
+class MemoryService:
+    """A Data Pipeline which answers the clients of the sessions it is attached to.
+
+    The whole client stack runs, from botocore's serialiser to its parser; only the socket is
+    missing. Waits are anyio's, so it works on asyncio and trio, in real and in virtual time, and
+    one second of ``clock`` is a second of the service. ``latency`` is what a request takes to the
+    service, and the answer back, in seconds; it may be a function which gives one value at a time.
+
+    The service itself comes into being at the first use, within the running event loop.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = anyio.current_time,
+        settings: Settings | None = None,
+        region_name: str = "us-east-1",
+        latency: float | Callable[[], float] = 0.0,
+    ) -> None:
+        self.latency = latency
+        self._clock = clock
+        self._settings = settings or Settings()
+        self._region_name = region_name
+        self._service: Service | None = None
+
+    def attach(self, session: Session) -> Session:
+        """Answer all Data Pipeline clients which this session creates from now on.
+
+        A session without a region or credentials gets made-up ones. Returns the session.
+        """
+        if session.get_config_variable("region") is None:
+            session.set_config_variable("region", self._region_name)
+        if not _has_credentials(session):
+            session.set_credentials("memory", "memory")
+        session.register(_EVENT, self._on_send, unique_id=self._registration)
+        return session
+
+    def detach(self, session: AioSession) -> None:
+        """Leave the clients which the session creates from now on to the network again."""
+        session.unregister(_EVENT, self._on_send, unique_id=self._registration)
+
+    @property
+    def service(self) -> Service:
+        """The model behind it."""
+        if self._service is None:
+            self._service = Service(self._clock, self._settings)
+        return self._service
+
+    @property
+    def faults(self) -> Faults:
+        """The script of what goes wrong."""
+        return self.service.faults
+
+    @property
+    def audit(self) -> Audit:
+        """The record of who was given which task when."""
+        return self.service.audit
+
+    @property
+    def calls(self) -> Counter[tuple[str, str]]:
+        """Calls by operation and outcome."""
+        return self.service.calls
+
+    def assign(
+        self,
+        count: int = 1,
+        *,
+        worker_group: str = "workers",
+        report_progress_timeout: str | None = None,
+        hostname: str | None = None,
+    ) -> list[str]:
+        """Make tasks which are handed out already, and return their ids."""
+        return self.service.assign(
+            count,
+            worker_group=worker_group,
+            report_progress_timeout=report_progress_timeout,
+            hostname=hostname,
+        )
+
+    def cancel(self, task_id: str) -> None:
+        """Cancel a task in the service; its worker hears of it at its next report."""
+        self.service.cancel(task_id)
+
+    @property
+    def _registration(self) -> str:
+        return f"aiodp-memory-{id(self)}"
+
+    async def _on_send(self, request: AWSPreparedRequest, **_: Any) -> AioAWSResponse:
+        await self._travel()
+        operation = _text(request.headers["X-Amz-Target"]).rpartition(".")[2]
+        reply = self.service.request(operation, json.loads(request.body or b"{}"))
+        answer = await self._settle(reply, request.url)
+        await self._travel()
+        return _Response(request.url, answer)
+
+    async def _travel(self) -> None:
+        latency = self.latency() if callable(self.latency) else self.latency
+        if latency > 0:
+            await anyio.sleep(latency)
+
+    async def _settle(self, reply: Reply, url: str) -> Answer:
+        if isinstance(reply, Slow):
+            await anyio.sleep(reply.delay)
+            return await self._settle(reply.reply, url)
+        if isinstance(reply, Pending):
+            return await self._hold(reply)
+        if isinstance(reply, Answer):
+            return reply
+        if isinstance(reply, Hang):
+            await anyio.sleep_forever()
+        raise ConnectionClosedError(endpoint_url=url)
+
+    async def _hold(self, poll: Pending) -> Answer:
+        service = self.service
+        while True:
+            changed = anyio.Event()
+            unsubscribe = service.subscribe(changed.set)
+            try:
+                answer = poll.resume()
+                if answer is not None:
+                    return answer
+                await self._wait(changed, poll.deadline)
+            except BaseException:
+                poll.abandon()
+                raise
+            finally:
+                unsubscribe()
+
+    async def _wait(self, changed: anyio.Event, deadline: float) -> None:
+        event = self.service.next_event()
+        until = deadline if event is None else min(deadline, event)
+        with anyio.move_on_after(max(_LEAST_WAIT, until - self._clock())):
+            await changed.wait()
+
+
+class _Response(AioAWSResponse):  # type: ignore[misc]  # aiobotocore has no types
+    """An answer whose body is here already, in the place of one that is read from a socket."""
+
+    def __init__(self, url: str, answer: Answer) -> None:
+        super().__init__(url, answer.status, answer.headers, None)
+        self._content = answer.body
+
+
+def _text(header: str | bytes) -> str:
+    return header.decode() if isinstance(header, bytes) else header
+
+
+def _has_credentials(session: AioSession) -> bool:
+    """Return whether the session would find credentials without asking the network for them."""
+    given = session._credentials is not None  # asking for it would be asynchronous
+    return bool(given or "AWS_ACCESS_KEY_ID" in os.environ or session.full_config["profiles"])
