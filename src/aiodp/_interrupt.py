@@ -1,0 +1,63 @@
+"""Cancels work once, so that it can clean up.
+
+Anyio's cancel scopes cancel again at every await until the scope is left. Trio's users know that;
+for asyncio's it means that ``finally: await connection.close()`` cannot run. So there the scope is
+asyncio's own, the one behind `asyncio.timeout`, which cancels once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Protocol
+
+import anyio
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+class Interrupt(Protocol):
+    """The way to cancel what runs inside `interruptible`, from the same event loop."""
+
+    def __call__(self) -> None:
+        """Cancel it, now or at its next await."""
+        ...
+
+
+@asynccontextmanager
+async def interruptible() -> AsyncIterator[Interrupt]:
+    """Give a function that cancels the block; the cancellation ends at the block's end."""
+    if anyio.get_cancelled_exc_class() is asyncio.CancelledError:
+        async with _interruptible_asyncio() as interrupt:
+            yield interrupt
+    else:
+        with anyio.CancelScope() as scope:
+            yield scope.cancel
+
+
+@asynccontextmanager
+async def _interruptible_asyncio() -> AsyncIterator[Interrupt]:
+    loop = asyncio.get_running_loop()
+    over = False
+
+    def interrupt() -> None:
+        nonlocal over
+        if not over:
+            over = True
+            scope.reschedule(loop.time())
+
+    scope = asyncio.timeout(None)
+    raised: BaseException | None = None
+    try:
+        async with scope:
+            try:
+                yield interrupt
+            except Exception as error:
+                raised = error
+                raise
+            finally:
+                over = True
+    except TimeoutError as error:
+        if error is raised or not scope.expired():
+            raise

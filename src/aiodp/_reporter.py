@@ -1,0 +1,345 @@
+"""What users open: a reporter that keeps tasks alive."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import math
+from contextlib import asynccontextmanager
+from datetime import timedelta  # noqa: TC003 - TrackOptions is evaluated at run time
+from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar, TypeVarTuple, cast
+
+import anyio
+from anyio import AsyncContextManagerMixin
+
+from aiodp._engine import Engine
+from aiodp._errors import ReporterClosed
+from aiodp._fields import PendingFields, illegal_character
+from aiodp._interrupt import interruptible
+from aiodp._schedule import capacity
+from aiodp._task import TrackedTask, current
+from aiodp._timing import Timing, seconds
+from aiodp._transport import open_transport
+from aiodp._types import Quota, Statistics
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
+    from contextlib import AbstractAsyncContextManager
+    from types import TracebackType
+    from typing import Unpack
+
+    from aiobotocore.session import AioSession
+    from botocore.config import Config
+
+    from aiodp._fields import FieldValue
+
+_log = logging.getLogger("aiodp")
+
+_T = TypeVar("_T")
+_Ts = TypeVarTuple("_Ts")
+
+_MAX_TASK_ID = 2048
+_EXIT_GRACE = 900.0  # the service's longer ownership window: API reference of ReportTaskProgress
+_MAX_CONNECTIONS = 256  # below the usual limit of open files
+_DEFAULT_QUOTA = Quota()
+
+
+class TrackOptions(TypedDict, total=False):
+    """The keyword arguments of `ProgressReporter.track`."""
+
+    fields: Mapping[str, FieldValue] | None
+    assigned_at: float | None
+    interval: float | timedelta | None
+    ack_timeout: float | timedelta | None
+    lease_timeout: float | timedelta | None
+
+
+class ProgressReporter(AsyncContextManagerMixin):
+    """Keeps any number of tasks alive, over one shared session, within the account's quota.
+
+    Use it as an async context manager, once. Leaving it waits for every tracked task to be left,
+    reporting all the while; if it is canceled meanwhile, for another 15 minutes at most.
+
+    Durations are in seconds or `timedelta` objects. Raises `ValueError` for durations that do not
+    fit together; entering raises `ReportRejected` if the configuration allows no client, and
+    `ReporterClosed` if the reporter was used before.
+
+    Args:
+        session: An aiobotocore session; the reporter opens clients of its own on it.
+        region_name: The region, unless the session knows it.
+        endpoint_url: Another endpoint than the region's.
+        config: An `AioConfig`, under what the reporter needs: timeouts, pool size, no retries.
+        interval: Between the reports of a task; 60 s is what the API reference of
+            ReportTaskProgress recommends.
+        ack_timeout: From assignment to the first report; 2 minutes by the same page.
+        lease_timeout: How long a report holds a task. The page names 5 and 15 minutes; the
+            default is the safe one.
+        safety_margin: How long before its deadline a task is given up, so that its work can stop.
+        attempt_timeout: How long a call may take; never more than a third of what is left of the
+            lease.
+        quota: What the account may call (Developer Guide, "AWS Data Pipeline Limits"), or None for
+            no limit. Processes that share an account need not divide it among themselves.
+
+    """
+
+    def __init__(
+        self,
+        session: AioSession,
+        *,
+        region_name: str | None = None,
+        endpoint_url: str | None = None,
+        config: Config | None = None,
+        interval: float | timedelta = 60.0,
+        ack_timeout: float | timedelta = 120.0,
+        lease_timeout: float | timedelta = 300.0,
+        safety_margin: float | timedelta = 10.0,
+        attempt_timeout: float | timedelta = 10.0,
+        quota: Quota | None = _DEFAULT_QUOTA,
+    ) -> None:
+        self._timing = Timing.checked(
+            interval=interval,
+            ack_timeout=ack_timeout,
+            lease_timeout=lease_timeout,
+            safety_margin=safety_margin,
+            attempt_timeout=attempt_timeout,
+        )
+        self._session = session
+        self._region_name = region_name
+        self._endpoint_url = endpoint_url
+        self._config = config
+        self._quota = quota
+        self._engine: Engine | None = None
+        self._state = "new"
+
+    def __repr__(self) -> str:
+        tracked = len(self._engine.schedule.leases) if self._engine else 0
+        return f"<ProgressReporter {self._state}, {tracked} tracked>"
+
+    @asynccontextmanager
+    async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
+        if self._state != "new":
+            raise ReporterClosed("a reporter can be entered once; make another one")
+        self._state = "opening"
+        try:
+            async with open_transport(
+                self._session,
+                region_name=self._region_name,
+                endpoint_url=self._endpoint_url,
+                config=self._config,
+                attempt_timeout=self._timing.attempt_timeout,
+                max_in_flight=self._max_in_flight,
+            ) as transport:
+                self._engine = Engine(
+                    transport, self._timing, self._quota, max_in_flight=self._max_in_flight
+                )
+                self._state = "open"
+                async with _running(self._engine):
+                    yield self
+        finally:
+            self._state = "closed"
+
+    def track(
+        self,
+        task_id: str,
+        *,
+        fields: Mapping[str, FieldValue] | None = None,
+        assigned_at: float | None = None,
+        interval: float | timedelta | None = None,
+        ack_timeout: float | timedelta | None = None,
+        lease_timeout: float | timedelta | None = None,
+    ) -> AbstractAsyncContextManager[TrackedTask]:
+        """Keep a task alive inside an ``async with`` block.
+
+        The block begins once the service has acknowledged the task; if its first answer is
+        ``canceled``, the block begins with the event set. A task that is tracked twice has two
+        leases, which know nothing of each other. Leaving waits for the report in flight, if any.
+
+        Raises `ValueError` for an argument out of its limits. Entering raises `LeaseLost` if the
+        service refuses the task, if `ack_timeout` passes or if the quota cannot hold it beside the
+        others, `ReportRejected` if credentials, permission or region do not allow the report, and
+        `ReporterClosed` outside the reporter's own block.
+
+        Args:
+            task_id: As PollForTask gave it, 1 to 2,048 characters.
+            fields: Sent with the first report; see `TrackedTask.update`.
+            assigned_at: When the task was handed out, on the scale of `anyio.current_time()`; now
+                if not given.
+            interval: For this task. If only `lease_timeout` is given, at most a third of it.
+            ack_timeout: For this task.
+            lease_timeout: For this task, for example its object's ``reportProgressTimeout``.
+
+        """
+        _check_task_id(task_id)
+        if assigned_at is not None:
+            assigned_at = seconds("assigned_at", assigned_at)
+        pending = None
+        if fields:
+            pending = PendingFields()
+            pending.update(fields)
+        timing = self._timing.override(
+            interval=interval, ack_timeout=ack_timeout, lease_timeout=lease_timeout
+        )
+        return _Track(self, task_id, timing, assigned_at, pending)
+
+    async def run(
+        self,
+        task_id: str,
+        work: Callable[[*_Ts], Awaitable[_T]] | Coroutine[Any, Any, _T],
+        *args: *_Ts,
+        **track_options: Unpack[TrackOptions],
+    ) -> _T:
+        """Do the work while the task is kept alive; return its result.
+
+        If the task ends under it, the work is canceled, once, and may clean up for as long as it
+        needs; then `TaskCanceled` or `LeaseLost` is raised. A task that is canceled from the start
+        is never worked on. An exception of the work comes out as it is. Inside, `current_task()` is
+        the `TrackedTask`. No status is set.
+
+        Raises what `track` raises, and `TypeError` for work that is neither a coroutine nor a
+        function.
+        """
+        try:
+            _check_work(work, args)
+            async with self.track(task_id, **track_options) as task:
+                task.raise_if_ended()
+                return await _work_on(task, work, args)
+        finally:
+            if inspect.iscoroutine(work):
+                work.close()  # no "was never awaited" if it did not come to that
+
+    @property
+    def capacity(self) -> int | None:
+        """How many leases of the default length the quota can keep alive; None without a quota."""
+        return capacity(self._quota, self._timing)
+
+    def statistics(self) -> Statistics:
+        """Return a snapshot. Raises `ReporterClosed` before the reporter is opened."""
+        if self._engine is None:
+            raise ReporterClosed("the reporter has not been opened: use `async with`")
+        return self._engine.statistics()
+
+    @property
+    def _max_in_flight(self) -> int:
+        if self._quota is None:
+            return _MAX_CONNECTIONS
+        hanging = self._quota.rate * self._timing.attempt_timeout + self._quota.burst
+        return max(1, min(_MAX_CONNECTIONS, math.ceil(hanging)))
+
+    def _open_engine(self) -> Engine:
+        if self._engine is None or self._state != "open":
+            raise ReporterClosed(
+                f"the reporter is {self._state}: track inside its `async with` block"
+            )
+        return self._engine
+
+
+class _Track:
+    """Registers a task for the time of a block."""
+
+    __slots__ = ("_assigned_at", "_fields", "_reporter", "_task", "_task_id", "_timing")
+
+    def __init__(
+        self,
+        reporter: ProgressReporter,
+        task_id: str,
+        timing: Timing,
+        assigned_at: float | None,
+        fields: PendingFields | None,
+    ) -> None:
+        self._reporter = reporter
+        self._task_id = task_id
+        self._timing = timing
+        self._assigned_at = assigned_at
+        self._fields = fields
+        self._task: TrackedTask | None = None
+
+    async def __aenter__(self) -> TrackedTask:
+        if self._task is not None:
+            raise ReporterClosed("this block was entered before: call track again")
+        engine = self._reporter._open_engine()
+        now = anyio.current_time()
+        assigned_at = now if self._assigned_at is None else self._assigned_at
+        if assigned_at > now:
+            raise ValueError(f"assigned_at ({assigned_at:g}) is later than now ({now:g})")
+        task = self._task = engine.register(self._task_id, self._timing, assigned_at, self._fields)
+        try:
+            await engine.acknowledged(task)
+        except BaseException:
+            await engine.release(task)
+            raise
+        return task
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._task is not None:
+            await self._task._engine.release(self._task)
+
+
+@asynccontextmanager
+async def _running(engine: Engine) -> AsyncGenerator[None]:
+    """Run the engine beside the block, and let the block's exception out as it is."""
+    raised: BaseException | None = None
+    async with anyio.create_task_group() as group:
+        group.start_soon(engine.run, name="aiodp reporter")
+        try:
+            try:
+                yield
+            except BaseException as error:  # noqa: BLE001 - raised again below, outside the group
+                raised = error
+            await _all_left(engine)
+        finally:
+            engine.stop()
+    if raised is not None:
+        raise raised
+
+
+async def _all_left(engine: Engine) -> None:
+    """Wait until no task is tracked; heartbeats go on meanwhile, even if this is canceled."""
+    if tracked := len(engine.schedule.leases):
+        _log.info("closing: %d tasks are still tracked", tracked)
+    try:
+        await engine.all_left()
+    except anyio.get_cancelled_exc_class():
+        with anyio.move_on_after(_EXIT_GRACE, shield=True):
+            await engine.all_left()
+        raise
+
+
+def _check_task_id(task_id: str) -> None:
+    if not isinstance(task_id, str) or not 1 <= len(task_id) <= _MAX_TASK_ID:
+        what = f"{len(task_id):,} characters" if isinstance(task_id, str) else f"{task_id!r:.40}"
+        raise ValueError(f"task_id must be a str of 1 to {_MAX_TASK_ID:,} characters, not {what}")
+    if (bad := illegal_character(task_id)) is not None:
+        raise ValueError(f"task_id holds the character {bad!a}, which the service does not accept")
+
+
+def _check_work(work: object, args: tuple[object, ...]) -> None:
+    if inspect.iscoroutine(work):
+        if args:
+            raise TypeError("work is a coroutine already, so it takes no arguments")
+    elif not callable(work):
+        raise TypeError(f"work must be a coroutine function or a coroutine, not {work!r:.40}")
+
+
+async def _work_on(
+    task: TrackedTask,
+    work: Callable[[*_Ts], Awaitable[_T]] | Coroutine[Any, Any, _T],
+    args: tuple[*_Ts],
+) -> _T:
+    result: Any = None
+    token = current.set(task)
+    try:
+        async with interruptible() as interrupt:
+            task._interrupt = interrupt
+            try:
+                result = await (work(*args) if callable(work) else work)
+            finally:
+                task._interrupt = None
+    finally:
+        current.reset(token)
+    task.raise_if_ended()  # only the end of the task interrupts its work without an exception
+    return cast("_T", result)

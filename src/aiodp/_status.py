@@ -1,0 +1,166 @@
+"""SetTaskStatus: tried until it is acknowledged, never beside a report of the same task."""
+
+from __future__ import annotations
+
+import logging
+import random
+from typing import TYPE_CHECKING
+
+import anyio
+
+from aiodp._bucket import TokenBucket
+from aiodp._errors import StatusNotSet, shorten
+from aiodp._lease import retry_delay
+from aiodp._transport import TIMED_OUT
+from aiodp._types import Outcome, ReportKind, TaskStatus
+
+if TYPE_CHECKING:
+    from aiodp._engine import Engine
+    from aiodp._lease import Lease
+    from aiodp._task import TrackedTask
+    from aiodp._transport import Transport
+    from aiodp._types import Quota
+
+_log = logging.getLogger("aiodp")
+
+_DETAILS = ("errorMessage", "errorStackTrace")
+_REPORT_FIRST = 3  # attempts that must fit into the lease, or a due report goes before the next try
+
+
+def _hopeless(lease: Lease) -> bool:
+    """Whether no status may or can be set any more: the service has ended the lease, or we have."""
+    return not lease.live and not lease.winding_down
+
+
+class StatusSetter:
+    """Sets statuses within their own quota, which is as large as the one of reports."""
+
+    def __init__(self, engine: Engine, transport: Transport, quota: Quota | None) -> None:
+        self._engine = engine
+        self._transport = transport
+        self._bucket = TokenBucket(quota, anyio.current_time())
+
+    async def set(self, task: TrackedTask, status: TaskStatus, members: dict[str, str]) -> None:
+        """Set the status as `TrackedTask.set_status` says."""
+        lease = task._lease
+        if lease.status is not None:
+            self._check_repetition(lease, status)
+            return
+        task._check()
+        self._raise_if_hopeless(task)
+        lease.status = status
+        try:
+            await self._try_until_acknowledged(task, status, members)
+        except BaseException:
+            lease.status = None
+            raise
+
+    def _check_repetition(self, lease: Lease, status: TaskStatus) -> None:
+        if lease.status is status and lease.status_acknowledged:
+            return
+        state = "was set already" if lease.status_acknowledged else "is on the way"
+        raise StatusNotSet(f"task {shorten(lease.task_id)}: status {lease.status} {state}")
+
+    def _raise_if_hopeless(self, task: TrackedTask) -> None:
+        if _hopeless(task._lease):
+            task.raise_if_ended()
+            task._raise_if_released()
+
+    async def _try_until_acknowledged(
+        self, task: TrackedTask, status: TaskStatus, members: dict[str, str]
+    ) -> None:
+        lease = task._lease
+        started = anyio.current_time()
+        failures = 0
+        while (outcome := await self._attempt(task, status, members, failures)).kind is not (
+            ReportKind.OK
+        ):
+            now = anyio.current_time()
+            if outcome.kind is ReportKind.REFUSED:
+                self._engine.refuse(lease, outcome.error)
+                task.raise_if_ended()
+            if outcome.kind is ReportKind.INVALID and members.keys() & set(_DETAILS):
+                members = self._without_details(lease, members, outcome)
+                continue
+            self._give_up_if_due(lease, status, outcome, now - started)
+            failures += 1
+            if outcome.kind is ReportKind.THROTTLED and self._bucket.limited:
+                self._bucket.throttled(now, now)
+                continue
+            left = lease.lost_at - now if lease.live else lease.deadline - now
+            jitter = random.random()  # noqa: S311 - spreads retries, keeps no secret
+            await self._pause(task, retry_delay(lease.timing, failures, left, jitter))
+        self._bucket.succeeded()
+
+    async def _attempt(
+        self, task: TrackedTask, status: TaskStatus, members: dict[str, str], failures: int
+    ) -> Outcome:
+        """Make one call, with no report of the task in flight."""
+        lease = task._lease
+        await self._token(task)
+        if failures:
+            await task._until(_report_can_wait)
+        self._engine.hold(lease)
+        try:
+            await task._until(lambda lease: not lease.in_flight)
+            self._raise_if_hopeless(task)
+            outcome = TIMED_OUT
+            with anyio.move_on_after(lease.attempt_timeout(anyio.current_time())):
+                outcome = await self._transport.set_status(task.task_id, status.value, members)
+            if outcome.kind is ReportKind.OK:
+                lease.status_acknowledged = True
+                self._engine.finish(lease)
+            return outcome
+        finally:
+            self._engine.resume(lease)
+
+    async def _token(self, task: TrackedTask) -> None:
+        now = anyio.current_time()
+        self._bucket.take(now)
+        called = False
+        try:
+            await self._pause(task, self._bucket.ready_at(now, tokens=0) - now)
+            self._raise_if_hopeless(task)
+            called = True
+        finally:
+            if not called:
+                self._bucket.give_back()
+
+    async def _pause(self, task: TrackedTask, delay: float) -> None:
+        """Sleep, but no longer than there is hope."""
+        if delay > 0:
+            with anyio.move_on_after(delay):
+                await task._until(_hopeless)
+
+    def _without_details(
+        self, lease: Lease, members: dict[str, str], outcome: Outcome
+    ) -> dict[str, str]:
+        task, error = shorten(lease.task_id), outcome.error
+        message = "task %s: an error's message and stack trace were refused and dropped: %s"
+        _log.warning(message, task, error, extra={"task": task, "error": str(error)})
+        return {name: text for name, text in members.items() if name not in _DETAILS}
+
+    def _give_up_if_due(
+        self, lease: Lease, status: TaskStatus, outcome: Outcome, elapsed: float
+    ) -> None:
+        """Raise `StatusNotSet` when further tries are futile, or the lease is over.
+
+        A held lease can be held for ever; a configuration error is given the time of one lease to
+        be mended.
+        """
+        futile = outcome.kind is ReportKind.INVALID or (
+            outcome.kind is ReportKind.CONFIGURATION and elapsed > lease.timing.lease_timeout
+        )
+        over = not lease.live and anyio.current_time() >= lease.deadline
+        if futile or over:
+            why = "the service does not accept it" if futile else "the lease ran out"
+            raise StatusNotSet(
+                f"task {shorten(lease.task_id)}: status {status} was not acknowledged: {why}; "
+                f"last answer: {outcome.kind}: {outcome.error}"
+            ) from outcome.error
+
+
+def _report_can_wait(lease: Lease) -> bool:
+    now = anyio.current_time()
+    enough = _REPORT_FIRST * lease.timing.attempt_timeout
+    return not lease.live or lease.due_at > now or lease.lost_at - now > enough

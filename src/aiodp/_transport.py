@@ -1,0 +1,233 @@
+"""The seam to botocore: one call in, one `Outcome` out; no exception of botocore's leaves it."""
+
+from __future__ import annotations
+
+import json
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+import anyio
+from aiobotocore.config import AioConfig
+from botocore import exceptions as botocore_errors
+
+from aiodp._errors import ReportRejected
+from aiodp._types import Outcome, ReportKind
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+
+    from aiobotocore.session import AioSession
+    from botocore.config import Config
+
+    from aiodp._fields import WireField
+
+_SERVICE = "datapipeline"
+_GENUINE = "aiodp.genuine"
+_CLOSE_TIMEOUT = 5.0
+_STATUS_CONNECTIONS = 50
+_HTTP_ERROR = 500
+_TOO_MANY_REQUESTS = 429
+
+CODES = {
+    ReportKind.REFUSED: (
+        "TaskNotFoundException",
+        "PipelineNotFoundException",
+        "PipelineDeletedException",
+    ),
+    ReportKind.THROTTLED: (
+        "ThrottlingException",
+        "ThrottledException",
+        "Throttling",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "RequestLimitExceeded",
+        "TooManyRequestsException",
+        "SlowDown",
+        str(_TOO_MANY_REQUESTS),
+    ),
+    ReportKind.INVALID: ("InvalidRequestException", "ValidationException"),
+    ReportKind.CONFIGURATION: (
+        "AccessDenied",
+        "AccessDeniedException",
+        "AuthFailure",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "IncompleteSignatureException",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "NotAuthorized",
+        "OptInRequired",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "UnknownOperationException",
+        "UnrecognizedClientException",
+    ),
+    ReportKind.SERVER_ERROR: (
+        "InternalServiceError",
+        "InternalFailure",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+    ),
+}
+"""What an error code of the service means."""
+
+EXCEPTIONS: tuple[tuple[type[Exception], ReportKind], ...] = (
+    (botocore_errors.ConnectTimeoutError, ReportKind.TIMEOUT),
+    (botocore_errors.ReadTimeoutError, ReportKind.TIMEOUT),
+    (botocore_errors.HTTPClientError, ReportKind.CONNECTION),
+    (botocore_errors.ConnectionError, ReportKind.CONNECTION),
+    (botocore_errors.ParamValidationError, ReportKind.INVALID),
+    # A refresh that fails may well succeed when it is tried again, so it is no configuration error.
+    (botocore_errors.CredentialRetrievalError, ReportKind.UNEXPECTED),
+    (botocore_errors.MetadataRetrievalError, ReportKind.UNEXPECTED),
+    (botocore_errors.BotoCoreError, ReportKind.CONFIGURATION),
+)
+"""What an exception raised on this side means; the first row that fits."""
+
+TIMED_OUT = Outcome(kind=ReportKind.TIMEOUT, error=TimeoutError("a call was not answered in time"))
+
+_KINDS = {code: kind for kind, codes in CODES.items() for code in codes}
+
+
+class Transport(Protocol):
+    """The two calls that hold a task. Neither raises anything but a cancellation."""
+
+    async def report(self, task_id: str, fields: Sequence[WireField]) -> Outcome:
+        """Call ReportTaskProgress."""
+        ...
+
+    async def set_status(self, task_id: str, status: str, error: Mapping[str, str]) -> Outcome:
+        """Call SetTaskStatus; `error` holds errorId, errorMessage and errorStackTrace, if any."""
+        ...
+
+
+def outcome_of(error: Exception) -> Outcome:
+    """Return what an exception of a call means."""
+    if isinstance(error, botocore_errors.ClientError):
+        return Outcome(kind=_kind_of_response(error.response), error=error)
+    for kind_of_error, kind in EXCEPTIONS:
+        if isinstance(error, kind_of_error):
+            return Outcome(kind=kind, error=error)
+    # botocore's parsers let the errors of broken answers through: AttributeError,
+    # UnicodeDecodeError, …
+    return Outcome(kind=ReportKind.MALFORMED, error=error)
+
+
+def _kind_of_response(response: Mapping[str, Any]) -> ReportKind:
+    if kind := _KINDS.get(response.get("Error", {}).get("Code", "")):
+        return kind
+    if response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= _HTTP_ERROR:
+        return ReportKind.SERVER_ERROR
+    return ReportKind.UNEXPECTED
+
+
+def _mark_genuine(
+    response_dict: Mapping[str, Any], customized_response_dict: dict[str, Any], **_: Any
+) -> None:
+    """Tell whether an answer comes from the service; botocore takes any 200 for a success.
+
+    The service answers with a JSON object. SetTaskStatus may be answered by an empty body, which
+    the service's request id tells from a proxy's.
+    """
+    body = response_dict["body"]
+    try:
+        content = json.loads(body) if body else None
+    except ValueError:
+        content = ()
+    if content is None:
+        genuine = "x-amzn-requestid" in {name.lower() for name in response_dict["headers"]}
+    else:
+        genuine = isinstance(content, dict) and "__type" not in content
+    customized_response_dict[_GENUINE] = genuine
+
+
+class ClientTransport:
+    """Over aiobotocore. Reports have a client of their own, so that nothing can starve them."""
+
+    def __init__(self, reports: Any, statuses: Any) -> None:
+        self._reports = reports
+        self._statuses = statuses
+
+    async def report(self, task_id: str, fields: Sequence[WireField]) -> Outcome:
+        """Call ReportTaskProgress."""
+        answer = await _call(
+            self._reports.report_task_progress(
+                taskId=task_id, **({"fields": fields} if fields else {})
+            )
+        )
+        if isinstance(answer, Outcome):
+            return answer
+        canceled = answer.get("canceled")
+        if not answer.get(_GENUINE) or not isinstance(canceled, bool):
+            return _malformed("ReportTaskProgress", answer)
+        return Outcome(kind=ReportKind.OK, canceled=canceled)
+
+    async def set_status(self, task_id: str, status: str, error: Mapping[str, str]) -> Outcome:
+        """Call SetTaskStatus."""
+        answer = await _call(
+            self._statuses.set_task_status(taskId=task_id, taskStatus=status, **error)
+        )
+        if isinstance(answer, Outcome):
+            return answer
+        if not answer.get(_GENUINE):
+            return _malformed("SetTaskStatus", answer)
+        return Outcome(kind=ReportKind.OK)
+
+
+async def _call(call: Awaitable[dict[str, Any]]) -> dict[str, Any] | Outcome:
+    try:
+        return await call
+    except Exception as error:  # noqa: BLE001 - the seam: whatever went wrong is an outcome
+        return outcome_of(error)
+
+
+def _malformed(action: str, answer: Mapping[str, Any]) -> Outcome:
+    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    error = ValueError(f"HTTP {status} without an answer of {action} in it")
+    return Outcome(kind=ReportKind.MALFORMED, error=error)
+
+
+@asynccontextmanager
+async def open_transport(
+    session: AioSession,
+    *,
+    region_name: str | None,
+    endpoint_url: str | None,
+    config: Config | None,
+    attempt_timeout: float,
+    max_in_flight: int,
+) -> AsyncIterator[Transport]:
+    """Open clients on the shared session; raise `ReportRejected` if no client can be made."""
+
+    def client(connections: int) -> Any:
+        own = AioConfig(
+            connect_timeout=attempt_timeout,
+            read_timeout=attempt_timeout,
+            max_pool_connections=connections,
+            # Retries belong to the scheduler: botocore's own would outlast the lease.
+            retries={"total_max_attempts": 1, "mode": "standard"},
+        )
+        merged = AioConfig().merge(config).merge(own) if config else own
+        return session.create_client(
+            _SERVICE, region_name=region_name, endpoint_url=endpoint_url, config=merged
+        )
+
+    async with AsyncExitStack() as stack:
+        try:
+            clients = [
+                await stack.enter_async_context(client(connections))
+                for connections in (max_in_flight, _STATUS_CONNECTIONS)
+            ]
+        except botocore_errors.BotoCoreError as error:
+            raise ReportRejected(f"no client for Data Pipeline could be made: {error}") from error
+        for each in clients:
+            each.meta.events.register("before-parse.data-pipeline", _mark_genuine)
+        try:
+            yield ClientTransport(*clients)
+        finally:
+            with anyio.move_on_after(_CLOSE_TIMEOUT, shield=True):
+                await stack.aclose()

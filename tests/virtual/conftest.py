@@ -1,0 +1,57 @@
+"""Virtual time on both event loops; the service in process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+from aiobotocore.config import AioConfig
+from aiobotocore.httpxsession import HttpxSession
+from aiobotocore.session import AioSession, get_session
+from trio.testing import MockClock
+
+from aiodp import ProgressReporter
+from aiodp.testing import MemoryService, VirtualTimeLoop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+# The service's description is read from disk once, not once for each test.
+LOADER = get_session().get_component("data_loader")
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, object]]:
+    """Each test runs on asyncio and on trio, both on a clock that jumps."""
+    if request.param == "trio":
+        return "trio", {"clock": MockClock(autojump_threshold=0)}
+    return "asyncio", {"loop_factory": VirtualTimeLoop}
+
+
+@pytest.fixture
+def service() -> MemoryService:
+    """A Data Pipeline of the test's own."""
+    return MemoryService(clock=anyio.current_time)
+
+
+@pytest.fixture
+def session(service: MemoryService, anyio_backend_name: str) -> AioSession:
+    """A session whose calls go to the service; on trio over the HTTP library that runs there."""
+    session = get_session()
+    session.register_component("data_loader", LOADER)
+    if anyio_backend_name == "trio":
+        session.set_default_client_config(AioConfig(http_session_cls=HttpxSession))
+    service.attach(session)
+    return session
+
+
+@pytest.fixture
+def reporter(session: AioSession) -> Callable[..., ProgressReporter]:
+    """Makes reporters with the defaults of the service."""
+
+    def make(**options: object) -> ProgressReporter:
+        return ProgressReporter(session, **options)  # type: ignore[arg-type]
+
+    return make

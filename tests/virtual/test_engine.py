@@ -1,0 +1,321 @@
+"""The reporter as a whole: fields on the wire, statistics, a blocked loop, a crash, the quota."""
+
+from __future__ import annotations
+
+import asyncio
+
+import anyio
+import pytest
+import trio.lowlevel
+from aiobotocore.config import AioConfig
+
+from aiodp import (
+    LeaseLost,
+    LeaseState,
+    LostReason,
+    ProgressReporter,
+    Quota,
+    ReporterClosed,
+    ReportRejected,
+    TaskStatus,
+    TrackedTask,
+)
+from aiodp.testing import Fault, FaultKind, MemoryService, Settings
+
+pytestmark = pytest.mark.anyio
+
+REPORT = frozenset({"ReportTaskProgress"})
+
+
+def fields(service, task_id):
+    return service.service.task(task_id).fields
+
+
+async def test_fields_ride_on_the_next_heartbeat(service, reporter):
+    """Set now, sent with the next report; the newest value wins; sent once."""
+    [task_id] = service.assign()
+    async with reporter() as opened, opened.track(task_id, fields={"step": "start"}) as task:
+        assert fields(service, task_id)["step"] == "start"
+        task.update(percentComplete=10, step="one")
+        task.update({"percentComplete": 20})
+        assert "percentComplete" not in fields(service, task_id)
+        await anyio.sleep(61)
+        assert fields(service, task_id)["percentComplete"] == "20"
+        assert fields(service, task_id)["step"] == "one"
+        assert task._lease.fields.snapshot()[1] == []
+
+
+async def test_fields_are_sent_until_a_report_succeeds(service, reporter):
+    """What a failed report carried goes with the next one."""
+    [task_id] = service.assign()
+    async with reporter() as opened, opened.track(task_id) as task:
+        await anyio.sleep(30)
+        service.faults.add(Fault(kind=FaultKind.SERVER_ERROR, duration=100))
+        task.update(a="kept")
+        await anyio.sleep(90)
+        task.update(b="newer")
+        await anyio.sleep(60)
+        assert fields(service, task_id)["a"] == "kept"
+        assert fields(service, task_id)["b"] == "newer"
+
+
+async def test_fields_that_the_service_refuses_cost_no_lease(service, reporter, caplog):
+    """InvalidRequest with fields: dropped with a warning, the report repeated without."""
+    [task_id] = service.assign()
+    async with reporter() as opened, opened.track(task_id) as task:
+        service.faults.add(Fault(kind=FaultKind.INVALID_REQUEST, actions=REPORT, count=1))
+        task.update(odd="value")
+        await anyio.sleep(61)
+        assert task.reports == 2
+        assert "odd" not in fields(service, task_id)
+        assert opened.statistics().failed == {"invalid": 1}
+        task.update(fine="value")
+        await anyio.sleep(61)
+        assert fields(service, task_id)["fine"] == "value"
+    assert "fields were refused and dropped" in caplog.text
+
+
+async def test_a_bad_field_raises_at_update_and_nothing_is_lost(service, reporter):
+    """ValueError where the mistake is; the lease and the other fields go on."""
+    [task_id] = service.assign()
+    async with reporter() as opened, opened.track(task_id) as task:
+        task.update(good=1)
+        for bad in ({"k" * 257: 1}, {"k": "v" * 10_241}, {"k": "\x00"}, {"k": None}):
+            with pytest.raises(ValueError, match=r"bytes|character|must be"):
+                task.update(bad)
+        with pytest.raises(ValueError, match="51 fields"):
+            task.update({f"k{i}": i for i in range(50)})
+        await anyio.sleep(200)
+        assert fields(service, task_id)["good"] == "1"
+        assert task.reports == 4
+
+
+async def test_report_now(service, reporter):
+    """`report` sends what was set before, and answers whether the task is canceled."""
+    [task_id] = service.assign()
+    async with reporter() as opened, opened.track(task_id) as task:
+        task.update(a=1)
+        assert await task.report() is False
+        assert fields(service, task_id)["a"] == "1"
+        assert task.reports == 2
+        service.cancel(task_id)
+        assert await task.report() is True
+        assert await task.report() is True  # without a call
+        assert service.calls.total() == 3
+
+
+async def test_report_now_is_a_new_report(service, reporter):
+    """One that is in flight already does not carry what was set since."""
+    [task_id] = service.assign()
+    async with reporter() as opened, opened.track(task_id) as task:
+        await anyio.sleep(59)
+        service.latency = 2.0
+        await anyio.sleep(2)
+        task.update(a=1)
+        await task.report()
+        assert fields(service, task_id)["a"] == "1"
+        assert task.reports == 3
+
+
+async def test_report_now_waits_for_a_success_or_the_end(service, reporter):
+    """Failures are retried; a lease that is lost meanwhile raises."""
+    [task_id] = service.assign()
+    async with reporter() as opened, opened.track(task_id) as task:
+        service.faults.add(Fault(kind=FaultKind.RESET, duration=50))
+        assert await task.report() is False
+        assert 50 <= anyio.current_time() <= 66
+        assert service.calls.total() < 20
+        service.faults.add(Fault(kind=FaultKind.RESET))
+        with pytest.raises(LeaseLost):
+            await task.report()
+        with pytest.raises(LeaseLost):
+            await task.report()
+
+
+async def test_statistics(service, reporter):
+    """A frozen snapshot whose numbers add up."""
+    ids = service.assign(3)
+    async with reporter() as opened:
+        empty = opened.statistics()
+        assert (empty.tracked, empty.next_due, empty.smallest_remaining_lease) == (0, None, None)
+        assert empty.effective_rate == 10
+        async with opened.track(ids[0]), opened.track(ids[1]), opened.track(ids[2]) as last:
+            service.cancel(ids[2])
+            await last.canceled.wait()
+            service.faults.add(Fault(kind=FaultKind.THROTTLE, count=2))
+            service.faults.add(Fault(kind=FaultKind.RESET, count=1))
+            await anyio.sleep(200)
+            seen = opened.statistics()
+            assert seen.tracked == 3
+            assert seen.acknowledged == 2
+            assert seen.throttled == 2
+            assert dict(seen.failed) == {"connection": 1}
+            assert seen.sent == seen.succeeded + 3 == service.calls.total()
+            assert seen.next_due is not None
+            assert anyio.current_time() < seen.next_due <= anyio.current_time() + 60
+            assert seen.smallest_remaining_lease == pytest.approx(260, abs=30)
+            assert seen.effective_rate is not None
+            assert seen.effective_rate < 10
+            with pytest.raises(AttributeError):
+                seen.sent = 0
+            with pytest.raises(TypeError):
+                seen.failed["timeout"] = 1
+
+
+def block(seconds):
+    """Let time pass without the event loop, as a blocking call does."""
+    try:
+        clock = trio.lowlevel.current_clock()
+    except RuntimeError:
+        asyncio.get_running_loop()._jumping.offset += seconds  # type: ignore[attr-defined]
+    else:
+        clock.jump(seconds)  # type: ignore[attr-defined]
+
+
+async def test_a_blocked_loop_cannot_hide_a_lapse(service, reporter, caplog):
+    """The first look at the events after the block tells the truth, before anything else ran."""
+    [task_id] = service.assign()
+    async with reporter() as opened, opened.track(task_id) as task:
+        await anyio.sleep(30)
+        block(289)
+        assert task.lost.is_set()
+        assert task.ended.is_set()
+        assert task.state is LeaseState.LOST
+        with pytest.raises(LeaseLost):
+            task.raise_if_ended()
+        await anyio.sleep(1)
+        assert task.lost_reason is LostReason.EXPIRED
+    assert "the event loop was blocked for" in caplog.text
+
+
+async def test_a_short_block_is_made_up_for(service, reporter, caplog):
+    """Blocked for four minutes: late, said, and not lost."""
+    [task_id] = service.assign()
+    async with reporter() as opened, opened.track(task_id) as task:
+        await anyio.sleep(30)
+        block(240)
+        assert not task.ended.is_set()
+        await anyio.sleep(300)
+        assert task.state is LeaseState.HELD
+        assert opened.statistics().worst_lag == pytest.approx(210)
+    assert "the event loop was blocked for" in caplog.text
+
+
+async def test_a_crash_of_the_reporter_ends_every_lease_with_its_cause(service, reporter, caplog):
+    """Nothing dies silently: each task is lost, `run` raises, new tasks are refused."""
+    first, second, third = service.assign(3)
+    error = RuntimeError("a bug")
+
+    async def crash(*_):
+        raise error
+
+    async with reporter() as opened, opened.track(first) as task:
+        opened._engine._transport.report = crash
+        with pytest.raises(LeaseLost, match="reporter failed") as caught:
+            await opened.run(second, anyio.sleep_forever)
+        assert caught.value.reason is LostReason.REPORTER_FAILED
+        assert caught.value.__cause__ is error
+        assert task.lost.is_set()
+        assert task.lost_reason is LostReason.REPORTER_FAILED
+        with pytest.raises(LeaseLost):
+            await task.set_status(TaskStatus.FINISHED)
+        with pytest.raises(ReporterClosed, match="crashed") as closed:
+            async with opened.track(third):
+                pytest.fail("the body must not begin")
+        assert closed.value.__cause__ is error
+    assert "the reporter crashed" in caplog.text
+
+
+async def test_no_region(reporter, session):
+    """A session that knows no region is refused on entering, by an error of ours."""
+    session.set_config_variable("region", None)
+    with pytest.raises(ReportRejected, match="You must specify a region"):
+        async with reporter():
+            pytest.fail("the body must not begin")
+
+
+async def test_the_users_config_is_under_the_reporters_needs(reporter):
+    """What the user sets stays, what the leases need wins."""
+    config = AioConfig(
+        user_agent_extra="mine", retries={"total_max_attempts": 9}, read_timeout=1000
+    )
+    async with reporter(config=config, attempt_timeout=5) as opened:
+        for client in (opened._engine._transport._reports, opened._engine._transport._statuses):
+            assert client.meta.config.retries["total_max_attempts"] == 1
+            assert client.meta.config.read_timeout == 5
+            assert client.meta.config.user_agent_extra == "mine"
+        assert opened._engine._transport._reports.meta.config.max_pool_connections == 150
+        assert opened._engine._transport._reports is not opened._engine._transport._statuses
+        assert opened._max_in_flight == 150
+    async with reporter(quota=None) as opened:
+        assert opened._max_in_flight == 256
+
+
+TENTH = Settings(quotas={"ReportTaskProgress": (1.0, 10), "SetTaskStatus": (1.0, 10)})
+
+
+@pytest.fixture
+def tenth(session, service):
+    """The service with a tenth of the published quota."""
+    service.detach(session)
+    small = MemoryService(clock=anyio.current_time, settings=TENTH, latency=0.02)
+    small.attach(session)
+    return small
+
+
+async def fleet(service, session, count, gap, reporters=1, hold=1500.0):
+    """Track tasks that arrive one after another, an hour in all; return what became of them."""
+    tasks: dict[str, TrackedTask] = {}
+    told: dict[str, float] = {}
+
+    async def hold_one(opened, task_id):
+        try:
+            async with opened.track(task_id) as task:
+                tasks[task_id] = task
+                with anyio.move_on_at(end):
+                    await task.ended.wait()
+                    told[task_id] = anyio.current_time()
+        except LeaseLost:
+            told[task_id] = anyio.current_time()
+
+    async with anyio.create_task_group() as group:
+        opened = [
+            await group.start(open_one, ProgressReporter(session, quota=Quota(rate=1, burst=10)))
+            for _ in range(reporters)
+        ]
+        end = anyio.current_time() + count * gap + hold
+        for number in range(count):
+            [task_id] = service.assign()
+            group.start_soon(hold_one, opened[number % reporters], task_id)
+            await anyio.sleep(gap)
+        await anyio.sleep_until(end)
+        group.cancel_scope.cancel()
+    return tasks, told
+
+
+async def open_one(reporter, *, task_status):
+    async with reporter as opened:
+        task_status.started(opened)
+        await anyio.sleep_forever()
+
+
+async def test_at_capacity_none_is_lost_and_hardly_a_call_is_throttled(tenth, session):
+    """284 leases at a tenth of the quota: intervals stretch by themselves."""
+    tasks, told = await fleet(tenth, session, 284, gap=2.0)
+    assert len(tasks) == 284
+    assert not told
+    throttled = tenth.calls["ReportTaskProgress", "ThrottlingException"]
+    assert throttled < 0.001 * tenth.calls.total()
+
+
+async def test_overload_is_shed(tenth, session):
+    """Twice as many: the first 284 survive, the others are told before the service acts."""
+    _, told = await fleet(tenth, session, 568, gap=2.0, hold=900.0)
+    assert len(told) == 568 - 284
+
+
+async def test_three_processes_share_the_quota_without_talking(tenth, session):
+    """Ninety tasks each: throttled now and then, none lost."""
+    tasks, told = await fleet(tenth, session, 270, gap=7.0, reporters=3)
+    assert len(tasks) == 270
+    assert not told

@@ -1,0 +1,325 @@
+"""SetTaskStatus: once acknowledged, never beside a report, tried while the lease can be held."""
+
+from __future__ import annotations
+
+import json
+
+import anyio
+import pytest
+
+from aiodp import (
+    LeaseLost,
+    LeaseState,
+    LostReason,
+    Quota,
+    ReporterClosed,
+    StatusNotSet,
+    TaskCanceled,
+    TaskStatus,
+)
+from aiodp.testing import AuditKind, Fault, FaultKind
+
+pytestmark = pytest.mark.anyio
+
+STATUS = frozenset({"SetTaskStatus"})
+REPORT = frozenset({"ReportTaskProgress"})
+
+
+def attempt_fields(service, task_id):
+    """The attempt as DescribeObjects shows it."""
+    task = service.service.task(task_id)
+    answer = service.service.request(
+        "DescribeObjects", {"pipelineId": task.pipeline_id, "objectIds": [task.attempt_id]}
+    )
+    [described] = json.loads(answer.body)["pipelineObjects"]
+    return {field["key"]: field.get("stringValue") for field in described["fields"]}
+
+
+async def test_after_an_acknowledged_status_no_report_is_sent(service, reporter):
+    """FINISHED is the last call about a task, however long the block goes on."""
+    [task_id] = service.assign()
+    async with reporter() as opened, opened.track(task_id) as task:
+        await task.set_status(TaskStatus.FINISHED)
+        calls = service.calls.total()
+        await anyio.sleep(3600)
+        assert service.calls.total() == calls
+        assert task.state is LeaseState.RELEASED
+        assert not task.ended.is_set()
+        await task.set_status(TaskStatus.FINISHED)  # said already
+        with pytest.raises(StatusNotSet, match="was set already"):
+            await task.set_status(TaskStatus.FAILED)
+        assert service.calls.total() == calls
+    assert service.service.task(task_id).status == "FINISHED"
+
+
+async def test_failed_with_its_error(service, reporter):
+    """Id, message and stack trace reach the attempt."""
+    [task_id] = service.assign()
+    async with reporter() as opened, opened.track(task_id) as task:
+        await task.set_status(
+            TaskStatus.FAILED, error_id="E1", error_message="broken", error_stack_trace="at x"
+        )
+    fields = attempt_fields(service, task_id)
+    assert fields["errorId"] == "E1"
+    assert fields["errorMessage"] == "broken"
+    assert fields["errorStackTrace"] == "at x"
+
+
+async def test_errors_are_cut_and_cleaned_not_lost(service, reporter):
+    """A message of a megabyte with lone surrogates is a valid status all the same."""
+    [task_id] = service.assign()
+    async with reporter() as opened, opened.track(task_id) as task:
+        await task.set_status(
+            TaskStatus.FAILED,
+            error_message="\ud800\x00" + "é" * 1_000_000,
+            error_stack_trace="\x1b" + "x" * 100_000 + "the end",
+        )
+    fields = attempt_fields(service, task_id)
+    assert len(fields["errorMessage"].encode()) <= 10_240
+    assert fields["errorMessage"].startswith("\ufffd\ufffdé")
+    assert len(fields["errorStackTrace"]) == 1024
+    assert fields["errorStackTrace"].endswith("the end")
+
+
+@pytest.mark.parametrize(
+    ("status", "options"),
+    [
+        ("DONE", {}),
+        (None, {}),
+        (TaskStatus.FAILED, {"error_id": "Service_x"}),
+        (TaskStatus.FAILED, {"error_id": ""}),
+        (TaskStatus.FAILED, {"error_id": "x" * 1025}),
+        (TaskStatus.FAILED, {"error_id": "\x00"}),
+        (TaskStatus.FAILED, {"error_id": 7}),
+    ],
+)
+async def test_impossible_statuses(service, reporter, status, options):
+    """Refused before anything is sent; the lease goes on, and a better one can be set."""
+    [task_id] = service.assign()
+    async with reporter() as opened, opened.track(task_id) as task:
+        with pytest.raises(ValueError, match=r"error_id|not a valid TaskStatus"):
+            await task.set_status(status, **options)
+        assert ("SetTaskStatus", "ok") not in service.calls
+        await task.set_status(TaskStatus.FAILED)
+
+
+async def test_refused_locally_when_canceled_or_refused(service, reporter):
+    """No status of a task that the service has ended is sent."""
+    canceled, gone = service.assign(2)
+    async with reporter() as opened, opened.track(canceled) as first, opened.track(gone) as second:
+        service.cancel(canceled)
+        service.service.request("SetTaskStatus", {"taskId": gone, "taskStatus": "FINISHED"})
+        await first.canceled.wait()
+        await second.lost.wait()
+        calls = service.calls.total()
+        with pytest.raises(TaskCanceled):
+            await first.set_status(TaskStatus.FINISHED)
+        with pytest.raises(LeaseLost):
+            await second.set_status(TaskStatus.FINISHED)
+        assert service.calls.total() == calls
+    with pytest.raises(TaskCanceled):
+        await first.set_status(TaskStatus.FINISHED)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        FaultKind.SERVER_ERROR,
+        FaultKind.HANG,
+        FaultKind.RESET,
+        FaultKind.GARBAGE,
+        FaultKind.HTML,
+        FaultKind.EMPTY,
+        FaultKind.TYPE_IN_OK,
+        FaultKind.THROTTLE,
+        FaultKind.ACCESS_DENIED,
+    ],
+)
+async def test_four_minutes_of_failures_and_then_it_arrives_once(service, reporter, kind):
+    """Reports go on between the tries, so the lease is held; the status is applied once."""
+    [task_id] = service.assign()
+    async with reporter() as opened, opened.track(task_id) as task:
+        service.faults.add(Fault(kind=kind, actions=STATUS, duration=240))
+        await task.set_status(TaskStatus.FINISHED)
+        assert anyio.current_time() == pytest.approx(240, abs=30)
+        assert task.reports >= 4
+    assert service.service.task(task_id).status == "FINISHED"
+    assert service.calls["SetTaskStatus", "ok"] == 1
+
+
+async def test_a_report_and_a_status_are_never_in_flight_together(service, reporter):
+    """Even when both take long and fail by turns."""
+    service.latency = 2.0
+    flying: list[str] = []
+    seen: list[list[str]] = []
+
+    def watched(call, name):
+        async def watch(*args):
+            flying.append(name)
+            seen.append(list(flying))
+            try:
+                return await call(*args)
+            finally:
+                flying.remove(name)
+
+        return watch
+
+    [task_id] = service.assign()
+    service.faults.add(Fault(kind=FaultKind.SERVER_ERROR, actions=STATUS, duration=300))
+    async with reporter() as opened:
+        transport = opened._engine._transport
+        transport.report = watched(transport.report, "report")
+        transport.set_status = opened._engine.statuses._transport.set_status = watched(
+            transport.set_status, "status"
+        )
+        async with opened.track(task_id) as task:
+            await anyio.sleep(59)
+            await task.set_status(TaskStatus.FINISHED)
+    assert seen.count(["report"]) > 4
+    assert seen.count(["status"]) > 4
+    assert all(len(together) == 1 for together in seen)
+
+
+async def test_a_status_waits_for_the_report_in_flight(service, reporter):
+    """Stop, await the report in flight, then complete."""
+    [task_id] = service.assign()
+    async with reporter() as opened, opened.track(task_id) as task:
+        await anyio.sleep(59)
+        service.latency = 3.0
+        await anyio.sleep(2)
+        assert opened.statistics().in_flight == 1
+        await task.set_status(TaskStatus.FINISHED)
+        assert anyio.current_time() == pytest.approx(66 + 6)
+    kinds = [event.kind for event in service.audit.of(task_id)]
+    assert kinds[-2:] == [AuditKind.PROGRESS, AuditKind.STATUS]
+
+
+async def test_the_service_refuses_a_status(service, reporter):
+    """The task was given away meanwhile: LeaseLost, and no report follows."""
+    [task_id] = service.assign()
+    async with reporter() as opened, opened.track(task_id) as task:
+        service.service.request("SetTaskStatus", {"taskId": task_id, "taskStatus": "FINISHED"})
+        with pytest.raises(LeaseLost) as caught:
+            await task.set_status(TaskStatus.FINISHED)
+        assert caught.value.reason is LostReason.REFUSED
+        assert task.lost.is_set()
+        sent = opened.statistics().sent
+        await anyio.sleep(1000)
+        assert opened.statistics().sent == sent
+
+
+async def test_canceled_while_a_status_is_tried(service, reporter):
+    """A report between two tries hears it: TaskCanceled."""
+    [task_id] = service.assign()
+    async with reporter() as opened, opened.track(task_id) as task:
+        service.faults.add(Fault(kind=FaultKind.SERVER_ERROR, actions=STATUS))
+        await anyio.sleep(30)
+        service.cancel(task_id)
+        with pytest.raises(TaskCanceled):
+            await task.set_status(TaskStatus.FINISHED)
+        assert anyio.current_time() < 80
+
+
+async def test_a_status_that_cannot_be_set_ends_with_the_lease(service, reporter):
+    """Nothing answers at all: StatusNotSet with the last error, and `lost` was told in time."""
+    [task_id] = service.assign()
+    async with reporter() as opened, opened.track(task_id) as task:
+        service.faults.add(Fault(kind=FaultKind.SERVER_ERROR))
+        deadline = task.deadline
+        with pytest.raises(StatusNotSet, match="the lease ran out") as caught:
+            await task.set_status(TaskStatus.FINISHED)
+        assert caught.value.__cause__ is not None
+        assert task.lost.is_set()
+        assert deadline <= anyio.current_time() <= deadline + 30
+
+
+async def test_a_status_without_permission_gives_up_after_a_lease(service, reporter):
+    """A held lease could be held for ever; a worker must not hang on a missing permission."""
+    [task_id] = service.assign()
+    async with reporter() as opened, opened.track(task_id) as task:
+        service.faults.add(Fault(kind=FaultKind.ACCESS_DENIED, actions=STATUS))
+        with pytest.raises(StatusNotSet, match="configuration"):
+            await task.set_status(TaskStatus.FINISHED)
+        assert anyio.current_time() == pytest.approx(310, abs=20)
+        assert task.state is LeaseState.HELD
+        service.faults.clear()
+        await task.set_status(TaskStatus.FINISHED)
+
+
+async def test_details_that_the_service_does_not_accept_are_dropped(service, reporter, caplog):
+    """The status matters more than its stack trace."""
+    [task_id] = service.assign()
+    async with reporter() as opened, opened.track(task_id) as task:
+        service.faults.add(Fault(kind=FaultKind.INVALID_REQUEST, actions=STATUS, count=1))
+        await task.set_status(TaskStatus.FAILED, error_id="E", error_message="m")
+    assert service.service.task(task_id).status == "FAILED"
+    assert "errorMessage" not in attempt_fields(service, task_id)
+    assert "refused and dropped" in caplog.text
+
+
+async def test_a_status_that_is_invalid_without_details_is_not_repeated(service, reporter):
+    """InvalidRequest does not mend itself."""
+    async with reporter() as opened, opened.track(*service.assign()) as task:
+        service.faults.add(Fault(kind=FaultKind.INVALID_REQUEST, actions=STATUS))
+        with pytest.raises(StatusNotSet, match="does not accept"):
+            await task.set_status(TaskStatus.FINISHED)
+        assert service.calls.total() == 2
+
+
+async def test_two_statuses_at_once(service, reporter):
+    """The second is told so; the first goes on."""
+    async with reporter() as opened, opened.track(*service.assign()) as task:
+        service.faults.add(Fault(kind=FaultKind.SERVER_ERROR, actions=STATUS, duration=100))
+        async with anyio.create_task_group() as group:
+            group.start_soon(task.set_status, TaskStatus.FINISHED)
+            await anyio.sleep(1)
+            with pytest.raises(StatusNotSet, match="is on the way"):
+                await task.set_status(TaskStatus.FAILED)
+        assert task.state is LeaseState.RELEASED
+
+
+async def test_a_status_after_the_block(service, reporter):
+    """Outside `track` there is no lease to hold while it is tried."""
+    async with reporter() as opened:
+        async with opened.track(*service.assign()) as task:
+            pass
+        with pytest.raises(ReporterClosed, match="inside track"):
+            await task.set_status(TaskStatus.FINISHED)
+
+
+async def test_a_status_after_a_local_lapse_is_tried(service, reporter):
+    """LOST(expired) is our own belief; the service may still take the status."""
+    [task_id] = service.assign()
+    async with reporter() as opened, opened.track(task_id) as task:
+        service.faults.add(Fault(kind=FaultKind.SERVER_ERROR, actions=REPORT))
+        await task.lost.wait()
+        await task.set_status(TaskStatus.FINISHED)
+        assert task.state is LeaseState.LOST
+    assert service.service.task(task_id).status == "FINISHED"
+
+
+async def test_statuses_respect_their_own_quota(service, reporter):
+    """Four hundred statuses at once: none is throttled, and reports have their own bucket."""
+    ids = service.assign(400)
+    async with reporter() as opened, anyio.create_task_group() as group:
+
+        async def one(task_id):
+            async with opened.track(task_id) as task:
+                await anyio.sleep(100)
+                await task.set_status(TaskStatus.FINISHED)
+
+        for task_id in ids:
+            group.start_soon(one, task_id)
+    assert service.calls["SetTaskStatus", "ok"] == 400
+    assert service.calls["SetTaskStatus", "ThrottlingException"] == 0
+    assert service.calls["ReportTaskProgress", "ThrottlingException"] == 0
+
+
+async def test_without_a_quota_throttled_statuses_back_off(service, reporter):
+    """`quota=None` lifts the limit, and makes no busy loop of a service that throttles."""
+    async with reporter(quota=None) as opened, opened.track(*service.assign()) as task:
+        service.faults.add(Fault(kind=FaultKind.THROTTLE, duration=100))
+        await task.set_status(TaskStatus.FINISHED)
+    assert service.calls["SetTaskStatus", "ThrottlingException"] < 30
+    assert service.calls["ReportTaskProgress", "ThrottlingException"] < 30
+    assert Quota().rate == 10
