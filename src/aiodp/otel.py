@@ -1,0 +1,69 @@
+"""OpenTelemetry metrics of a reporter. Needs the extra: ``pip install "aiodp[otel]"``.
+
+The names are ``aiodp.tasks``, ``aiodp.reports`` and so on; see `record`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+import anyio
+from opentelemetry import metrics
+
+from aiodp._types import ReportKind
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import Meter
+
+    from aiodp._reporter import ProgressReporter
+    from aiodp._types import Statistics
+
+
+async def record(
+    reporter: ProgressReporter, *, every: float = 15.0, meter: Meter | None = None
+) -> NoReturn:
+    """Record the reporter's statistics every so many seconds, until canceled.
+
+    Start it in a task group beside the work. Gauges: ``aiodp.tasks`` (by ``state``: tracked,
+    acknowledged), ``aiodp.lag`` (s), ``aiodp.smallest_remaining_lease`` (s), ``aiodp.rate``
+    (calls/s, as learned). Counter: ``aiodp.reports`` (by ``outcome``: a value of `ReportKind`).
+
+    Raises `ValueError` for a period that is not positive.
+    """
+    if every <= 0:
+        raise ValueError(f"every must be longer than 0 s, not {every:g} s")
+    instruments = _Instruments(meter or metrics.get_meter("aiodp"))
+    while True:
+        instruments.record(reporter.statistics())
+        await anyio.sleep(every)
+
+
+class _Instruments:
+    def __init__(self, meter: Meter) -> None:
+        self._tasks = meter.create_gauge("aiodp.tasks", "{task}", "Tasks kept alive")
+        self._lag = meter.create_gauge("aiodp.lag", "s", "The latest that a report was, ever")
+        self._lease = meter.create_gauge(
+            "aiodp.smallest_remaining_lease", "s", "Until the first task would be lost"
+        )
+        self._rate = meter.create_gauge("aiodp.rate", "{call}/s", "Calls that the service grants")
+        self._reports = meter.create_counter("aiodp.reports", "{report}", "Reports, by outcome")
+        self._counted: dict[str, int] = {}
+
+    def record(self, statistics: Statistics) -> None:
+        self._tasks.set(statistics.tracked, {"state": "tracked"})
+        self._tasks.set(statistics.acknowledged, {"state": "acknowledged"})
+        self._lag.set(statistics.worst_lag)
+        if statistics.smallest_remaining_lease is not None:
+            self._lease.set(statistics.smallest_remaining_lease)
+        if statistics.effective_rate is not None:
+            self._rate.set(statistics.effective_rate)
+        self._count(statistics)
+
+    def _count(self, statistics: Statistics) -> None:
+        counts = dict(statistics.failed)
+        counts[ReportKind.OK.value] = statistics.succeeded
+        counts[ReportKind.THROTTLED.value] = statistics.throttled
+        for outcome, count in counts.items():
+            if increase := count - self._counted.get(outcome, 0):
+                self._reports.add(increase, {"outcome": outcome})
+        self._counted = counts
