@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 _BURST_SHARE = 0.9  # the rest absorbs that calls do not arrive as evenly as they were sent
 _DECREASE = 0.7
-_RECOVERY = 0.001  # of the full rate, per success: about two minutes from a third to all of it
-_SLOWEST = 0.02  # of the full rate
+RECOVERY = 0.001  # of the full rate, per success: faster, and those who share it get in turmoil
+_SLOWEST = 0.05  # of the full rate
 _ROUNDING = 1e-9
 
 
@@ -76,7 +76,7 @@ class TokenBucket:
     def succeeded(self) -> None:
         """Learn that a call was let through."""
         if self.limited:
-            self.rate = min(self._full_rate, self.rate + _RECOVERY * self._full_rate)
+            self.rate = min(self._full_rate, self.rate + RECOVERY * self._full_rate)
 
     def _fill(self, now: float) -> None:
         if self.limited:

@@ -11,24 +11,28 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from aiodp._backend import clock
 from aiodp._errors import ReporterClosed, ReportRejected, shorten
 from aiodp._lease import TICK, Lease
 from aiodp._schedule import Schedule
 from aiodp._status import StatusSetter
 from aiodp._task import TrackedTask
-from aiodp._transport import TIMED_OUT
-from aiodp._types import LeaseState, LostReason, ReportKind, Statistics
+from aiodp._transport import TIMED_OUT, describe
+from aiodp._types import LeaseState, LostReason, Outcome, ReportKind, Statistics
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from anyio.abc import TaskGroup
 
-    from aiodp._fields import PendingFields
+    from aiodp._fields import PendingFields, WireField
     from aiodp._timing import Timing
     from aiodp._transport import Transport
-    from aiodp._types import Outcome, Quota
+    from aiodp._types import Quota
 
 _log = logging.getLogger("aiodp")
 
+EXIT_GRACE = 900.0  # the service's longer ownership window: API reference of ReportTaskProgress
 _NOTEWORTHY_LAG = 1.0  # seconds that the event loop may be late without a word
 
 
@@ -43,30 +47,29 @@ class Engine:
         self._transport = transport
         self._timing = timing
         self.statuses = StatusSetter(self, transport, quota)
+        self.clock = clock()
         self._thread = threading.get_ident()
         self._wake = anyio.Event()
         self._left = anyio.Event()
         self._stopping = False
+        self._canceled_at: float | None = None
         self._last_seen: dict[str, float] = {}
 
     async def run(self) -> None:
         """Hold the leases until `stop`. Whatever else ends this ends every lease."""
         try:
-            # Not bounded by time but by `stop`, which the reporter calls however it is left:
-            # heartbeats go on while work that was canceled from outside cleans up.
-            with anyio.CancelScope(shield=True):
-                async with anyio.create_task_group() as reports:
-                    await self._pump(reports)
+            while not self._over:
+                await self._run_shielded()
         except BaseException as error:
             self._crash(error)
             if not isinstance(error, Exception):
                 raise
+        self.schedule.lose_all(LostReason.REPORTER_CLOSED)
+        self._publish()
 
     def stop(self) -> None:
         """End `run`; leases that are left are lost."""
         self._stopping = True
-        self.schedule.lose_all(LostReason.REPORTER_CLOSED)
-        self._publish()
         self._wake.set()
 
     def register(
@@ -75,8 +78,8 @@ class Engine:
         """Start a lease; raise `ReporterClosed` if nobody would hold it."""
         if self.failure is not None:
             raise ReporterClosed("the reporter has crashed, see the cause") from self.failure
-        if self._stopping:
-            raise ReporterClosed("the reporter is closed")
+        if self._stopping or self._canceled_at is not None:
+            raise ReporterClosed("the reporter is closed, or its event loop is ending")
         lease = Lease(task_id, timing, assigned_at)
         lease.fields = fields
         task = TrackedTask(self, lease)
@@ -94,8 +97,9 @@ class Engine:
         lease = task._lease
         if lease.state is LeaseState.RELEASED:
             raise ReportRejected(
-                f"task {shorten(lease.task_id)}: the first report was refused: {lease.error}; "
-                f"check credentials, permission (datapipeline:ReportTaskProgress), region, endpoint"
+                f"task {shorten(lease.task_id)}: the first report was refused; check credentials, "
+                f"permission (datapipeline:ReportTaskProgress), region and endpoint: "
+                f"{describe(lease.error)}"
             ) from lease.error
         if lease.state is LeaseState.LOST:
             task.raise_if_ended()
@@ -139,19 +143,9 @@ class Engine:
 
     def check(self, lease: Lease) -> None:
         """Notice that a lease ran out while the event loop was blocked; not from other threads."""
-        if threading.get_ident() != self._thread:
-            return
-        try:
-            now = anyio.current_time()
-        except RuntimeError:  # no event loop runs here at the moment
-            return
-        self.schedule.check(lease, now)
-        self._publish()
-
-    def refuse(self, lease: Lease, error: Exception | None) -> None:
-        """End a lease that the service refused in another call."""
-        self.schedule.end_refused(lease, error)
-        self._publish()
+        if threading.get_ident() == self._thread:
+            self.schedule.check(lease, self.clock())
+            self._publish()
 
     def finish(self, lease: Lease) -> None:
         """End a lease whose status is acknowledged: no report of it is ever sent."""
@@ -200,8 +194,27 @@ class Engine:
 
     # Inside
 
+    @property
+    def _over(self) -> bool:
+        if self._stopping or self._canceled_at is None:
+            return self._stopping
+        return not self.schedule.leases or anyio.current_time() > self._canceled_at + EXIT_GRACE
+
+    async def _run_shielded(self) -> None:
+        """Report until it is over, or until asyncio's own cancellation, which no shield stops.
+
+        An event loop that ends cancels all its tasks at once, this one and those that are tracked.
+        Heartbeats are to be the last to stop, so they go on until the others have cleaned up.
+        """
+        try:
+            with anyio.CancelScope(shield=True):
+                async with anyio.create_task_group() as reports:
+                    await self._pump(reports)
+        except anyio.get_cancelled_exc_class():
+            self._canceled_at = anyio.current_time()
+
     async def _pump(self, reports: TaskGroup) -> None:
-        while not self._stopping:
+        while not self._over:
             now = anyio.current_time()
             self.schedule.expire(now)
             self._publish()
@@ -222,9 +235,7 @@ class Engine:
         sent_at = anyio.current_time()
         lease.begun += 1
         version, fields = lease.fields.snapshot() if lease.fields else (0, [])
-        outcome = TIMED_OUT
-        with anyio.move_on_after(lease.attempt_timeout(sent_at)):
-            outcome = await self._transport.report(lease.task_id, fields)
+        outcome = await self._attempt(lease, fields, lease.attempt_timeout(sent_at))
         now = anyio.current_time()
         dropped = bool(fields) and outcome.kind is ReportKind.INVALID
         if lease.fields and (dropped or outcome.kind is ReportKind.OK):
@@ -245,12 +256,22 @@ class Engine:
             lease.watcher._notify()
         self._wake.set()
 
+    async def _attempt(self, lease: Lease, fields: Sequence[WireField], limit: float) -> Outcome:
+        outcome = TIMED_OUT
+        try:
+            with anyio.move_on_after(limit):
+                outcome = await self._transport.report(lease.task_id, fields)
+        except anyio.get_cancelled_exc_class() as error:
+            # Nobody here cancels a report. What it awaited was canceled, or the event loop ends; in
+            # both cases the lease goes on, and there is nothing left to await in this task.
+            return Outcome(kind=ReportKind.UNEXPECTED, error=RuntimeError(f"canceled: {error!r}"))
+        return outcome
+
     def _publish(self) -> None:
         """Tell the world which leases ended."""
         for lease in self.schedule.take_ended():
-            if lease.state is LeaseState.RELEASED:
-                continue
-            self._log_end(lease)
+            if lease.state is not LeaseState.RELEASED:
+                self._log_end(lease)
             if isinstance(lease.watcher, TrackedTask):
                 lease.watcher._notify()
 
@@ -265,13 +286,13 @@ class Engine:
         _log.log(level, "task %s ended: %s", task, reason, extra=extra)
 
     def _log_failure(self, lease: Lease, outcome: Outcome, *, dropped: bool) -> None:
-        task, error, kind = shorten(lease.task_id), outcome.error, outcome.kind
+        task, error, kind = shorten(lease.task_id), describe(outcome.error), outcome.kind
         if dropped:
-            extra = {"task": task, "error": str(error)}
+            extra = {"task": task, "error": error}
             _log.warning("task %s: fields were refused and dropped: %s", task, error, extra=extra)
         elif kind not in (ReportKind.OK, ReportKind.REFUSED):
             level = logging.ERROR if kind is ReportKind.CONFIGURATION else logging.WARNING
-            extra = {"kind": kind.value, "task": task, "error": str(error)}
+            extra = {"kind": kind.value, "task": task, "error": error}
             self.note(kind, level, "reports fail (%s): %s", kind, error, **extra)
 
     def _crash(self, error: BaseException) -> None:

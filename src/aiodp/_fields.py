@@ -23,9 +23,7 @@ MAX_OBJECT_BYTES = 15_360
 
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SHOWN = 40
-_CHANGING = (
-    threading.Lock()
-)  # the work may call update from a thread; one lock for all: it is brief
+CHANGING = threading.Lock()  # the work may call update from a thread; one lock for all: it is brief
 
 
 def illegal_character(text: str) -> str | None:
@@ -134,7 +132,7 @@ class PendingFields:
         if not isinstance(fields, Mapping):
             raise ValueError(f"fields must be a mapping, not {fields!r:.{_SHOWN}}")  # noqa: TRY004
         encoded = {key: _encode(key, value) for key, value in fields.items()}
-        with _CHANGING:
+        with CHANGING:
             self._merge(encoded)
 
     def _merge(self, encoded: dict[str, tuple[WireField, ...]]) -> None:
@@ -152,10 +150,10 @@ class PendingFields:
 
     def snapshot(self) -> tuple[int, list[WireField]]:
         """Return the fields to send, and the version to settle them by."""
-        with _CHANGING:
+        with CHANGING:
             return self._version, [field for _, wire in self._fields.values() for field in wire]
 
     def settle(self, version: int) -> None:
         """Forget what was set up to this version: it was reported, or can never be."""
-        with _CHANGING:
+        with CHANGING:
             self._fields = {key: entry for key, entry in self._fields.items() if entry[0] > version}

@@ -24,10 +24,10 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from aiodp._fields import CHANGING, PendingFields
 from aiodp._types import LeaseState, LostReason
 
 if TYPE_CHECKING:
-    from aiodp._fields import PendingFields
     from aiodp._timing import Timing
     from aiodp._types import TaskStatus
 
@@ -118,6 +118,13 @@ class Lease:
         self.spare_entry: object = None
         self.expiry_entry: object = None
 
+    def pending(self) -> PendingFields:
+        """Return the fields that wait to be reported; the work may call this from any thread."""
+        with CHANGING:
+            if self.fields is None:
+                self.fields = PendingFields()
+            return self.fields
+
     @property
     def live(self) -> bool:
         """Whether the task is ours, or on the way to be."""
@@ -129,6 +136,20 @@ class Lease:
         if self.state is LeaseState.ASSIGNED:
             return self.deadline
         return self.deadline - self.timing.safety_margin
+
+    @property
+    def urgency(self) -> float:
+        """By when the next report should be sent: the earliest goes first.
+
+        An acknowledgement has no margin, so it keeps the time for a few attempts.
+        """
+        if self.state is LeaseState.ASSIGNED:
+            return self.lost_at - min(3 * self.timing.attempt_timeout, self.timing.ack_timeout / 2)
+        return self.lost_at
+
+    def lapsed(self, now: float) -> bool:
+        """Whether the lease is to be given up by now, told or not."""
+        return self.live and now + TICK >= self.lost_at
 
     @property
     def winding_down(self) -> bool:
@@ -144,7 +165,7 @@ class Lease:
         """Renew by a report sent at `sent_at`; return whether it was still in time (rule 4)."""
         if not self.live:
             return False
-        if now + TICK >= self.lost_at:
+        if self.lapsed(now):
             self.lose(LostReason.EXPIRED)
             return False
         self._move(LeaseEvent.SUCCEED)
@@ -173,15 +194,12 @@ class Lease:
     def attempt_timeout(self, now: float) -> float:
         """Return how long one call may take, in seconds.
 
-        At most a third of what is left of the lease, so that one hanging call never costs it; a
-        little more when so little is left that no call could succeed.
+        At most a third of what is left of the lease, so that one hanging call never costs it.
         """
-        limit = self.timing.attempt_timeout
         left = self.deadline - now
         if left <= 0:  # lapsed: nothing can be lost any more
-            return limit
-        floor = min(limit / 10, left / 3)
-        return max(min(limit, max((self.lost_at - now) / 3, floor)), TICK)
+            return self.timing.attempt_timeout
+        return max(min(self.timing.attempt_timeout, left / 3), TICK)
 
     def backoff(self, now: float, jitter: float) -> float:
         """Count a failure and return the seconds until the next try; `jitter` is from 0 to 1."""

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar, TypeVarTuple, c
 import anyio
 from anyio import AsyncContextManagerMixin
 
-from aiodp._engine import Engine
+from aiodp._backend import interruptible
+from aiodp._engine import EXIT_GRACE, Engine
 from aiodp._errors import ReporterClosed
 from aiodp._fields import PendingFields, illegal_character
-from aiodp._interrupt import interruptible
 from aiodp._schedule import capacity
 from aiodp._task import TrackedTask, current
 from aiodp._timing import Timing, seconds
@@ -39,7 +39,6 @@ _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 
 _MAX_TASK_ID = 2048
-_EXIT_GRACE = 900.0  # the service's longer ownership window: API reference of ReportTaskProgress
 _MAX_CONNECTIONS = 256  # below the usual limit of open files
 _DEFAULT_QUOTA = Quota()
 
@@ -57,8 +56,9 @@ class TrackOptions(TypedDict, total=False):
 class ProgressReporter(AsyncContextManagerMixin):
     """Keeps any number of tasks alive, over one shared session, within the account's quota.
 
-    Use it as an async context manager, once. Leaving it waits for every tracked task to be left,
-    reporting all the while; if it is canceled meanwhile, for another 15 minutes at most.
+    Use it as an async context manager, once, entered and left in the same task. Leaving it waits
+    for every tracked task to be left, reporting all the while; if it is canceled, now or before,
+    for 15 minutes at most.
 
     Durations are in seconds or `timedelta` objects. Raises `ValueError` for durations that do not
     fit together; entering raises `ReportRejected` if the configuration allows no client, and
@@ -193,7 +193,8 @@ class ProgressReporter(AsyncContextManagerMixin):
         If the task ends under it, the work is canceled, once, and may clean up for as long as it
         needs; then `TaskCanceled` or `LeaseLost` is raised. A task that is canceled from the start
         is never worked on. An exception of the work comes out as it is. Inside, `current_task()` is
-        the `TrackedTask`. No status is set.
+        the `TrackedTask`. No status is set: end the work with
+        ``await current_task().set_status(...)``, while the task is still kept alive.
 
         Raises what `track` raises, and `TypeError` for work that is neither a coroutine nor a
         function.
@@ -290,23 +291,23 @@ async def _running(engine: Engine) -> AsyncGenerator[None]:
                 yield
             except BaseException as error:  # noqa: BLE001 - raised again below, outside the group
                 raised = error
-            await _all_left(engine)
+            await _all_left(engine, canceled=isinstance(raised, anyio.get_cancelled_exc_class()))
         finally:
             engine.stop()
     if raised is not None:
         raise raised
 
 
-async def _all_left(engine: Engine) -> None:
-    """Wait until no task is tracked; heartbeats go on meanwhile, even if this is canceled."""
+async def _all_left(engine: Engine, *, canceled: bool) -> None:
+    """Wait until no task is tracked; heartbeats go on meanwhile, for a time even if canceled."""
     if tracked := len(engine.schedule.leases):
-        _log.info("closing: %d tasks are still tracked", tracked)
+        _log.warning("closing: waiting until %d tasks are not tracked any more", tracked)
     try:
-        await engine.all_left()
-    except anyio.get_cancelled_exc_class():
-        with anyio.move_on_after(_EXIT_GRACE, shield=True):
+        if not canceled:
             await engine.all_left()
-        raise
+    finally:  # canceled from outside, now or before
+        with anyio.move_on_after(EXIT_GRACE, shield=True):
+            await engine.all_left()
 
 
 def _check_task_id(task_id: str) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from aiodp._bucket import TokenBucket
+from aiodp._bucket import RECOVERY, TokenBucket
 from aiodp._lease import TICK, Lease
 from aiodp._queue import LeaseQueue
 from aiodp._types import LeaseState, LostReason, Outcome, ReportKind
@@ -23,14 +23,16 @@ if TYPE_CHECKING:
 
 USABLE_SHARE = 0.98  # of the quota that leases may need; the rest absorbs new arrivals and retries
 _NEED_HEADROOM = 1.03
+_MODEST_SHARE = 0.1  # of the quota: who wants no more keeps its interval when calls are throttled
 _GOLDEN = 0.6180339887498949  # multiples of it, modulo 1, spread most evenly
 _CRITICAL_SHARE = (
     0.02  # of a lease: that little left while calls are throttled means too many leases
 )
 _MIN_SAMPLE = 50
 _MAX_SAMPLE = 400
-_SHORTAGE = 0.9
+_SHORTAGE = 0.97
 _LATENCY_WEIGHT = 1 / 8
+_CHANCE = 1.2  # times the usual latency: less is too little for an answer to come in time
 _ROUNDING = 1e-9
 
 
@@ -54,8 +56,10 @@ class Schedule:
         self.worst_lag = 0.0
         self._ended: list[Lease] = []
         self._max_in_flight = max_in_flight
-        self._allowed = USABLE_SHARE * quota.rate * (1 + _ROUNDING) if quota else float("inf")
+        self._full_rate = quota.rate if quota else float("inf")
+        self._allowed = self._most_allowed = USABLE_SHARE * self._full_rate * (1 + _ROUNDING)
         self._needed = 0.0  # calls per second without which some lease is lost
+        self._wanted = 0.0  # calls per second that the intervals ask for
         self._due = LeaseQueue("due_entry")
         self._urgent = LeaseQueue("urgent_entry")
         self._spare = LeaseQueue("spare_entry")
@@ -76,6 +80,7 @@ class Schedule:
         self.leases[lease] = None
         lease.due_at = now
         self._needed += 1 / lease.timing.usable_lease
+        self._wanted += 1 / lease.timing.interval
         if self._needed > self._allowed:
             self._lose(lease, LostReason.OVERLOADED)
         else:
@@ -131,11 +136,12 @@ class Schedule:
     def take(self, now: float) -> Lease | None:
         """Return the lease to report now, in flight and paid for; None if none may be sent yet."""
         self._collect_due(now)
-        lease = self._next(now)
-        if lease is None or self.in_flight >= self._max_in_flight or not self.bucket.available(now):
+        if self.in_flight >= self._max_in_flight or not self.bucket.available(now):
             return None
-        if lease.live:
-            self._relieve(lease, now)
+        self._relieve(now)
+        lease = self._next(now)
+        if lease is None:
+            return None
         self._dequeue(lease)
         self.bucket.take(now)
         self.in_flight += 1
@@ -155,12 +161,12 @@ class Schedule:
 
     def expire(self, now: float) -> None:
         """Lose every lease whose time has come."""
-        while (lease := self._first_to_expire()) and lease.lost_at <= now + TICK:
+        while (lease := self._first_to_expire()) and lease.lapsed(now):
             self._lose(lease, LostReason.EXPIRED)
 
     def check(self, lease: Lease, now: float) -> None:
         """Lose this lease if its time has come, even if nobody had the time to call `expire`."""
-        if lease.live and lease.lost_at <= now + TICK:
+        if lease.lapsed(now):
             self._lose(lease, LostReason.EXPIRED)
 
     def take_ended(self) -> list[Lease]:
@@ -187,8 +193,10 @@ class Schedule:
         lease.in_flight = False
         self.in_flight -= 1
         self.outcomes[outcome.kind] += 1
+        if outcome.kind in (ReportKind.OK, ReportKind.TIMEOUT):  # a timeout took at least so long
+            self._latency += (now - sent_at - self._latency) * _LATENCY_WEIGHT
         if outcome.kind is ReportKind.OK:
-            self._learn_granted(now - sent_at)
+            self._learn_granted()
             self._succeed(lease, outcome, sent_at, now)
         elif outcome.kind is ReportKind.REFUSED:
             self.end_refused(lease, outcome.error)
@@ -229,7 +237,7 @@ class Schedule:
     def _collect_due(self, now: float) -> None:
         while (lease := self._due.peek()) and lease.due_at <= now + TICK:
             self._due.pop()
-            (self._urgent if lease.live else self._spare).push(lease, lease.lost_at)
+            (self._urgent if lease.live else self._spare).push(lease, lease.urgency)
 
     def _next(self, now: float) -> Lease | None:
         """Return the waiting lease with the earliest deadline that can still be renewed in time.
@@ -238,10 +246,10 @@ class Schedule:
         lost before the answer arrives, and lose nearly all.
         """
         while lease := self._urgent.peek():
-            if len(self._urgent) == 1 or lease.lost_at - now >= 2 * self._latency:
+            if len(self._urgent) == 1 or lease.lost_at - now >= _CHANCE * self._latency:
                 return lease
             self._urgent.pop()
-            self._spare.push(lease, lease.lost_at)
+            self._spare.push(lease, lease.urgency)
         return self._spare.peek()
 
     def _first_to_expire(self) -> Lease | None:
@@ -284,18 +292,21 @@ class Schedule:
         """Settle what the end of a lease means for the others."""
         self.held -= lease.reports > 0
         self._needed = max(0.0, self._needed - 1 / lease.timing.usable_lease)
+        self._wanted = max(0.0, self._wanted - 1 / lease.timing.interval)
         self._expiry.discard(lease)
         self._ended.append(lease)
         self._enqueue(lease)
 
-    def _learn_granted(self, latency: float) -> None:
+    def _learn_granted(self) -> None:
         self.bucket.succeeded()
-        self._latency += (latency - self._latency) * _LATENCY_WEIGHT
+        self._allowed = min(self._most_allowed, self._allowed + RECOVERY * self._full_rate)
         self._granted += 1
         self._forget_old_sample()
 
     def _learn_denied(self, sent_at: float, now: float) -> None:
-        self.bucket.throttled(sent_at, now, needed=self._needed * _NEED_HEADROOM)
+        modest = min(self._wanted, _MODEST_SHARE * self._full_rate)
+        needed = max(self._needed * _NEED_HEADROOM, modest)
+        self.bucket.throttled(sent_at, now, needed=needed)
         self._denied += 1
         self._forget_old_sample()
 
@@ -304,7 +315,7 @@ class Schedule:
             self._granted //= 2
             self._denied //= 2
 
-    def _relieve(self, head: Lease, now: float) -> None:
+    def _relieve(self, now: float) -> None:
         """Give up the newest leases when the service grants much less than all of them need.
 
         That happens when others use the same account's quota. Nothing is gained by it while the
@@ -313,7 +324,8 @@ class Schedule:
         sample = self._granted + self._denied
         if sample < _MIN_SAMPLE or not self._denied or not self._granted:
             return
-        if head.lost_at - now > head.timing.usable_lease * _CRITICAL_SHARE:
+        first = self._first_to_expire()
+        if not first or first.lost_at - now > first.timing.usable_lease * _CRITICAL_SHARE:
             return
         granted = self.bucket.rate * self._granted / sample
         if granted > self._needed * _SHORTAGE:
@@ -321,6 +333,7 @@ class Schedule:
         for lease in reversed(self.leases):
             if self._needed <= granted:
                 break
-            if lease.live and lease is not head:
+            if lease.live and lease is not first:
                 self._lose(lease, LostReason.OVERLOADED)
         self._granted = self._denied = 0
+        self._allowed = granted  # more would have to be given up again

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import anyio
 
 from aiodp._bucket import TokenBucket
-from aiodp._errors import StatusNotSet, shorten
+from aiodp._errors import LeaseLost, StatusNotSet, shorten
 from aiodp._lease import retry_delay
-from aiodp._transport import TIMED_OUT
+from aiodp._transport import TIMED_OUT, describe
 from aiodp._types import Outcome, ReportKind, TaskStatus
 
 if TYPE_CHECKING:
@@ -24,12 +24,22 @@ if TYPE_CHECKING:
 _log = logging.getLogger("aiodp")
 
 _DETAILS = ("errorMessage", "errorStackTrace")
+_DOUBTFUL = frozenset(  # after these the service may have applied the call
+    {
+        ReportKind.CONNECTION,
+        ReportKind.MALFORMED,
+        ReportKind.SERVER_ERROR,
+        ReportKind.TIMEOUT,
+        ReportKind.UNEXPECTED,
+    }
+)
+_LEAST_SHARE = 0.3  # of the quota: statuses come in bursts, and a task waits for each
 _REPORT_FIRST = 3  # attempts that must fit into the lease, or a due report goes before the next try
 
 
 def _hopeless(lease: Lease) -> bool:
     """Whether no status may or can be set any more: the service has ended the lease, or we have."""
-    return not lease.live and not lease.winding_down
+    return lease.silenced or not (lease.live or lease.winding_down)
 
 
 class StatusSetter:
@@ -39,6 +49,7 @@ class StatusSetter:
         self._engine = engine
         self._transport = transport
         self._bucket = TokenBucket(quota, anyio.current_time())
+        self._least_rate = _LEAST_SHARE * quota.rate if quota else 0.0
 
     async def set(self, task: TrackedTask, status: TaskStatus, members: dict[str, str]) -> None:
         """Set the status as `TrackedTask.set_status` says."""
@@ -72,30 +83,32 @@ class StatusSetter:
         lease = task._lease
         started = anyio.current_time()
         failures = 0
-        while (outcome := await self._attempt(task, status, members, failures)).kind is not (
-            ReportKind.OK
-        ):
+        doubtful = False
+        while True:
+            outcome, sent_at = await self._attempt(task, status, members, failures)
+            if outcome.kind is ReportKind.OK:
+                self._bucket.succeeded()
+                return
             now = anyio.current_time()
             if outcome.kind is ReportKind.REFUSED:
-                self._engine.refuse(lease, outcome.error)
-                task.raise_if_ended()
+                await self._learn_why(task, doubtful=doubtful)
+            doubtful |= outcome.kind in _DOUBTFUL
             if outcome.kind is ReportKind.INVALID and members.keys() & set(_DETAILS):
                 members = self._without_details(lease, members, outcome)
                 continue
             self._give_up_if_due(lease, status, outcome, now - started)
             failures += 1
             if outcome.kind is ReportKind.THROTTLED and self._bucket.limited:
-                self._bucket.throttled(now, now)
+                self._bucket.throttled(sent_at, now, needed=self._least_rate)
                 continue
             left = lease.lost_at - now if lease.live else lease.deadline - now
             jitter = random.random()  # noqa: S311 - spreads retries, keeps no secret
             await self._pause(task, retry_delay(lease.timing, failures, left, jitter))
-        self._bucket.succeeded()
 
     async def _attempt(
         self, task: TrackedTask, status: TaskStatus, members: dict[str, str], failures: int
-    ) -> Outcome:
-        """Make one call, with no report of the task in flight."""
+    ) -> tuple[Outcome, float]:
+        """Make one call, with no report of the task in flight; return when it was sent, too."""
         lease = task._lease
         await self._token(task)
         if failures:
@@ -104,13 +117,13 @@ class StatusSetter:
         try:
             await task._until(lambda lease: not lease.in_flight)
             self._raise_if_hopeless(task)
-            outcome = TIMED_OUT
-            with anyio.move_on_after(lease.attempt_timeout(anyio.current_time())):
+            outcome, sent_at = TIMED_OUT, anyio.current_time()
+            with anyio.move_on_after(lease.attempt_timeout(sent_at)):
                 outcome = await self._transport.set_status(task.task_id, status.value, members)
             if outcome.kind is ReportKind.OK:
                 lease.status_acknowledged = True
                 self._engine.finish(lease)
-            return outcome
+            return outcome, sent_at
         finally:
             self._engine.resume(lease)
 
@@ -126,6 +139,16 @@ class StatusSetter:
             if not called:
                 self._bucket.give_back()
 
+    async def _learn_why(self, task: TrackedTask, *, doubtful: bool) -> None:
+        """Ask by a report whether the task was canceled, which a refusal does not tell."""
+        try:
+            await self._engine.report_now(task)
+            task.raise_if_ended()
+        except LeaseLost as lost:
+            if doubtful:
+                lost.add_note("A try that was not answered may have set the status all the same.")
+            raise
+
     async def _pause(self, task: TrackedTask, delay: float) -> None:
         """Sleep, but no longer than there is hope."""
         if delay > 0:
@@ -135,9 +158,9 @@ class StatusSetter:
     def _without_details(
         self, lease: Lease, members: dict[str, str], outcome: Outcome
     ) -> dict[str, str]:
-        task, error = shorten(lease.task_id), outcome.error
+        task, error = shorten(lease.task_id), describe(outcome.error)
         message = "task %s: an error's message and stack trace were refused and dropped: %s"
-        _log.warning(message, task, error, extra={"task": task, "error": str(error)})
+        _log.warning(message, task, error, extra={"task": task, "error": error})
         return {name: text for name, text in members.items() if name not in _DETAILS}
 
     def _give_up_if_due(
@@ -145,18 +168,19 @@ class StatusSetter:
     ) -> None:
         """Raise `StatusNotSet` when further tries are futile, or the lease is over.
 
-        A held lease can be held for ever; a configuration error is given the time of one lease to
-        be mended.
+        A held lease can be held for ever. What reports do not suffer from, a missing permission for
+        one, is given the time of one lease to be mended.
         """
+        contradictory = outcome.kind in (ReportKind.CONFIGURATION, ReportKind.REFUSED)
         futile = outcome.kind is ReportKind.INVALID or (
-            outcome.kind is ReportKind.CONFIGURATION and elapsed > lease.timing.lease_timeout
+            contradictory and elapsed > lease.timing.lease_timeout
         )
         over = not lease.live and anyio.current_time() >= lease.deadline
         if futile or over:
             why = "the service does not accept it" if futile else "the lease ran out"
             raise StatusNotSet(
                 f"task {shorten(lease.task_id)}: status {status} was not acknowledged: {why}; "
-                f"last answer: {outcome.kind}: {outcome.error}"
+                f"last answer: {outcome.kind}: {describe(outcome.error)}"
             ) from outcome.error
 
 

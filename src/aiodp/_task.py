@@ -9,7 +9,6 @@ import anyio
 import anyio.lowlevel
 
 from aiodp._errors import LeaseLost, ReporterClosed, TaskCanceled, shorten
-from aiodp._fields import PendingFields
 from aiodp._members import error_members
 from aiodp._types import LeaseState, LostReason, TaskStatus
 
@@ -34,11 +33,11 @@ _HELP = {
 class TaskEvent:
     """One of a task's events, like `anyio.Event` without `set`."""
 
-    __slots__ = ("_holds", "_task")
+    __slots__ = ("_states", "_task")
 
-    def __init__(self, task: TrackedTask, holds: Callable[[Lease], bool]) -> None:
+    def __init__(self, task: TrackedTask, *states: LeaseState) -> None:
         self._task = task
-        self._holds = holds
+        self._states = states
 
     def is_set(self) -> bool:
         """Return whether it has happened.
@@ -46,26 +45,13 @@ class TaskEvent:
         Looks at the clock too, so that the answer is right even if the event loop was blocked and
         nothing else had the time to notice that the lease ran out. May be called from any thread.
         """
-        self._task._check()
-        return self._holds(self._task._lease)
+        return self._task.state in self._states
 
     async def wait(self) -> None:
         """Return when it has happened; what cannot happen any more is waited for for ever."""
         if self.is_set():
             await anyio.lowlevel.checkpoint()
-        await self._task._until(self._holds)
-
-
-def _is_canceled(lease: Lease) -> bool:
-    return lease.state is LeaseState.CANCELED
-
-
-def _is_lost(lease: Lease) -> bool:
-    return lease.state is LeaseState.LOST
-
-
-def _is_ended(lease: Lease) -> bool:
-    return lease.state in (LeaseState.CANCELED, LeaseState.LOST)
+        await self._task._until(lambda lease: lease.state in self._states)
 
 
 class TrackedTask:
@@ -93,30 +79,31 @@ class TrackedTask:
 
     @property
     def state(self) -> LeaseState:
-        """Where the lease stands now."""
+        """Where the lease stands now, by the clock too. May be read in any thread."""
         self._check()
-        return self._lease.state
+        lapsed = self._lease.lapsed(self._engine.clock())  # in another thread, only looked at
+        return LeaseState.LOST if lapsed else self._lease.state
 
     @property
     def canceled(self) -> TaskEvent:
         """The cancellation event: the service answered a report with ``canceled``."""
-        return TaskEvent(self, _is_canceled)
+        return TaskEvent(self, LeaseState.CANCELED)
 
     @property
     def lost(self) -> TaskEvent:
         """Set when the task is not ours any more, at least `safety_margin` before its deadline."""
-        return TaskEvent(self, _is_lost)
+        return TaskEvent(self, LeaseState.LOST)
 
     @property
     def ended(self) -> TaskEvent:
         """Set when the task is canceled or lost, in short: when the work must stop."""
-        return TaskEvent(self, _is_ended)
+        return TaskEvent(self, LeaseState.CANCELED, LeaseState.LOST)
 
     @property
     def lost_reason(self) -> LostReason | None:
         """Why the lease was lost, if it was."""
-        self._check()
-        return self._lease.lost_reason
+        lost = self.state is LeaseState.LOST
+        return self._lease.lost_reason or LostReason.EXPIRED if lost else None
 
     @property
     def deadline(self) -> float:
@@ -141,9 +128,7 @@ class TrackedTask:
         (Developer Guide, "AWS Data Pipeline Limits"): 50 fields, 256 bytes a name, 10,240 bytes a
         value, 15,360 bytes in all.
         """
-        if self._lease.fields is None:
-            self._lease.fields = PendingFields()
-        self._lease.fields.update({**(fields or {}), **more} if more else fields or {})
+        self._lease.pending().update({**(fields or {}), **more} if more else fields or {})
 
     async def report(self) -> bool:
         """Report as soon as the quota allows, with what was set before; return `canceled`.
@@ -179,15 +164,14 @@ class TrackedTask:
 
     def raise_if_ended(self) -> None:
         """Raise `TaskCanceled` or `LeaseLost` if the work must stop; callable from any thread."""
-        self._check()
-        lease = self._lease
-        if lease.state is LeaseState.CANCELED:
+        lease, state = self._lease, self.state
+        if state is LeaseState.CANCELED:
             raise TaskCanceled(
                 f"task {shorten(lease.task_id)} was canceled in the service; stop the work, "
                 f"no status needs to be set",
                 task_id=lease.task_id,
             ) from lease.error
-        if lease.state is LeaseState.LOST:
+        if state is LeaseState.LOST:
             reason = lease.lost_reason or LostReason.EXPIRED
             raise LeaseLost(
                 f"task {shorten(lease.task_id)} is lost ({reason}): {_HELP[reason]}",
@@ -198,9 +182,11 @@ class TrackedTask:
 
     def _raise_if_released(self) -> None:
         if self._lease.state is LeaseState.RELEASED:
-            raise ReporterClosed(
-                f"task {shorten(self._lease.task_id)} is not tracked any more: do this inside track"
+            set_already = self._lease.status_acknowledged
+            why = (
+                "has its status" if set_already else "is not tracked any more: do this inside track"
             )
+            raise ReporterClosed(f"task {shorten(self._lease.task_id)} {why}")
 
     def _check(self) -> None:
         """Notice that the lease ran out, if the scheduler had no time to."""
@@ -218,7 +204,8 @@ class TrackedTask:
         if self._changed is not None:
             self._changed.set()
             self._changed = None
-        if self._interrupt is not None and _is_ended(self._lease):
+        ended = self._lease.state in (LeaseState.CANCELED, LeaseState.LOST)
+        if ended and self._interrupt is not None:
             self._interrupt()
 
 

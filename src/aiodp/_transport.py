@@ -117,6 +117,14 @@ def outcome_of(error: Exception) -> Outcome:
     return Outcome(kind=ReportKind.MALFORMED, error=error)
 
 
+def describe(error: BaseException | None) -> str:
+    """Return an error in the service's own words, without botocore's around them."""
+    if isinstance(error, botocore_errors.ClientError):
+        details = error.response.get("Error", {})
+        return f"{details.get('Code')}: {details.get('Message')}"
+    return str(error) or repr(error)
+
+
 def _kind_of_response(response: Mapping[str, Any]) -> ReportKind:
     if kind := _KINDS.get(response.get("Error", {}).get("Code", "")):
         return kind

@@ -70,7 +70,7 @@ def test_the_rate_never_falls_below_what_is_needed():
     assert bucket.rate == pytest.approx(3.1)
     for step in range(100, 200):
         bucket.throttled(step, step)
-    assert bucket.rate == pytest.approx(0.2)
+    assert bucket.rate == pytest.approx(0.5)
 
 
 def test_without_a_quota_nothing_is_limited():

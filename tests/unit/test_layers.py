@@ -17,7 +17,7 @@ LAYERS = {
     0: {"_errors", "_fields", "_members", "_timing", "_types"},
     1: {"_bucket", "_lease", "_queue", "_schedule"},
     2: {"_transport"},
-    3: {"_engine", "_interrupt", "_reporter", "_status", "_task"},
+    3: {"_backend", "_engine", "_reporter", "_status", "_task"},
     4: {"testing", "emulator", "cli", "otel"},
 }
 LAYER_OF = {name: layer for layer, names in LAYERS.items() for name in names}
@@ -73,8 +73,8 @@ def test_the_core_is_pure(path):
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
 def test_asyncio_is_named_in_one_place(path):
-    """Anyio's primitives alone, save for the one thing that they cannot do on asyncio."""
-    if path.stem != "_interrupt":
+    """Anyio's primitives alone, save for what they do not give."""
+    if path.stem != "_backend":
         assert "asyncio" not in imported(path)
 
 

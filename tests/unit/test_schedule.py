@@ -90,6 +90,19 @@ def test_the_earliest_deadline_goes_first():
     assert held.take(1.0) is late
 
 
+def test_an_acknowledgement_does_not_wait_to_the_last():
+    """It has no margin, so it keeps the time for three attempts."""
+    held = schedule(rate=1, burst=1)
+    [old] = add(held, 0.0)
+    report(held, 0.0)
+    held.hurry(old, 190.0)  # to be lost at 290
+    [new] = add(held, 190.0)  # to be lost at 310, wanted at 280
+    assert held.take(190.0) is new
+    [later] = add(held, 260.0)  # to be lost at 380, wanted at 350
+    assert held.take(260.0) is old
+    assert held.take(261.0) is later
+
+
 def test_a_new_short_lease_is_seen_at_once():
     """The scheduler does not sleep on an old, long deadline while a new lease has a short one."""
     held = schedule()
@@ -183,7 +196,7 @@ def test_when_others_use_up_the_quota_the_newest_are_given_up():
     for step in range(30_000):
         now = step * 0.1
         tokens = min(10.0, tokens + 0.1 * 2.0)  # the others leave 2 calls/s
-        if step % 5 == 0 and len(leases) < 400:  # 400 leases need 4 calls/s
+        if step % 20 == 0 and len(leases) < 400:  # 400 leases need 4 calls/s
             leases += add(held, now, timing=timing)
         held.expire(now)
         while (each := held.take(now)) is not None:
@@ -206,6 +219,16 @@ def test_throttled_reports_are_repeated_as_soon_as_the_bucket_allows():
     assert report(held, 1 / 7) == [one]
 
 
+def test_who_wants_little_keeps_its_interval_when_calls_are_throttled():
+    """Forty leases want 0.67 calls/s: a storm of throttling does not push them below that."""
+    held = schedule()
+    add(held, 0.0, 40)
+    report(held, 0.0)
+    for second in range(60, 90):
+        report(held, float(second), Outcome(kind=ReportKind.THROTTLED))
+    assert held.bucket.rate == pytest.approx(40 / 60)
+
+
 def test_lost_leases_get_only_what_is_left_over():
     """A lapsed lease is still reported, after all that can still be kept."""
     held = schedule(rate=1, burst=2)
@@ -225,7 +248,7 @@ def test_a_report_that_cannot_land_in_time_gives_way_to_one_that_can():
     [slow] = add(held, 0.0)
     taken = held.take(0.0)
     assert taken is slow
-    held.settle(slow, OK, sent_at=0.0, now=8.0, jitter=0.0)  # latency is learned: 8 s, by an eighth
+    held.settle(slow, OK, sent_at=0.0, now=8.0, jitter=0.0)  # latency is learned: an eighth of 8 s
     doomed, other = lease("doomed", 0.0), lease("other", 60.0)
     held.add(doomed, 119.0)
     held.add(other, 119.0)

@@ -8,10 +8,11 @@ import gc
 import anyio
 import anyio.lowlevel
 import pytest
+from aiobotocore.session import get_session
 
-from aiodp import AiodpError, LeaseState, LostReason, TaskStatus
+from aiodp import AiodpError, LeaseState, LostReason, ProgressReporter, TaskStatus
 from aiodp._lease import Lease
-from aiodp.testing import Fault, FaultKind
+from aiodp.testing import Fault, FaultKind, MemoryService, VirtualTimeLoop
 
 pytestmark = pytest.mark.anyio
 
@@ -95,6 +96,90 @@ async def test_the_wait_for_others_is_bounded_once_it_is_canceled(service, repor
                 await anyio.sleep_forever()
         assert anyio.current_time() == pytest.approx(1000)
     assert reasons == [(LostReason.REPORTER_CLOSED, 1000.0)]
+
+
+async def test_the_wait_is_bounded_for_a_native_cancellation_too(
+    service, reporter, anyio_backend_name
+):
+    """`Task.cancel` is heard once; the exit must not wait for ever after it."""
+    if anyio_backend_name != "asyncio":
+        return
+    told = []
+
+    async def worker(opened, task_id):
+        async with opened.track(task_id) as task:
+            await task.lost.wait()
+            told.append(task.lost_reason)
+
+    async def owner():
+        async with reporter() as opened:
+            group.start_soon(worker, opened, *service.assign())
+            await anyio.sleep_forever()
+
+    async with anyio.create_task_group() as group:
+        running = asyncio.get_running_loop().create_task(owner())
+        await anyio.sleep(100)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert anyio.current_time() == pytest.approx(1000)
+    assert told == [LostReason.REPORTER_CLOSED]
+
+
+def test_heartbeats_go_on_while_an_event_loop_ends():
+    """`asyncio.run` cancels all tasks at once; reports go on until the bodies have cleaned up."""
+    kept = []
+
+    async def worker():
+        service = MemoryService()
+        session = service.attach(get_session())
+        async with ProgressReporter(session) as opened, opened.track(*service.assign()) as task:
+            try:
+                await asyncio.sleep(10_000)
+            finally:
+                await asyncio.sleep(600)
+                kept.append((task.state, task.reports))
+
+    async def main():
+        running = asyncio.get_running_loop().create_task(worker())
+        await asyncio.sleep(30)
+        assert not running.done()
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        runner.run(main())
+    assert kept == [(LeaseState.HELD, 11)]
+
+
+def test_a_reporter_that_nobody_leaves_does_not_keep_its_loop_from_ending():
+    """Entered by hand and forgotten, with nothing tracked: the loop ends at once."""
+
+    async def main():
+        session = MemoryService().attach(get_session())
+        await ProgressReporter(session).__aenter__()
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        runner.run(main())
+
+
+async def test_a_report_that_is_canceled_by_what_it_awaits(service, reporter):
+    """A credential refresh that is shared and canceled elsewhere costs one try, not the lease."""
+    cancel_next: list[bool] = []
+
+    async def refresh(**_):
+        if cancel_next:
+            cancel_next.pop()
+            raise anyio.get_cancelled_exc_class()("elsewhere")
+
+    async with reporter() as opened, opened.track(*service.assign()) as task:
+        if anyio.get_cancelled_exc_class() is not asyncio.CancelledError:
+            return  # trio allows nobody else to make a Cancelled
+        events = opened._engine._transport._reports.meta.events
+        events.register("before-sign.data-pipeline", refresh)
+        await anyio.sleep(30)
+        cancel_next.append(True)
+        await anyio.sleep(600)
+        assert task.state is LeaseState.HELD
+        assert dict(opened.statistics().failed) == {"unexpected": 1}
 
 
 async def test_a_reporter_that_is_left_with_an_exception_holds_on_too(service, reporter):

@@ -10,7 +10,7 @@ import anyio.to_thread
 import pytest
 
 import aiodp
-from aiodp import LeaseLost, LostReason, TaskCanceled, current_task
+from aiodp import LeaseLost, LeaseState, LostReason, TaskCanceled, current_task
 from aiodp.testing import Fault, FaultKind
 
 pytestmark = pytest.mark.anyio
@@ -211,6 +211,43 @@ async def test_events_can_be_read_in_threads(service, reporter):
         thread.start()
         thread.join()
     assert seen == {"canceled": True}
+
+
+async def test_a_thread_sees_a_lapse_that_the_blocked_loop_did_not(service, reporter):
+    """The clock decides in threads as well, though they change nothing."""
+    [task_id] = service.assign()
+    seen = []
+    async with reporter() as opened, opened.track(task_id) as task:
+        now = opened._engine.clock()
+        opened._engine.clock = lambda: now + 289.9995
+
+        def look():
+            seen.extend([task.lost.is_set(), task.ended.is_set(), task.lost_reason])
+            with pytest.raises(LeaseLost):
+                task.raise_if_ended()
+
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join()
+        assert seen == [True, True, LostReason.EXPIRED]
+        assert task._lease.state is LeaseState.HELD
+
+
+async def test_updates_from_many_threads(service, reporter):
+    """None is lost, however the threads interleave."""
+    [task_id] = service.assign()
+    async with reporter() as opened, opened.track(task_id) as task:
+        threads = [
+            threading.Thread(target=task.update, args=({f"k{number}": number},))
+            for number in range(40)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        await task.report()
+    fields = service.service.task(task_id).fields
+    assert {f"k{number}": str(number) for number in range(40)}.items() <= fields.items()
 
 
 async def test_many_at_once(service, reporter):

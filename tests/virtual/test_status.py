@@ -208,6 +208,32 @@ async def test_the_service_refuses_a_status(service, reporter):
         assert opened.statistics().sent == sent
 
 
+async def test_a_cancel_that_was_not_heard_yet_is_told_by_its_name(service, reporter):
+    """The service refuses the status of a canceled task; one report tells why."""
+    [task_id] = service.assign()
+    async with reporter() as opened, opened.track(task_id) as task:
+        await anyio.sleep(10)
+        service.cancel(task_id)
+        with pytest.raises(TaskCanceled):
+            await task.set_status(TaskStatus.FINISHED)
+        assert anyio.current_time() < 11
+        assert task.canceled.is_set()
+
+
+@pytest.mark.parametrize("kind", [FaultKind.HANG_AFTER, FaultKind.RESET_AFTER])
+async def test_a_status_that_was_applied_though_its_answer_was_lost(service, reporter, kind):
+    """The next try is refused, and the error says that the status may be set all the same."""
+    [task_id] = service.assign()
+    async with reporter() as opened, opened.track(task_id) as task:
+        service.faults.add(Fault(kind=kind, actions=STATUS, count=1))
+        with pytest.raises(LeaseLost) as caught:
+            await task.set_status(TaskStatus.FINISHED)
+        assert caught.value.reason is LostReason.REFUSED
+        [note] = caught.value.__notes__
+        assert "may have set the status" in note
+    assert service.service.task(task_id).status == "FINISHED"
+
+
 async def test_canceled_while_a_status_is_tried(service, reporter):
     """A report between two tries hears it: TaskCanceled."""
     [task_id] = service.assign()
@@ -278,6 +304,17 @@ async def test_two_statuses_at_once(service, reporter):
         assert task.state is LeaseState.RELEASED
 
 
+async def test_a_report_that_waits_while_the_status_is_set(service, reporter):
+    """It is told, not forgotten: after an acknowledged status no report is sent."""
+    async with reporter() as opened, opened.track(*service.assign()) as task:
+        service.latency = 2.0
+        async with anyio.create_task_group() as group:
+            group.start_soon(task.set_status, TaskStatus.FINISHED)
+            await anyio.sleep(1)
+            with pytest.raises(ReporterClosed, match="has its status"):
+                await task.report()
+
+
 async def test_a_status_after_the_block(service, reporter):
     """Outside `track` there is no lease to hold while it is tried."""
     async with reporter() as opened:
@@ -313,6 +350,40 @@ async def test_statuses_respect_their_own_quota(service, reporter):
     assert service.calls["SetTaskStatus", "ok"] == 400
     assert service.calls["SetTaskStatus", "ThrottlingException"] == 0
     assert service.calls["ReportTaskProgress", "ThrottlingException"] == 0
+
+
+async def test_statuses_that_are_throttled_together_are_one_piece_of_news(service, reporter):
+    """Ninety workers that finish together while the service throttles wait less than one."""
+    ids = service.assign(90)
+    async with reporter() as opened, anyio.create_task_group() as group:
+
+        async def one(task_id):
+            async with opened.track(task_id) as task:
+                await anyio.sleep_until(100)
+                await task.set_status(TaskStatus.FINISHED)
+                assert anyio.current_time() < 150
+
+        for task_id in ids:
+            group.start_soon(one, task_id)
+        await anyio.sleep_until(99)
+        service.faults.add(Fault(kind=FaultKind.THROTTLE, actions=STATUS, duration=2))
+    assert service.calls["SetTaskStatus", "ok"] == 90
+
+
+@pytest.mark.parametrize("cancel_too", [False, True])
+async def test_no_status_of_a_lapsed_task_that_the_service_has_ended(service, reporter, cancel_too):
+    """A late report has told so; nothing more is sent."""
+    [task_id] = service.assign()
+    async with reporter() as opened, opened.track(task_id) as task:
+        service.faults.add(Fault(kind=FaultKind.SERVER_ERROR, duration=295 if cancel_too else 400))
+        await task.lost.wait()
+        if cancel_too:
+            service.cancel(task_id)
+        await anyio.sleep(300)
+        calls = service.calls.total()
+        with pytest.raises(LeaseLost):
+            await task.set_status(TaskStatus.FINISHED)
+        assert service.calls.total() == calls
 
 
 async def test_without_a_quota_throttled_statuses_back_off(service, reporter):

@@ -7,6 +7,7 @@ from aiodp.emulator._settings import Settings
 from aiodp.emulator._views import TaskView
 from aiodp.testing._clock import VirtualTimeLoop
 from aiodp.testing._memory import MemoryService
+from aiodp.testing._scale import ScaledOptions, scaled
 
 __all__ = [
     "Audit",
@@ -16,8 +17,10 @@ __all__ = [
     "FaultKind",
     "MemoryService",
     "Ownership",
+    "ScaledOptions",
     "Settings",
     "TaskState",
     "TaskView",
     "VirtualTimeLoop",
+    "scaled",
 ]

@@ -31,8 +31,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """An event loop whose ``time()`` jumps to the next timer as soon as nothing else can run.
 
     Use it as a loop factory: ``asyncio.Runner(loop_factory=VirtualTimeLoop)``, or as the option
-    ``{"loop_factory": VirtualTimeLoop}`` of anyio's ``anyio_backend`` fixture. Work in threads is not waited
-    for: time jumps on as if a thread took for ever.
+    ``{"loop_factory": VirtualTimeLoop}`` of anyio's ``anyio_backend`` fixture. Work in threads is
+    not waited for: time jumps on as if a thread took for ever.
     """
 
     def __init__(self) -> None:
@@ -41,5 +41,5 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._clock_resolution = 1e-6
 
     def time(self) -> float:
-        """Return the virtual time in seconds; it starts at zero and moves only when the loop is idle."""
+        """Return the virtual time in seconds, which moves only when the loop is idle."""
         return self._jumping.offset

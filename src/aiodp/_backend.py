@@ -1,4 +1,4 @@
-"""Cancels work once, so that it can clean up.
+"""The two things that anyio does not give: a clock for threads, and a cancellation that comes once.
 
 Anyio's cancel scopes cancel again at every await until the scope is left. Trio's users know that;
 for asyncio's it means that ``finally: await connection.close()`` cannot run. So there the scope is
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import anyio
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 
 class Interrupt(Protocol):
@@ -25,10 +25,23 @@ class Interrupt(Protocol):
         ...
 
 
+def clock() -> Callable[[], float]:
+    """Return a function that gives `anyio.current_time()` of this event loop in any thread."""
+    if _on_asyncio():
+        return asyncio.get_running_loop().time
+    from trio.lowlevel import current_clock  # noqa: PLC0415 - trio is an extra
+
+    return current_clock().current_time
+
+
+def _on_asyncio() -> bool:
+    return anyio.get_cancelled_exc_class() is asyncio.CancelledError
+
+
 @asynccontextmanager
 async def interruptible() -> AsyncIterator[Interrupt]:
     """Give a function that cancels the block; the cancellation ends at the block's end."""
-    if anyio.get_cancelled_exc_class() is asyncio.CancelledError:
+    if _on_asyncio():
         async with _interruptible_asyncio() as interrupt:
             yield interrupt
     else:
