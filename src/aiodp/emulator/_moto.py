@@ -1,0 +1,206 @@
+"""Moto's datapipeline backend, extended to the whole service and its behaviour in time.
+
+``install`` puts it in the place of moto's own, so that S3 and everything else of moto stand beside
+it in one server, or in one process under ``moto.mock_aws``.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from botocore.session import get_session
+from moto.core.base_backend import BackendDict, backend_lock
+from moto.core.exceptions import JsonRESTError
+from moto.datapipeline import models, responses, urls
+from moto.datapipeline.models import DataPipelineBackend, Pipeline, PipelineObject
+from moto.datapipeline.responses import DataPipelineResponse
+from moto.datapipeline.utils import remove_capitalization_of_dict_keys
+
+from aiodp.emulator._call import Call
+from aiodp.emulator._locked import LockedService
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from moto.core.request import Request
+
+    from aiodp.emulator._clock import ServiceClock
+    from aiodp.emulator._settings import Settings
+
+
+class EmulatedPipeline(Pipeline):
+    """What moto's CloudFormation holds of a pipeline; all else about it is in the model."""
+
+    def __init__(
+        self, backend: EmulatedBackend, pipeline_id: str, name: str, unique_id: str
+    ) -> None:
+        super().__init__(name, unique_id)
+        self.pipeline_id = pipeline_id
+        self._backend = backend
+
+    def activate(self) -> None:
+        """Activate it in the model."""
+        self._backend.activate_pipeline(self.pipeline_id)
+
+
+class EmulatedBackend(DataPipelineBackend):
+    """One account in one region. The methods which moto has are calls to the service."""
+
+    def __init__(self, region_name: str, account_id: str, *, service: LockedService) -> None:
+        super().__init__(region_name, account_id)
+        self.service = service
+
+    @property
+    def _url_module(self) -> Any:  # moto looks beside the class, where no urls are
+        return urls
+
+    def reset(self) -> None:
+        """Forget everything; moto calls it for ``POST /moto-api/reset``."""
+        self.service.reset()
+        self.pipelines.clear()
+
+    def create_pipeline(self, name: str, unique_id: str, **kwargs: Any) -> Pipeline:
+        """Create a pipeline in the model."""
+        optional = {key: value for key, value in kwargs.items() if value}
+        made = self._call("CreatePipeline", name=name, uniqueId=unique_id, **optional)
+        pipeline_id = made["pipelineId"]
+        # Abstract in moto's own class as well, which moto makes all the same.
+        pipeline = EmulatedPipeline(  # type: ignore[abstract]
+            self, pipeline_id, name, unique_id
+        )
+        return self.pipelines.setdefault(pipeline_id, pipeline)
+
+    def delete_pipeline(self, pipeline_id: str) -> None:
+        """Delete a pipeline in the model."""
+        self._call("DeletePipeline", pipelineId=pipeline_id)
+        self.pipelines.pop(pipeline_id, None)
+
+    def put_pipeline_definition(self, pipeline_id: str, pipeline_objects: Any) -> None:
+        """Store a definition in the model; its keys may have CloudFormation's capitals."""
+        objects = remove_capitalization_of_dict_keys(pipeline_objects)
+        self._call("PutPipelineDefinition", pipelineId=pipeline_id, pipelineObjects=objects)
+
+    def get_pipeline_definition(self, pipeline_id: str) -> Any:
+        """Return the objects of the definition."""
+        found = self._call("GetPipelineDefinition", pipelineId=pipeline_id)
+        return [_as_object(item) for item in found["pipelineObjects"]]
+
+    def describe_objects(self, object_ids: list[str], pipeline_id: str) -> list[Any]:
+        """Return these objects."""
+        found = self._call("DescribeObjects", pipelineId=pipeline_id, objectIds=object_ids)
+        return [_as_object(item) for item in found["pipelineObjects"]]
+
+    def activate_pipeline(self, pipeline_id: str) -> None:
+        """Activate a pipeline in the model."""
+        self._call("ActivatePipeline", pipelineId=pipeline_id)
+
+    def _call(self, operation: str, **params: Any) -> dict[str, Any]:
+        answer = self.service.request(operation, params)
+        result: dict[str, Any] = json.loads(answer.body or b"{}")
+        if answer.status == 200:  # noqa: PLR2004
+            return result
+        raise JsonRESTError(result.get("__type", "InternalServiceError"), result.get("message", ""))
+
+
+class EmulatedResponse(DataPipelineResponse):
+    """Every operation, handed to the model as it came and answered as the model says."""
+
+    def _dispatch(
+        self,
+        request: Request,
+        full_url: str | None = None,  # noqa: ARG002  # the overridden signature
+        headers: Any = None,  # noqa: ARG002
+    ) -> tuple[int, dict[str, Any], str | bytes]:
+        backends = responses.datapipeline_backends  # type: ignore[attr-defined]  # as it is now
+        call = Call.of(request.headers.items(), request.get_data())
+        answer = call.answer(cast("BackendDict[EmulatedBackend]", backends))
+        return answer.status, dict(answer.headers), answer.body
+
+
+class Emulation:
+    """The services of all accounts and regions on one clock, and moto's view of them."""
+
+    def __init__(self, clock: ServiceClock, settings: Settings) -> None:
+        self._clock = clock
+        self._settings = settings
+        self._services: dict[tuple[str, str], LockedService] = {}
+        self.backends: BackendDict[EmulatedBackend] = BackendDict(
+            cast("type[EmulatedBackend]", partial(_new_backend, self)),
+            "datapipeline",
+            additional_regions=_regions(),
+        )
+
+    def service(self, account: str, region: str) -> LockedService:
+        """Return the service of an account in a region; it stays the same through resets.
+
+        Raises ``KeyError`` for a region which AWS does not have.
+        """
+        with backend_lock:
+            return self.backends[account][region].service
+
+    def make(self, account: str, region: str) -> LockedService:
+        """Return the service behind a new backend; moto makes new backends after a reset."""
+        key = (account, region)
+        if key not in self._services:
+            self._services[key] = LockedService(self._clock, self._settings)
+        return self._services[key]
+
+    def close(self) -> None:
+        """Drop every request that is held, and have moto forget this emulation."""
+        for service in list(self._services.values()):
+            service.close()
+        with backend_lock:
+            known = BackendDict._instances  # type: ignore[misc]  # kept for resets
+            known[:] = [backends for backends in known if backends is not self.backends]
+
+
+_installed: Final[list[Emulation]] = []
+_MOTOS_OWN: Final = (
+    models.datapipeline_backends,
+    urls.url_paths,
+)
+
+
+@contextmanager
+def install(clock: ServiceClock, settings: Settings) -> Iterator[Emulation]:
+    """Put the emulation in the place of moto's own backend for as long as the context lasts.
+
+    Of several at once, moto uses the one installed last.
+    """
+    emulation = Emulation(clock, settings)
+    _installed.append(emulation)
+    _apply()
+    try:
+        yield emulation
+    finally:
+        _installed.remove(emulation)
+        _apply()
+        emulation.close()
+
+
+def _apply() -> None:
+    backends, paths = _MOTOS_OWN
+    if _installed:
+        backends = cast("Any", _installed[-1].backends)
+        paths = {"{0}/$": EmulatedResponse.dispatch}
+    models.datapipeline_backends = backends
+    responses.datapipeline_backends = backends  # type: ignore[attr-defined]
+    urls.url_paths = paths
+
+
+def _new_backend(emulation: Emulation, region_name: str, account_id: str) -> EmulatedBackend:
+    service = emulation.make(account_id, region_name)
+    return EmulatedBackend(region_name, account_id, service=service)
+
+
+@cache
+def _regions() -> list[str]:
+    """Return every region of AWS: the service has five, but tests may run anywhere."""
+    return list(get_session().get_available_regions("ec2"))
+
+
+def _as_object(item: dict[str, Any]) -> PipelineObject:
+    return PipelineObject(item["id"], item["name"], item["fields"])

@@ -1,0 +1,128 @@
+"""The form of each request: its members, their types and lengths, and the characters allowed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from aiodp.emulator._replies import invalid
+
+_ILLEGAL: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0 has no place for; every string of the API must do without."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Member:
+    """A value's type and length; of a structure also its members, of a list its items."""
+
+    kind: type = str
+    required: bool = False
+    least: int = 0
+    most: int = 1024
+    members: dict[str, _Member] = field(default_factory=dict)
+    item: _Member | None = None
+
+
+def _structure(*, required: bool = False, **members: _Member) -> _Member:
+    return _Member(kind=dict, required=required, members=members)
+
+
+def _list_of(item: _Member, *, required: bool = False, most: int = 10_000) -> _Member:
+    return _Member(kind=list, item=item, required=required, most=most)
+
+
+_TEXT: Final = _Member()
+_NEEDED: Final = _Member(required=True)
+_ID: Final = _Member(required=True, least=1)
+_LONG: Final = _Member(most=20_971_520)
+_TASK: Final = _Member(required=True, least=1, most=2048)
+_VALUE: Final = _Member(most=10_240)
+_KEY: Final = _Member(required=True, least=1, most=256)
+_FIELD: Final = _structure(key=_KEY, stringValue=_VALUE, refValue=_Member(least=1, most=256))
+_OBJECT: Final = _structure(id=_NEEDED, name=_NEEDED, fields=_list_of(_FIELD))
+_ATTRIBUTE: Final = _structure(key=_KEY, stringValue=_VALUE)
+_PARAMETER: Final = _structure(id=_KEY, attributes=_list_of(_ATTRIBUTE))
+_PARAMETER_VALUE: Final = _structure(id=_KEY, stringValue=_Member(required=True, most=10_240))
+_SELECTOR: Final = _structure(
+    fieldName=_TEXT, operator=_structure(type=_TEXT, values=_list_of(_TEXT))
+)
+_TAG: Final = _structure(
+    key=_Member(required=True, least=1, most=128), value=_Member(required=True, most=256)
+)
+
+_REQUESTS: Final[dict[str, _Member]] = {
+    "ActivatePipeline": _structure(pipelineId=_ID, parameterValues=_list_of(_PARAMETER_VALUE)),
+    "CreatePipeline": _structure(
+        name=_ID, uniqueId=_ID, description=_TEXT, tags=_list_of(_TAG, most=10)
+    ),
+    "DeactivatePipeline": _structure(pipelineId=_ID, cancelActive=_Member(kind=bool)),
+    "DeletePipeline": _structure(pipelineId=_ID),
+    "DescribeObjects": _structure(
+        pipelineId=_ID, objectIds=_list_of(_ID, required=True), marker=_TEXT
+    ),
+    "DescribePipelines": _structure(pipelineIds=_list_of(_ID, required=True)),
+    "GetPipelineDefinition": _structure(pipelineId=_ID, version=_TEXT),
+    "ListPipelines": _structure(marker=_TEXT),
+    "PollForTask": _structure(
+        workerGroup=_NEEDED,
+        hostname=_Member(least=1),
+        instanceIdentity=_structure(document=_TEXT, signature=_TEXT),
+    ),
+    "PutPipelineDefinition": _structure(
+        pipelineId=_ID,
+        pipelineObjects=_list_of(_OBJECT, required=True),
+        parameterObjects=_list_of(_PARAMETER),
+        parameterValues=_list_of(_PARAMETER_VALUE),
+    ),
+    "QueryObjects": _structure(
+        pipelineId=_ID,
+        sphere=_NEEDED,
+        query=_structure(selectors=_list_of(_SELECTOR)),
+        marker=_TEXT,
+        limit=_Member(kind=int),
+    ),
+    "ReportTaskProgress": _structure(taskId=_TASK, fields=_list_of(_FIELD)),
+    "ReportTaskRunnerHeartbeat": _structure(taskrunnerId=_ID, workerGroup=_TEXT, hostname=_TEXT),
+    "SetStatus": _structure(pipelineId=_ID, objectIds=_list_of(_ID, required=True), status=_NEEDED),
+    "SetTaskStatus": _structure(
+        taskId=_TASK,
+        taskStatus=_NEEDED,
+        errorId=_TEXT,
+        errorMessage=_LONG,
+        errorStackTrace=_LONG,
+    ),
+}
+
+
+def check_request(operation: str, params: Any) -> None:
+    """Raise InvalidRequestException if a request has not the form of its operation."""
+    _check("The request", _REQUESTS[operation], params)
+
+
+def _check(name: str, member: _Member, value: Any) -> None:
+    if not isinstance(value, member.kind):
+        raise invalid(f"{name} has the wrong type")
+    if isinstance(value, str):
+        _check_length(name, member, value)
+        if _ILLEGAL.search(value):
+            raise invalid(f"{name} has a character which is not legal in XML")
+    elif isinstance(value, dict):
+        _check_structure(member, value)
+    elif isinstance(value, list) and member.item is not None:
+        _check_length(name, member, value)
+        for item in value:
+            _check(f"An item of {name}", member.item, item)
+
+
+def _check_length(name: str, member: _Member, value: str | list[Any]) -> None:
+    if not member.least <= len(value) <= member.most:
+        raise invalid(f"{name} must have a length from {member.least} to {member.most}")
+
+
+def _check_structure(structure: _Member, value: dict[str, Any]) -> None:
+    for key, member in structure.members.items():
+        if value.get(key) is not None:
+            _check(key, member, value[key])
+        elif member.required:
+            raise invalid(f"{key} is missing")

@@ -1,0 +1,63 @@
+"""What the conformance suite knows of a form of the service: its client, its clock, its model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import anyio
+from aiobotocore.config import AioConfig
+
+from aiodp.testing import MemoryService
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+    from aiobotocore.session import AioSession
+
+    from aiodp.testing import Settings
+
+CONFIG = AioConfig(read_timeout=100, retries={"total_max_attempts": 1})
+
+
+class PipelineService(Protocol):
+    """A running local service with the quotas and timings that a test asked for."""
+
+    model: Any
+    """The service's model, for reading and for faults; of HTTP the one which locks."""
+
+    def client(self) -> AbstractAsyncContextManager[Any]:
+        """Return an aiobotocore client of the service."""
+        ...
+
+    def now(self) -> float:
+        """Return the service time."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for service seconds."""
+        ...
+
+
+class MemoryForm:
+    """In process, in virtual time: a service second is a second of the loop."""
+
+    def __init__(self, session: AioSession, settings: Settings) -> None:
+        self._session = session
+        self._memory = MemoryService(settings=settings)
+        self._memory.attach(session)
+        self.model = self._memory.service
+
+    def client(self) -> AbstractAsyncContextManager[Any]:
+        client: AbstractAsyncContextManager[Any] = self._session.create_client(
+            "datapipeline", config=CONFIG
+        )
+        return client
+
+    def close(self) -> None:
+        self._memory.detach(self._session)
+
+    def now(self) -> float:
+        return anyio.current_time()
+
+    async def sleep(self, seconds: float) -> None:
+        await anyio.sleep(seconds)
