@@ -1,0 +1,88 @@
+"""The group of commands: each is imported when it is called, so each needs its own extras only."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Final, NoReturn
+
+import click
+
+from aiodp import __version__
+from aiodp.cli import HINT
+
+_COMMANDS: Final = {
+    "demo": "Hold forty tasks at once through trouble, on a local service.",
+    "emulate": "Serve a local AWS Data Pipeline over HTTP.",
+    "hold": "Keep a task alive while a command runs.",
+}
+"""Each command ``x`` is the function ``x`` of the module ``aiodp.cli._x``."""
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        try:
+            module = import_module(f"aiodp.cli._{cmd_name}")
+        except ModuleNotFoundError as error:
+            return _unavailable(cmd_name, error)
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(_COMMANDS.items()))
+
+
+def _unavailable(name: str, error: ModuleNotFoundError) -> click.Command:
+    """Return a command which says what to install."""
+    if (error.name or "").startswith("aiodp"):
+        raise error
+    message = f"{name} needs the module {error.name}; {HINT}"
+
+    def refuse() -> NoReturn:
+        raise click.ClickException(message)
+
+    return click.Command(
+        name,
+        callback=refuse,
+        add_help_option=False,
+        context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    )
+
+
+@click.command(
+    cls=_Commands,
+    context_settings={
+        "auto_envvar_prefix": "AIODP",
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 80,
+    },
+)
+@click.version_option(__version__, prog_name="aiodp", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Keep AWS Data Pipeline tasks alive."""
+
+
+def run() -> int:
+    """Run the command line and return the exit code; an error is one line on stderr."""
+    try:
+        result = cli.main(prog_name="aiodp", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return error.exit_code
+    except click.ClickException as error:
+        click.echo(f"aiodp: {error.format_message()}{_see(error)}", err=True)
+        return error.exit_code
+    except click.Abort:
+        return 130
+    return result if isinstance(result, int) else 0
+
+
+def _see(error: click.ClickException) -> str:
+    """Return where to read on about a wrong use."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return f" See {context.command_path} --help." if context else ""

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import venv
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from acceptance.support import CREDENTIALS, RESOURCE_GROUP, ROOT
+from aiodp.emulator import EmulatorServer, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@pytest.fixture
+def server() -> Iterator[EmulatorServer]:
+    """A server on which a minute of the service lasts a second."""
+    settings = Settings(resource_worker_group=RESOURCE_GROUP)
+    with EmulatorServer(time_scale=60, settings=settings) as running:
+        yield running
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[..., Any]]:
+    """Makes boto3 clients of a server, and closes them."""
+    clients = []
+
+    def make(server: EmulatorServer, service: str = "datapipeline", **options: Any) -> Any:
+        client = boto3.client(
+            service,
+            endpoint_url=server.endpoint,
+            region_name=options.pop("region_name", "us-east-1"),
+            aws_access_key_id="testing",
+            aws_secret_access_key="testing",
+            **options,
+        )
+        clients.append(client)
+        return client
+
+    yield make
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def clean_environment() -> dict[str, str]:
+    """The environment for a foreign process: no settings of ours or of AWS, but credentials."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "AIODP_", "MOTO_"))}
+    return kept | CREDENTIALS
+
+
+@pytest.fixture(scope="session")
+def aws_cli() -> Path:
+    """The AWS CLI of PyPI in an environment of its own, which is made once and kept."""
+    home = ROOT / ".cache" / "awscli"
+    command = home / "bin" / "aws"
+    with _locked(home.with_suffix(".lock")):
+        if not _works(command):
+            venv.create(home, clear=True, with_pip=True)
+            _pip_install(home, "awscli")
+    return command
+
+
+@pytest.fixture(scope="session")
+def aiodp() -> Path:
+    """The installed command."""
+    return Path(sys.executable).with_name("aiodp")
+
+
+def _works(command: Path) -> bool:
+    return (
+        command.exists()
+        and not subprocess.run([command, "--version"], check=False, capture_output=True).returncode
+    )
+
+
+def _pip_install(home: Path, *packages: str) -> None:
+    pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
+    done = subprocess.run([*pip, *packages], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, f"pip cannot install {packages}: {done.stderr}"
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,15 @@
+"""What the acceptance tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[2]
+SAMPLE: Final = ROOT / "src" / "aiodp" / "cli" / "samples" / "helloworld.json"
+RESOURCE_GROUP: Final = "resources"
+CREDENTIALS: Final = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}

@@ -1,0 +1,193 @@
+"""``aiodp demo`` as it is installed, in a process of its own: in a pipe and on a terminal."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import termios
+import time
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import pytest
+from click.testing import CliRunner
+
+from aiodp.cli import _demo_scenario
+from aiodp.cli._demo import demo as demo_command
+
+LONGEST = 30
+PROMISES = 9
+TITLE = "aiodp demo  "
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    err: str
+    seconds: float
+
+
+@pytest.fixture
+def demo(aiodp, clean_environment):
+    """Starts ``aiodp demo`` with a pipe for its output, or with what is given."""
+
+    @contextmanager
+    def start(environment: dict[str, str] | None = None, **streams: Any):
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | streams
+        environment = clean_environment | (environment or {})
+        with subprocess.Popen([aiodp, "demo"], env=environment, **streams) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    return start
+
+
+@pytest.fixture
+def terminal(demo):
+    """Runs the demo to its end on a terminal of some size; returns what it wrote there."""
+
+    def run(columns: int, rows: int) -> Done:
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        began = time.monotonic()
+        with demo({"TERM": "xterm-256color"}, stdout=theirs, stdin=theirs) as process:
+            os.close(theirs)
+            out = b"".join(iter(lambda: _read(ours), b"")).decode()
+            err = process.stderr.read()
+            code = process.wait()
+        os.close(ours)
+        return Done(code, out, err, time.monotonic() - began)
+
+    return run
+
+
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 65536)
+    except OSError:  # Linux's way to say that the other side was closed
+        return b""
+
+
+def run_plainly(demo, **environment: str) -> Done:
+    began = time.monotonic()
+    with demo(environment) as process:
+        out, err = process.communicate(timeout=2 * LONGEST)
+    return Done(process.returncode, out, err, time.monotonic() - began)
+
+
+def assert_all_was_shown(text: str) -> None:
+    assert re.search(r"kept +35 .*\n.*canceled +6 .*: 07 14 21 28 37 39\s", text)
+    assert re.search(r"lost +1  01: its worker went silent, .*attempt 2", text)
+    assert re.search(
+        r"reports +\d+  sent: \d+ succeeded, [1-9]\d* throttled, [1-9]\d* failed", text
+    )
+    for kind in ("server_error", "connection", "timeout"):
+        assert re.search(rf"by kind of failure: .*[1-9]\d* {kind}", text)
+    assert f"All {PROMISES} promises were kept." in text
+
+
+def test_it_keeps_its_promises_in_plain_lines(demo):
+    """In a pipe it tells each act and each promise in a line, in time, and exits with 0."""
+    done = run_plainly(demo)
+    assert (done.code, done.err) == (0, "")
+    assert done.seconds < LONGEST
+    assert "\x1b" not in done.out
+    assert "\r" not in done.out
+    assert_all_was_shown(done.out)
+    assert done.out.count("  ✓ ") == PROMISES
+    for act in (
+        "helloworld.json of AWS, and 40 longer tasks",
+        "silent: 01",
+        "hello: the command says 'Hello World!'",
+        "canceled in the service: 07 14 21 28",
+        "the service answers 500 InternalServiceError",
+        "the service resets connections",
+        "the service does not answer",
+        "the service throttles every call",
+        "lost: 01\n",
+        "held: 01/2\n",
+        "finished: 01/2\n",
+    ):
+        assert act in done.out
+
+
+def test_nothing_of_the_users_disturbs_it(demo):
+    """Neither profiles, endpoints, proxies nor an encoding without ticks change how it ends."""
+    nowhere = "http://127.0.0.1:9"
+    done = run_plainly(
+        demo,
+        AWS_PROFILE="nobody",
+        AWS_CONFIG_FILE="/nowhere/config",
+        AWS_ENDPOINT_URL=nowhere,
+        AWS_DEFAULT_REGION="eu-west-1",
+        AWS_RETRY_MODE="nonsense",
+        HTTP_PROXY=nowhere,
+        http_proxy=nowhere,
+        ALL_PROXY=nowhere,
+        FORCE_COLOR="1",
+        PYTHONIOENCODING="ascii",
+    )
+    assert (done.code, done.err) == (0, "")
+    assert "\x1b" not in done.out
+    assert done.out.isascii()
+    assert_all_was_shown(done.out)
+    assert done.out.count("  ok ") == PROMISES
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (200, 60)])
+def test_it_draws_a_table_which_fits_the_terminal(terminal, columns, rows):
+    """On a terminal every task's state, progress and lease left are in a table that fits it."""
+    done = terminal(columns, rows)
+    assert (done.code, done.err) == (0, "")
+    assert done.seconds < LONGEST
+    *frames, end = as_text(done.out).split(TITLE)[1:]
+    assert len(frames) > 20
+    assert max(len(frame.splitlines()) for frame in frames) <= rows - 1
+    assert max(len(line) for frame in frames for line in frame.splitlines()) <= columns
+    whole = "\n".join(frames)
+    for number in range(2, 41):
+        assert re.search(rf"\b{number:02}    held .* \d+% +\d+ s", whole)
+    assert re.search(r"\b01    silent +\d+ s", whole)
+    assert re.search(r"\b01    lost", whole)
+    assert re.search(r"\b01/2  held ", whole)
+    assert re.search(r"\bhello finished", whole)
+    assert_all_was_shown(end)
+
+
+@pytest.mark.parametrize("until", ["two pipelines are active", "the service does not answer"])
+def test_ctrl_c_ends_it_at_once(demo, until):
+    """Interrupted in calm or in storm it says so in a line, within seconds, and exits with 130."""
+    with demo() as process:
+        for line in process.stdout:
+            if until in line:
+                break
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        out, err = process.communicate(timeout=LONGEST)
+    assert (process.returncode, err) == (130, "")
+    assert time.monotonic() - began < 5
+    assert out.endswith("aiodp demo: interrupted, so no promise was judged.\n")
+
+
+def test_it_gives_up_in_time_and_says_what_is_missing(monkeypatch):
+    """If the scenario gets stuck, it ends before its limit, names what has no end, exits with 1."""
+    monkeypatch.setattr(_demo_scenario, "LONGEST", 1.5)
+    done = CliRunner().invoke(demo_command, standalone_mode=False)
+    assert done.exception is None
+    assert done.return_value == 1
+    assert re.search(r"^  no end +40  01-40$", done.output, re.MULTILINE)
+    assert "given up: this takes longer than 1.5 s" in done.output
+    assert re.search(r"came to exactly one end\n +@Task01.*silent at its worker", done.output)
+    assert re.search(r"^\d of 9 promises were broken\.$", done.output, re.MULTILINE)
+
+
+def as_text(written: str) -> str:
+    """Return what a terminal was told to show, without the codes for colors and the cursor."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written).replace("\r", "")

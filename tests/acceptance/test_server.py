@@ -1,0 +1,439 @@
+"""The HTTP form's own promises: connections, its end, moto beside it."""
+
+from __future__ import annotations
+
+import json
+import select
+import socket
+import struct
+import threading
+import time
+import urllib.request
+from contextlib import ExitStack, closing, contextmanager
+from http.client import HTTPConnection
+
+import boto3
+import moto.datapipeline.models
+import moto.datapipeline.urls
+import pytest
+from moto import mock_aws
+from moto.core.base_backend import backend_lock
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.iam.models import iam_backends
+from moto.moto_server.threaded_moto_server import ThreadedMotoServer
+
+from aiodp.emulator import EmulatorServer, Fault, FaultKind, ServiceClock, Settings, install
+from aiodp.emulator._http import Server
+
+NEVER = Settings(poll_hold=1e6)  # a long poll which outlasts each test
+LONG = 20.0
+FIELDS = {
+    "type": "ShellCommandActivity",
+    "command": "true",
+    "workerGroup": "workers",
+    "scheduleType": "ondemand",
+}
+ACTIVITY = {
+    "id": "Work",
+    "name": "Work",
+    "fields": [{"key": key, "stringValue": value} for key, value in FIELDS.items()],
+}
+
+
+@pytest.fixture
+def patient():
+    """A server which holds a poll longer than any test lasts."""
+    with EmulatorServer(settings=NEVER) as running:
+        yield running
+
+
+@contextmanager
+def connection(server: EmulatorServer):
+    with socket.create_connection(("127.0.0.1", server.port), timeout=LONG) as one:
+        yield one
+
+
+def send(one: socket.socket, operation: str, **params: object) -> None:
+    body = json.dumps(params).encode()
+    head = f"POST / HTTP/1.1\r\nHost: here\r\nX-Amz-Target: DataPipeline.{operation}\r\n"
+    one.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+
+
+def receive(one: socket.socket) -> tuple[int, dict[str, str], bytes]:
+    file = one.makefile("rb")
+    status = int(file.readline().split()[1])
+    headers = {}
+    while line := file.readline().strip():
+        name, _, value = line.decode().partition(": ")
+        headers[name.lower()] = value
+    return status, headers, file.read(int(headers["content-length"]))
+
+
+def signed(service: str) -> dict[str, str]:
+    """The header by which moto knows the service that a request is for."""
+    scope = f"key/20260101/us-east-1/{service}/aws4_request"
+    value = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
+    return {"Authorization": value}
+
+
+def until(condition) -> None:
+    """Wait for what another thread brings about."""
+    deadline = time.monotonic() + LONG
+    while not condition():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.005)
+
+
+def connection_threads() -> list[threading.Thread]:
+    return [t for t in threading.enumerate() if t.name.startswith("aiodp-emulator")]
+
+
+def test_a_connection_serves_one_request_after_the_other(server):
+    """Keep-alive holds over answers, refusals, empty bodies, and requests of other services."""
+    (task_id,) = server.service().assign()
+    with connection(server) as one:
+        send(one, "ReportTaskProgress", taskId=task_id)
+        assert receive(one)[2] == b'{"canceled":false}'
+        send(one, "ReportTaskProgress", taskId="never given")
+        assert receive(one)[0] == 400
+        send(one, "SetTaskStatus", taskId=task_id, taskStatus="FINISHED")
+        assert receive(one)[::2] == (200, b"")
+        one.sendall(b"GET /moto-api/data.json HTTP/1.1\r\nHost: here\r\n\r\n")
+        assert receive(one)[0] == 200
+        send(one, "ListPipelines")
+        status, headers, _ = receive(one)
+        assert (status, headers["content-type"]) == (200, "application/x-amz-json-1.1")
+        assert headers["x-amzn-requestid"]
+
+
+def test_what_is_no_json_object_is_refused(server):
+    """A body which is not a JSON object is an error of the caller."""
+    for body in (b"{", b"[]", b"\xff"):
+        with connection(server) as one:
+            head = b"POST / HTTP/1.1\r\nHost: h\r\nX-Amz-Target: DataPipeline.PollForTask\r\n"
+            one.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+            status, _, answer = receive(one)
+            assert (status, json.loads(answer)["__type"].rpartition("#")[2]) == (
+                400,
+                "SerializationException",
+            )
+
+
+def test_an_operation_the_service_does_not_have_is_refused(server):
+    """An unknown operation is answered with the service's own error, on both ways in."""
+    for target in ("DataPipeline.Fly", "DataPipeline_20121129.PollForTask"):
+        request = urllib.request.Request(
+            server.endpoint,
+            data=b"{}",
+            headers=signed("datapipeline") | {"X-Amz-Target": target},
+        )
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request)
+        with refused.value as answer:
+            assert answer.code == 400
+            assert "UnknownOperationException" in answer.read().decode()
+
+
+def test_a_request_without_a_sound_length_is_refused(server):
+    """A length which is no number is answered with 400, and the connection ends."""
+    with connection(server) as one:
+        one.sendall(b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: -1\r\n\r\n")
+        assert receive(one)[0] == 400
+        assert one.recv(1) == b""
+
+
+def test_chunks_come_as_one_body_and_a_crash_as_an_error(caplog):
+    """An application's chunks get a length; if it crashes the answer is 500, and the log why."""
+
+    def application(environ, start_response):
+        if environ["PATH_INFO"] == "/crash":
+            raise ZeroDivisionError
+        start_response("200 OK", [])
+        return [b"one ", b"two"]
+
+    server = Server("127.0.0.1", 0, application)
+    server.start()
+    try:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=LONG) as one:
+            for path, status in (("/crash", 500), ("/", 200)):
+                one.sendall(f"GET {path} HTTP/1.1\r\nHost: here\r\n\r\n".encode())
+                answer = receive(one)
+                assert answer[0] == status
+        assert answer[2] == b"one two"
+        assert caplog.records[0].exc_info[0] is ZeroDivisionError
+    finally:
+        server.stop(LONG)
+
+
+def test_it_stops_at_once_whatever_is_open(monkeypatch):
+    """Held polls, hanging calls and idle connections neither delay the end nor outlive it."""
+    monkeypatch.setattr("aiodp.emulator._locked.LOOK_AFTER_CLIENT", 60)  # nothing ends by itself
+    monkeypatch.setattr("aiodp.emulator._server.STOP_TIMEOUT", 60)
+    server = EmulatorServer(settings=NEVER)
+    server.start()
+    address = ("127.0.0.1", server.port)
+    (task_id,) = server.service().assign()
+    with connection(server) as idle, connection(server) as polling, connection(server) as hung:
+        send(idle, "ReportTaskProgress", taskId=task_id)
+        receive(idle)
+        server.service().faults.add(Fault(kind=FaultKind.HANG, actions=frozenset({"SetStatus"})))
+        send(hung, "SetStatus")
+        send(polling, "PollForTask", workerGroup="none")
+        until(lambda: server.service().calls["SetStatus", "hang"])
+        began = time.monotonic()
+        server.stop()
+        assert time.monotonic() - began < 2
+        assert [one.recv(1) for one in (idle, polling, hung)] == [b"", b"", b""]
+    assert connection_threads() == []
+    with socket.create_server(address):
+        """The port is free again."""
+
+
+def test_it_may_be_stopped_twice_and_started_again():
+    """A second stop does nothing; a second start serves again; two at once are refused."""
+    server = EmulatorServer()
+    server.stop()
+    for _ in range(2):
+        server.start()
+        with pytest.raises(RuntimeError, match="runs already"):
+            server.start()
+        with urllib.request.urlopen(f"{server.endpoint}/moto-api/data.json") as answer:
+            assert answer.status == 200
+        server.stop()
+        server.stop()
+    assert repr(server) == "<EmulatorServer stopped>"
+
+
+def test_a_reset_is_a_reset(server):
+    """The fault RESET breaks the connection with a TCP reset, which no client takes for an end."""
+    server.service().faults.add(Fault(kind=FaultKind.RESET, count=1))
+    with connection(server) as one:
+        send(one, "ListPipelines")
+        with pytest.raises(ConnectionResetError):
+            one.recv(1)
+
+
+def test_a_poll_whose_client_has_gone_takes_no_task(patient, connect):
+    """A task which arrives after a client broke its connection goes to the next poll."""
+    client = connect(patient)
+    with connection(patient) as gone:
+        send(gone, "PollForTask", workerGroup="workers")
+        until(lambda: len(connection_threads()) == 2)
+    pipeline_id = client.create_pipeline(name="n", uniqueId="u")["pipelineId"]
+    client.put_pipeline_definition(pipelineId=pipeline_id, pipelineObjects=[ACTIVITY])
+    client.activate_pipeline(pipelineId=pipeline_id)
+    assert client.poll_for_task(workerGroup="workers")["taskObject"]["pipelineId"] == pipeline_id
+    assert patient.service().calls["PollForTask", "abandoned"] == 1
+
+
+def test_of_many_held_polls_each_task_goes_to_one(patient, connect):
+    """Twenty polls are held; five tasks come; five polls get one each, and no two the same."""
+    client = connect(patient)
+    pipeline_id = client.create_pipeline(name="n", uniqueId="u")["pipelineId"]
+    objects = [ACTIVITY | {"id": f"Work{n}", "name": f"Work{n}"} for n in range(5)]
+    client.put_pipeline_definition(pipelineId=pipeline_id, pipelineObjects=objects)
+    with ExitStack() as stack:
+        polls = [stack.enter_context(connection(patient)) for _ in range(20)]
+        for one in polls:
+            send(one, "PollForTask", workerGroup="workers")
+        until(lambda: len(connection_threads()) == 22)
+        client.activate_pipeline(pipelineId=pipeline_id)
+        until(lambda: patient.service().calls["PollForTask", "ok"] == 5)
+        until(lambda: len(select.select(polls, [], [], 0)[0]) == 5)
+        answers = [json.loads(receive(one)[2]) for one in select.select(polls, [], [], 0)[0]]
+    attempts = {answer["taskObject"]["attemptId"] for answer in answers}
+    assert len(attempts) == 5
+    patient.service().audit.assert_single_owner()
+
+
+def test_the_thread_of_a_client_which_has_gone_ends(patient):
+    """Clients which give up on held polls leave nothing behind, though no work ever comes."""
+    with connection(patient) as gone:
+        send(gone, "PollForTask", workerGroup="workers")
+        until(lambda: len(connection_threads()) == 2)
+        gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    until(lambda: len(connection_threads()) == 1)
+    assert patient.service().calls["PollForTask", "abandoned"] == 1
+
+
+def test_a_taken_port_says_so(server):
+    """The error names the port and what to do."""
+    with pytest.raises(OSError, match=f"port {server.port} of 127.0.0.1 is in use; take another"):
+        EmulatorServer(port=server.port).start()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"port": 65536}, "between 0 and 65535, not 65536"),
+        ({"port": -1}, "between 0 and 65535, not -1"),
+        ({"time_scale": 0}, "above 0, not 0"),
+        ({"time_scale": float("inf")}, "above 0, not inf"),
+    ],
+)
+def test_impossible_options_are_refused(options, message):
+    """A value that cannot be is refused when the server is made, by its limit."""
+    with pytest.raises(ValueError, match=message):
+        EmulatorServer(**options)
+
+
+def test_only_this_machine_is_let_in_by_default(server):
+    """The port is bound on the loopback address alone."""
+    assert server._server.socket.getsockname()[0] == "127.0.0.1"
+
+
+def test_s3_stands_beside_it(server, connect):
+    """The rest of moto answers on the same port."""
+    s3 = connect(server, "s3")
+    s3.create_bucket(Bucket="bucket")
+    body = b"x" * 200_000
+    s3.put_object(Bucket="bucket", Key="key", Body=body)
+    assert s3.head_object(Bucket="bucket", Key="key")["ContentLength"] == len(body)
+    assert s3.get_object(Bucket="bucket", Key="key")["Body"].read() == body
+
+
+def test_a_chunked_body_is_read_whole(server, connect):
+    """A request without a length, in chunks, arrives; the connection serves the next one."""
+    connect(server, "s3").create_bucket(Bucket="bucket")
+    http = HTTPConnection("127.0.0.1", server.port, timeout=LONG)
+    with closing(http):
+        chunks = iter([b"one ", b"two"])
+        http.request("PUT", "/bucket/key", chunks, signed("s3"), encode_chunked=True)
+        with http.getresponse() as put:
+            assert put.status == 200
+            put.read()
+        http.request("GET", "/bucket/key", headers=signed("s3"))
+        with http.getresponse() as got:
+            assert got.read() == b"one two"
+
+
+def test_motos_reset_resets_the_service_and_drops_what_is_held(patient, connect):
+    """After ``POST /moto-api/reset`` no pipeline is left, and no poll of the old time."""
+    client = connect(patient)
+    client.create_pipeline(name="n", uniqueId="u")
+    with connection(patient) as polling:
+        send(polling, "PollForTask", workerGroup="none")
+        until(lambda: len(connection_threads()) == 3)
+        reset = urllib.request.Request(f"{patient.endpoint}/moto-api/reset", method="POST")
+        urllib.request.urlopen(reset).close()
+        assert polling.recv(1) == b""
+    assert client.list_pipelines()["pipelineIdList"] == []
+    assert patient.service().calls == {("ListPipelines", "ok"): 1}
+
+
+def test_a_request_waits_for_motos_reset_to_end(server):
+    """Moto empties its backends one by one under a lock; no request sees one that is half made."""
+    iam = iam_backends[DEFAULT_ACCOUNT_ID]["aws"]
+    with connection(server) as one:
+        send(one, "ListPipelines")  # from here on moto has all that a request needs
+        assert receive(one)[0] == 200
+        with backend_lock:
+            state, iam.__dict__ = iam.__dict__, {}
+            send(one, "ListPipelines")
+            assert select.select([one], [], [], 0.2)[0] == []
+            iam.__dict__ = state
+        assert receive(one)[0] == 200
+
+
+def test_accounts_and_regions_are_apart(server, connect):
+    """What one region or account has, another has not; each is to be had as a model."""
+    connect(server).create_pipeline(name="n", uniqueId="u")
+    elsewhere = connect(server, region_name="eu-central-1")
+    assert elsewhere.list_pipelines()["pipelineIdList"] == []
+    assert server.service().calls["CreatePipeline", "ok"] == 1
+    assert server.service("eu-central-1").calls["ListPipelines", "ok"] == 1
+    other = {"X-Amz-Target": "DataPipeline.ListPipelines", "X-Moto-Account-Id": "111122223333"}
+    urllib.request.urlopen(urllib.request.Request(server.endpoint, b"{}", other)).close()
+    assert server.service(account="111122223333").calls == {("ListPipelines", "ok"): 1}
+    assert server.service().calls["ListPipelines", "ok"] == 0
+
+
+def test_cloudformation_makes_pipelines_of_the_model(server, connect):
+    """A stack's pipeline is created, defined and activated in the service."""
+    fields = [{"Key": key, "StringValue": value} for key, value in FIELDS.items()]
+    template = {
+        "Resources": {
+            "Pipe": {
+                "Type": "AWS::DataPipeline::Pipeline",
+                "Properties": {
+                    "Name": "pipe",
+                    "Activate": True,
+                    "PipelineObjects": [{"Id": "Work", "Name": "Work", "Fields": fields}],
+                },
+            }
+        }
+    }
+    stacks = connect(server, "cloudformation")
+    stacks.create_stack(StackName="stack", TemplateBody=json.dumps(template))
+    resource = stacks.list_stack_resources(StackName="stack")["StackResourceSummaries"][0]
+    task = connect(server).poll_for_task(workerGroup="workers")["taskObject"]
+    assert task["pipelineId"] == resource["PhysicalResourceId"]
+
+
+def test_install_serves_moto_in_process_and_is_undone():
+    """Within ``install`` moto's own mock speaks the whole service; afterwards moto has its own."""
+    before = moto.datapipeline.models.datapipeline_backends, moto.datapipeline.urls.url_paths
+    with install(ServiceClock(), Settings(poll_hold=0)) as emulation, mock_aws():
+        client = boto3.client("datapipeline", region_name="us-east-1")
+        (task_id,) = emulation.service("123456789012", "us-east-1").assign()
+        assert client.report_task_progress(taskId=task_id)["canceled"] is False
+        assert "taskObject" not in client.poll_for_task(workerGroup="workers")
+        with pytest.raises(client.exceptions.TaskNotFoundException):
+            client.report_task_progress(taskId="none")
+        client.close()
+    after = moto.datapipeline.models.datapipeline_backends, moto.datapipeline.urls.url_paths
+    assert all(one is other for one, other in zip(before, after, strict=True))
+
+
+def test_install_serves_motos_own_server():
+    """Within ``install`` moto's own server speaks the whole service."""
+    with install(ServiceClock(), Settings(poll_hold=0)):
+        server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+        server.start()
+        try:
+            host, port = server.get_host_and_port()
+            client = boto3.client(
+                "datapipeline",
+                endpoint_url=f"http://{host}:{port}",
+                region_name="us-east-1",
+                aws_access_key_id="testing",
+                aws_secret_access_key="testing",
+            )
+            assert "taskObject" not in client.poll_for_task(workerGroup="workers")
+            client.close()
+        finally:
+            server.stop()
+
+
+def test_of_two_installed_the_last_serves_in_whatever_order_they_end():
+    """Servers may overlap; each has its own model, and moto's own comes back after the last."""
+    before = moto.datapipeline.models.datapipeline_backends
+    one, other = EmulatorServer(), EmulatorServer()
+    one.start()
+    other.start()
+    one.service().assign()
+    assert not other.service().audit
+    one.stop()
+    assert moto.datapipeline.models.datapipeline_backends is not before
+    other.stop()
+    assert moto.datapipeline.models.datapipeline_backends is before
+
+
+def test_it_answers_hundreds_of_calls_a_second(server):
+    """Eight connections get well over 500 answers a second, so no test waits for the server."""
+    (task_id,) = server.service().assign()
+    server.service().faults.add(Fault(kind=FaultKind.THROTTLE))
+
+    def work() -> None:
+        with connection(server) as one:
+            for _ in range(100):
+                send(one, "ReportTaskProgress", taskId=task_id)
+                receive(one)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    began = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert 800 / (time.monotonic() - began) > 500
