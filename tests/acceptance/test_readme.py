@@ -1,0 +1,134 @@
+"""Every code block of the README is executed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from markdown_it import MarkdownIt
+
+from aiodp.emulator import EmulatorServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+FENCES = [
+    (token.info, token.content)
+    for token in MarkdownIt().parse((ROOT / "README.md").read_text())
+    if token.type == "fence"
+]
+PYTHON = [content for info, content in FENCES if info == "python"]
+SHELL = [content for info, content in FENCES if info == "sh"]
+DEMO, TESTS, HOLD, EMULATE = SHELL
+CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[EmulatorServer]:
+    """The local service, in real time."""
+    with EmulatorServer() as running:
+        yield running
+
+
+def environment(server: EmulatorServer) -> dict[str, str]:
+    """The environment of a user whose clients are pointed at the local service."""
+    return CLEAN | {
+        "AWS_ENDPOINT_URL": server.endpoint,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "NO_PROXY": "127.0.0.1",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+
+
+def assign(server: EmulatorServer) -> str:
+    [task_id] = server.service().assign()
+    return str(task_id)
+
+
+def test_there_is_no_block_of_another_kind():
+    """A block in another language would be executed by nobody."""
+    assert {info for info, _ in FENCES} == {"python", "sh"}
+
+
+@pytest.mark.parametrize("number", range(len(PYTHON)))
+def test_python_blocks(number, server, tmp_path):
+    """Each runs as it stands, as a script that is given a task's id."""
+    script = tmp_path / "block.py"
+    script.write_text(PYTHON[number])
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(script), assign(server)],
+        env=environment(server),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_first_use_finishes_its_task(server, tmp_path):
+    """What the first block does reaches the service."""
+    task_id = assign(server)
+    script = tmp_path / "block.py"
+    script.write_text(PYTHON[0])
+    subprocess.run(
+        [sys.executable, str(script), task_id], env=environment(server), timeout=60, check=True
+    )
+    assert server.service().task(task_id).status == "FINISHED"
+
+
+def test_hold(server):
+    """The shell block keeps its task and sets its status."""
+    task_id = assign(server)
+    subprocess.run(
+        ["bash", "-euc", HOLD],
+        env=environment(server) | {"TASK_ID": task_id},
+        timeout=60,
+        check=True,
+    )
+    assert server.service().task(task_id).status == "FINISHED"
+
+
+def test_emulate(server):
+    """The shell block serves until it is interrupted."""
+    with subprocess.Popen(
+        ["bash", "-euc", f"exec {EMULATE}"],
+        env=environment(server),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stdout is not None
+        said = ""
+        while "AWS_ENDPOINT_URL=" not in said:
+            line = running.stdout.readline()
+            assert line, f"it ended after saying {said!r}"
+            said += line
+        running.send_signal(signal.SIGINT)
+        assert running.wait(timeout=10) == 0
+
+
+def test_the_first_two_commands_are_what_ci_runs():
+    """`.ci/run` executes the demo and the tests exactly as the README gives them."""
+    script = (ROOT / ".ci" / "run").read_text()
+    start = script.index("block() {")
+    function = script[start : script.index("\n}", start) + 2]
+    for number, command in ((1, DEMO), (2, TESTS)):
+        extracted = subprocess.run(
+            ["bash", "-euc", f"{function}\nblock {number}"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert extracted.stdout == command
+        assert command.count("\n") == 1, "one command, on one line"
+    assert 'bash -euo pipefail -c "$demo"' in script
+    assert 'bash -euo pipefail -c "$tests"' in script
