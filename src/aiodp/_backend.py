@@ -1,4 +1,4 @@
-"""The two things that anyio does not give: a clock for threads, and a cancellation that comes once.
+"""What anyio does not give: a clock for threads, and a cancellation that comes once.
 
 Anyio's cancel scopes cancel again at every await until the scope is left. Trio's users know that;
 for asyncio's it means that ``finally: await connection.close()`` cannot run. So there the scope is
@@ -32,6 +32,14 @@ def clock() -> Callable[[], float]:
     from trio.lowlevel import current_clock  # noqa: PLC0415 - trio is an extra
 
     return current_clock().current_time
+
+
+def asked_to_cancel() -> bool:
+    """Return whether this task was asked to end, and not only something that it awaited."""
+    if not _on_asyncio():
+        return True
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 def _on_asyncio() -> bool:

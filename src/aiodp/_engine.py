@@ -152,6 +152,11 @@ class Engine:
         self.schedule.finish(lease)
         self._publish()
 
+    def refuse(self, lease: Lease, error: Exception | None) -> None:
+        """End a lease that the service refused in another call."""
+        self.schedule.end_refused(lease, error)
+        self._publish()
+
     def hold(self, lease: Lease) -> None:
         """Start no report of this lease until `resume`."""
         self.schedule.hold(lease)
@@ -164,7 +169,7 @@ class Engine:
     def statistics(self) -> Statistics:
         """Return a snapshot."""
         schedule = self.schedule
-        now = anyio.current_time()
+        now = self.clock()
         first_lost_at = schedule.first_lost_at
         failed = {
             kind.value: count

@@ -72,6 +72,7 @@ class Lease:
         "deadline",
         "due_at",
         "due_entry",
+        "early_entry",
         "error",
         "expiry_entry",
         "failures",
@@ -82,6 +83,7 @@ class Lease:
         "lost_reason",
         "on_hold",
         "reports",
+        "ripe_entry",
         "silenced",
         "spare_entry",
         "state",
@@ -114,6 +116,8 @@ class Lease:
         self.status_acknowledged = False
         self.watcher: object = None
         self.due_entry: object = None
+        self.early_entry: object = None
+        self.ripe_entry: object = None
         self.urgent_entry: object = None
         self.spare_entry: object = None
         self.expiry_entry: object = None
@@ -146,6 +150,13 @@ class Lease:
         if self.state is LeaseState.ASSIGNED:
             return self.lost_at - min(3 * self.timing.attempt_timeout, self.timing.ack_timeout / 2)
         return self.lost_at
+
+    @property
+    def urgent_at(self) -> float:
+        """From when on the next report goes by its urgency: a quarter of the lease is left."""
+        if self.state is LeaseState.ASSIGNED:
+            return self.due_at
+        return self.lost_at - self.timing.usable_lease / 4
 
     def lapsed(self, now: float) -> bool:
         """Whether the lease is to be given up by now, told or not."""

@@ -214,7 +214,10 @@ class ProgressReporter(AsyncContextManagerMixin):
         return capacity(self._quota, self._timing)
 
     def statistics(self) -> Statistics:
-        """Return a snapshot. Raises `ReporterClosed` before the reporter is opened."""
+        """Return a snapshot; not from other threads.
+
+        Raises `ReporterClosed` before the reporter is opened.
+        """
         if self._engine is None:
             raise ReporterClosed("the reporter has not been opened: use `async with`")
         return self._engine.statistics()

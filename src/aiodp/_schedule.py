@@ -1,10 +1,13 @@
 """Which lease reports next, and when: earliest deadline first, under a quota. `now` is an argument.
 
-A lease waits in one of three places: `_due` until it is time for its next report, `_urgent` or
-`_spare` once it is, or it is in flight. Urgent are the leases that can still be kept; what is lost
-but still winding down, or has no chance against others that wait, gets only the calls that are left
-over. `_expiry` holds each live lease once, by a time not later than when it is lost; a time that
-has moved on is corrected when it surfaces, so that a renewal costs nothing there.
+A lease is in flight, or waits in one of four places: `_due` until it is time for its next report,
+then `_early`, `_urgent` or `_spare`. Urgent is what has a quarter of its lease left: there the
+earliest deadline goes first. Then comes who is due longest, so that a few short leases cannot keep
+all others waiting to the last. What is lost but still winding down gets the calls that are left.
+
+`_ripe` holds the early leases by when they become urgent. `_expiry` holds each live lease once, by
+a time not later than when it is lost; a time that has moved on is corrected when it surfaces, so
+that a renewal costs nothing there.
 """
 
 from __future__ import annotations
@@ -61,8 +64,11 @@ class Schedule:
         self._needed = 0.0  # calls per second without which some lease is lost
         self._wanted = 0.0  # calls per second that the intervals ask for
         self._due = LeaseQueue("due_entry")
+        self._early = LeaseQueue("early_entry")
+        self._ripe = LeaseQueue("ripe_entry")
         self._urgent = LeaseQueue("urgent_entry")
         self._spare = LeaseQueue("spare_entry")
+        self._places = (self._due, self._early, self._urgent, self._spare)
         self._expiry = LeaseQueue("expiry_entry")
         self._phase = 0.0
         self._latency = 0.0
@@ -155,7 +161,8 @@ class Schedule:
         times = [self._expiry.key(lease)] if (lease := self._expiry.peek()) else []
         if lease := self._due.peek():
             times.append(lease.due_at)
-        if (self._urgent or self._spare) and self.in_flight < self._max_in_flight:
+        waiting = self._urgent or self._early or self._spare
+        if waiting and self.in_flight < self._max_in_flight:
             times.append(self.bucket.ready_at(now))
         return min(times) if times else None
 
@@ -214,7 +221,7 @@ class Schedule:
     @property
     def next_due(self) -> float | None:
         """When the next waiting report is due, or was."""
-        heads = (self._due.peek(), self._urgent.peek(), self._spare.peek())
+        heads = [queue.peek() for queue in self._places]
         return min((lease.due_at for lease in heads if lease), default=None)
 
     @property
@@ -231,13 +238,21 @@ class Schedule:
             self._due.push(lease, lease.due_at)
 
     def _dequeue(self, lease: Lease) -> None:
-        for queue in (self._due, self._urgent, self._spare):
+        for queue in self._places:
             queue.discard(lease)
+        self._ripe.discard(lease)
 
     def _collect_due(self, now: float) -> None:
         while (lease := self._due.peek()) and lease.due_at <= now + TICK:
             self._due.pop()
-            (self._urgent if lease.live else self._spare).push(lease, lease.urgency)
+            if lease.live:
+                self._early.push(lease, lease.due_at)
+                self._ripe.push(lease, lease.urgent_at)
+            else:
+                self._spare.push(lease, lease.urgency)
+        while (lease := self._ripe.peek()) and lease.urgent_at <= now + TICK:
+            self._dequeue(lease)
+            self._urgent.push(lease, lease.urgency)
 
     def _next(self, now: float) -> Lease | None:
         """Return the waiting lease with the earliest deadline that can still be renewed in time.
@@ -249,8 +264,8 @@ class Schedule:
             if len(self._urgent) == 1 or lease.lost_at - now >= _CHANCE * self._latency:
                 return lease
             self._urgent.pop()
-            self._spare.push(lease, lease.urgency)
-        return self._spare.peek()
+            self._early.push(lease, lease.due_at)
+        return self._early.peek() or self._spare.peek()
 
     def _first_to_expire(self) -> Lease | None:
         while lease := self._expiry.peek():

@@ -91,7 +91,8 @@ class StatusSetter:
                 return
             now = anyio.current_time()
             if outcome.kind is ReportKind.REFUSED:
-                await self._learn_why(task, doubtful=doubtful)
+                await self._learn_why(task, outcome.error, doubtful=doubtful)
+                task.raise_if_ended()
             doubtful |= outcome.kind in _DOUBTFUL
             if outcome.kind is ReportKind.INVALID and members.keys() & set(_DETAILS):
                 members = self._without_details(lease, members, outcome)
@@ -139,10 +140,16 @@ class StatusSetter:
             if not called:
                 self._bucket.give_back()
 
-    async def _learn_why(self, task: TrackedTask, *, doubtful: bool) -> None:
+    async def _learn_why(
+        self, task: TrackedTask, error: Exception | None, *, doubtful: bool
+    ) -> None:
         """Ask by a report whether the task was canceled, which a refusal does not tell."""
+        lease = task._lease
         try:
-            await self._engine.report_now(task)
+            with anyio.move_on_after(lease.timing.attempt_timeout):
+                await self._engine.report_now(task)
+                return
+            self._engine.refuse(lease, error)  # nobody says that it is still ours
             task.raise_if_ended()
         except LeaseLost as lost:
             if doubtful:

@@ -10,6 +10,7 @@ import anyio
 from aiobotocore.config import AioConfig
 from botocore import exceptions as botocore_errors
 
+from aiodp._backend import asked_to_cancel
 from aiodp._errors import ReportRejected
 from aiodp._types import Outcome, ReportKind
 
@@ -189,6 +190,11 @@ class ClientTransport:
 async def _call(call: Awaitable[dict[str, Any]]) -> dict[str, Any] | Outcome:
     try:
         return await call
+    except anyio.get_cancelled_exc_class():
+        if asked_to_cancel():
+            raise
+        error = RuntimeError("what the call awaited was canceled elsewhere")
+        return Outcome(kind=ReportKind.UNEXPECTED, error=error)
     except Exception as error:  # noqa: BLE001 - the seam: whatever went wrong is an outcome
         return outcome_of(error)
 
@@ -230,7 +236,7 @@ async def open_transport(
                 await stack.enter_async_context(client(connections))
                 for connections in (max_in_flight, _STATUS_CONNECTIONS)
             ]
-        except botocore_errors.BotoCoreError as error:
+        except (botocore_errors.BotoCoreError, ValueError) as error:  # of an endpoint's address
             raise ReportRejected(f"no client for Data Pipeline could be made: {error}") from error
         for each in clients:
             each.meta.events.register("before-parse.data-pipeline", _mark_genuine)

@@ -116,7 +116,7 @@ class Statistics:
     next_due: float | None
     """When the next report falls due; `None` if none is waiting."""
     smallest_remaining_lease: float | None
-    """Seconds until the first held lease would be lost; `None` if none is held."""
+    """Seconds until the first lease is lost, if no report succeeds; `None` if there is none."""
     worst_lag: float
     """The longest that a report was sent behind its schedule, in seconds."""
     effective_rate: float | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -88,6 +89,25 @@ def test_the_earliest_deadline_goes_first():
     assert held.take(0.0) is soon
     assert held.take(0.0) is None
     assert held.take(1.0) is late
+
+
+def test_a_few_short_leases_do_not_keep_the_others_waiting():
+    """Ten leases of 5 s want more than the quota; twenty of 900 s are reported all the same."""
+    held = schedule(rate=5, burst=10)
+    short = Timing.checked(
+        interval=1.3, ack_timeout=120, lease_timeout=5, safety_margin=1, attempt_timeout=1
+    )
+    long = Timing.checked(
+        interval=60, ack_timeout=120, lease_timeout=900, safety_margin=10, attempt_timeout=10
+    )
+    for _ in range(10):
+        add(held, 0.0, timing=short)
+    leases = add(held, 0.0, 20, timing=long)
+    log = run(held, 0.0, 3600.0)
+    assert all(each.state is LeaseState.HELD for each in held.leases)
+    for each in leases:
+        times = [at for at, reported in log if reported is each]
+        assert max(b - a for a, b in itertools.pairwise(times)) < 120
 
 
 def test_an_acknowledgement_does_not_wait_to_the_last():
@@ -388,8 +408,8 @@ class Schedules(RuleBasedStateMachine):
     def each_lease_waits_in_one_place(self):
         flying = [each for each, _ in self.flying]
         for each in self.all:
-            queues = (self.held._due, self.held._urgent, self.held._spare)
-            places = sum(each in queue for queue in queues) + (each in flying)
+            places = sum(each in queue for queue in self.held._places) + (each in flying)
+            assert (each in self.held._ripe) <= (each in self.held._early)
             expected = each.reportable and each in self.held.leases
             if each in flying:
                 assert places == 1

@@ -180,6 +180,12 @@ async def test_a_report_that_is_canceled_by_what_it_awaits(service, reporter):
         await anyio.sleep(600)
         assert task.state is LeaseState.HELD
         assert dict(opened.statistics().failed) == {"unexpected": 1}
+        opened._engine._transport._statuses.meta.events.register(
+            "before-sign.data-pipeline", refresh
+        )
+        cancel_next.append(True)
+        await task.set_status(TaskStatus.FINISHED)
+        assert not cancel_next
 
 
 async def test_a_reporter_that_is_left_with_an_exception_holds_on_too(service, reporter):

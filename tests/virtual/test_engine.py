@@ -234,6 +234,13 @@ async def test_no_region(reporter, session):
             pytest.fail("the body must not begin")
 
 
+async def test_an_endpoint_that_is_no_address(reporter):
+    """Whether it comes from an argument or the environment: an error of ours that names it."""
+    with pytest.raises(ReportRejected, match="nowhere"):
+        async with reporter(endpoint_url="nowhere"):
+            pytest.fail("the body must not begin")
+
+
 async def test_the_users_config_is_under_the_reporters_needs(reporter):
     """What the user sets stays, what the leases need wins."""
     config = AioConfig(

@@ -220,6 +220,18 @@ async def test_a_cancel_that_was_not_heard_yet_is_told_by_its_name(service, repo
         assert task.canceled.is_set()
 
 
+async def test_a_refused_status_while_reports_hang(service, reporter):
+    """Nobody says that the task is still ours: refused, within the time of one attempt."""
+    [task_id] = service.assign()
+    async with reporter() as opened, opened.track(task_id) as task:
+        service.service.request("SetTaskStatus", {"taskId": task_id, "taskStatus": "FINISHED"})
+        service.faults.add(Fault(kind=FaultKind.HANG, actions=REPORT))
+        with pytest.raises(LeaseLost) as caught:
+            await task.set_status(TaskStatus.FINISHED)
+        assert caught.value.reason is LostReason.REFUSED
+        assert anyio.current_time() <= 10.01
+
+
 @pytest.mark.parametrize("kind", [FaultKind.HANG_AFTER, FaultKind.RESET_AFTER])
 async def test_a_status_that_was_applied_though_its_answer_was_lost(service, reporter, kind):
     """The next try is refused, and the error says that the status may be set all the same."""
