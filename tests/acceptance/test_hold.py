@@ -172,10 +172,10 @@ def test_fields_come_from_the_environment_line_by_line(run, task_id, service):
 
 
 def test_a_status_that_is_refused_has_an_exit_code_of_its_own(run, task_id, service):
-    """The command was fine, but the service does not know: 123."""
+    """The command was fine, but the service does not know: 124."""
     service.faults.add(Fault(kind=FaultKind.INVALID_REQUEST, actions=frozenset({"SetTaskStatus"})))
     done = run(task_id, "--set-status", "--", "true")
-    assert done.returncode == 123
+    assert done.returncode == 124
     assert "FINISHED was not acknowledged" in done.stderr
 
 
@@ -188,7 +188,7 @@ def test_cancellation_terminates_the_command(hold, task_id, service):
         ready(process)
         service.cancel(task_id)
         out, err = process.communicate(timeout=TOO_LONG)
-    assert (process.returncode, out) == (120, "bye\n")
+    assert (process.returncode, out) == (121, "bye\n")
     assert "is canceled, so sh is terminated" in err
     assert service.task(task_id).told_canceled
     assert not [action for action, _ in service.calls if action == "SetTaskStatus"]
@@ -200,7 +200,7 @@ def test_a_command_that_ignores_sigterm_is_killed_after_the_grace(hold, task_id,
         ready(process)
         service.cancel(task_id)
         process.communicate(timeout=TOO_LONG)
-    assert process.returncode == 120
+    assert process.returncode == 121
 
 
 def test_grandchildren_are_terminated_too(hold, task_id, service):
@@ -210,20 +210,20 @@ def test_grandchildren_are_terminated_too(hold, task_id, service):
         ready(process)
         service.cancel(task_id)
         process.communicate(timeout=TOO_LONG)  # the grandchild holds the output while it lives
-    assert process.returncode == 120
+    assert process.returncode == 121
 
 
 def test_a_task_canceled_before_its_first_report_is_not_worked_on(run, task_id, service):
     """The first answer is a cancellation: the command is not started."""
     service.cancel(task_id)
     done = run(task_id, "--", "echo", "started")
-    assert (done.returncode, done.stdout) == (120, "")
+    assert (done.returncode, done.stdout) == (121, "")
 
 
 def test_a_task_that_is_not_ours_is_not_worked_on(run):
     """The service does not know the task: the command is not started."""
     done = run("unknown", "--", "echo", "started")
-    assert (done.returncode, done.stdout) == (121, "")
+    assert (done.returncode, done.stdout) == (122, "")
     assert "lost (refused)" in done.stderr
 
 
@@ -233,7 +233,7 @@ def test_a_task_that_is_given_away_terminates_the_command(hold, task_id, service
         ready(process)
         connect(server).delete_pipeline(pipelineId=service.task(task_id).pipeline_id)
         out, _ = process.communicate(timeout=TOO_LONG)
-    assert (process.returncode, out) == (121, "bye\n")
+    assert (process.returncode, out) == (122, "bye\n")
 
 
 def test_a_hanging_service_loses_the_task_before_it_gives_it_away(hold, task_id, service):
@@ -243,7 +243,7 @@ def test_a_hanging_service_loses_the_task_before_it_gives_it_away(hold, task_id,
         service.faults.add(Fault(kind=FaultKind.HANG))
         _, err = process.communicate(timeout=TOO_LONG)
         assert service.task(task_id).state is TaskState.HELD
-    assert process.returncode == 121
+    assert process.returncode == 122
     assert "is lost (expired)" in err
 
 
@@ -255,7 +255,7 @@ def test_a_dead_service_loses_the_task(hold, task_id, server):
         server.stop()
         out, err = process.communicate(timeout=TOO_LONG)
         taken = time.monotonic() - stopped
-    assert (process.returncode, out) == (121, "bye\n")
+    assert (process.returncode, out) == (122, "bye\n")
     assert 1 < taken < 5
     assert "reports fail" in err
     assert "Traceback" not in err
@@ -302,14 +302,14 @@ def test_a_signal_before_the_acknowledgement_ends_it(hold, task_id, service):
 
 
 def test_a_signal_ends_the_trying_to_set_a_status(hold, task_id, service):
-    """The command has ended, the service does not answer, and somebody has lost patience: 123."""
+    """The command has ended, the service does not answer, and somebody has lost patience: 124."""
     status = frozenset({"SetTaskStatus"})
     service.faults.add(Fault(kind=FaultKind.SERVER_ERROR, actions=status))
     with hold("--set-status", task_id, "--", "true") as process:
         eventually(lambda: service.calls["SetTaskStatus", "InternalServiceError"] >= 2)
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=TOO_LONG)
-    assert process.returncode == 123
+    assert process.returncode == 124
     assert "SIGTERM: nothing more is done" in err
 
 
@@ -320,7 +320,7 @@ def test_a_stopped_command_is_terminated(hold, task_id, service):
         ready(process)
         service.cancel(task_id)
         out, _ = process.communicate(timeout=TOO_LONG)
-    assert (process.returncode, out) == (120, "bye\n")
+    assert (process.returncode, out) == (121, "bye\n")
 
 
 def test_it_is_not_suspended(hold, task_id, service):
@@ -385,7 +385,7 @@ def test_missing_permission_is_said_at_once(run, task_id, service):
     """A configuration error is no loss: an exit code of its own, and what to check."""
     service.faults.add(Fault(kind=FaultKind.ACCESS_DENIED))
     done = run(task_id, "--", "echo", "started")
-    assert (done.returncode, done.stdout) == (122, "")
+    assert (done.returncode, done.stdout) == (123, "")
     assert "datapipeline:ReportTaskProgress" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -395,13 +395,13 @@ def test_missing_permission_is_said_at_once(run, task_id, service):
     [("AWS_ACCESS_KEY_ID", "credentials"), ("AWS_DEFAULT_REGION", "region")],
 )
 def test_missing_configuration_is_said_at_once(run, environment, missing, words, tmp_path):
-    """Without credentials or a region nothing can be sent: 122."""
+    """Without credentials or a region nothing can be sent: 123."""
     del environment[missing]
     nowhere = str(tmp_path / "none")
     files = {"AWS_CONFIG_FILE": nowhere, "AWS_SHARED_CREDENTIALS_FILE": nowhere}
     environment |= {"HOME": str(tmp_path), **files}
     done = run("task", "--", "true")
-    assert done.returncode == 122
+    assert done.returncode == 123
     assert words in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -457,7 +457,7 @@ def test_help_reads_well_at_80_columns(run):
     done = run("--help", COLUMNS="80")
     assert done.returncode == 0
     assert max(map(len, done.stdout.splitlines())) <= 80
-    assert all(f"\n    {code}  " in done.stdout for code in (120, 121, 122, 123, 125, 126, 127))
+    assert all(f"\n    {code}  " in done.stdout for code in (121, 122, 123, 124, 125, 126, 127))
     assert done.stdout.count("AIODP_HOLD_") == done.stdout.count("\n  -") - 1  # --help has none
 
 

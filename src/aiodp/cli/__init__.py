@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 HINT = 'install what is missing: pip install "aiodp[cli,emulator]"'
@@ -16,4 +17,20 @@ def main() -> int:
             raise
         sys.stderr.write(f"aiodp: no module {error.name}; {HINT}\n")
         return 1
-    return run()
+    try:
+        return run()
+    finally:
+        _give_up_closed_streams()
+
+
+def _give_up_closed_streams() -> None:
+    """Let nothing be written to a stream that nobody reads any more.
+
+    What is left in its buffer would fail once more when the interpreter ends, and make the exit
+    code 120, whatever the command returned.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

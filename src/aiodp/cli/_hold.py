@@ -29,10 +29,10 @@ _EXIT_CODES: Final = """\b
 Exit codes:
   the command's own, or 128+N if signal N ended it; and
   2    wrong usage, nothing was sent
-  120  the task was canceled
-  121  the task was lost, or never was ours
-  122  credentials, permission, region or endpoint do not allow reports
-  123  the status could not be set
+  121  the task was canceled
+  122  the task was lost, or never was ours
+  123  credentials, permission, region or endpoint do not allow reports
+  124  the status could not be set
   125  a fault in aiodp hold itself
   126  the command cannot be run
   127  there is no such command"""

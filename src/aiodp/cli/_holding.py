@@ -30,10 +30,10 @@ _KILLED: Final = 128
 class Exit(IntEnum):
     """Exit codes of ``aiodp hold`` beside those of the command."""
 
-    CANCELED = 120
-    LOST = 121
-    REJECTED = 122
-    STATUS_NOT_SET = 123
+    CANCELED = 121
+    LOST = 122
+    REJECTED = 123
+    STATUS_NOT_SET = 124
     BROKEN = 125
     NOT_EXECUTABLE = 126
     NOT_FOUND = 127
