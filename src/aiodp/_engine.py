@@ -225,6 +225,7 @@ class Engine:
             self._publish()
             while lease := self.schedule.take(now):
                 reports.start_soon(self._report, lease, name="aiodp report")
+            self._publish()  # some may have been given up for others
             await self._sleep_until(self.schedule.wake_at(now), now)
 
     async def _sleep_until(self, wake_at: float | None, now: float) -> None:

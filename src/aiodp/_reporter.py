@@ -13,10 +13,10 @@ import anyio
 from anyio import AsyncContextManagerMixin
 
 from aiodp._backend import interruptible
+from aiodp._demand import capacity
 from aiodp._engine import EXIT_GRACE, Engine
 from aiodp._errors import ReporterClosed
 from aiodp._fields import PendingFields, illegal_character
-from aiodp._schedule import capacity
 from aiodp._task import TrackedTask, current
 from aiodp._timing import Timing, seconds
 from aiodp._transport import open_transport

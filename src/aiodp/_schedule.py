@@ -15,35 +15,19 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from aiodp._bucket import RECOVERY, TokenBucket
+from aiodp._bucket import TokenBucket
+from aiodp._demand import Demand
 from aiodp._lease import TICK, Lease
 from aiodp._queue import LeaseQueue
 from aiodp._types import LeaseState, LostReason, Outcome, ReportKind
 
 if TYPE_CHECKING:
-    from aiodp._timing import Timing
     from aiodp._types import Quota
 
-USABLE_SHARE = 0.98  # of the quota that leases may need; the rest absorbs new arrivals and retries
-_NEED_HEADROOM = 1.03
-_MODEST_SHARE = 0.1  # of the quota: who wants no more keeps its interval when calls are throttled
 _GOLDEN = 0.6180339887498949  # multiples of it, modulo 1, spread most evenly
-_CRITICAL_SHARE = (
-    0.02  # of a lease: that little left while calls are throttled means too many leases
-)
-_MIN_SAMPLE = 50
-_MAX_SAMPLE = 400
-_SHORTAGE = 0.97
+_CRITICAL_SHARE = 0.02  # of a lease: if no more is left, the deadline will hardly be met
 _LATENCY_WEIGHT = 1 / 8
 _CHANCE = 1.2  # times the usual latency: less is too little for an answer to come in time
-_ROUNDING = 1e-9
-
-
-def capacity(quota: Quota | None, timing: Timing) -> int | None:
-    """Return how many leases a quota can keep alive; None if there is no quota."""
-    if quota is None:
-        return None
-    return int(USABLE_SHARE * quota.rate * timing.usable_lease * (1 + _ROUNDING))
 
 
 class Schedule:
@@ -59,10 +43,7 @@ class Schedule:
         self.worst_lag = 0.0
         self._ended: list[Lease] = []
         self._max_in_flight = max_in_flight
-        self._full_rate = quota.rate if quota else float("inf")
-        self._allowed = self._most_allowed = USABLE_SHARE * self._full_rate * (1 + _ROUNDING)
-        self._needed = 0.0  # calls per second without which some lease is lost
-        self._wanted = 0.0  # calls per second that the intervals ask for
+        self._demand = Demand(quota)
         self._due = LeaseQueue("due_entry")
         self._early = LeaseQueue("early_entry")
         self._ripe = LeaseQueue("ripe_entry")
@@ -72,8 +53,6 @@ class Schedule:
         self._expiry = LeaseQueue("expiry_entry")
         self._phase = 0.0
         self._latency = 0.0
-        self._granted = 0
-        self._denied = 0
 
     # Registration
 
@@ -85,9 +64,8 @@ class Schedule:
         """
         self.leases[lease] = None
         lease.due_at = now
-        self._needed += 1 / lease.timing.usable_lease
-        self._wanted += 1 / lease.timing.interval
-        if self._needed > self._allowed:
+        self._demand.add(lease.timing)
+        if self._demand.excessive:
             self._lose(lease, LostReason.OVERLOADED)
         else:
             self._expiry.push(lease, lease.lost_at)
@@ -203,12 +181,14 @@ class Schedule:
         if outcome.kind in (ReportKind.OK, ReportKind.TIMEOUT):  # a timeout took at least so long
             self._latency += (now - sent_at - self._latency) * _LATENCY_WEIGHT
         if outcome.kind is ReportKind.OK:
-            self._learn_granted()
+            self.bucket.succeeded()
+            self._demand.granted()
             self._succeed(lease, outcome, sent_at, now)
         elif outcome.kind is ReportKind.REFUSED:
             self.end_refused(lease, outcome.error)
         elif outcome.kind is ReportKind.THROTTLED and self.bucket.limited:
-            self._learn_denied(sent_at, now)
+            self.bucket.throttled(sent_at, now, needed=self._demand.least_rate)
+            self._demand.denied()
             lease.error = outcome.error
             lease.due_at = now
         else:
@@ -306,49 +286,25 @@ class Schedule:
     def _retire(self, lease: Lease) -> None:
         """Settle what the end of a lease means for the others."""
         self.held -= lease.reports > 0
-        self._needed = max(0.0, self._needed - 1 / lease.timing.usable_lease)
-        self._wanted = max(0.0, self._wanted - 1 / lease.timing.interval)
+        self._demand.drop(lease.timing)
         self._expiry.discard(lease)
         self._ended.append(lease)
         self._enqueue(lease)
 
-    def _learn_granted(self) -> None:
-        self.bucket.succeeded()
-        self._allowed = min(self._most_allowed, self._allowed + RECOVERY * self._full_rate)
-        self._granted += 1
-        self._forget_old_sample()
-
-    def _learn_denied(self, sent_at: float, now: float) -> None:
-        modest = min(self._wanted, _MODEST_SHARE * self._full_rate)
-        needed = max(self._needed * _NEED_HEADROOM, modest)
-        self.bucket.throttled(sent_at, now, needed=needed)
-        self._denied += 1
-        self._forget_old_sample()
-
-    def _forget_old_sample(self) -> None:
-        if self._granted + self._denied > _MAX_SAMPLE:
-            self._granted //= 2
-            self._denied //= 2
-
     def _relieve(self, now: float) -> None:
         """Give up the newest leases when the service grants much less than all of them need.
 
-        That happens when others use the same account's quota. Nothing is gained by it while the
-        service grants nothing at all, or while calls fail for other reasons.
+        That happens when others use the same account's quota.
         """
-        sample = self._granted + self._denied
-        if sample < _MIN_SAMPLE or not self._denied or not self._granted:
-            return
+        supply = self._demand.shortage(self.bucket.rate)
         first = self._first_to_expire()
-        if not first or first.lost_at - now > first.timing.usable_lease * _CRITICAL_SHARE:
+        if supply is None or first is None:
             return
-        granted = self.bucket.rate * self._granted / sample
-        if granted > self._needed * _SHORTAGE:
+        if first.lost_at - now > first.timing.usable_lease * _CRITICAL_SHARE:
             return
         for lease in reversed(self.leases):
-            if self._needed <= granted:
+            if self._demand.needed <= supply:
                 break
             if lease.live and lease is not first:
                 self._lose(lease, LostReason.OVERLOADED)
-        self._granted = self._denied = 0
-        self._allowed = granted  # more would have to be given up again
+        self._demand.settle_for(supply)

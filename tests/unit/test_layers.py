@@ -15,7 +15,7 @@ SOURCE = Path(aiodp.__file__).parent
 
 LAYERS = {
     0: {"_errors", "_fields", "_members", "_timing", "_types"},
-    1: {"_bucket", "_lease", "_queue", "_schedule"},
+    1: {"_bucket", "_demand", "_lease", "_queue", "_schedule"},
     2: {"_backend", "_transport"},
     3: {"_engine", "_reporter", "_status", "_task"},
     4: {"testing", "emulator", "cli", "otel"},

@@ -401,7 +401,7 @@ class Schedules(RuleBasedStateMachine):
         live = [each for each in self.held.leases if each.live]
         assert self.held.held == sum(each.state is LeaseState.HELD for each in live)
         needed = sum(1 / each.timing.usable_lease for each in live)
-        assert self.held._needed == pytest.approx(needed, abs=1e-9)
+        assert self.held._demand.needed == pytest.approx(needed, abs=1e-9)
         assert needed <= 0.98 * 0.2 + 1e-9
 
     @invariant()

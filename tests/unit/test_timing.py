@@ -9,7 +9,7 @@ import pytest
 from aiobotocore.session import get_session
 
 from aiodp import ProgressReporter, Quota
-from aiodp._schedule import capacity
+from aiodp._demand import capacity
 from aiodp._timing import Timing
 
 DEFAULTS = {

@@ -1,0 +1,49 @@
+"""What type checkers make of the public API; checked by mypy, never run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import assert_type
+
+from aiobotocore.session import get_session
+
+from aiodp import (
+    LeaseState,
+    LostReason,
+    ProgressReporter,
+    Quota,
+    Ref,
+    Statistics,
+    TaskStatus,
+    TrackedTask,
+    current_task,
+)
+
+
+async def work(steps: int, name: str) -> list[str]:
+    return [name] * steps
+
+
+async def api() -> None:
+    async with ProgressReporter(
+        get_session(), interval=timedelta(minutes=1), quota=Quota(rate=5, burst=50)
+    ) as reporter:
+        assert_type(reporter, ProgressReporter)
+        assert_type(reporter.capacity, int | None)
+        assert_type(reporter.statistics(), Statistics)
+        assert_type(reporter.statistics().failed, Mapping[str, int])
+        async with reporter.track("task", fields={"a": 1, "b": [Ref("x"), 2.5]}) as task:
+            assert_type(task, TrackedTask)
+            assert_type(task.state, LeaseState)
+            assert_type(task.lost_reason, LostReason | None)
+            assert_type(task.canceled.is_set(), bool)
+            assert_type(await task.report(), bool)
+            task.update({"when": datetime.now()}, done=True)  # noqa: DTZ005
+            await task.set_status(TaskStatus.FAILED, error_id="e")
+        assert_type(await reporter.run("task", work, 3, "x", lease_timeout=900), list[str])
+        assert_type(await reporter.run("task", work(3, "x")), list[str])
+        await reporter.run("task", work, "3", "x")  # type: ignore[arg-type]
+        await reporter.run("task", work, 3, "x", no_such_option=1)  # type: ignore[call-arg]
+        reporter.track("task", fields={"a": None})  # type: ignore[dict-item]
+    assert_type(current_task(), TrackedTask)
