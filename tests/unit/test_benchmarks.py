@@ -1,0 +1,53 @@
+"""The benchmarks' smallest settings, so that they cannot rot."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Runs a benchmark to its end, without anybody's AWS configuration; returns what it printed."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+    nowhere = str(tmp_path / "none")
+    environment |= {"AWS_CONFIG_FILE": nowhere, "AWS_SHARED_CREDENTIALS_FILE": nowhere}
+
+    def run(name: str, *arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", BENCHMARKS / name, *arguments],
+            check=False,
+            capture_output=True,
+            text=True,
+            env=environment,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    return run
+
+
+def test_the_hour_is_measured_printed_kept_and_drawn(run, tmp_path):
+    """A few tasks are held by loops and reporter alike, each with a call a minute and task."""
+    results, plot = tmp_path / "hold.json", tmp_path / "hold.svg"
+    table = run("hold.py", "--tasks", "3", "--lease", "300", "900", "--results", str(results))
+    assert table.count("|     3 |    3 (100%) |      0.0% |         3 (100%) |") == 2
+    kept = json.loads(results.read_text())
+    assert len(kept) == 4
+    assert all(one["kept"] == 3 and 180 <= one["calls"] <= 190 for one in kept)
+    run("plot.py", "--results", str(results), "--to", str(plot))
+    assert plot.read_text().startswith("<?xml")
+
+
+def test_memory_is_counted(run):
+    """The figures come out, and a tracked task brings nothing that runs."""
+    printed = run("memory.py", "--tasks", "500")
+    assert printed.startswith("500 tasks held, ")
+    assert printed.endswith("holds\n")
