@@ -279,7 +279,7 @@ async def fleet(service, session, count, gap, reporters=1, hold=1500.0):
         try:
             async with opened.track(task_id) as task:
                 tasks[task_id] = task
-                with anyio.move_on_at(end):
+                with anyio.move_on_after(end - anyio.current_time()):
                     await task.ended.wait()
                     told[task_id] = anyio.current_time()
         except LeaseLost:
