@@ -108,7 +108,7 @@ def test_a_connection_serves_one_request_after_the_other(server):
 
 def test_what_is_no_json_object_is_refused(server):
     """A body which is not a JSON object is an error of the caller."""
-    for body in (b"{", b"[]", b"\xff"):
+    for body in (b"{", b"[]", b"\xff", b"[" * 100_000):
         with connection(server) as one:
             head = b"POST / HTTP/1.1\r\nHost: h\r\nX-Amz-Target: DataPipeline.PollForTask\r\n"
             one.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
@@ -134,12 +134,50 @@ def test_an_operation_the_service_does_not_have_is_refused(server):
             assert "UnknownOperationException" in answer.read().decode()
 
 
-def test_a_request_without_a_sound_length_is_refused(server):
-    """A length which is no number is answered with 400, and the connection ends."""
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"Content-Length: -1\r\n\r\n",
+        b"Content-Length: " + b"9" * 25 + b"\r\n\r\n",
+        b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\nno\r\n",
+    ],
+)
+def test_a_request_without_a_sound_length_is_refused(server, body):
+    """A length which cannot be is answered with 400, and the connection ends."""
     with connection(server) as one:
-        one.sendall(b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: -1\r\n\r\n")
+        one.sendall(b"POST / HTTP/1.1\r\nHost: here\r\n" + body)
         assert receive(one)[0] == 400
         assert one.recv(1) == b""
+
+
+def test_half_a_request_is_none(server):
+    """A client which goes amid its request has asked for nothing, and gets no answer."""
+    with connection(server) as one:
+        head = b"POST / HTTP/1.1\r\nHost: h\r\nX-Amz-Target: DataPipeline.ListPipelines\r\n"
+        one.sendall(head + b"Content-Length: 100\r\n\r\n{}")
+        one.shutdown(socket.SHUT_WR)
+        assert one.recv(1) == b""
+    assert not server.service().calls
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
+def test_operations_are_posted(server, method):
+    """A request by another method does nothing: a HEAD would take a task and lose it."""
+    with closing(HTTPConnection("127.0.0.1", server.port, timeout=LONG)) as one:
+        headers = {"X-Amz-Target": "DataPipeline.PollForTask"}
+        one.request(method, "/", b'{"workerGroup":"workers"}', headers)
+        assert one.getresponse().status == 400
+    assert not server.service().calls
+
+
+def test_the_guide_s_old_target_is_unknown_without_a_signature_too(server):
+    """``DataPipeline_20121129.`` is answered by this service, not by moto's S3."""
+    with closing(HTTPConnection("127.0.0.1", server.port, timeout=LONG)) as one:
+        one.request("POST", "/", b"{}", {"X-Amz-Target": "DataPipeline_20121129.PollForTask"})
+        answer = one.getresponse()
+        assert answer.status == 400
+        assert b"UnknownOperationException" in answer.read()
 
 
 def test_chunks_come_as_one_body_and_a_crash_as_an_error(caplog):

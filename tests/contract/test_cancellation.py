@@ -170,6 +170,19 @@ async def test_rerun_makes_another_attempt(pipeline_service):
         assert await report(client, new["taskId"]) is False
 
 
+async def test_rerun_is_for_all_or_none(pipeline_service):
+    """If one of the instances has not ended none is run again; one named twice runs once."""
+    async with pipeline_service.client() as client:
+        pipeline_id = await make_pipeline(client, count=2)
+        ended, going = await query(client, pipeline_id, "INSTANCE")
+        await client.set_status(pipelineId=pipeline_id, objectIds=[ended], status="TRY_CANCEL")
+        rerun = client.set_status(pipelineId=pipeline_id, objectIds=[ended, going], status="RERUN")
+        await refused(rerun, "InvalidRequestException")
+        assert await query(client, pipeline_id, "INSTANCE", status="CANCELED") == [ended]
+        await client.set_status(pipelineId=pipeline_id, objectIds=[ended] * 2, status="RERUN")
+        assert len(await query(client, pipeline_id, "ATTEMPT")) == 3
+
+
 async def test_a_paused_component_waits(pipeline_service):
     """PAUSE of a component keeps its tasks from workers until RESUME."""
     async with pipeline_service.client() as client:

@@ -167,3 +167,91 @@ def test_what_is_no_period(written):
     """Anything else is refused."""
     with pytest.raises(ValueError, match="no period"):
         parse_period(written)
+
+
+def put(kit, *fields, object_type="ShellCommandActivity", parameters=()):
+    """Put a definition of one object with these fields; return its pipeline and its errors."""
+    pipeline_id = kit.call("CreatePipeline", name="p", uniqueId="p")["pipelineId"]
+    common = [text("type", object_type), text("workerGroup", "workers")]
+    objects = [{"id": "Work", "name": "Work", "fields": [*common, *fields]}]
+    answer = kit.call(
+        "PutPipelineDefinition",
+        pipelineId=pipeline_id,
+        pipelineObjects=objects,
+        parameterValues=list(parameters),
+    )
+    return pipeline_id, [error for one in answer["validationErrors"] for error in one["errors"]]
+
+
+@pytest.mark.parametrize(
+    ("written", "retries"),
+    [("0", 0), ("3", 3), ("99", 5), ("-1", 2), ("\u00b2", 2), ("9" * 5000, 2), ("many", 2)],
+)
+def test_odd_numbers_of_retries(written, retries):
+    """At most five retries are made; what is no number counts as none given, and breaks nothing."""
+    kit = Kit(max_retries=2, retry_delay=0)
+    pipeline_id, errors = put(kit, text("maximumRetries", written))
+    assert not errors
+    assert kit.call("ActivatePipeline", pipelineId=pipeline_id) == {}
+    given = 0
+    while (task_id := kit.poll()) is not None:
+        given += 1
+        kit.call("SetTaskStatus", taskId=task_id, taskStatus="FAILED")
+    assert given == retries + 1
+
+
+@pytest.mark.parametrize(
+    ("period", "good"),
+    [
+        ("14 minutes", False),
+        ("15 minutes", True),
+        ("3 years", True),
+        ("37 months", False),
+        ("999999999 years", False),
+    ],
+)
+def test_the_bounds_of_a_schedule_s_period(period, good):
+    """A schedule repeats every 15 minutes at most and every 3 years at least."""
+    _, errors = put(Kit(), text("period", period), object_type="Schedule")
+    assert (not errors) == good
+
+
+def test_a_period_beyond_the_calendar_loses_no_task():
+    """An impossible period which a parameter brings leaves a slot without a length."""
+    kit = Kit()
+    period = {"id": "myPeriod", "stringValue": "999999999 years"}
+    pipeline_id, errors = put(
+        kit,
+        text("period", "#{myPeriod}"),
+        {"key": "schedule", "refValue": "Work"},
+        parameters=[period],
+    )
+    assert not errors
+    kit.call("ActivatePipeline", pipelineId=pipeline_id)
+    task_id = kit.poll()
+    assert task_id is not None
+    attempt_id = kit.service.task(task_id).attempt_id
+    described = kit.call("DescribeObjects", pipelineId=pipeline_id, objectIds=[attempt_id])
+    fields = {
+        one["key"]: one.get("stringValue") for one in described["pipelineObjects"][0]["fields"]
+    }
+    assert fields["@scheduledEndTime"] == fields["@scheduledStartTime"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "limit"),
+    [
+        ([text(f"my{n}", "x") for n in range(49)], "50 fields"),
+        ([text("my" + "\u00e9" * 128, "x")], "256 bytes"),
+        ([text("myText", "\u00e9" * 6000)], "10240 bytes"),
+        ([text("myA", "x" * 8000), text("myB", "x" * 8000)], "15360 bytes"),
+    ],
+)
+def test_the_limits_of_an_object(fields, limit):
+    """A definition whose object is beyond a limit, which counts bytes, cannot be activated."""
+    kit = Kit()
+    pipeline_id, errors = put(kit, *fields)
+    assert len(errors) == 1
+    assert limit in errors[0]
+    activation = kit.call("ActivatePipeline", pipelineId=pipeline_id)
+    assert activation["error"] == "InvalidRequestException"

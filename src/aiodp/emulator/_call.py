@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from aiodp.emulator._moto import EmulatedBackend
     from aiodp.emulator._replies import Answer
 
-TARGET_PREFIX: Final = "DataPipeline."
+SERVICE: Final = "DataPipeline"
+"""How each target starts; the Developer Guide has an old form, ``DataPipeline_20121129.``."""
 DEFAULT_REGION: Final = "us-east-1"
 _CREDENTIAL: Final = re.compile(r"Credential=([^/,\s]+)/\d+/([^/,\s]+)/")
 _NO_REQUEST_ID: Final = "00000000-0000-0000-0000-000000000000"
@@ -31,19 +32,21 @@ _NO_REQUEST_ID: Final = "00000000-0000-0000-0000-000000000000"
 class Call:
     """One request to the service, as far as its headers and body tell."""
 
+    method: str
     operation: str
     body: bytes
     region: str
     account: str
 
     @classmethod
-    def of(cls, headers: Iterable[tuple[str, str]], body: bytes) -> Call:
+    def of(cls, method: str, headers: Iterable[tuple[str, str]], body: bytes) -> Call:
         """Read a request's headers; an unsigned one is the default account's, in us-east-1."""
         found = {name.lower(): value for name, value in headers}
         credential = _CREDENTIAL.search(found.get("authorization", ""))
         key, region = credential.groups() if credential else ("", DEFAULT_REGION)
         return cls(
-            operation=found.get("x-amz-target", "").removeprefix(TARGET_PREFIX),
+            method=method,
+            operation=found.get("x-amz-target", "").removeprefix(SERVICE + "."),
             body=body,
             region=region,
             account=_account(found.get("x-moto-account-id"), key),
@@ -56,11 +59,17 @@ class Call:
     ) -> Answer:
         """Return the service's answer. Raises ``DroppedConnectionError`` where it gives none."""
         try:
+            _check_method(self.method)
             params = _parsed(self.body)
             backend = _backend(backends, self.account, self.region)
         except ServiceError as error:
             return error_answer(error, _NO_REQUEST_ID)
         return backend.service.request(self.operation, params, gone)
+
+
+def _check_method(method: str) -> None:
+    if method != "POST":
+        raise ServiceError("UnknownOperationException", f"Operations are POST, not {method}")
 
 
 def _backend(backends: BackendDict[EmulatedBackend], account: str, region: str) -> EmulatedBackend:
@@ -84,7 +93,7 @@ def _account(header: str | None, access_key: str) -> str:
 def _parsed(body: bytes) -> dict[str, Any]:
     try:
         params = json.loads(body or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter: brackets, thousands deep
         params = None
     if isinstance(params, dict):
         return params

@@ -122,9 +122,11 @@ class Control:
         }
         if status not in actions:
             raise invalid(f"The status of instances can be set to {_OF_INSTANCES}, not {status}")
-        chosen = [pipeline.instances[one] for one in ids]
+        chosen = [pipeline.instances[one] for one in dict.fromkeys(ids)]
         if not all(is_activity(one.component) for one in chosen):
             raise invalid("Only the status of activities can be set")
+        if status == "RERUN":
+            _check_over(chosen)
         for instance in chosen:
             actions[status](instance)
 
@@ -135,11 +137,15 @@ class Control:
             self._desk.cancel(instance, now, Status.FINISHED)
 
     def _rerun(self, instance: Instance, now: float) -> None:
-        if instance.status not in TERMINAL:
-            raise invalid(f"{instance.id} is {instance.status}, so it cannot be run again")
         instance.tries_left = instance.max_retries
         instance.ended_at = None
         self._desk.start(instance, now)
+
+
+def _check_over(chosen: list[Instance]) -> None:
+    for instance in chosen:
+        if instance.status not in TERMINAL:
+            raise invalid(f"{instance.id} is {instance.status}, so it cannot be run again")
 
 
 def _is_over(pipeline: Pipeline) -> bool:

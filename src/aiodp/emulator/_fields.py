@@ -64,20 +64,28 @@ def check_reported(reported: Fields, stored: Fields) -> Fields:
 
     The limits are those of an object, so they hold for all that was ever reported (dp-limits).
     """
-    for key, values in reported.items():
+    for key in reported:
         if key.startswith("@"):
             raise invalid(f"Field {key} is read-only")
-        if not 1 <= _size(key) <= MAX_KEY_BYTES:
-            raise invalid(f"A field name must have 1 to {MAX_KEY_BYTES} bytes")
-        if any(_size(field.value) > MAX_VALUE_BYTES for field in values):
-            raise invalid(f"The value of field {key} exceeds {MAX_VALUE_BYTES} bytes")
     merged = stored | reported
-    flat = [field for values in merged.values() for field in values]
-    if len(flat) > MAX_FIELDS:
-        raise invalid(f"An object may not have more than {MAX_FIELDS} fields")
-    if sum(_size(field.key) + _size(field.value) for field in flat) > MAX_OBJECT_BYTES:
-        raise invalid(f"An object may not exceed {MAX_OBJECT_BYTES} bytes")
+    if limit := beyond_limit(merged):
+        raise invalid(limit)
     return merged
+
+
+def beyond_limit(fields: Fields) -> str | None:
+    """Say which limit of an object these fields exceed, if they do (dp-limits)."""
+    flat = [field for values in fields.values() for field in values]
+    for field in flat:
+        if not 1 <= _size(field.key) <= MAX_KEY_BYTES:
+            return f"A field name must have 1 to {MAX_KEY_BYTES} bytes"
+        if _size(field.value) > MAX_VALUE_BYTES:
+            return f"The value of field {field.key} exceeds {MAX_VALUE_BYTES} bytes"
+    if len(flat) > MAX_FIELDS:
+        return f"An object may not have more than {MAX_FIELDS} fields"
+    if sum(_size(field.key) + _size(field.value) for field in flat) > MAX_OBJECT_BYTES:
+        return f"An object may not exceed {MAX_OBJECT_BYTES} bytes"
+    return None
 
 
 def _at(key: str) -> str:

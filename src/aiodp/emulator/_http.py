@@ -31,6 +31,10 @@ _NO_LINGER: Final = struct.pack("ii", 1, 0)  # closing sends a reset instead of 
 _BODILESS: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 
 
+class BodyError(Exception):
+    """A request's body has no end that could be found: broken chunks, an impossible length."""
+
+
 class Handler(MotoRequestHandler):
     """The requests of one connection, one after the other."""
 
@@ -39,29 +43,41 @@ class Handler(MotoRequestHandler):
 
     def run_wsgi(self) -> None:
         """Answer one request, or drop the connection."""
-        if not self.headers.get("Content-Length", "0").isdecimal():
-            self.send_error(HTTPStatus.BAD_REQUEST)
-            return
         try:
-            environ = self._environ()
+            environ = self.make_environ()
+            environ["wsgi.input"] = BytesIO(self._body(environ))
             status, headers, body = self._call(environ)
         except ConnectionError as error:
             self._drop(error)
+            return
+        except BodyError:
+            self.send_error(HTTPStatus.BAD_REQUEST)  # and close: nobody knows where it ends
             return
         except Exception:
             logger.exception("request failed")
             status, headers, body = "500 INTERNAL SERVER ERROR", [], b"internal server error\n"
         self._respond(status, headers, body)
 
-    def _environ(self) -> WSGIEnvironment:
-        """Return the WSGI environment, the body read: what follows it is the next request."""
-        environ = self.make_environ()
-        if "wsgi.input_terminated" in environ:
-            body = environ["wsgi.input"].read()
-        else:
-            body = self.rfile.read(int(environ.get("CONTENT_LENGTH") or 0))
-        environ["wsgi.input"] = BytesIO(body)
-        return environ
+    def _body(self, environ: WSGIEnvironment) -> bytes:
+        """Return the whole body, so that what follows is the next request.
+
+        Raises ``BodyError`` for one which cannot be read, ``ConnectionError`` if the client has
+        gone before its end: half a request is none.
+        """
+        length = self.headers.get("Content-Length", "0")
+        if not length.isdecimal():
+            raise BodyError
+        try:
+            if "wsgi.input_terminated" in environ:  # it comes in chunks
+                return bytes(environ["wsgi.input"].read())
+            body = self.rfile.read(int(length))
+        except ConnectionError:
+            raise
+        except (ValueError, OverflowError, MemoryError, OSError) as error:
+            raise BodyError from error
+        if len(body) < int(length):
+            raise ConnectionAbortedError("the client has gone amid its request")
+        return body
 
     def _call(self, environ: WSGIEnvironment) -> tuple[str, list[tuple[str, str]], bytes]:
         started: list[tuple[str, list[tuple[str, str]]]] = []

@@ -115,7 +115,7 @@ class EmulatedResponse(DataPipelineResponse):
         headers: Any = None,  # noqa: ARG002
     ) -> tuple[int, dict[str, Any], str | bytes]:
         backends = responses.datapipeline_backends  # type: ignore[attr-defined]  # as it is now
-        call = Call.of(request.headers.items(), request.get_data())
+        call = Call.of(request.method, request.headers.items(), request.get_data())
         answer = call.answer(cast("BackendDict[EmulatedBackend]", backends))
         return answer.status, dict(answer.headers), answer.body
 

@@ -16,6 +16,8 @@ _SECONDS: Final = {
     "month": 2592000.0,  # 30 days: a timeout has no calendar to follow
     "year": 31536000.0,
 }
+_SHORTEST: Final = 15 * _SECONDS["minute"]
+_LONGEST: Final = 3 * _SECONDS["year"]
 
 
 def parse_period(text: str) -> float:
@@ -27,3 +29,14 @@ def parse_period(text: str) -> float:
     if match is None:
         raise ValueError(f"{text!r} is no period such as '10 minutes'")
     return int(match[1]) * _SECONDS[match[2].lower()]
+
+
+def parse_schedule_period(text: str) -> float:
+    """Return the seconds of a Schedule's Period, which is 15 minutes at least, 3 years at most.
+
+    Raises ``ValueError`` if it is none (the Developer Guide, dp-object-schedule).
+    """
+    seconds = parse_period(text)
+    if not _SHORTEST <= seconds <= _LONGEST:
+        raise ValueError(f"{text!r} is not between 15 minutes and 3 years")
+    return seconds

@@ -1,4 +1,8 @@
-"""The form of each request: its members, their types and lengths, and the characters allowed."""
+"""The form of each request: its members, their types and lengths, and the characters allowed.
+
+As in every JSON API of AWS a member which is ``null`` is one which is not there, and one which the
+operation does not have is ignored.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ _ILLEGAL: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U001
 class _Member:
     """A value's type and length; of a structure also its members, of a list its items."""
 
-    kind: type = str
+    kind: type | tuple[type, ...] = str
     required: bool = False
     least: int = 0
     most: int = 1024
@@ -40,9 +44,9 @@ _TASK: Final = _Member(required=True, least=1, most=2048)
 _VALUE: Final = _Member(most=10_240)
 _KEY: Final = _Member(required=True, least=1, most=256)
 _FIELD: Final = _structure(key=_KEY, stringValue=_VALUE, refValue=_Member(least=1, most=256))
-_OBJECT: Final = _structure(id=_NEEDED, name=_NEEDED, fields=_list_of(_FIELD))
-_ATTRIBUTE: Final = _structure(key=_KEY, stringValue=_VALUE)
-_PARAMETER: Final = _structure(id=_KEY, attributes=_list_of(_ATTRIBUTE))
+_OBJECT: Final = _structure(id=_NEEDED, name=_NEEDED, fields=_list_of(_FIELD, required=True))
+_ATTRIBUTE: Final = _structure(key=_KEY, stringValue=_Member(required=True, most=10_240))
+_PARAMETER: Final = _structure(id=_KEY, attributes=_list_of(_ATTRIBUTE, required=True))
 _PARAMETER_VALUE: Final = _structure(id=_KEY, stringValue=_Member(required=True, most=10_240))
 _SELECTOR: Final = _structure(
     fieldName=_TEXT, operator=_structure(type=_TEXT, values=_list_of(_TEXT))
@@ -52,14 +56,21 @@ _TAG: Final = _structure(
 )
 
 _REQUESTS: Final[dict[str, _Member]] = {
-    "ActivatePipeline": _structure(pipelineId=_ID, parameterValues=_list_of(_PARAMETER_VALUE)),
+    "ActivatePipeline": _structure(
+        pipelineId=_ID,
+        parameterValues=_list_of(_PARAMETER_VALUE),
+        startTimestamp=_Member(kind=(int, float)),
+    ),
     "CreatePipeline": _structure(
         name=_ID, uniqueId=_ID, description=_TEXT, tags=_list_of(_TAG, most=10)
     ),
     "DeactivatePipeline": _structure(pipelineId=_ID, cancelActive=_Member(kind=bool)),
     "DeletePipeline": _structure(pipelineId=_ID),
     "DescribeObjects": _structure(
-        pipelineId=_ID, objectIds=_list_of(_ID, required=True), marker=_TEXT
+        pipelineId=_ID,
+        objectIds=_list_of(_ID, required=True),
+        evaluateExpressions=_Member(kind=bool),
+        marker=_TEXT,
     ),
     "DescribePipelines": _structure(pipelineIds=_list_of(_ID, required=True)),
     "GetPipelineDefinition": _structure(pipelineId=_ID, version=_TEXT),
@@ -83,7 +94,9 @@ _REQUESTS: Final[dict[str, _Member]] = {
         limit=_Member(kind=int),
     ),
     "ReportTaskProgress": _structure(taskId=_TASK, fields=_list_of(_FIELD)),
-    "ReportTaskRunnerHeartbeat": _structure(taskrunnerId=_ID, workerGroup=_TEXT, hostname=_TEXT),
+    "ReportTaskRunnerHeartbeat": _structure(
+        taskrunnerId=_ID, workerGroup=_TEXT, hostname=_Member(least=1)
+    ),
     "SetStatus": _structure(pipelineId=_ID, objectIds=_list_of(_ID, required=True), status=_NEEDED),
     "SetTaskStatus": _structure(
         taskId=_TASK,
@@ -95,24 +108,28 @@ _REQUESTS: Final[dict[str, _Member]] = {
 }
 
 
-def check_request(operation: str, params: Any) -> None:
-    """Raise InvalidRequestException if a request has not the form of its operation."""
-    _check("The request", _REQUESTS[operation], params)
+def read_request(operation: str, params: Any) -> dict[str, Any]:
+    """Return the members of a request that say something, in a copy.
+
+    Raises InvalidRequestException if the request has not the form of its operation.
+    """
+    read: dict[str, Any] = _read("The request", _REQUESTS[operation], params)
+    return read
 
 
-def _check(name: str, member: _Member, value: Any) -> None:
-    if not isinstance(value, member.kind):
+def _read(name: str, member: _Member, value: Any) -> Any:
+    if not isinstance(value, member.kind) or (isinstance(value, bool) and member.kind is not bool):
         raise invalid(f"{name} has the wrong type")
+    if isinstance(value, dict):
+        return _read_structure(member, value)
     if isinstance(value, str):
         _check_length(name, member, value)
         if _ILLEGAL.search(value):
             raise invalid(f"{name} has a character which is not legal in XML")
-    elif isinstance(value, dict):
-        _check_structure(member, value)
     elif isinstance(value, list) and member.item is not None:
         _check_length(name, member, value)
-        for item in value:
-            _check(f"An item of {name}", member.item, item)
+        return [_read(f"An item of {name}", member.item, item) for item in value]
+    return value
 
 
 def _check_length(name: str, member: _Member, value: str | list[Any]) -> None:
@@ -120,9 +137,11 @@ def _check_length(name: str, member: _Member, value: str | list[Any]) -> None:
         raise invalid(f"{name} must have a length from {member.least} to {member.most}")
 
 
-def _check_structure(structure: _Member, value: dict[str, Any]) -> None:
+def _read_structure(structure: _Member, value: dict[str, Any]) -> dict[str, Any]:
+    read: dict[str, Any] = {}
     for key, member in structure.members.items():
         if value.get(key) is not None:
-            _check(key, member, value[key])
+            read[key] = _read(key, member, value[key])
         elif member.required:
             raise invalid(f"{key} is missing")
+    return read

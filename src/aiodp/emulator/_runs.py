@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Final
 
-from aiodp.emulator._period import parse_period
+from aiodp.emulator._period import parse_period, parse_schedule_period
 from aiodp.emulator._records import Instance, Pipeline, Status
 
 if TYPE_CHECKING:
@@ -81,8 +81,9 @@ def _instance(
     instance = Instance(pipeline, component, names[component.id], slot)
     instance.refs = names
     schedule = pipeline.components.get(component.ref("schedule") or "")
+    period = schedule.text("period") if schedule else None
     with contextlib.suppress(ValueError):  # an expression, say: the slot has no known end
-        instance.ends_at = slot + parse_period(schedule.text("period") or "" if schedule else "")
+        instance.ends_at = slot + parse_schedule_period(period or "")
     pipeline.instances[instance.id] = instance
     return instance
 
@@ -97,9 +98,14 @@ def _prepare(instance: Instance, settings: Settings) -> None:
     instance.lease_timeout = _period(component, "reportProgressTimeout", settings.lease_timeout)
     delay = _period(component, "retryDelay", settings.retry_delay)
     instance.retry_delay = max(delay, settings.retry_delay)
-    retries = component.text("maximumRetries") or ""
-    instance.max_retries = int(retries) if retries.isdigit() else settings.max_retries
-    instance.max_retries = instance.tries_left = min(instance.max_retries, _RETRY_CAP)
+    instance.max_retries = instance.tries_left = _retries(component, settings.max_retries)
+
+
+def _retries(component: Component, default: int) -> int:
+    given = default
+    with contextlib.suppress(ValueError):  # no number, or one of thousands of digits
+        given = int(component.text("maximumRetries") or "")
+    return min(given if given >= 0 else default, _RETRY_CAP)
 
 
 def _period(component: Component, key: str, default: float) -> float:

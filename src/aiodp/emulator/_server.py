@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from aiodp.emulator._call import DEFAULT_REGION, TARGET_PREFIX, Call
+from aiodp.emulator._call import DEFAULT_REGION, SERVICE, Call
 from aiodp.emulator._clock import ServiceClock
 from aiodp.emulator._http import Server, is_gone
 from aiodp.emulator._moto import install
@@ -130,10 +130,11 @@ class _Front:
         self._moto = DomainDispatcherApplication(create_backend_app)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if not environ.get("HTTP_X_AMZ_TARGET", "").startswith(TARGET_PREFIX):
+        if not environ.get("HTTP_X_AMZ_TARGET", "").startswith(SERVICE):
             chunks: Iterable[bytes] = self._moto(environ, start_response)
             return chunks
-        call = Call.of(_headers(environ), environ["wsgi.input"].read())
+        body = environ["wsgi.input"].read()
+        call = Call.of(environ["REQUEST_METHOD"], _headers(environ), body)
         connection = environ["werkzeug.socket"]
         answer = call.answer(self._emulation.backends, lambda: is_gone(connection))
         status = f"{answer.status} {HTTPStatus(answer.status).phrase}"

@@ -24,7 +24,7 @@ from aiodp.emulator._replies import (
     error_answer,
     json_answer,
 )
-from aiodp.emulator._requests import check_request
+from aiodp.emulator._requests import read_request
 from aiodp.emulator._runners import Runners
 from aiodp.emulator._settings import Settings
 from aiodp.emulator._timers import Timers
@@ -205,8 +205,8 @@ class Service:
             return ServiceError("UnknownOperationException", message)
         try:
             self._quotas.spend(operation, now)
-            check_request(operation, params)
-            result: dict[str, Any] | Pending | None = handler(params, now)
+            read = read_request(operation, params)
+            result: dict[str, Any] | Pending | None = handler(read, now)
         except ServiceError as error:
             return error
         return result

@@ -6,15 +6,21 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from aiodp.emulator._components import Definition, parent_of
-from aiodp.emulator._fields import from_wire
-from aiodp.emulator._period import parse_period
+from aiodp.emulator._fields import beyond_limit, from_wire
+from aiodp.emulator._period import parse_period, parse_schedule_period
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from aiodp.emulator._fields import Field, Fields
 
-_PERIODS: Final = ("reportProgressTimeout", "retryDelay", "attemptTimeout", "terminateAfter")
+_PERIODS: Final = {
+    "attemptTimeout": parse_period,
+    "period": parse_schedule_period,
+    "reportProgressTimeout": parse_period,
+    "retryDelay": parse_period,
+    "terminateAfter": parse_period,
+}
 
 Errors = list[dict[str, Any]]
 
@@ -60,6 +66,8 @@ def _texts(object_id: str, fields: Fields, own: dict[str, Fields]) -> Iterator[s
     for values in fields.values():
         for field in values:
             yield from _field_texts(field, own)
+    if limit := beyond_limit(fields):
+        yield limit
     if _inherits_from_itself(object_id, own):
         yield f"The parents of '{object_id}' form a circle"
 
@@ -69,9 +77,9 @@ def _field_texts(field: Field, own: dict[str, Fields]) -> Iterator[str]:
         yield f"INVALID_FIELD_VALUE: '{field.key}' refers to '{field.value}', which does not exist."
     if field.key in _PERIODS and not field.is_ref and "#{" not in field.value:
         try:
-            parse_period(field.value)
-        except ValueError:
-            yield f"INVALID_FIELD_VALUE: '{field.key}' value must be a period."
+            _PERIODS[field.key](field.value)
+        except ValueError as error:
+            yield f"INVALID_FIELD_VALUE: '{field.key}' value must be a period: {error}."
 
 
 def _inherits_from_itself(object_id: str, own: dict[str, Fields]) -> bool:
