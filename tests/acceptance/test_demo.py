@@ -22,6 +22,7 @@ from aiodp.cli._demo import demo as demo_command
 
 LONGEST = 30
 PROMISES = 9
+UNREAD = 141
 TITLE = "aiodp demo  "
 
 
@@ -191,3 +192,12 @@ def test_it_gives_up_in_time_and_says_what_is_missing(monkeypatch):
 def as_text(written: str) -> str:
     """Return what a terminal was told to show, without the codes for colors and the cursor."""
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written).replace("\r", "")
+
+
+def test_it_ends_quietly_when_nobody_reads_on(demo):
+    """`aiodp demo | head -1` is no broken promise, and no traceback."""
+    with demo() as process:
+        assert TITLE in process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(LONGEST) == UNREAD

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _REFRESH: Final = 0.125  # real seconds between two looks
 _INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
+_UNREAD: Final = 141  # 128 + SIGPIPE: nobody reads what is printed
 
 
 @click.command()
@@ -48,6 +49,15 @@ def demo() -> int:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a log line may hold what the encoding cannot
+    try:
+        return _demo()
+    except (BrokenPipeError, ExceptionGroup) as error:
+        if isinstance(error, ExceptionGroup) and error.split(BrokenPipeError)[1]:
+            raise
+        return _UNREAD
+
+
+def _demo() -> int:
     terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
     console = _console(terminal=terminal)
     marks = Marks.fit_for(console.encoding)
@@ -86,11 +96,18 @@ async def _refresh(view: View) -> NoReturn:
         await anyio.sleep(_REFRESH)
 
 
+class _Console(Console):
+    """A console that leaves it to its user what a broken pipe means."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        raise BrokenPipeError
+
+
 def _console(*, terminal: bool) -> Console:
     """Return a console which writes escape codes to terminals only, whatever FORCE_COLOR says."""
     if terminal:
-        return Console(highlight=False)
-    return Console(highlight=False, force_terminal=False, color_system=None)
+        return _Console(highlight=False)
+    return _Console(highlight=False, force_terminal=False, color_system=None)
 
 
 class _BoardHandler(logging.Handler):

@@ -108,5 +108,12 @@ Point an AWS client at it:
     export AWS_SECRET_ACCESS_KEY=testing
     export AWS_DEFAULT_REGION=us-east-1
 
-A minute of the service lasts {minute}. Ctrl-C stops it.
+A minute of the service lasts {minute}.{_hint(time_scale)}Ctrl-C stops it.
 """
+
+
+def _hint(time_scale: float) -> str:
+    if time_scale == 1:
+        return " "
+    options = f"**aiodp.testing.scaled({time_scale:g})"
+    return f" Reporters must keep up:\n\n    ProgressReporter(..., {options})\n\n"

@@ -146,7 +146,13 @@ def _option(*names: str, **settings: Any) -> Callable[[Any], Any]:
     "the command is dead before anybody else may get the task.",
 )
 @_option("--region", metavar="NAME", help="AWS region, unless the AWS configuration names it.")
-@_option("--endpoint-url", metavar="URL", type=_Url(), help="Another endpoint than the region's.")
+@_option(
+    "--endpoint-url",
+    "--endpoint",
+    metavar="URL",
+    type=_Url(),
+    help="Another endpoint than the region's.",
+)
 @_option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")
 @click.pass_context
 def hold(
