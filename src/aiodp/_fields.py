@@ -37,6 +37,12 @@ def replace_illegal(text: str) -> str:
     return _ILLEGAL.sub("\ufffd", text)
 
 
+def shown(value: object) -> str:
+    """Return a value as a message shows it, shortened if it is long."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+
+
 @dataclass(frozen=True, slots=True)
 class Ref:
     """A field's value that refers to another object of the pipeline; sent as ``refValue``.
@@ -58,7 +64,7 @@ WireField: TypeAlias = Mapping[str, str]
 
 def _check_text(what: str, text: object, limit: int, *, empty: bool = True) -> str:
     if not isinstance(text, str):
-        raise ValueError(f"{what} must be a str, not {text!r:.{_SHOWN}}")  # noqa: TRY004
+        raise ValueError(f"{what} must be a str, not {shown(text)}")  # noqa: TRY004
     if not text and not empty:
         raise ValueError(f"{what} must not be empty")
     if (bad := illegal_character(text)) is not None:
@@ -78,7 +84,7 @@ def _text(key: str, value: object) -> str:
         return int.__repr__(value)
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise ValueError(f"field {key!r:.{_SHOWN}}: {value!r} is not a finite number")
+            raise ValueError(f"field {shown(key)}: {value!r} is not a finite number")
         return float.__repr__(value)
     if isinstance(
         value, datetime
@@ -86,27 +92,25 @@ def _text(key: str, value: object) -> str:
         utc = value.astimezone(UTC) if value.tzinfo else value
         return utc.replace(tzinfo=None).isoformat(timespec="seconds")
     raise ValueError(
-        f"field {key!r:.{_SHOWN}}: a value must be a str, int, float, bool, datetime, Ref or a "
-        f"sequence of these, not {value!r:.{_SHOWN}} ({type(value).__name__})"
+        f"field {shown(key)}: a value must be a str, int, float, bool, datetime, Ref or a "
+        f"sequence of these, not {shown(value)} ({type(value).__name__})"
     )
 
 
 def _wire_field(key: str, value: object) -> WireField:
     if isinstance(value, Ref):
         return {"key": key, "refValue": value.object_id}
-    text = _check_text(f"the value of field {key!r:.{_SHOWN}}", _text(key, value), MAX_VALUE_BYTES)
+    text = _check_text(f"the value of field {shown(key)}", _text(key, value), MAX_VALUE_BYTES)
     return {"key": key, "stringValue": text}
 
 
 def _encode(key: object, value: object) -> tuple[WireField, ...]:
-    name = _check_text(f"field name {key!r:.{_SHOWN}}", key, MAX_NAME_BYTES, empty=False)
+    name = _check_text(f"field name {shown(key)}", key, MAX_NAME_BYTES, empty=False)
     if name.startswith("@"):
-        raise ValueError(
-            f"field {name!r:.{_SHOWN}}: names that begin with '@' are the service's own"
-        )
+        raise ValueError(f"field {shown(name)}: names that begin with '@' are the service's own")
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray, memoryview)):
         if not value:
-            raise ValueError(f"field {name!r:.{_SHOWN}}: an empty sequence cannot be sent")
+            raise ValueError(f"field {shown(name)}: an empty sequence cannot be sent")
         return tuple(_wire_field(name, item) for item in value)
     return (_wire_field(name, value),)
 
@@ -130,7 +134,7 @@ class PendingFields:
     def update(self, fields: Mapping[str, FieldValue]) -> None:
         """Set fields; raise `ValueError` and change nothing if the service would not take them."""
         if not isinstance(fields, Mapping):
-            raise ValueError(f"fields must be a mapping, not {fields!r:.{_SHOWN}}")  # noqa: TRY004
+            raise ValueError(f"fields must be a mapping, not {shown(fields)}")  # noqa: TRY004
         encoded = {key: _encode(key, value) for key, value in fields.items()}
         with CHANGING:
             self._merge(encoded)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aiodp._fields import MAX_VALUE_BYTES, illegal_character, replace_illegal
+from aiodp._fields import MAX_VALUE_BYTES, illegal_character, replace_illegal, shown
 
 _MAX_ERROR_ID = 1024
 _MAX_STACK_TRACE = 1024  # the SDKs' models; the API page's 4,095 is not safe with all of them
@@ -29,11 +29,10 @@ def error_members(
 
 def _checked_error_id(error_id: str) -> str:
     if not isinstance(error_id, str) or not 1 <= len(error_id) <= _MAX_ERROR_ID:
-        raise ValueError(
-            f"error_id must be a str of 1 to {_MAX_ERROR_ID:,} characters, not {error_id!r:.40}"
-        )
+        what = f"{len(error_id):,} characters" if isinstance(error_id, str) else shown(error_id)
+        raise ValueError(f"error_id must be a str of 1 to {_MAX_ERROR_ID:,} characters, not {what}")
     if error_id.startswith(_RESERVED):
-        raise ValueError(f"error_id {error_id!r:.40} begins with {_RESERVED!r}: the service's own")
+        raise ValueError(f"error_id {shown(error_id)} begins with {_RESERVED!r}: the service's own")
     if (bad := illegal_character(error_id)) is not None:
         raise ValueError(f"error_id holds the character {bad!a}, which the service does not accept")
     return error_id

@@ -61,8 +61,8 @@ class ProgressReporter(AsyncContextManagerMixin):
     for 15 minutes at most.
 
     Durations are in seconds or `timedelta` objects. Raises `ValueError` for durations that do not
-    fit together; entering raises `ReportRejected` if the configuration allows no client, and
-    `ReporterClosed` if the reporter was used before.
+    fit together and `TypeError` for what is no session or quota; entering raises `ReportRejected`
+    if the configuration allows no client, and `ReporterClosed` if the reporter was used before.
 
     Args:
         session: An aiobotocore session; the reporter opens clients of its own on it.
@@ -103,6 +103,10 @@ class ProgressReporter(AsyncContextManagerMixin):
             safety_margin=safety_margin,
             attempt_timeout=attempt_timeout,
         )
+        if quota is not None and not isinstance(quota, Quota):
+            raise TypeError(f"quota must be a Quota or None, not {quota!r:.40}")
+        if not hasattr(session, "create_client"):
+            raise TypeError(f"session must be a session of aiobotocore, not {session!r:.40}")
         self._session = session
         self._region_name = region_name
         self._endpoint_url = endpoint_url
@@ -152,7 +156,8 @@ class ProgressReporter(AsyncContextManagerMixin):
 
         The block begins once the service has acknowledged the task; if its first answer is
         ``canceled``, the block begins with the event set. A task that is tracked twice has two
-        leases, which know nothing of each other. Leaving waits for the report in flight, if any.
+        leases, which know nothing of each other: to work on it twice is yours to avoid. Leaving
+        waits for the report in flight, if any.
 
         Raises `ValueError` for an argument out of its limits. Entering raises `LeaseLost` if the
         service refuses the task, if `ack_timeout` passes or if the quota cannot hold it beside the
@@ -196,8 +201,8 @@ class ProgressReporter(AsyncContextManagerMixin):
         the `TrackedTask`. No status is set: end the work with
         ``await current_task().set_status(...)``, while the task is still kept alive.
 
-        Raises what `track` raises, and `TypeError` for work that is neither a coroutine nor a
-        function.
+        Raises what `track` raises, and `TypeError` for work that is no coroutine and does not
+        return one when it is called.
         """
         try:
             _check_work(work, args)
@@ -264,7 +269,10 @@ class _Track:
         now = anyio.current_time()
         assigned_at = now if self._assigned_at is None else self._assigned_at
         if assigned_at > now:
-            raise ValueError(f"assigned_at ({assigned_at:g}) is later than now ({now:g})")
+            raise ValueError(
+                f"assigned_at ({assigned_at:g}) is later than now ({now:g}); both are in seconds, "
+                f"on the scale of anyio.current_time()"
+            )
         task = self._task = engine.register(self._task_id, self._timing, assigned_at, self._fields)
         try:
             await engine.acknowledged(task)
@@ -329,6 +337,18 @@ def _check_work(work: object, args: tuple[object, ...]) -> None:
         raise TypeError(f"work must be a coroutine function or a coroutine, not {work!r:.40}")
 
 
+def _started(
+    work: Callable[[*_Ts], Awaitable[_T]] | Coroutine[Any, Any, _T], args: tuple[*_Ts]
+) -> Awaitable[_T]:
+    started = work(*args) if callable(work) else work
+    if not inspect.isawaitable(started):
+        raise TypeError(
+            f"work returned {started!r:.40} where a coroutine is due: make it an async function, "
+            f"and run what blocks in a thread from there"
+        )
+    return started
+
+
 async def _work_on(
     task: TrackedTask,
     work: Callable[[*_Ts], Awaitable[_T]] | Coroutine[Any, Any, _T],
@@ -340,7 +360,7 @@ async def _work_on(
         async with interruptible() as interrupt:
             task._interrupt = interrupt
             try:
-                result = await (work(*args) if callable(work) else work)
+                result = await _started(work, args)
             finally:
                 task._interrupt = None
     finally:

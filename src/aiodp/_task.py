@@ -9,6 +9,7 @@ import anyio
 import anyio.lowlevel
 
 from aiodp._errors import LeaseLost, ReporterClosed, TaskCanceled, shorten
+from aiodp._fields import shown
 from aiodp._members import error_members
 from aiodp._types import LeaseState, LostReason, TaskStatus
 
@@ -28,6 +29,7 @@ _HELP = {
     LostReason.REPORTER_FAILED: "the reporter crashed, see the cause; stop the work",
     LostReason.REPORTER_CLOSED: "the reporter was closed under it; leave track first",
 }
+_NEVER_OURS = "the service did not acknowledge it in time; the work was not begun"
 
 
 class TaskEvent:
@@ -123,8 +125,10 @@ class TrackedTask:
     def update(self, fields: Mapping[str, FieldValue] | None = None, /, **more: FieldValue) -> None:
         """Set fields that ride on the next report; the newest value of a name wins.
 
-        They go with every report until one that carries them succeeds. May be called from any
-        thread. Raises `ValueError`, and changes nothing, if a field exceeds a limit of the service
+        They go with every report until one that carries them succeeds; once the task is left, they
+        go nowhere. May be called from any thread.
+
+        Raises `ValueError`, and changes nothing, if a field exceeds a limit of the service
         (Developer Guide, "AWS Data Pipeline Limits"): 50 fields, 256 bytes a name, 10,240 bytes a
         value, 15,360 bytes in all.
         """
@@ -160,6 +164,9 @@ class TrackedTask:
         more.
         """
         members = error_members(error_id, error_message, error_stack_trace)
+        if status not in list(TaskStatus):
+            allowed = ", ".join(TaskStatus)
+            raise ValueError(f"{shown(status)} is not a valid TaskStatus: {allowed}")
         await self._engine.statuses.set(self, TaskStatus(status), members)
 
     def raise_if_ended(self) -> None:
@@ -173,8 +180,10 @@ class TrackedTask:
             ) from lease.error
         if state is LeaseState.LOST:
             reason = lease.lost_reason or LostReason.EXPIRED
+            never = reason is LostReason.EXPIRED and lease.last_reported_at is None
             raise LeaseLost(
-                f"task {shorten(lease.task_id)} is lost ({reason}): {_HELP[reason]}",
+                f"task {shorten(lease.task_id)} is lost ({reason}): "
+                f"{_NEVER_OURS if never else _HELP[reason]}",
                 task_id=lease.task_id,
                 reason=reason,
                 last_reported_at=lease.last_reported_at,

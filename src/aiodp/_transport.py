@@ -237,7 +237,10 @@ async def open_transport(
                 for connections in (max_in_flight, _STATUS_CONNECTIONS)
             ]
         except (botocore_errors.BotoCoreError, ValueError) as error:  # of an endpoint's address
-            raise ReportRejected(f"no client for Data Pipeline could be made: {error}") from error
+            raise ReportRejected(
+                f"no client for Data Pipeline could be made: {error} (see region_name=, "
+                f"endpoint_url= and the AWS configuration)"
+            ) from error
         for each in clients:
             each.meta.events.register("before-parse.data-pipeline", _mark_genuine)
         try:

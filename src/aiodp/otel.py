@@ -8,7 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 import anyio
-from opentelemetry import metrics
+
+try:
+    from opentelemetry import metrics
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError('aiodp.otel needs its extra: pip install "aiodp[otel]"') from error
 
 from aiodp._types import ReportKind
 

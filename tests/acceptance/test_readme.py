@@ -6,13 +6,15 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import boto3
 import pytest
 from markdown_it import MarkdownIt
 
-from aiodp.emulator import EmulatorServer
+from aiodp.emulator import EmulatorServer, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,8 +33,8 @@ CLEAN = {name: value for name, value in os.environ.items() if not name.startswit
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[EmulatorServer]:
-    """The local service, in real time."""
-    with EmulatorServer() as running:
+    """The local service, in real time, but for a poll that finds nothing."""
+    with EmulatorServer(settings=Settings(poll_hold=1.0)) as running:
         yield running
 
 
@@ -58,13 +60,41 @@ def test_there_is_no_block_of_another_kind():
     assert {info for info, _ in FENCES} == {"python", "sh"}
 
 
+def queue(server: EmulatorServer) -> str:
+    """Activate a pipeline of two tasks, and return their worker group."""
+    activity = {"type": "ShellCommandActivity", "command": "true", "workerGroup": "readme"}
+    fields = [{"key": key, "stringValue": value} for key, value in activity.items()]
+    objects = [{"id": f"Work{n}", "name": f"Work{n}", "fields": fields} for n in range(2)]
+    objects.append(
+        {
+            "id": "Default",
+            "name": "Default",
+            "fields": [{"key": "scheduleType", "stringValue": "ondemand"}],
+        }
+    )
+    credentials = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+    with closing(
+        boto3.client(
+            "datapipeline",
+            endpoint_url=server.endpoint,
+            region_name="us-east-1",
+            **credentials,
+        )
+    ) as client:
+        pipeline = client.create_pipeline(name="readme", uniqueId="readme")["pipelineId"]
+        client.put_pipeline_definition(pipelineId=pipeline, pipelineObjects=objects)
+        client.activate_pipeline(pipelineId=pipeline)
+    return "readme"
+
+
 @pytest.mark.parametrize("number", range(len(PYTHON)))
 def test_python_blocks(number, server, tmp_path):
-    """Each runs as it stands, as a script that is given a task's id."""
+    """Each runs as it stands, as a script that is given a task's id, or a worker's group."""
     script = tmp_path / "block.py"
     script.write_text(PYTHON[number])
+    argument = queue(server) if "worker_group" in PYTHON[number] else assign(server)
     done = subprocess.run(
-        [sys.executable, "-W", "error", str(script), assign(server)],
+        [sys.executable, "-W", "error", str(script), argument],
         env=environment(server),
         capture_output=True,
         text=True,
@@ -72,6 +102,10 @@ def test_python_blocks(number, server, tmp_path):
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+    if argument == "readme":
+        assert done.stdout.count("working on @Work0_") == 5
+        assert done.stdout.count("working on @Work1_") == 5
+        assert server.service().calls["SetTaskStatus", "ok"] >= 2
 
 
 def test_the_first_use_finishes_its_task(server, tmp_path):

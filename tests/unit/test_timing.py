@@ -84,6 +84,15 @@ def test_overrides_are_checked_like_the_defaults(override):
         )
 
 
+@pytest.mark.parametrize("options", [{"quota": 5}, {"quota": (10, 100)}])
+def test_what_is_no_quota_is_refused(options):
+    """In the constructor, not at the first call."""
+    with pytest.raises(TypeError, match="quota must be a Quota or None"):
+        ProgressReporter(get_session(), **options)
+    with pytest.raises(TypeError, match="session must be a session of aiobotocore"):
+        ProgressReporter(None)
+
+
 @pytest.mark.parametrize("quota", [{"rate": 0}, {"rate": -1}, {"rate": math.inf}, {"burst": 0}])
 def test_impossible_quotas_are_refused(quota):
     """A quota that grants nothing is a mistake."""

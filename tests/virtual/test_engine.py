@@ -28,7 +28,7 @@ REPORT = frozenset({"ReportTaskProgress"})
 
 
 def fields(service, task_id):
-    return service.service.task(task_id).fields
+    return service.task(task_id).fields
 
 
 async def test_fields_ride_on_the_next_heartbeat(service, reporter):

@@ -28,7 +28,7 @@ async def test_the_result_of_the_work(service, reporter):
         assert await opened.run(*service.assign(), work(3, 4)) == 7
         [task_id] = service.assign()
         assert await opened.run(task_id, work, 1, 2, fields={"step": "one"}) == 3
-    assert service.service.task(task_id).fields["step"] == "one"
+    assert service.task(task_id).fields["step"] == "one"
 
 
 async def test_cancel_stops_the_work_and_lets_it_clean_up(service, reporter):
@@ -160,10 +160,13 @@ async def test_an_exception_of_the_cleaning_up_comes_out_too(service, reporter, 
 
 
 async def test_what_is_no_work_is_refused(service, reporter):
-    """TypeError, before anything is sent."""
+    """TypeError, before anything is sent where that can be known."""
 
     async def work():
         pass
+
+    def blocking():
+        return 7
 
     async with reporter() as opened:
         with pytest.raises(TypeError, match="coroutine function"):
@@ -172,7 +175,10 @@ async def test_what_is_no_work_is_refused(service, reporter):
             await opened.run("task", work(), 1)
         with pytest.raises(TypeError):
             await opened.run("task", work, unknown_option=1)
-    assert service.calls.total() == 0
+        assert service.calls.total() == 0
+        with pytest.raises(TypeError, match="run what blocks in a thread"):
+            await opened.run(*service.assign(), blocking)
+        assert opened.statistics().tracked == 0
 
 
 async def test_the_current_task(service, reporter):
@@ -190,7 +196,7 @@ async def test_the_current_task(service, reporter):
         # A thread is real time: the virtual clock would race on.
         with anyio.fail_after(1e9):
             await opened.run(task_id, work)
-    assert service.service.task(task_id).fields["percentComplete"] == "50"
+    assert service.task(task_id).fields["percentComplete"] == "50"
     with pytest.raises(LookupError, match="no current task"):
         current_task()
 
@@ -246,7 +252,7 @@ async def test_updates_from_many_threads(service, reporter):
         for thread in threads:
             thread.join()
         await task.report()
-    fields = service.service.task(task_id).fields
+    fields = service.task(task_id).fields
     assert {f"k{number}": str(number) for number in range(40)}.items() <= fields.items()
 
 

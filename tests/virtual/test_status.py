@@ -27,7 +27,7 @@ REPORT = frozenset({"ReportTaskProgress"})
 
 def attempt_fields(service, task_id):
     """The attempt as DescribeObjects shows it."""
-    task = service.service.task(task_id)
+    task = service.task(task_id)
     answer = service.service.request(
         "DescribeObjects", {"pipelineId": task.pipeline_id, "objectIds": [task.attempt_id]}
     )
@@ -49,7 +49,7 @@ async def test_after_an_acknowledged_status_no_report_is_sent(service, reporter)
         with pytest.raises(StatusNotSet, match="was set already"):
             await task.set_status(TaskStatus.FAILED)
         assert service.calls.total() == calls
-    assert service.service.task(task_id).status == "FINISHED"
+    assert service.task(task_id).status == "FINISHED"
 
 
 async def test_failed_with_its_error(service, reporter):
@@ -143,7 +143,7 @@ async def test_four_minutes_of_failures_and_then_it_arrives_once(service, report
         await task.set_status(TaskStatus.FINISHED)
         assert anyio.current_time() == pytest.approx(240, abs=30)
         assert task.reports >= 4
-    assert service.service.task(task_id).status == "FINISHED"
+    assert service.task(task_id).status == "FINISHED"
     assert service.calls["SetTaskStatus", "ok"] == 1
 
 
@@ -243,7 +243,7 @@ async def test_a_status_that_was_applied_though_its_answer_was_lost(service, rep
         assert caught.value.reason is LostReason.REFUSED
         [note] = caught.value.__notes__
         assert "may have set the status" in note
-    assert service.service.task(task_id).status == "FINISHED"
+    assert service.task(task_id).status == "FINISHED"
 
 
 async def test_canceled_while_a_status_is_tried(service, reporter):
@@ -290,7 +290,7 @@ async def test_details_that_the_service_does_not_accept_are_dropped(service, rep
     async with reporter() as opened, opened.track(task_id) as task:
         service.faults.add(Fault(kind=FaultKind.INVALID_REQUEST, actions=STATUS, count=1))
         await task.set_status(TaskStatus.FAILED, error_id="E", error_message="m")
-    assert service.service.task(task_id).status == "FAILED"
+    assert service.task(task_id).status == "FAILED"
     assert "errorMessage" not in attempt_fields(service, task_id)
     assert "refused and dropped" in caplog.text
 
@@ -344,7 +344,7 @@ async def test_a_status_after_a_local_lapse_is_tried(service, reporter):
         await task.lost.wait()
         await task.set_status(TaskStatus.FINISHED)
         assert task.state is LeaseState.LOST
-    assert service.service.task(task_id).status == "FINISHED"
+    assert service.task(task_id).status == "FINISHED"
 
 
 async def test_statuses_respect_their_own_quota(service, reporter):

@@ -94,6 +94,7 @@ async def test_acknowledgement_that_does_not_come(service, reporter, kind):
             async with opened.track(task_id):
                 pytest.fail("the body must not begin")
         assert caught.value.reason is LostReason.EXPIRED
+        assert "did not acknowledge it in time" in str(caught.value)
         assert anyio.current_time() == pytest.approx(120, abs=0.01)
 
 

@@ -2,7 +2,7 @@
 
 from aiodp.emulator._audit import Audit, AuditEvent, AuditKind, Ownership
 from aiodp.emulator._faults import Fault, FaultKind
-from aiodp.emulator._records import TaskState
+from aiodp.emulator._records import Status, TaskState
 from aiodp.emulator._settings import Settings
 from aiodp.emulator._views import TaskView
 from aiodp.testing._clock import VirtualTimeLoop
@@ -19,6 +19,7 @@ __all__ = [
     "Ownership",
     "ScaledOptions",
     "Settings",
+    "Status",
     "TaskState",
     "TaskView",
     "VirtualTimeLoop",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from aiodp.emulator._audit import Audit
     from aiodp.emulator._faults import Faults
     from aiodp.emulator._service import Reply
+    from aiodp.emulator._views import TaskView
 
     Session = TypeVar("Session", bound=AioSession)
 
@@ -114,6 +115,10 @@ class MemoryService:
     def cancel(self, task_id: str) -> None:
         """Cancel a task in the service; its worker hears of it at its next report."""
         self.service.cancel(task_id)
+
+    def task(self, task_id: str) -> TaskView:
+        """Return what the service knows of a task it handed out."""
+        return self.service.task(task_id)
 
     @property
     def _registration(self) -> str:
