@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import inspect
+import subprocess
+import sys
 
 import pytest
 
@@ -62,3 +64,11 @@ def test_long_task_ids_are_shortened():
 
     assert shorten(task_id) == "AAAAAAAA…BBBBBBBB"
     assert shorten("short") == "short"
+
+
+def test_the_package_can_be_run():
+    """`python -m aiodp` is the command line."""
+    done = subprocess.run(
+        [sys.executable, "-m", "aiodp", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"aiodp {aiodp.__version__}\n"
