@@ -7,20 +7,19 @@ import logging
 import math
 from contextlib import asynccontextmanager
 from datetime import timedelta  # noqa: TC003 - TrackOptions is evaluated at run time
-from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar, TypeVarTuple, cast
+from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar, TypeVarTuple
 
 import anyio
 from anyio import AsyncContextManagerMixin
 
-from aiodp._backend import interruptible
 from aiodp._demand import capacity
 from aiodp._engine import EXIT_GRACE, Engine
 from aiodp._errors import ReporterClosed
 from aiodp._fields import PendingFields, illegal_character
-from aiodp._task import TrackedTask, current
 from aiodp._timing import Timing, seconds
 from aiodp._transport import open_transport
 from aiodp._types import Quota, Statistics
+from aiodp._work import check_work, work_on
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from botocore.config import Config
 
     from aiodp._fields import FieldValue
+    from aiodp._task import TrackedTask
 
 _log = logging.getLogger("aiodp")
 
@@ -205,10 +205,10 @@ class ProgressReporter(AsyncContextManagerMixin):
         return one when it is called.
         """
         try:
-            _check_work(work, args)
+            check_work(work, args)
             async with self.track(task_id, **track_options) as task:
                 task.raise_if_ended()
-                return await _work_on(task, work, args)
+                return await work_on(task, work, args)
         finally:
             if inspect.iscoroutine(work):
                 work.close()  # no "was never awaited" if it did not come to that
@@ -327,43 +327,3 @@ def _check_task_id(task_id: str) -> None:
         raise ValueError(f"task_id must be a str of 1 to {_MAX_TASK_ID:,} characters, not {what}")
     if (bad := illegal_character(task_id)) is not None:
         raise ValueError(f"task_id holds the character {bad!a}, which the service does not accept")
-
-
-def _check_work(work: object, args: tuple[object, ...]) -> None:
-    if inspect.iscoroutine(work):
-        if args:
-            raise TypeError("work is a coroutine already, so it takes no arguments")
-    elif not callable(work):
-        raise TypeError(f"work must be a coroutine function or a coroutine, not {work!r:.40}")
-
-
-def _started(
-    work: Callable[[*_Ts], Awaitable[_T]] | Coroutine[Any, Any, _T], args: tuple[*_Ts]
-) -> Awaitable[_T]:
-    started = work(*args) if callable(work) else work
-    if not inspect.isawaitable(started):
-        raise TypeError(
-            f"work returned {started!r:.40} where a coroutine is due: make it an async function, "
-            f"and run what blocks in a thread from there"
-        )
-    return started
-
-
-async def _work_on(
-    task: TrackedTask,
-    work: Callable[[*_Ts], Awaitable[_T]] | Coroutine[Any, Any, _T],
-    args: tuple[*_Ts],
-) -> _T:
-    result: Any = None
-    token = current.set(task)
-    try:
-        async with interruptible() as interrupt:
-            task._interrupt = interrupt
-            try:
-                result = await _started(work, args)
-            finally:
-                task._interrupt = None
-    finally:
-        current.reset(token)
-    task.raise_if_ended()  # only the end of the task interrupts its work without an exception
-    return cast("_T", result)

@@ -17,7 +17,7 @@ LAYERS = {
     0: {"_errors", "_fields", "_members", "_timing", "_types"},
     1: {"_bucket", "_demand", "_lease", "_queue", "_schedule"},
     2: {"_backend", "_transport"},
-    3: {"_engine", "_reporter", "_status", "_task"},
+    3: {"_engine", "_reporter", "_status", "_task", "_work"},
     4: {"testing", "emulator", "cli", "otel"},
 }
 LAYER_OF = {name: layer for layer, names in LAYERS.items() for name in names}
