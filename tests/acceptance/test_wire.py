@@ -75,21 +75,28 @@ async def test_a_story(server):
 
 
 async def test_long_polls_do_not_starve_heartbeats(server):
-    """Twelve polls wait on the same session, whose pool has ten; heartbeats keep their time."""
+    """Twelve polls fill a client's pool of ten, and starve what else it calls; not heartbeats."""
     session = aws_session()
     [task_id] = server.service().assign()
     client = session.create_client("datapipeline", endpoint_url=server.endpoint)
     opening = ProgressReporter(session, endpoint_url=server.endpoint, **FAST)
+    before = open_files()
     async with client as polling, opening as opened, asyncio.TaskGroup() as group:
         polls = [
             group.create_task(polling.poll_for_task(workerGroup=f"empty-{number}"))
             for number in range(12)
         ]
+        while open_files() < before + 2 * 10:  # both ends of ten connections
+            await asyncio.sleep(0.01)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await polling.report_task_progress(taskId=task_id)
         async with opened.track(task_id) as task:
-            while task.reports < 4:
-                assert not all(poll.done() for poll in polls) or task.reports
+            for _ in range(3):
                 await task.report()
+            assert task.reports == 4
             assert opened.statistics().failed == {}
+        assert not any(poll.done() for poll in polls)
         for poll in polls:
             poll.cancel()
 

@@ -13,6 +13,7 @@ from aiobotocore.session import get_session
 from aiodp import AiodpError, LeaseState, LostReason, ProgressReporter, TaskStatus
 from aiodp._lease import Lease
 from aiodp.testing import Fault, FaultKind, MemoryService, VirtualTimeLoop
+from virtual.kit import asyncio_only
 
 pytestmark = pytest.mark.anyio
 
@@ -35,12 +36,9 @@ async def test_heartbeats_go_on_while_a_canceled_body_cleans_up(service, reporte
     assert service.calls["ReportTaskProgress", "ok"] == 11
 
 
-async def test_heartbeats_go_on_through_a_native_cancellation(
-    service, reporter, anyio_backend_name
-):
+@asyncio_only
+async def test_heartbeats_go_on_through_a_native_cancellation(service, reporter):
     """The same for asyncio's own `Task.cancel`, with a plain `finally: await`."""
-    if anyio_backend_name != "asyncio":
-        return  # trio has no other cancellation than its scopes
     [task_id] = service.assign()
     kept = []
 
@@ -98,12 +96,9 @@ async def test_the_wait_for_others_is_bounded_once_it_is_canceled(service, repor
     assert reasons == [(LostReason.REPORTER_CLOSED, 1000.0)]
 
 
-async def test_the_wait_is_bounded_for_a_native_cancellation_too(
-    service, reporter, anyio_backend_name
-):
+@asyncio_only
+async def test_the_wait_is_bounded_for_a_native_cancellation_too(service, reporter):
     """`Task.cancel` is heard once; the exit must not wait for ever after it."""
-    if anyio_backend_name != "asyncio":
-        return
     told = []
 
     async def worker(opened, task_id):
@@ -161,6 +156,7 @@ def test_a_reporter_that_nobody_leaves_does_not_keep_its_loop_from_ending():
         runner.run(main())
 
 
+@asyncio_only
 async def test_a_report_that_is_canceled_by_what_it_awaits(service, reporter):
     """A credential refresh that is shared and canceled elsewhere costs one try, not the lease."""
     cancel_next: list[bool] = []
@@ -171,8 +167,6 @@ async def test_a_report_that_is_canceled_by_what_it_awaits(service, reporter):
             raise anyio.get_cancelled_exc_class()("elsewhere")
 
     async with reporter() as opened, opened.track(*service.assign()) as task:
-        if anyio.get_cancelled_exc_class() is not asyncio.CancelledError:
-            return  # trio allows nobody else to make a Cancelled
         events = opened._engine._transport._reports.meta.events
         events.register("before-sign.data-pipeline", refresh)
         await anyio.sleep(30)
@@ -263,11 +257,10 @@ async def test_cancel_at_every_await(service, reporter, latency):
     assert 0 < finished < 80, "the range of steps must reach from the first await to the last"
 
 
+@asyncio_only
 @pytest.mark.parametrize("tenths", range(0, 60, 2))
-async def test_native_cancel_at_every_time(service, reporter, tenths, anyio_backend_name):
+async def test_native_cancel_at_every_time(service, reporter, tenths):
     """The same for `Task.cancel`, which shields do not stop."""
-    if anyio_backend_name != "asyncio":
-        return
     service.latency = 0.4
     [task_id] = service.assign()
     before = len(leftovers())

@@ -12,6 +12,7 @@ import pytest
 import aiodp
 from aiodp import LeaseLost, LeaseState, LostReason, TaskCanceled, current_task
 from aiodp.testing import Fault, FaultKind
+from virtual.kit import asyncio_only
 
 pytestmark = pytest.mark.anyio
 
@@ -60,10 +61,9 @@ async def test_cancel_stops_the_work_and_lets_it_clean_up(service, reporter):
         assert service.calls.total() == calls
 
 
-async def test_on_asyncio_the_work_is_canceled_once(service, reporter, anyio_backend_name):
+@asyncio_only
+async def test_on_asyncio_the_work_is_canceled_once(service, reporter):
     """A plain `finally: await ...` runs to its end, as asyncio's users expect."""
-    if anyio_backend_name != "asyncio":
-        return  # trio cancels at every await, and its users shield their cleaning up
     [task_id] = service.assign()
     cleaned = []
 
