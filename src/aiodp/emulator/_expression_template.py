@@ -1,0 +1,66 @@
+"""Texts with ``#{...}`` in them, taken apart."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+from aiodp.emulator._expression_errors import ExpressionError, ReasonError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aiodp.emulator._expression_nodes import Node
+
+OPENING: Final = "#{"
+
+# Possessive, so that a hostile text costs no backtracking. A brace within quotes closes nothing.
+_BODY: Final = re.compile(r"""((?:[^}'"]|'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+")*+)\}""", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expression:
+    """What stands between ``#{`` and ``}``."""
+
+    source: str
+
+    def __str__(self) -> str:
+        return f"{OPENING}{self.source}}}"
+
+    def parse(self) -> Node:
+        """Return its tree; raise ``ExpressionError`` if its syntax is broken."""
+        try:
+            return _parse(self.source)
+        except ReasonError as error:
+            raise ExpressionError(str(self), str(error)) from None
+
+
+def split(text: str) -> Iterator[str | Expression]:
+    """Yield the parts of the text; raise ``ExpressionError`` at a ``#{`` which is never closed."""
+    position = 0
+    while (opening := text.find(OPENING, position)) >= 0:
+        if opening > position:
+            yield text[position:opening]
+        body = _BODY.match(text, opening + len(OPENING))
+        if body is None:
+            raise ExpressionError(text[opening:], 'its "#{" is never closed')
+        yield Expression(source=body[1])
+        position = body.end()
+    if position < len(text):
+        yield text[position:]
+
+
+@lru_cache(maxsize=4096)
+def _parse(source: str) -> Node:
+    try:
+        grammar = import_module("aiodp.emulator._expression_grammar")
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("aiodp"):
+            raise
+        message = 'Expressions need lark: pip install "aiodp[emulator]"'
+        raise ModuleNotFoundError(message, name=error.name) from error
+    tree: Node = grammar.parse(source)
+    return tree

@@ -1,0 +1,136 @@
+r"""Expressions: ``#{...}`` in fields of a definition (Developer Guide, dp-pipeline-expressions).
+
+An expression names fields of its own object (``#{@scheduledStartTime}``), of objects it refers to
+(``#{input.tableName}``, ``#{parent.@id}``), and parameters (``#{myVar}``, ``#{*myVar}``); it has
+strings in single or double quotes, integers and decimals, ``+ - * / ^`` with brackets, and the
+guide's functions, which may also be written as methods of their first argument.
+
+Where the guide is silent: ``^`` binds to the right and tighter than the minus of a negative number;
+``\'``, ``\"`` and ``\\`` are the escapes of a string; two lists meet in all pairs; a list
+without items makes a text without values; numbers are Java's (``_expression_values``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from aiodp.emulator._expression_errors import ExpressionError, ReasonError
+from aiodp.emulator._expression_evaluator import Evaluator, Scope, is_verbatim
+from aiodp.emulator._expression_functions import check_call
+from aiodp.emulator._expression_nodes import Call, Name, Node, walk
+from aiodp.emulator._expression_template import OPENING, Expression, split
+from aiodp.emulator._fields import MAX_VALUE_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aiodp.emulator._fields import Field, Fields
+
+__all__ = [
+    "ExpressionError",
+    "Scope",
+    "evaluate",
+    "evaluate_fields",
+    "has_expression",
+    "names",
+    "syntax_errors",
+]
+
+
+def has_expression(text: str) -> bool:
+    """Tell whether the text holds an expression, well-formed or not."""
+    return OPENING in text
+
+
+def evaluate(text: str, scope: Scope, *, max_bytes: int = MAX_VALUE_BYTES) -> tuple[str, ...]:
+    """Return the text with every expression in it evaluated.
+
+    That is one text, unless lists take part: then one for each item. A text without expressions is
+    returned as it is. Raises ``ExpressionError`` if an expression has no value, or if a result has
+    more than ``max_bytes`` (by default what a field may hold, dp-limits).
+    """
+    if not has_expression(text):
+        return (text,)
+    return Evaluator(max_bytes).text(text, scope)
+
+
+def evaluate_fields(fields: Fields, scope: Scope) -> Fields:
+    """Return the fields with their strings evaluated, lists flat; raise as ``evaluate`` does.
+
+    References stay as they are, and so do id, name, type and runtime fields. A field whose
+    expression is a list without items is left out.
+    """
+    evaluated = {
+        key: tuple(one for field in values for one in _evaluated(field, scope))
+        for key, values in fields.items()
+    }
+    return {key: values for key, values in evaluated.items() if values}
+
+
+def syntax_errors(text: str) -> list[str]:
+    """Say what is wrong with the expressions of a text, whatever the object.
+
+    Broken syntax, an unknown function, a wrong number of arguments, a ``#{`` never closed.
+    """
+    found: list[str] = []
+    try:
+        for expression in _expressions(text):
+            found += _faults(expression)
+    except ExpressionError as error:
+        found.append(str(error))
+    return found
+
+
+def names(text: str) -> set[str]:
+    """Return the names which the expressions look up in their own object or in the parameters.
+
+    Of ``#{input.tableName}`` that is ``input``. Expressions of broken syntax have none.
+    """
+    return {node.name for node in _nodes(text) if isinstance(node, Name)}
+
+
+def _evaluated(field: Field, scope: Scope) -> Iterator[Field]:
+    if field.is_ref or is_verbatim(field.key) or not has_expression(field.value):
+        yield field
+        return
+    for text in evaluate(field.value, scope):
+        yield replace(field, value=text)
+
+
+def _expressions(text: str) -> Iterator[Expression]:
+    return (part for part in split(text) if isinstance(part, Expression))
+
+
+def _nodes(text: str) -> Iterator[Node]:
+    try:
+        for expression in _expressions(text):
+            yield from _walked(expression)
+    except ExpressionError:  # never closed: what stands before has been yielded
+        return
+
+
+def _walked(expression: Expression) -> Iterator[Node]:
+    try:
+        tree = expression.parse()
+    except ExpressionError:
+        return
+    yield from walk(tree)
+
+
+def _faults(expression: Expression) -> Iterator[str]:
+    try:
+        tree = expression.parse()
+    except ExpressionError as error:
+        yield str(error)
+        return
+    for node in walk(tree):
+        if isinstance(node, Call):
+            yield from _call_faults(expression, node)
+
+
+def _call_faults(expression: Expression, node: Call) -> Iterator[str]:
+    try:
+        check_call(node.function, len(node.arguments))
+    except ReasonError as error:
+        yield str(ExpressionError(str(expression), str(error)))
