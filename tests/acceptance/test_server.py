@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import select
 import socket
 import struct
@@ -13,6 +14,7 @@ from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPConnection
 
 import boto3
+import botocore.session
 import moto.datapipeline.models
 import moto.datapipeline.urls
 import pytest
@@ -23,6 +25,7 @@ from moto.iam.models import iam_backends
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
 from aiodp.emulator import EmulatorServer, Fault, FaultKind, ServiceClock, Settings, install
+from aiodp.emulator._clock import ManualClock
 from aiodp.emulator._http import Server
 
 NEVER = Settings(poll_hold=1e6)  # a long poll which outlasts each test
@@ -251,6 +254,176 @@ def test_a_reset_is_a_reset(server):
             one.recv(1)
 
 
+def test_a_truncated_answer_breaks_off(server):
+    """Half of what was promised comes, and then the end of the connection."""
+    (task_id,) = server.service().assign()
+    server.service().faults.add(Fault(kind=FaultKind.TRUNCATED, count=1))
+    with connection(server) as one:
+        send(one, "ReportTaskProgress", taskId=task_id)
+        status, headers, body = receive(one)
+        assert (status, headers["content-length"]) == (200, str(len(b'{"canceled":false}')))
+        assert body == b'{"cancele'
+        assert one.recv(1) == b""
+
+
+@pytest.fixture
+def manual():
+    """A server whose time is moved by hand, and its clock."""
+    clock = ManualClock()
+    with EmulatorServer(clock=clock, settings=Settings(quotas=None)) as running:
+        yield running, clock
+
+
+def test_time_may_be_moved_by_hand(manual, connect):
+    """On a manual clock nothing happens by itself, and everything when it is moved."""
+    server, clock = manual
+    client = connect(server)
+    (task_id,) = server.service().assign()
+    assert client.report_task_progress(taskId=task_id)["canceled"] is False
+    assert server.service().lease_deadline(task_id) == 300
+    clock.advance(299)
+    assert client.report_task_progress(taskId=task_id)["canceled"] is False
+    server.jump(300)
+    with pytest.raises(client.exceptions.TaskNotFoundException):
+        client.report_task_progress(taskId=task_id)
+    assert server.service("eu-west-1").now == server.service().now == 599
+
+
+def test_what_is_held_hears_of_time_moved_by_hand(manual, monkeypatch):
+    """A long poll and a slow answer end at once when the clock is moved past their time."""
+    monkeypatch.setattr("aiodp.emulator._locked.LOOK_AFTER_CLIENT", 60)  # nothing ends by itself
+    server, clock = manual
+    slow = Fault(kind=FaultKind.SLOW, delay=30, actions=frozenset({"ListPipelines"}))
+    server.service().faults.add(slow)
+    with connection(server) as polling, connection(server) as slowed:
+        send(slowed, "ListPipelines")
+        until(lambda: server.service().calls["ListPipelines", "ok"])
+        send(polling, "PollForTask", workerGroup="none")
+        clock.advance(30)
+        assert receive(slowed)[0] == 200
+        polling.settimeout(0.05)
+        with pytest.raises(TimeoutError):
+            polling.recv(1)
+        polling.settimeout(LONG)
+        clock.advance(90)
+        assert receive(polling)[::2] == (200, b"{}")
+
+
+def test_a_clock_and_a_scale_are_one_too_many():
+    """A clock has a pace of its own."""
+    with pytest.raises(ValueError, match="either"):
+        EmulatorServer(clock=ManualClock(), time_scale=60)
+
+
+def test_each_service_leaps_on_its_own_and_keeps_its_time(server):
+    """A leap of one region leaves the others alone; a reset does not bring it back."""
+    one, other = server.service(), server.service("eu-west-1")
+    one.jump(1e6)
+    assert one.now > 1e6 > other.now
+    one.reset()
+    assert one.now > 1e6
+    server.jump(1e6)
+    assert one.now > 2e6 > other.now > 1e6
+    for never in (EmulatorServer(), EmulatorServer(clock=ManualClock())):
+        with pytest.raises(RuntimeError, match="start"):
+            never.jump(5)
+
+
+def test_every_operation_goes_through(server):
+    """All operations of the API reach the model, which finds fault with an empty request."""
+    operations = botocore.session.get_session().get_service_model("datapipeline").operation_names
+    assert len(operations) == 19
+    for operation in operations:
+        with connection(server) as one:
+            send(one, operation)
+            status, _, body = receive(one)
+        expected = (200, "") if operation == "ListPipelines" else (400, "InvalidRequestException")
+        assert (status, json.loads(body).get("__type", "").rpartition("#")[2]) == expected
+    assert {operation for operation, _ in server.service().calls} == set(operations)
+
+
+@pytest.fixture
+def calls(caplog):
+    """What catches the log of calls; ``records`` are its lines."""
+    caplog.set_level(logging.INFO, "aiodp.emulator.calls")
+    return caplog
+
+
+def test_each_call_is_a_line_in_the_log(server, calls):
+    """A line says what was asked for, where, about what, how it went, and how long it took."""
+    (task_id,) = server.service().assign()
+    with connection(server) as one:
+        send(one, "ReportTaskProgress", taskId=task_id)
+        receive(one)
+        send(one, "ReportTaskProgress", taskId="none")
+        receive(one)
+        server.service().faults.add(Fault(kind=FaultKind.GARBAGE, count=1))
+        send(one, "PollForTask", workerGroup="workers")
+        receive(one)
+    good, bad, garbage = calls.records
+    assert (good.operation, good.outcome, good.region) == ("ReportTaskProgress", "ok", "us-east-1")
+    assert good.account == DEFAULT_ACCOUNT_ID
+    assert good.task_id == f"{task_id[:8]}…{task_id[-8:]}"
+    assert good.worker_group is None
+    assert 0 <= good.seconds < LONG
+    assert good.getMessage().startswith("ReportTaskProgress ok in 0.0")
+    assert good.getMessage().endswith(good.task_id)
+    assert (bad.outcome, bad.task_id) == ("TaskNotFoundException", "none")
+    assert (garbage.outcome, garbage.worker_group) == ("garbage", "workers")
+
+
+def test_the_log_tells_what_was_handed_out(server, calls, connect):
+    """The line of a poll names the task and the attempt; of a creation the pipeline."""
+    client = connect(server)
+    pipeline_id = client.create_pipeline(name="n", uniqueId="u")["pipelineId"]
+    client.put_pipeline_definition(pipelineId=pipeline_id, pipelineObjects=[ACTIVITY])
+    client.activate_pipeline(pipelineId=pipeline_id)
+    task = client.poll_for_task(workerGroup="workers")["taskObject"]
+    assert [one.pipeline_id for one in calls.records] == [pipeline_id] * 4
+    assert calls.records[-1].attempt_id == task["attemptId"]
+    assert calls.records[-1].task_id
+    assert calls.records[-1].worker_group == "workers"
+
+
+@pytest.mark.parametrize(
+    ("kind", "outcome"),
+    [(FaultKind.RESET, "reset"), (FaultKind.HANG_AFTER, "hang_after"), (None, "dropped")],
+)
+def test_the_log_tells_what_was_not_answered(patient, calls, kind, outcome):
+    """A call without an answer is logged when its connection ends, with the reason."""
+    if kind is not None:
+        patient.service().faults.add(Fault(kind=kind))
+    with connection(patient) as one:
+        send(one, "PollForTask", workerGroup="workers")
+        until(lambda: calls.records or len(connection_threads()) == 2)
+    until(lambda: calls.records)
+    assert [record.outcome for record in calls.records] == [outcome]
+
+
+def test_a_line_of_the_log_stays_a_line(server, calls):
+    """Names from outside cannot make lines of their own, nor endless ones."""
+    with connection(server) as one:
+        send(one, "PollForTask", workerGroup="a\nb\x1b[31m", hostname=5)
+        receive(one)
+        send(one, "PollForTask", workerGroup="x" * 1000, hostname=5)
+        receive(one)
+        send(one, "PollForTask", workerGroup=["list"])
+        receive(one)
+    assert [record.worker_group for record in calls.records] == [
+        "a?b?[31m",
+        "xxxxxxxx…xxxxxxxx",
+        None,
+    ]
+
+
+def test_a_log_which_nobody_reads_is_not_put_together(server, monkeypatch):
+    """Without a reader the calls' data is not even looked at."""
+    monkeypatch.setattr("aiodp.emulator._call_log.logged", None)
+    with connection(server) as one:
+        send(one, "ListPipelines")
+        assert receive(one)[0] == 200
+
+
 def test_a_poll_whose_client_has_gone_takes_no_task(patient, connect):
     """A task which arrives after a client broke its connection goes to the next poll."""
     client = connect(patient)
@@ -261,7 +434,7 @@ def test_a_poll_whose_client_has_gone_takes_no_task(patient, connect):
     client.put_pipeline_definition(pipelineId=pipeline_id, pipelineObjects=[ACTIVITY])
     client.activate_pipeline(pipelineId=pipeline_id)
     assert client.poll_for_task(workerGroup="workers")["taskObject"]["pipelineId"] == pipeline_id
-    assert patient.service().calls["PollForTask", "abandoned"] == 1
+    until(lambda: patient.service().calls["PollForTask", "abandoned"] == 1)
 
 
 def test_of_many_held_polls_each_task_goes_to_one(patient, connect):
@@ -291,7 +464,7 @@ def test_the_thread_of_a_client_which_has_gone_ends(patient):
         until(lambda: len(connection_threads()) == 2)
         gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     until(lambda: len(connection_threads()) == 1)
-    assert patient.service().calls["PollForTask", "abandoned"] == 1
+    until(lambda: patient.service().calls["PollForTask", "abandoned"] == 1)
 
 
 def test_a_taken_port_says_so(server):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 from aiobotocore.config import AioConfig
 
-from aiodp.testing import MemoryService
+from aiodp.testing import FaultKind, MemoryService
+from shapes import AnswerCheck
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
 
     from aiobotocore.session import AioSession
@@ -24,6 +27,8 @@ class PipelineService(Protocol):
 
     model: Any
     """The service's model, for reading and for faults; of HTTP the one which locks."""
+    answers: AnswerCheck
+    """Checks every answer to every client against botocore's model of the API."""
 
     def client(self) -> AbstractAsyncContextManager[Any]:
         """Return an aiobotocore client of the service."""
@@ -38,6 +43,21 @@ class PipelineService(Protocol):
         ...
 
 
+def answer_check(model: Any) -> AnswerCheck:
+    """Return a check which only the faults of this model's script excuse."""
+    return AnswerCheck(lambda operation: any(model.calls[operation, kind] for kind in FaultKind))
+
+
+@asynccontextmanager
+async def checked(
+    made: AbstractAsyncContextManager[Any], answers: AnswerCheck
+) -> AsyncIterator[Any]:
+    """Give the client that was made, with its answers checked."""
+    async with made as client:
+        answers.watch(client)
+        yield client
+
+
 class MemoryForm:
     """In process, in virtual time: a service second is a second of the loop."""
 
@@ -46,12 +66,10 @@ class MemoryForm:
         self._memory = MemoryService(settings=settings)
         self._memory.attach(session)
         self.model = self._memory.service
+        self.answers = answer_check(self.model)
 
     def client(self) -> AbstractAsyncContextManager[Any]:
-        client: AbstractAsyncContextManager[Any] = self._session.create_client(
-            "datapipeline", config=CONFIG
-        )
-        return client
+        return checked(self._session.create_client("datapipeline", config=CONFIG), self.answers)
 
     def close(self) -> None:
         self._memory.detach(self._session)

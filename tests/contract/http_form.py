@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 
 from aiodp.emulator import EmulatorServer
-from contract.forms import CONFIG
+from contract.forms import CONFIG, answer_check, checked
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -28,9 +28,10 @@ class HttpForm:
         self._server = EmulatorServer(time_scale=TIME_SCALE, settings=settings)
         self._server.start()
         self.model = self._server.service()
+        self.answers = answer_check(self.model)
 
     def client(self) -> AbstractAsyncContextManager[Any]:
-        client: AbstractAsyncContextManager[Any] = self._session.create_client(
+        made = self._session.create_client(
             "datapipeline",
             config=CONFIG,
             endpoint_url=self._server.endpoint,
@@ -38,7 +39,7 @@ class HttpForm:
             aws_access_key_id="testing",
             aws_secret_access_key="testing",
         )
-        return client
+        return checked(made, self.answers)
 
     def close(self) -> None:
         self._server.stop()

@@ -67,6 +67,14 @@ async def fields_of(client: Any, pipeline_id: str, object_id: str) -> dict[str, 
     return {one["key"]: one.get("stringValue", one.get("refValue")) for one in fields}
 
 
+async def state_of(client: Any, pipeline_id: str) -> str:
+    """Return the state of a pipeline."""
+    described = await client.describe_pipelines(pipelineIds=[pipeline_id])
+    fields = described["pipelineDescriptionList"][0]["fields"]
+    [state] = [one["stringValue"] for one in fields if one["key"] == "@pipelineState"]
+    return str(state)
+
+
 async def query(client: Any, pipeline_id: str, sphere: str, **selectors: str) -> list[str]:
     """Return the ids of the objects of a sphere whose ``@`` fields equal these values."""
     wire = [

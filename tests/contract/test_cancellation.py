@@ -6,7 +6,7 @@ import pytest
 
 from aiodp.emulator import CanceledStatusAnswer, DeletedAnswer
 from aiodp.testing import Settings
-from contract.steps import fields_of, make_pipeline, poll, query, refused, report
+from contract.steps import fields_of, make_pipeline, poll, query, refused, report, state_of
 
 pytestmark = pytest.mark.anyio
 
@@ -56,7 +56,7 @@ async def test_deactivation_cancels_what_runs(pipeline_service):
         await report(client, task_id)
         await client.deactivate_pipeline(pipelineId=pipeline_id)
         assert await report(client, task_id) is True
-        assert await state(client, pipeline_id) == "INACTIVE"
+        assert await state_of(client, pipeline_id) == "INACTIVE"
 
 
 async def test_deactivation_can_let_tasks_end(pipeline_service):
@@ -67,11 +67,11 @@ async def test_deactivation_can_let_tasks_end(pipeline_service):
         await report(client, task_id)
         await client.deactivate_pipeline(pipelineId=pipeline_id, cancelActive=False)
         assert await report(client, task_id) is False
-        assert await state(client, pipeline_id) == "DEACTIVATING"
+        assert await state_of(client, pipeline_id) == "DEACTIVATING"
         assert "taskObject" not in await client.poll_for_task(workerGroup="workers")
         await report(client, task_id)
         await client.set_task_status(taskId=task_id, taskStatus="FINISHED")
-        assert await state(client, pipeline_id) == "INACTIVE"
+        assert await state_of(client, pipeline_id) == "INACTIVE"
 
 
 async def test_what_waited_runs_after_reactivation(pipeline_service):
@@ -207,9 +207,3 @@ async def test_objects_of_two_spheres_cannot_be_mixed(pipeline_service):
         ]:
             call = client.set_status(pipelineId=pipeline_id, objectIds=ids, status=status)
             await refused(call, "InvalidRequestException")
-
-
-async def state(client, pipeline_id):
-    answer = await client.describe_pipelines(pipelineIds=[pipeline_id])
-    fields = answer["pipelineDescriptionList"][0]["fields"]
-    return next(one["stringValue"] for one in fields if one["key"] == "@pipelineState")

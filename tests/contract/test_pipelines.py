@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+from aiodp.emulator import OnDemandBusy
 from aiodp.testing import Settings
-from contract.steps import fields_of, make_pipeline, poll, put_file, query, refused
+from contract.steps import fields_of, make_pipeline, poll, put_file, query, refused, state_of
 
 pytestmark = pytest.mark.anyio
 
@@ -116,7 +117,10 @@ async def test_a_definition_comes_back_as_it_went(pipeline_service):
 
 @pytest.mark.parametrize("settings", [Settings(quotas=None, resource_worker_group="machines")])
 async def test_a_run_once_pipeline_on_a_resource(pipeline_service):
-    """Its one task goes to the resource's group with all it inherits, and ends the pipeline."""
+    """Its one task goes to the resource's group with all it inherits, and ends the pipeline.
+
+    The poll is held while the resource starts; the pipeline ends when the resource has shut down.
+    """
     async with pipeline_service.client() as client:
         pipeline_id = await put_file(client, RUN_ONCE)
         await client.activate_pipeline(pipelineId=pipeline_id)
@@ -126,29 +130,30 @@ async def test_a_run_once_pipeline_on_a_resource(pipeline_service):
         refs = {one["key"]: one["refValue"] for one in attempt if "refValue" in one}
         arguments = [one["stringValue"] for one in attempt if one["key"] == "scriptArgument"]
         assert texts["pipelineLogUri"] == "s3://given/here"
-        assert texts["command"] == "copy s3://given #{@scheduledStartTime}"
+        assert texts["command"] == f"copy s3://given {texts['@scheduledStartTime']}"
         assert arguments == ["one", "two"]
         assert refs["parent"] == refs["@componentParent"] == "Copy"
         assert refs["input"] in task["objects"]
         assert refs["runsOn"] in task["objects"]
         await client.set_task_status(taskId=task["taskId"], taskStatus="FINISHED")
+        assert await state_of(client, pipeline_id) == "SCHEDULED"
+        await pipeline_service.sleep(31)
         ids = await query(client, pipeline_id, "INSTANCE", status="FINISHED")
         assert len(ids) == 3
-        described = await client.describe_pipelines(pipelineIds=[pipeline_id])
-        fields = described["pipelineDescriptionList"][0]["fields"]
-        assert {"key": "@pipelineState", "stringValue": "FINISHED"} in fields
+        assert await state_of(client, pipeline_id) == "FINISHED"
         call = client.set_status(pipelineId=pipeline_id, objectIds=ids, status="RERUN")
         await refused(call, "InvalidRequestException")
 
 
-async def test_nobody_works_for_a_resource_without_a_group(pipeline_service):
-    """Without a worker group for resources their tasks wait for a runner for ever."""
+async def test_each_resource_has_a_group_of_its_own(pipeline_service):
+    """Without a setting the tasks of a resource are for the runner on that very resource."""
     async with pipeline_service.client() as client:
         pipeline_id = await put_file(client, RUN_ONCE)
         await client.activate_pipeline(pipelineId=pipeline_id)
-        assert "taskObject" not in await client.poll_for_task(workerGroup="ignored")
-        waiting = await query(client, pipeline_id, "INSTANCE", status="WAITING_FOR_RUNNER")
-        assert len(waiting) == 1
+        instances = await query(client, pipeline_id, "INSTANCE")
+        [machine] = [one for one in instances if one.startswith("@Machine_")]
+        task = await poll(client, f"resource:{pipeline_id}_{machine}")
+        assert task["attemptId"].startswith("@Copy_")
 
 
 async def test_values_given_at_activation_win(pipeline_service):
@@ -162,11 +167,27 @@ async def test_values_given_at_activation_win(pipeline_service):
 
 
 async def test_each_activation_is_a_run_on_demand(pipeline_service):
-    """A second activation makes a second instance with an id of its own."""
+    """A second activation makes a second instance, up to ``maxActiveInstances`` at one time."""
+    async with pipeline_service.client() as client:
+        pipeline_id = await make_pipeline(client, maxActiveInstances="2")
+        for _ in range(2):
+            await client.activate_pipeline(pipelineId=pipeline_id)
+        assert len(set(await query(client, pipeline_id, "INSTANCE"))) == 2
+
+
+@pytest.mark.parametrize(
+    "settings", [Settings(quotas=None, on_demand_busy=OnDemandBusy.INVALID_REQUEST)]
+)
+async def test_a_busy_pipeline_can_refuse_to_run_on_demand(pipeline_service):
+    """As a setting, an activation which would make no run is an invalid request."""
     async with pipeline_service.client() as client:
         pipeline_id = await make_pipeline(client)
+        activation = client.activate_pipeline(pipelineId=pipeline_id)
+        await refused(activation, "InvalidRequestException")
+        task_id = (await poll(client))["taskId"]
+        await client.set_task_status(taskId=task_id, taskStatus="FINISHED")
         await client.activate_pipeline(pipelineId=pipeline_id)
-        assert len(set(await query(client, pipeline_id, "INSTANCE"))) == 2
+        assert len(await query(client, pipeline_id, "INSTANCE")) == 2
 
 
 async def test_a_broken_definition_is_kept_but_not_activated(pipeline_service):
@@ -191,16 +212,14 @@ async def test_a_broken_definition_is_kept_but_not_activated(pipeline_service):
 
 
 async def test_an_incomplete_definition_is_not_kept(pipeline_service):
-    """An empty field or too many objects leave the pipeline without the definition."""
+    """A definition with an empty field or too many objects is refused, and not stored."""
     async with pipeline_service.client() as client:
         pipeline_id = (await client.create_pipeline(name="p", uniqueId="p"))["pipelineId"]
         empty = [{"id": "A", "name": "A", "fields": [{"key": "k", "stringValue": ""}]}]
         many = [{"id": f"A{n}", "name": "A", "fields": []} for n in range(101)]
         for objects in (empty, many):
-            answer = await client.put_pipeline_definition(
-                pipelineId=pipeline_id, pipelineObjects=objects
-            )
-            assert answer["errored"] is True
+            call = client.put_pipeline_definition(pipelineId=pipeline_id, pipelineObjects=objects)
+            await refused(call, "InvalidRequestException")
         stored = await client.get_pipeline_definition(pipelineId=pipeline_id)
         assert stored["pipelineObjects"] == []
         activation = client.activate_pipeline(pipelineId=pipeline_id)
@@ -271,8 +290,86 @@ async def test_the_limit_of_pipelines(pipeline_service):
         assert (await client.create_pipeline(name="b", uniqueId="b"))["pipelineId"] != first
 
 
-async def test_operations_which_are_not_served_say_so(pipeline_service):
-    """An operation which the local service has not learned is an unknown operation."""
+async def test_expressions_are_evaluated_for_an_object(pipeline_service):
+    """EvaluateExpression takes components and instances; what it cannot evaluate is refused."""
     async with pipeline_service.client() as client:
-        call = client.evaluate_expression(pipelineId="df-1", objectId="o", expression="#{1}")
-        await refused(call, "UnknownOperationException")
+        pipeline_id = await put_file(client, RUN_ONCE)
+        await client.activate_pipeline(pipelineId=pipeline_id)
+        instances = await query(client, pipeline_id, "INSTANCE")
+        [copy] = [one for one in instances if one.startswith("@Copy_")]
+        started = (await fields_of(client, pipeline_id, copy))["@scheduledStartTime"]
+        for object_id, text, value in [
+            ("Copy", "#{name} to #{myLogs}", "Copier to s3://given"),
+            ("Copy", "#{input.directoryPath}", "s3://bucket/in"),
+            (copy, "#{minusDays(@scheduledStartTime, 0)}", started),
+            (copy, "no expression", "no expression"),
+        ]:
+            answer = await client.evaluate_expression(
+                pipelineId=pipeline_id, objectId=object_id, expression=text
+            )
+            assert answer["evaluatedExpression"] == value
+        for object_id, text in [("None", "#{1}"), ("Copy", "#{nothing}"), ("Copy", "#{day(1")]:
+            call = client.evaluate_expression(
+                pipelineId=pipeline_id, objectId=object_id, expression=text
+            )
+            await refused(call, "InvalidRequestException")
+
+
+async def test_objects_are_described_as_evaluated(pipeline_service):
+    """DescribeObjects fills expressions in where it is asked to, of an instance with its slot."""
+    async with pipeline_service.client() as client:
+        pipeline_id = await put_file(client, RUN_ONCE)
+        await client.activate_pipeline(pipelineId=pipeline_id)
+        instances = await query(client, pipeline_id, "INSTANCE")
+        [copy] = [one for one in instances if one.startswith("@Copy_")]
+        for evaluate, when in [(False, "#{@scheduledStartTime}"), (True, copy.rpartition("_")[2])]:
+            answer = await client.describe_objects(
+                pipelineId=pipeline_id, objectIds=[copy], evaluateExpressions=evaluate
+            )
+            [described] = answer["pipelineObjects"]
+            command = {"key": "command", "stringValue": f"copy s3://given {when}"}
+            assert command in described["fields"]
+
+
+async def test_validation_stores_nothing(pipeline_service):
+    """ValidatePipelineDefinition answers as PutPipelineDefinition would, and leaves all alone."""
+    async with pipeline_service.client() as client:
+        pipeline_id = await make_pipeline(client)
+        before = await client.get_pipeline_definition(pipelineId=pipeline_id)
+        [work] = before["pipelineObjects"]
+        lost = [*work["fields"], {"key": "dependsOn", "refValue": "Nowhere"}]
+        answer = await client.validate_pipeline_definition(
+            pipelineId=pipeline_id, pipelineObjects=[work | {"fields": lost}]
+        )
+        assert answer["errored"] is True
+        assert [one["id"] for one in answer["validationErrors"]] == ["Work0"]
+        after = await client.get_pipeline_definition(pipelineId=pipeline_id)
+        assert after["pipelineObjects"] == before["pipelineObjects"]
+
+
+async def test_tags_are_added_and_removed(pipeline_service):
+    """AddTags replaces the values of keys that are there; RemoveTags takes keys that are not."""
+    async with pipeline_service.client() as client:
+        made = await client.create_pipeline(
+            name="p", uniqueId="p", tags=[{"key": "a", "value": "1"}, {"key": "b", "value": "1"}]
+        )
+        pipeline_id = made["pipelineId"]
+        tags = [{"key": "b", "value": "2"}, {"key": "c", "value": "2"}]
+        await client.add_tags(pipelineId=pipeline_id, tags=tags)
+        await client.remove_tags(pipelineId=pipeline_id, tagKeys=["a", "none"])
+        described = await client.describe_pipelines(pipelineIds=[pipeline_id])
+        assert described["pipelineDescriptionList"][0]["tags"] == tags
+        many = [{"key": f"k{n}", "value": ""} for n in range(9)]
+        call = client.add_tags(pipelineId=pipeline_id, tags=many)
+        await refused(call, "InvalidRequestException")
+
+
+async def test_unknown_operations_are_refused(pipeline_service):
+    """A target which the API does not have is an unknown operation, with HTTP 400."""
+
+    def retarget(request, **_):
+        request.headers.replace_header("X-Amz-Target", "DataPipeline.MakeCoffee")
+
+    async with pipeline_service.client() as client:
+        client.meta.events.register("before-sign.data-pipeline", retarget)
+        await refused(client.list_pipelines(), "UnknownOperationException")

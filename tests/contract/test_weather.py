@@ -6,7 +6,7 @@ import anyio
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, HTTPClientError
 
-from aiodp.testing import Fault, FaultKind, Settings, TaskState
+from aiodp.testing import AuditKind, Fault, FaultKind, Settings, TaskState
 from contract.steps import make_pipeline, poll, refused, report
 
 pytestmark = pytest.mark.anyio
@@ -147,3 +147,117 @@ async def test_faults_have_a_time(pipeline_service):
         assert (await client.list_pipelines())["hasMoreResults"] is False
         await pipeline_service.sleep(60)
         assert await report(client, task_id) is False
+
+
+async def test_a_truncated_answer_is_a_broken_connection(pipeline_service):
+    """The connection ends amid the answer to a call which was applied; the next one goes well."""
+    async with pipeline_service.client() as client:
+        [task_id] = pipeline_service.model.assign()
+        pipeline_service.model.faults.add(Fault(kind=FaultKind.TRUNCATED, count=1))
+        with pytest.raises(BROKEN):
+            await client.report_task_progress(taskId=task_id)
+        assert pipeline_service.model.task(task_id).state is TaskState.HELD
+        assert pipeline_service.model.calls["ReportTaskProgress", "truncated"] == 1
+        assert await report(client, task_id) is False
+
+
+async def test_a_truncated_poll_orphans_its_task(pipeline_service):
+    """What was handed out in an answer that broke off is assigned, though nobody knows."""
+    async with pipeline_service.client() as client:
+        await make_pipeline(client)
+        fault = Fault(kind=FaultKind.TRUNCATED, actions=frozenset({"PollForTask"}), count=1)
+        pipeline_service.model.faults.add(fault)
+        with pytest.raises(BROKEN):
+            await client.poll_for_task(workerGroup="workers")
+        [assigned] = [e for e in pipeline_service.model.audit if e.kind is AuditKind.ASSIGNED]
+        assert pipeline_service.model.task(assigned.task_id).state is TaskState.ASSIGNED
+
+
+async def test_a_wrong_content_type(pipeline_service):
+    """An answer labelled as plain text is complete; botocore does not mind."""
+    async with pipeline_service.client() as client:
+        [task_id] = pipeline_service.model.assign()
+        pipeline_service.model.faults.add(Fault(kind=FaultKind.WRONG_TYPE))
+        answer = await client.report_task_progress(taskId=task_id)
+        assert answer["canceled"] is False
+        headers = answer["ResponseMetadata"]["HTTPHeaders"]
+        assert headers["content-type"].startswith("text/plain")
+
+
+async def test_faults_of_a_task(pipeline_service):
+    """A fault may befall the calls about one task only."""
+    async with pipeline_service.client() as client:
+        marked, other = pipeline_service.model.assign(2)
+        fault = Fault(kind=FaultKind.SERVER_ERROR, tasks=frozenset({marked}))
+        pipeline_service.model.faults.add(fault)
+        assert await report(client, other) is False
+        await refused(client.report_task_progress(taskId=marked), "InternalServiceError", 500)
+
+
+async def test_the_clock_jumps(pipeline_service):
+    """Time leaps when a call arrives: its task's lease ran out meanwhile."""
+    async with pipeline_service.client() as client:
+        [task_id] = pipeline_service.model.assign()
+        assert await report(client, task_id) is False
+        fault = Fault(kind=FaultKind.CLOCK_JUMP, jump=10_000, actions=REPORTS, count=1)
+        pipeline_service.model.faults.add(fault)
+        before = pipeline_service.model.now
+        await refused(client.report_task_progress(taskId=task_id), "TaskNotFoundException")
+        assert pipeline_service.model.now >= before + 10_000
+
+
+async def until_answered(pipeline_service, call):
+    """Let time leap until the call is answered: nobody can see when it begins to wait."""
+    answers = []
+
+    async def ask():
+        answers.append(await call)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(ask)
+        while not answers:
+            await pipeline_service.sleep(3)
+            pipeline_service.model.jump(1e6)
+    return answers[0]
+
+
+@pytest.mark.parametrize("settings", [Settings(quotas=None, poll_hold=9e5)])
+async def test_a_leap_ends_a_long_poll(pipeline_service):
+    """A held poll is answered when time leaps past its end, and not only when it is."""
+    async with pipeline_service.client() as client:
+        answer = await until_answered(pipeline_service, client.poll_for_task(workerGroup="none"))
+        assert "taskObject" not in answer
+
+
+async def test_a_leap_hastens_a_slow_answer(pipeline_service):
+    """A slow answer comes when time leaps past its delay."""
+    async with pipeline_service.client() as client:
+        pipeline_service.model.faults.add(Fault(kind=FaultKind.SLOW, delay=9e5, count=1))
+        answer = await until_answered(pipeline_service, client.list_pipelines())
+        assert answer["pipelineIdList"] == []
+
+
+async def test_a_task_is_given_away(pipeline_service):
+    """Its worker is refused from now on, and somebody else has it at once."""
+    async with pipeline_service.client() as client:
+        await make_pipeline(client)
+        first = await poll(client)
+        await report(client, first["taskId"])
+        pipeline_service.model.give_away(first["taskId"])
+        second = await poll(client)
+        assert second["attemptId"].endswith("_Attempt=2")
+        await refused(client.report_task_progress(taskId=first["taskId"]), "TaskNotFoundException")
+        pipeline_service.model.audit.assert_single_owner()
+
+
+async def test_a_task_runner_is_terminated(pipeline_service):
+    """The heartbeat of a runner which shall terminate says so."""
+    async with pipeline_service.client() as client:
+        names = {"taskrunnerId": "runner", "workerGroup": "workers", "hostname": "host"}
+        answer = await client.report_task_runner_heartbeat(**names)
+        assert answer["terminate"] is False
+        [runner] = pipeline_service.model.runners
+        assert (runner.taskrunner_id, runner.worker_group) == ("runner", "workers")
+        pipeline_service.model.terminate("runner")
+        answer = await client.report_task_runner_heartbeat(**names)
+        assert answer["terminate"] is True

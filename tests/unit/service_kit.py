@@ -57,6 +57,7 @@ class Kit:
         pipeline_id: str = self.call("CreatePipeline", name=name, uniqueId=name)["pipelineId"]
         activity = {
             "type": "ShellCommandActivity",
+            "command": "true",
             "workerGroup": "workers",
             "scheduleType": "ondemand",
         } | fields

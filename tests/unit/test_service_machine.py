@@ -57,6 +57,17 @@ class ServiceMachine(RuleBasedStateMachine):
     def wait(self, seconds):
         self.kit.clock.move(seconds)
 
+    @rule(seconds=st.sampled_from([0.5, SHORT_LEASE, ACK]))
+    def jump(self, seconds):
+        self.kit.service.jump(seconds)
+
+    @rule(task_id=tasks)
+    def give_away(self, task_id):
+        expected = self.expected[task_id]
+        if self.error(task_id) is None and not expected.canceled:
+            self.kit.service.give_away(task_id)
+            expected.ended = NOT_FOUND
+
     @rule(target=tasks)
     def poll(self):
         task_id = self.kit.poll()
@@ -65,14 +76,14 @@ class ServiceMachine(RuleBasedStateMachine):
         assert task_id not in self.expected, "a task id was given twice"
         pipeline_id = self.kit.service.task(task_id).pipeline_id
         assert pipeline_id not in self.deleted, "a deleted pipeline's task was handed out"
-        self.expected[task_id] = Expected(self.kit.clock() + ACK, self.leases[pipeline_id])
+        self.expected[task_id] = Expected(self.kit.service.now + ACK, self.leases[pipeline_id])
         return task_id
 
     @rule(target=tasks)
     def assign(self):
         [task_id] = self.kit.service.assign()
         self.leases[self.kit.service.task(task_id).pipeline_id] = LEASE
-        self.expected[task_id] = Expected(self.kit.clock() + ACK, LEASE)
+        self.expected[task_id] = Expected(self.kit.service.now + ACK, LEASE)
         return task_id
 
     @rule(task_id=tasks)
@@ -82,7 +93,7 @@ class ServiceMachine(RuleBasedStateMachine):
         assert answer.get("error") == error
         if error is None:
             assert answer["canceled"] is expected.canceled
-            expected.deadline = self.kit.clock() + expected.lease
+            expected.deadline = self.kit.service.now + expected.lease
 
     @rule(task_id=tasks, status=st.sampled_from(["FINISHED", "FAILED", "FALSE"]))
     def set_status(self, task_id, status):
@@ -138,7 +149,7 @@ class ServiceMachine(RuleBasedStateMachine):
     def error(self, task_id):
         """Return the error which a report must get now."""
         expected = self.expected[task_id]
-        if expected.ended is None and self.kit.clock() >= expected.deadline:
+        if expected.ended is None and self.kit.service.now >= expected.deadline:
             expected.ended = NOT_FOUND
         return expected.ended
 

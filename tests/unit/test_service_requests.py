@@ -8,14 +8,21 @@ import pytest
 from botocore.session import Session
 from botocore.validate import ParamValidator
 
+from aiodp.emulator._requests import _REQUESTS
 from unit.service_kit import Kit
 
-PUT = "PutPipelineDefinition"
+PUT, VALIDATE = "PutPipelineDefinition", "ValidatePipelineDefinition"
+MODEL = Session().get_service_model("datapipeline")
 SELECTOR = {"fieldName": "@status", "operator": {"type": "EQ", "values": ["RUNNING"]}}
 
 
 def activity(*extra: dict[str, Any], object_id: str = "Work") -> dict[str, Any]:
-    texts = {"type": "ShellCommandActivity", "workerGroup": "workers", "scheduleType": "ondemand"}
+    texts = {
+        "type": "ShellCommandActivity",
+        "command": "true",
+        "workerGroup": "workers",
+        "scheduleType": "ondemand",
+    }
     fields = [{"key": key, "stringValue": value} for key, value in texts.items()]
     return {"id": object_id, "name": object_id, "fields": [*fields, *extra]}
 
@@ -103,6 +110,91 @@ def test_each_member_has_its_type(operation, member, value):
     assert kit.call(operation, **params | {member: value})["error"] == "InvalidRequestException"
 
 
+@pytest.mark.parametrize(
+    ("operation", "member", "value"),
+    [
+        ("SetTaskStatus", "taskStatus", "finished"),
+        ("QueryObjects", "query", {"selectors": [{"operator": {"type": "NE"}}]}),
+        ("ActivatePipeline", "startTimestamp", float("nan")),
+    ],
+)
+def test_values_which_no_member_has(operation, member, value):
+    """An enumeration has its own values alone, and a time is a finite number."""
+    kit = Kit()
+    params = {"pipelineId": kit.pipeline(), "sphere": "INSTANCE", "taskId": kit.poll()}
+    answer = kit.call(operation, **params | {member: value})
+    assert answer["error"] == "InvalidRequestException"
+    assert "type" in answer["message"] or member in answer["message"]
+
+
+KINDS = {
+    "structure": dict,
+    "list": list,
+    "string": str,
+    "boolean": bool,
+    "integer": int,
+    "timestamp": (int, float),
+}
+OUR_OWN = {  # where this service asks for less than the model, or has a bound which that lacks
+    ("PipelineObject", "id"): {"least": 0},  # a missing id or name is an error of validation
+    ("PipelineObject", "name"): {"least": 0},
+    ("SetTaskStatusInput", "errorMessage"): {"most": 20_971_520},
+    ("SetTaskStatusInput", "errorStackTrace"): {"most": 20_971_520},  # Settings.max_stack_trace
+}
+
+
+def expected(shape: Any, *, required: bool, own: dict[str, int]) -> dict[str, Any]:
+    bounds = {"string": (0, 1024), "list": (0, 10_000)}.get(shape.type_name, (0, 1024))
+    return {
+        "kind": KINDS[shape.type_name],
+        "required": required,
+        "least": shape.metadata.get("min", bounds[0]),
+        "most": shape.metadata.get("max", bounds[1]),
+        "choices": frozenset(shape.enum) if shape.type_name == "string" else frozenset(),
+    } | own
+
+
+def differences(member: Any, shape: Any, where: str) -> list[str]:
+    """Return where a request's form is not that of the model."""
+    found: list[str] = []
+    if shape.type_name == "list":
+        wanted = expected(shape.member, required=False, own={})
+        found += compared(member.item, wanted, f"{where}[]", relaxed=True)
+        found += differences(member.item, shape.member, f"{where}[]")
+    if shape.type_name == "structure":
+        if set(member.members) != set(shape.members):
+            found.append(f"{where}: {sorted(set(member.members) ^ set(shape.members))}")
+        for key, inner in shape.members.items():
+            own = OUR_OWN.get((shape.name, key), {})
+            wanted = expected(inner, required=key in shape.required_members, own=own)
+            found += compared(member.members[key], wanted, f"{where}.{key}")
+            found += differences(member.members[key], inner, f"{where}.{key}")
+    return found
+
+
+def compared(
+    member: Any, wanted: dict[str, Any], where: str, *, relaxed: bool = False
+) -> list[str]:
+    keys = [key for key in wanted if key != "required" or not relaxed]
+    return [
+        f"{where}.{key}: {getattr(member, key)} for {wanted[key]}"
+        for key in keys
+        if getattr(member, key) != wanted[key]
+    ]
+
+
+def test_every_operation_is_known():
+    """The forms of requests are those of the API's operations, all of them."""
+    assert sorted(_REQUESTS) == sorted(MODEL.operation_names)
+
+
+@pytest.mark.parametrize("operation", MODEL.operation_names)
+def test_requests_are_those_of_the_model(operation):
+    """Members, their types, lengths, values and whether they are needed are botocore's model's."""
+    shape = MODEL.operation_model(operation).input_shape
+    assert differences(_REQUESTS[operation], shape, operation) == []
+
+
 def test_only_what_the_api_has_is_kept():
     """Nulls and unknown members of a definition do not come back, nor is the caller's data held."""
     kit = Kit()
@@ -117,12 +209,15 @@ def test_only_what_the_api_has_is_kept():
 def test_answers_have_the_api_s_shape():
     """Each operation's answer has the members that botocore's model needs, and no others."""
     kit = Kit(poll_hold=0)
-    model = Session().get_service_model("datapipeline")
     pipeline_id = kit.call("CreatePipeline", name="p", uniqueId="p", tags=[])["pipelineId"]
     calls: list[tuple[str, dict[str, Any]]] = [
         ("CreatePipeline", {"name": "q", "uniqueId": "q"}),
         (PUT, {"pipelineObjects": [activity()]}),
-        (PUT, {"pipelineObjects": [activity(), activity({"key": "empty", "stringValue": ""})]}),
+        (PUT, {"pipelineObjects": [activity(), activity({"key": "retryDelay", "refValue": "x"})]}),
+        (PUT, {"pipelineObjects": [activity()]}),
+        (VALIDATE, {"pipelineObjects": [activity(), activity({"key": "k", "stringValue": ""})]}),
+        ("AddTags", {"tags": [{"key": "k", "value": "v"}]}),
+        ("RemoveTags", {"tagKeys": ["k"]}),
         ("ActivatePipeline", {}),
         ("GetPipelineDefinition", {}),
         ("DescribePipelines", {"pipelineIds": [pipeline_id]}),
@@ -136,7 +231,7 @@ def test_answers_have_the_api_s_shape():
     ]
     for operation, params in calls:
         answer = kit.call(operation, **{"pipelineId": pipeline_id} | params)
-        shape = model.operation_model(operation).output_shape
+        shape = MODEL.operation_model(operation).output_shape
         report = ParamValidator().validate(answer, shape)
         assert not report.has_errors(), f"{operation}: {report.generate_report()}"
         assert set(answer) <= set(shape.members), operation

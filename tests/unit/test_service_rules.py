@@ -163,12 +163,15 @@ def test_run_once_runs_once():
     pipeline_id = kit.call("CreatePipeline", name="p", uniqueId="p")["pipelineId"]
     fields = [
         {"key": "type", "stringValue": "ShellCommandActivity"},
+        {"key": "command", "stringValue": "true"},
         {"key": "workerGroup", "stringValue": "workers"},
         {"key": "schedule", "refValue": "Once"},
     ]
     schedule = [
         {"key": "type", "stringValue": "Schedule"},
         {"key": "occurrences", "stringValue": "1"},
+        {"key": "period", "stringValue": "1 day"},
+        {"key": "startAt", "stringValue": "FIRST_ACTIVATION_DATE_TIME"},
     ]
     objects = [
         {"id": "Work", "name": "Work", "fields": fields},
@@ -270,15 +273,15 @@ def test_malformed_requests(operation, params):
     assert kit.service.calls[operation, "InvalidRequestException"] == 1
 
 
-def test_every_operation_is_served_or_said_not_to_be():
-    """Of the API's operations four are unknown to the service, and none makes it fail."""
+def test_every_operation_is_served():
+    """The service knows every operation of the API, and an empty request makes none of them fail."""
     model = Session().get_service_model("datapipeline")
     unknown = {
         operation
         for operation in model.operation_names
         if Kit().call(operation).get("error") == "UnknownOperationException"
     }
-    assert unknown == {"AddTags", "EvaluateExpression", "RemoveTags", "ValidatePipelineDefinition"}
+    assert unknown == set()
 
 
 def test_equal_seeds_give_equal_ids():

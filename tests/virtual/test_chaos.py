@@ -18,6 +18,8 @@ ENDS = {AuditKind.REASSIGNED, AuditKind.LAPSED}
 WORKERS = 10
 TASKS_EACH = 4
 TROUBLES = 40
+KINDS = [kind for kind in FaultKind if kind is not FaultKind.CLOCK_JUMP]
+"""No client can see the service's own time leap, so no lease could be safe from that."""
 
 
 class Chaos:
@@ -47,7 +49,7 @@ class Chaos:
             if kind == "fault":
                 self.service.faults.add(
                     Fault(
-                        kind=self.dice.choice(list(FaultKind)),
+                        kind=self.dice.choice(KINDS),
                         duration=self.dice.uniform(0, 80),
                         every=self.dice.choice([1, 2, 3]),
                         delay=self.dice.uniform(0, 15),

@@ -10,15 +10,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from aiodp.emulator._audit import Audit, AuditEvent, AuditKind, Ownership
-from aiodp.emulator._clock import ServiceClock
-from aiodp.emulator._definition import load_definition
+from aiodp.emulator._clock import ManualClock, ServiceClock
+from aiodp.emulator._definition import load_definition, load_values
 from aiodp.emulator._faults import Fault, FaultKind
+from aiodp.emulator._outside import FakeOutside, Outside, Published
 from aiodp.emulator._records import TaskState
 from aiodp.emulator._service import Service
 from aiodp.emulator._settings import (
     PUBLISHED_QUOTAS,
+    AttemptTimeoutAnswer,
     CanceledStatusAnswer,
     DeletedAnswer,
+    LateIf,
+    OnDemandBusy,
     Settings,
 )
 from aiodp.emulator._views import TaskView
@@ -30,16 +34,23 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PUBLISHED_QUOTAS",
+    "AttemptTimeoutAnswer",
     "Audit",
     "AuditEvent",
     "AuditKind",
     "CanceledStatusAnswer",
     "DeletedAnswer",
     "EmulatorServer",
+    "FakeOutside",
     "Fault",
     "FaultKind",
+    "LateIf",
     "LockedService",
+    "ManualClock",
+    "OnDemandBusy",
+    "Outside",
     "Ownership",
+    "Published",
     "Service",
     "ServiceClock",
     "Settings",
@@ -47,6 +58,7 @@ __all__ = [
     "TaskView",
     "install",
     "load_definition",
+    "load_values",
 ]
 
 _ON_MOTO: Final = {

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import StrEnum, auto
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
+
+from aiodp.emulator._records import Attempt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from aiodp.emulator._records import Attempt, Task
+    from aiodp.emulator._records import Instance, Task
 
 
-class AuditKind(Enum):
+class AuditKind(StrEnum):
     """What happened to a task or to a call about it."""
 
     OFFERED = auto()
@@ -30,6 +32,8 @@ class AuditKind(Enum):
     """Silent past its lease, so the attempt failed and the task id is dead."""
     STATUS = auto()
     REFUSED = auto()
+    ACTION = auto()
+    """An instance's ``onSuccess``, ``onFail`` or ``onLateAction`` was done; ``detail``: its id."""
 
 
 _ENDS: Final = frozenset(
@@ -73,24 +77,29 @@ class Audit(list[AuditEvent]):
     def note(
         self,
         kind: AuditKind,
-        attempt: Attempt,
+        subject: Attempt | Instance,
         at: float,
         task: Task | None = None,
         detail: str = "",
     ) -> None:
         """Add an event, which is the newest."""
-        instance = attempt.instance
+        attempt = subject if isinstance(subject, Attempt) else subject.head
+        instance = subject.instance if isinstance(subject, Attempt) else subject
         event = AuditEvent(
             at=at,
             kind=kind,
             task_id=task.id if task else "",
-            attempt_id=attempt.id,
+            attempt_id=attempt.id if attempt else "",
             instance_id=instance.id,
             pipeline_id=instance.pipeline.id,
-            worker_group=instance.worker_group or "",
+            worker_group=(attempt.worker_group or "") if attempt else "",
             hostname=task.hostname if task else "",
             detail=detail,
         )
+        self.add(event)
+
+    def add(self, event: AuditEvent) -> None:
+        """Add an event, as it was noted before if it comes from a store."""
         self.append(event)
         self._by_task[event.task_id].append(event)
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
+from typing import Final
+
+_FORM: Final = "%Y-%m-%dT%H:%M:%S"
+_DATE: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 
 
 class Calendar:
@@ -12,11 +17,35 @@ class Calendar:
         self._epoch = epoch.astimezone(UTC)
         self._origin = origin
 
+    def date(self, at: float) -> datetime:
+        """Return the date of a time; times beyond the calendar's end are its last second."""
+        try:
+            return self._epoch + timedelta(seconds=at - self._origin)
+        except OverflowError:
+            return datetime.max.replace(tzinfo=UTC)
+
+    def at(self, date: datetime) -> float:
+        """Return the time of a date."""
+        return (date - self._epoch).total_seconds() + self._origin
+
+    def at_timestamp(self, seconds: float) -> float:
+        """Return the time of a timestamp of the API, which is in seconds since 1970."""
+        return seconds - self._epoch.timestamp() + self._origin
+
     def stamp(self, at: float) -> str:
         """Return a date as fields have it: UTC, to the second, without a zone."""
-        date = self._epoch + timedelta(seconds=at - self._origin)
-        return date.strftime("%Y-%m-%dT%H:%M:%S")
+        return self.date(at).strftime(_FORM)
 
     def maybe(self, at: float | None) -> str | None:
         """Return the date, or ``None`` for a time which has not come yet."""
         return None if at is None else self.stamp(at)
+
+
+def parse_date(text: str) -> datetime:
+    """Return a date as fields have it: UTC, without a zone.
+
+    Raises ``ValueError`` if it is none (the Developer Guide, dp-expressions-functions).
+    """
+    if _DATE.fullmatch(text) is None:
+        raise ValueError(f"{text!r} is no date such as '2012-12-31T23:59:59'")
+    return datetime.strptime(text, _FORM).replace(tzinfo=UTC)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from moto.core.base_backend import backend_lock
 from moto.iam.models import get_account_id_from
 
+from aiodp.emulator import _call_log
 from aiodp.emulator._replies import ServiceError, error_answer
 
 if TYPE_CHECKING:
@@ -58,6 +59,11 @@ class Call:
         gone: Callable[[], bool] = lambda: False,
     ) -> Answer:
         """Return the service's answer. Raises ``DroppedConnectionError`` where it gives none."""
+        if _call_log.is_on():
+            return _call_log.logged(self, lambda: self._answer(backends, gone))
+        return self._answer(backends, gone)
+
+    def _answer(self, backends: BackendDict[EmulatedBackend], gone: Callable[[], bool]) -> Answer:
         try:
             _check_method(self.method)
             params = _parsed(self.body)

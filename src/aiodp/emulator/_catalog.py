@@ -5,28 +5,38 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from aiodp.emulator._components import Definition
+from aiodp.emulator._edits import edit_findings, only_moves_end
 from aiodp.emulator._fields import to_wire
 from aiodp.emulator._records import Pipeline, Status
 from aiodp.emulator._replies import ServiceError, invalid
-from aiodp.emulator._validation import definition_errors, fatal_errors
+from aiodp.emulator._validation import fatal_errors, findings
+from aiodp.emulator._validation_parts import errors_of, warnings_of
 from aiodp.emulator._views import pipeline_fields
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from aiodp.emulator._calendar import Calendar
+    from aiodp.emulator._changes import Changes
     from aiodp.emulator._ids import Ids
     from aiodp.emulator._settings import Settings
+    from aiodp.emulator._validation_parts import Messages
 
 ACCOUNT: Final = "123456789012"
 _PAGE: Final = 50
+_MAX_TAGS: Final = 10  # the model's tagList
 
 
 class Catalog:
     """The pipelines of one account in one region."""
 
-    def __init__(self, settings: Settings, ids: Ids, calendar: Calendar) -> None:
+    def __init__(
+        self, settings: Settings, ids: Ids, calendar: Calendar, changes: Changes | None = None
+    ) -> None:
         self._settings = settings
         self._ids = ids
         self._calendar = calendar
+        self._changes = changes
         self._pipelines: dict[str, Pipeline] = {}
         self._by_key: dict[tuple[str, str], Pipeline] = {}
         self._counted = 0
@@ -46,11 +56,19 @@ class Catalog:
         """Make a pipeline; one of a helper stands outside the account's limit."""
         if not helper and self._counted >= self._settings.max_pipelines:
             raise invalid(f"The account has {self._counted} pipelines, as many as it may have")
-        pipeline = Pipeline(self._ids.pipeline(), name, unique_id, now)
+        pipeline = Pipeline(self._ids.pipeline(), name, unique_id, now, self._changes)
         pipeline.helper = helper
         self._pipelines[pipeline.id] = pipeline
         self._counted += not helper
         return pipeline
+
+    def restore(self, pipelines: Iterable[Pipeline]) -> None:
+        """Take in all pipelines which were kept, in the order of their making."""
+        for pipeline in pipelines:
+            self._pipelines[pipeline.id] = pipeline
+            if not (pipeline.deleted or pipeline.helper):
+                self._by_key[pipeline.name, pipeline.unique_id] = pipeline
+                self._counted += 1
 
     def remove(self, pipeline: Pipeline) -> None:
         """Mark a pipeline as deleted, which frees its name and its place under the limit."""
@@ -63,27 +81,31 @@ class Catalog:
         key = (params["name"], params["uniqueId"])
         pipeline = self._by_key.get(key)
         if pipeline is None:
+            tags = _tags(params.get("tags", []), unique=True)
             pipeline = self._by_key[key] = self.add(*key, now)
             pipeline.description = params.get("description")
-            pipeline.tags = params.get("tags", [])
+            pipeline.tags = tags
         return {"pipelineId": pipeline.id}
 
     def put(self, params: dict[str, Any], _now: float) -> dict[str, Any]:
-        """PutPipelineDefinition."""
+        """PutPipelineDefinition: what it finds wrong keeps little from being stored."""
         pipeline = self.get(params["pipelineId"])
-        if pipeline.state is Status.FINISHED:
+        definition = _definition(params)
+        if fatal := fatal_errors(definition.objects, self._settings.max_objects):
+            raise _unsaved(fatal)
+        if pipeline.state is Status.FINISHED and not _revives(pipeline, definition):
             raise invalid("The definition of a FINISHED pipeline cannot be changed")
-        objects = params["pipelineObjects"]
-        definition = Definition(
-            objects=objects,
-            parameter_objects=params.get("parameterObjects", []),
-            parameter_values=params.get("parameterValues", []),
-        )
-        errors = fatal_errors(objects, self._settings.max_objects)
-        if not errors:
-            errors = definition_errors(definition)
-            store(pipeline, definition)
-        return {"errored": bool(errors), "validationErrors": errors, "validationWarnings": []}
+        answer = _validated(pipeline, definition)
+        store(pipeline, definition)
+        return answer
+
+    def validate(self, params: dict[str, Any], _now: float) -> dict[str, Any]:
+        """ValidatePipelineDefinition: what PutPipelineDefinition would find; nothing is stored."""
+        pipeline = self.get(params["pipelineId"])
+        definition = _definition(params)
+        if fatal := fatal_errors(definition.objects, self._settings.max_objects):
+            return {"errored": True, "validationErrors": fatal, "validationWarnings": []}
+        return _validated(pipeline, definition)
 
     def definition(self, params: dict[str, Any], _now: float) -> dict[str, Any]:
         """GetPipelineDefinition."""
@@ -103,22 +125,42 @@ class Catalog:
     def describe(self, params: dict[str, Any], _now: float) -> dict[str, Any]:
         """DescribePipelines."""
         ids = params["pipelineIds"]
-        if len(ids) > self._settings.max_described:
-            raise invalid(f"At most {self._settings.max_described} pipelines can be described")
+        if len(ids) > self._settings.max_described_pipelines:
+            most = self._settings.max_described_pipelines
+            raise invalid(f"At most {most} pipelines can be described, not {len(ids)}")
         return {
             "pipelineDescriptionList": [self._description(self.get(one)) for one in ids],
         }
 
     def list(self, params: dict[str, Any], _now: float) -> dict[str, Any]:
-        """ListPipelines, a page at a time."""
-        found = [one for one in self._pipelines.values() if not one.deleted]
-        start = marker_offset(params.get("marker"))
-        page, more = found[start : start + _PAGE], len(found) > start + _PAGE
+        """ListPipelines, a page at a time; the marker is the id of the last one of a page."""
+        found = [one for one in self._after(params.get("marker")) if not one.deleted]
+        page, more = found[:_PAGE], len(found) > _PAGE
         answer: dict[str, Any] = {
             "pipelineIdList": [{"id": one.id, "name": one.name} for one in page],
             "hasMoreResults": more,
         }
-        return answer | ({"marker": str(start + _PAGE)} if more else {})
+        return answer | ({"marker": page[-1].id} if more else {})
+
+    def add_tags(self, params: dict[str, Any], _now: float) -> dict[str, Any]:
+        """AddTags: of an equal key the value is replaced."""
+        pipeline = self.get(params["pipelineId"])
+        pipeline.tags = _tags([*pipeline.tags, *_tags(params["tags"], unique=True)])
+        return {}
+
+    def remove_tags(self, params: dict[str, Any], _now: float) -> dict[str, Any]:
+        """RemoveTags; keys which are not there make no difference."""
+        pipeline = self.get(params["pipelineId"])
+        pipeline.tags = [tag for tag in pipeline.tags if tag["key"] not in params["tagKeys"]]
+        return {}
+
+    def _after(self, marker: str | None) -> tuple[Pipeline, ...]:
+        known = tuple(self._pipelines.values())  # deleted ones too: a marker outlives its pipeline
+        if not marker:
+            return known
+        if marker not in self._pipelines:
+            raise invalid("The marker is not one that the service gave")
+        return known[known.index(self._pipelines[marker]) + 1 :]
 
     def _description(self, pipeline: Pipeline) -> dict[str, Any]:
         described: dict[str, Any] = {
@@ -138,6 +180,50 @@ def store(pipeline: Pipeline, definition: Definition) -> None:
     pipeline.version += 1
     if pipeline.active is None:
         pipeline.components = definition.components()
+
+
+def _definition(params: dict[str, Any]) -> Definition:
+    return Definition(
+        objects=params["pipelineObjects"],
+        parameter_objects=params.get("parameterObjects", []),
+        parameter_values=params.get("parameterValues", []),
+    )
+
+
+def _validated(pipeline: Pipeline, definition: Definition) -> dict[str, Any]:
+    found = findings(definition)
+    if pipeline.active is not None:
+        found += edit_findings(pipeline.active, definition)
+    errors = errors_of(found)
+    return {
+        "errored": bool(errors),
+        "validationErrors": errors,
+        "validationWarnings": warnings_of(found),
+    }
+
+
+def _unsaved(fatal: Messages) -> ServiceError:
+    """Return the refusal in the service's words, with the errors where it has Java addresses."""
+    texts = ", ".join(f"{one['id']}: {text}" for one in fatal for text in one["errors"])
+    return invalid(
+        "Pipeline definition has errors: Could not save the pipeline definition due to FATAL "
+        f"errors: [{texts}] Please call Validate to validate your pipeline"
+    )
+
+
+def _revives(pipeline: Pipeline, definition: Definition) -> bool:
+    kept = (pipeline.active, pipeline.latest)  # with the values of an activation, and without
+    return any(one is not None and only_moves_end(one, definition) for one in kept)
+
+
+def _tags(given: list[dict[str, str]], *, unique: bool = False) -> list[dict[str, str]]:
+    """Return the tags by key, the last value of each; raise beyond the limit (the model's Tag)."""
+    by_key = {tag["key"]: tag for tag in given}
+    if unique and len(by_key) < len(given):
+        raise invalid("The keys of tags must be unique")
+    if len(by_key) > _MAX_TAGS:
+        raise invalid(f"A pipeline has {_MAX_TAGS} tags at most")
+    return list(by_key.values())
 
 
 def marker_offset(marker: str | None) -> int:

@@ -34,6 +34,15 @@ class Component:
         """Return the id of the first object that a field refers to."""
         return next((f.value for f in self.fields.get(key, ()) if f.is_ref), None)
 
+    def refs(self, key: str) -> tuple[str, ...]:
+        """Return the ids of all objects that a field refers to."""
+        return tuple(f.value for f in self.fields.get(key, ()) if f.is_ref)
+
+    @property
+    def has_expressions(self) -> bool:
+        """Whether any field has to be evaluated."""
+        return any("#{" in f.value for values in self.fields.values() for f in values)
+
     @property
     def type(self) -> str:
         """The object's type; empty if it has none."""
@@ -56,7 +65,7 @@ class Definition:
     def components(self) -> dict[str, Component]:
         """Return every object by id, with the fields which it inherits, parameters filled in."""
         own = {item["id"]: from_wire(item.get("fields", [])) for item in self.objects}
-        values = self._parameters()
+        values = self.parameters()
         return {
             item["id"]: Component(
                 id=item["id"],
@@ -72,7 +81,8 @@ class Definition:
         kept = [value for value in self.parameter_values if value["id"] not in given]
         return replace(self, parameter_values=kept + values)
 
-    def _parameters(self) -> Parameters:
+    def parameters(self) -> Parameters:
+        """Return the values of the parameters which have any, given or by default."""
         defaults = {
             parameter["id"]: tuple(_defaults(parameter.get("attributes", [])))
             for parameter in self.parameter_objects

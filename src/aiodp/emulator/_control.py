@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from aiodp.emulator._records import TERMINAL, Instance, Pipeline, Status
+from aiodp.emulator._kinds import Kind
+from aiodp.emulator._plan import Plan
+from aiodp.emulator._records import Instance, Pipeline, Status
 from aiodp.emulator._replies import ServiceError, invalid
-from aiodp.emulator._runs import is_activity, make_run
-from aiodp.emulator._validation import definition_errors
+from aiodp.emulator._validation import activation_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable
 
     from aiodp.emulator._calendar import Calendar
     from aiodp.emulator._catalog import Catalog
+    from aiodp.emulator._components import Definition
     from aiodp.emulator._desk import Desk
-    from aiodp.emulator._settings import Settings
+    from aiodp.emulator._effects import Consequences
+    from aiodp.emulator._lifecycle import Lifecycle
+    from aiodp.emulator._scheduler import Scheduler
+    from aiodp.emulator._timers import Timers
 
 _OF_COMPONENTS: Final = ("PAUSE", "RESUME")
 _OF_INSTANCES: Final = ("TRY_CANCEL", "RERUN", "MARK_FINISHED")
@@ -25,37 +30,52 @@ class Control:
     """The operations that start, stop and change runs."""
 
     def __init__(
-        self, settings: Settings, calendar: Calendar, catalog: Catalog, desk: Desk
+        self,
+        calendar: Calendar,
+        catalog: Catalog,
+        timers: Timers,
+        desk: Desk,
+        lifecycle: Lifecycle,
+        scheduler: Scheduler,
+        effects: Consequences,
     ) -> None:
-        self._settings = settings
         self._calendar = calendar
         self._catalog = catalog
+        self._timers = timers
         self._desk = desk
+        self._lifecycle = lifecycle
+        self._scheduler = scheduler
+        self._effects = effects
 
     def activate(self, params: dict[str, Any], now: float) -> dict[str, Any]:
-        """ActivatePipeline: one run for each call if on demand, else one at the first call."""
+        """ActivatePipeline: lets its slots come, or makes a run if it is on demand."""
         pipeline = self._catalog.get(params["pipelineId"])
         if pipeline.latest is None:
             raise invalid("The pipeline has no definition")
-        if definition_errors(pipeline.latest):
-            raise invalid("The pipeline's definition has errors")
-        pipeline.active = pipeline.latest.with_values(params.get("parameterValues", []))
-        pipeline.components = pipeline.active.components()
-        self.run(pipeline, now)
+        definition = pipeline.latest.with_values(params.get("parameterValues", []))
+        errors = activation_errors(definition, pipeline.active)
+        if errors:
+            raise invalid(f"The pipeline's definition has errors: {'; '.join(errors)}")
+        self.start(pipeline, definition, now, self._start(params))
         return {}
 
-    def run(self, pipeline: Pipeline, now: float) -> list[Instance]:
-        """Make a run if one is due, and let all that waits be handed out; return the new ones."""
-        first = pipeline.activated_at is None
-        pipeline.activated_at = now
-        if pipeline.state is not Status.FINISHED:  # one that ran once has nothing left to run
-            pipeline.state = Status.SCHEDULED
-        made: list[Instance] = []
-        if first or pipeline.on_demand:
-            made = make_run(pipeline, self._settings, self._calendar, now)
-        self._desk.offer_waiting(pipeline, now)
-        for instance in made:
-            self._desk.start(instance, now)
+    def start(
+        self, pipeline: Pipeline, definition: Definition, now: float, start: float | None = None
+    ) -> list[Instance]:
+        """Make a definition the active one and let it run; return the new instances on demand."""
+        plan = Plan.of(definition)
+        self._scheduler.check(pipeline, plan, start, now)
+        pipeline.active = definition
+        pipeline.components = dict(plan.components)
+        if not pipeline.plans or pipeline.plans[-1].definition != definition:
+            pipeline.plans.append(plan)
+        if pipeline.first_activated_at is None:
+            pipeline.first_activated_at = now
+        pipeline.state = Status.SCHEDULED
+        made = self._scheduler.activate(pipeline, start, now)
+        self._timers.run(now)  # the slots which are there already
+        self._resume(pipeline, now)
+        self._effects.settled(pipeline, now)
         return made
 
     def deactivate(self, params: dict[str, Any], now: float) -> dict[str, Any]:
@@ -65,10 +85,11 @@ class Control:
             raise invalid(f"A pipeline which is {pipeline.state} cannot be deactivated")
         pipeline.state = Status.DEACTIVATING
         pipeline.deactivated_at = now
+        self._scheduler.stop(pipeline)
         if params.get("cancelActive", True):
-            for task in list(pipeline.held.values()):
-                self._desk.cancel(task.attempt.instance, now)
-        self.settle(pipeline, now)
+            for instance in _running(pipeline):
+                self._lifecycle.cancel(instance, now, "The pipeline was deactivated")
+        self._effects.settled(pipeline, now)
         return {}
 
     def delete(self, params: dict[str, Any], now: float) -> None:
@@ -79,7 +100,14 @@ class Control:
         except ServiceError as error:
             raise ServiceError("PipelineNotFoundException", error.message) from error
         self._catalog.remove(pipeline)
+        for task in list(pipeline.held.values()):
+            task.attempt.status = Status.CANCELED
+            task.attempt.ended_at = now
+            pipeline.change(task.attempt.instance, Status.CANCELED)
         self._desk.delete(pipeline, now)
+        self._timers.stop_all(
+            *pipeline.timelines.values(), *pipeline.instances.values(), *pipeline.attempts.values()
+        )
 
     def set_status(self, params: dict[str, Any], now: float) -> None:
         """SetStatus of components or of instances, never both; its values are of any case."""
@@ -90,73 +118,57 @@ class Control:
         if all(one in pipeline.components for one in ids):
             self._set_components(pipeline, ids, status, now)
         elif all(one in pipeline.instances for one in ids):
-            self._set_instances(pipeline, ids, status, now)
+            chosen = [pipeline.instances[one] for one in dict.fromkeys(ids)]
+            self.set_instances(chosen, status, now)
         else:
             raise invalid("objectIds must all be components or all be instances of the pipeline")
 
-    def settle(self, pipeline: Pipeline, now: float) -> None:
-        """Move a pipeline on after something in it ended."""
-        if pipeline.state is Status.DEACTIVATING and not pipeline.held:
-            pipeline.state = Status.INACTIVE
-        if pipeline.open:
-            return
-        _finish_passive(pipeline, now)
-        if pipeline.state is Status.SCHEDULED and _is_over(pipeline):
-            pipeline.state = Status.FINISHED
-            pipeline.finished_at = now
+    def set_instances(self, chosen: list[Instance], status: str, now: float) -> None:
+        """Cancel instances, run them again, or mark them as finished."""
+        match status:
+            case "TRY_CANCEL":
+                for instance in chosen:
+                    self._lifecycle.cancel(instance, now, "A user canceled it")
+            case "MARK_FINISHED":
+                for instance in chosen:
+                    self._lifecycle.end(instance, Status.FINISHED, now)
+            case "RERUN":
+                _check_over(chosen)
+                self._lifecycle.rerun(chosen, now)
+            case _:
+                raise invalid(f"The status of instances can be {_OF_INSTANCES}, not {status}")
+
+    def _start(self, params: dict[str, Any]) -> float | None:
+        stamp = params.get("startTimestamp")
+        return None if stamp is None else self._calendar.at_timestamp(stamp)
+
+    def _resume(self, pipeline: Pipeline, now: float) -> None:
+        """Let what has waited for the pipeline, or for a component of it, go on."""
+        for waiting in list(pipeline.waiting.values()):
+            self._lifecycle.consider_all(waiting.values(), now)
+        self._lifecycle.attempts.offer_waiting(pipeline, now)
 
     def _set_components(self, pipeline: Pipeline, ids: list[str], status: str, now: float) -> None:
         if status not in _OF_COMPONENTS:
-            raise invalid(f"The status of components can be set to {_OF_COMPONENTS}, not {status}")
+            raise invalid(f"The status of components can be {_OF_COMPONENTS}, not {status}")
         if status == "PAUSE":
-            pipeline.paused.update(ids)
+            pipeline.paused = pipeline.paused.union(ids)
         else:
-            pipeline.paused.difference_update(ids)
-            self._desk.offer_waiting(pipeline, now)
-
-    def _set_instances(self, pipeline: Pipeline, ids: list[str], status: str, now: float) -> None:
-        actions: dict[str, Callable[[Instance], None]] = {
-            "TRY_CANCEL": lambda instance: self._desk.cancel(instance, now),
-            "MARK_FINISHED": lambda instance: self._mark_finished(instance, now),
-            "RERUN": lambda instance: self._rerun(instance, now),
-        }
-        if status not in actions:
-            raise invalid(f"The status of instances can be set to {_OF_INSTANCES}, not {status}")
-        chosen = [pipeline.instances[one] for one in dict.fromkeys(ids)]
-        if not all(is_activity(one.component) for one in chosen):
-            raise invalid("Only the status of activities can be set")
-        if status == "RERUN":
-            _check_over(chosen)
-        for instance in chosen:
-            actions[status](instance)
-
-    def _mark_finished(self, instance: Instance, now: float) -> None:
-        if instance.status in TERMINAL:
-            self._desk.close(instance, Status.FINISHED, now)
-        else:
-            self._desk.cancel(instance, now, Status.FINISHED)
-
-    def _rerun(self, instance: Instance, now: float) -> None:
-        instance.tries_left = instance.max_retries
-        instance.ended_at = None
-        self._desk.start(instance, now)
+            pipeline.paused = pipeline.paused.difference(ids)
+            self._resume(pipeline, now)
 
 
-def _check_over(chosen: list[Instance]) -> None:
+def _running(pipeline: Pipeline) -> list[Instance]:
+    """Return the instances which somebody works on."""
+    held = [task.attempt.instance for task in pipeline.held.values()]
+    up = (Status.CREATING, Status.RUNNING, Status.SHUTTING_DOWN)
+    resources = [
+        one for one in pipeline.instances.values() if one.kind is Kind.RESOURCE and one.status in up
+    ]
+    return held + resources
+
+
+def _check_over(chosen: Iterable[Instance]) -> None:
     for instance in chosen:
-        if instance.status not in TERMINAL:
+        if instance.is_open():
             raise invalid(f"{instance.id} is {instance.status}, so it cannot be run again")
-
-
-def _is_over(pipeline: Pipeline) -> bool:
-    """Return whether nothing can come any more: the schedule was for one occurrence."""
-    schedules = [one for one in pipeline.components.values() if one.type == "Schedule"]
-    once = bool(schedules) and all(one.text("occurrences") == "1" for one in schedules)
-    return once and not pipeline.on_demand
-
-
-def _finish_passive(pipeline: Pipeline, now: float) -> None:
-    for instance in pipeline.instances.values():
-        if instance.head is None and instance.status not in TERMINAL:
-            instance.status = Status.FINISHED
-            instance.ended_at = now

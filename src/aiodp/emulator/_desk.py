@@ -5,43 +5,62 @@ Rules (the API references of PollForTask, ReportTaskProgress and SetTaskStatus):
 1. An attempt that waits is handed out to one poll of its worker group, under a new task id.
 2. Without a first report within the acknowledgement window that task id is dead and the same
    attempt waits again.
-3. Each report renews the lease. A lease which runs out kills the task id, fails the attempt, and
-   makes a new attempt while tries are left. At the very deadline it is too late already.
-4. A terminal status ends the attempt and the task id. FAILED is retried while tries are left.
+3. Each report renews the lease. A lease which runs out kills the task id and fails the attempt. At
+   the very deadline it is too late already.
+4. A terminal status ends the attempt and the task id.
 5. A canceled task answers ``canceled`` to its reports until it is silent for a lease.
+
+What becomes of the attempt's instance is the business of ``Holder``.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from typing import TYPE_CHECKING, NoReturn
+from itertools import count
+from operator import itemgetter
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from aiodp.emulator._audit import Audit, AuditKind
-from aiodp.emulator._fields import Fields, check_reported, strings
-from aiodp.emulator._records import (
-    LIVE,
-    TERMINAL,
-    Attempt,
-    Instance,
-    Pipeline,
-    Status,
-    Task,
-    TaskState,
-)
+from aiodp.emulator._fields import Fields, check_reported
+from aiodp.emulator._records import LIVE, Attempt, Pipeline, Task, TaskState
 from aiodp.emulator._replies import ServiceError, invalid
-from aiodp.emulator._settings import CanceledStatusAnswer, DeletedAnswer
-from aiodp.emulator._timers import Timer
+from aiodp.emulator._settings import AttemptTimeoutAnswer, CanceledStatusAnswer, DeletedAnswer
+from aiodp.emulator._timers import Due
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from aiodp.emulator._ids import Ids
     from aiodp.emulator._settings import Settings
     from aiodp.emulator._timers import Timers
 
 
+class Holder(Protocol):
+    """Who decides about attempts: which may be handed out, and what follows from their end."""
+
+    def may_run(self, attempt: Attempt) -> bool:
+        """Return whether the attempt may be handed out now."""
+
+    def handed_out(self, attempt: Attempt, now: float) -> None:
+        """Note that a worker has it."""
+
+    def acknowledged(self, attempt: Attempt, now: float) -> None:
+        """Note that its worker has reported for the first time."""
+
+    def given_back(self, attempt: Attempt, now: float) -> None:
+        """Note that its worker has never reported."""
+
+    def lapsed(self, attempt: Attempt, now: float) -> None:
+        """Note that its worker has fallen silent."""
+
+    def ended(self, attempt: Attempt, status: str, outcome: Fields, now: float) -> None:
+        """Note what its worker says of its end."""
+
+
 class Desk:
     """Queues of attempts by worker group, and the tasks that were handed out."""
+
+    holder: Holder
 
     def __init__(
         self,
@@ -50,65 +69,58 @@ class Desk:
         timers: Timers,
         *,
         work_available: Callable[[], None],
-        settled: Callable[[Pipeline, float], None],
     ) -> None:
         self.audit = Audit()
         self.tasks: dict[str, Task] = {}
+        self.queues: defaultdict[str, deque[Attempt]] = defaultdict(deque)
         self._settings = settings
         self._ids = ids
         self._timers = timers
         self._work_available = work_available
-        self._settled = settled
-        self._queues: defaultdict[str, deque[Attempt]] = defaultdict(deque)
+        self._places = count(1)
+        timers.handle(Due.SILENCE, self._on_silence)
+
+    def restore(self, attempts: Iterable[Attempt], tasks: Iterable[Task]) -> None:
+        """Take in what was kept: all attempts, and all tasks in the order of handing out."""
+        for task in tasks:
+            self.tasks[task.id] = task
+            if task.state in LIVE:
+                task.attempt.task = task.pipeline.held[task.id] = task
+        queued = [(one.place, one) for one in attempts if one.place is not None]
+        for place, attempt in sorted(queued, key=itemgetter(0)):
+            self.queues[attempt.worker_group or ""].append(attempt)
+            self._places = count(place + 1)
 
     # Handing out
 
-    def start(self, instance: Instance, now: float) -> None:
-        """Make a new attempt of an instance, and offer it."""
-        attempt = Attempt(instance)
-        instance.attempts.append(attempt)
-        instance.pipeline.attempts[attempt.id] = attempt
-        self._set_instance(instance, Status.WAITING_FOR_RUNNER)
-        self.offer(attempt, now)
-
     def offer(self, attempt: Attempt, now: float) -> None:
-        """Let the next poll of the worker group have this attempt."""
-        group = attempt.instance.worker_group
-        if group is None or attempt.queued or not _may_run(attempt):
+        """Let the next poll of the worker group have this attempt, if it may run."""
+        group = attempt.worker_group
+        if group is None or attempt.queued or attempt.task or not self.holder.may_run(attempt):
             return
-        attempt.queued = True
-        self._queues[group].append(attempt)
+        attempt.place = next(self._places)
+        self.queues[group].append(attempt)
         self.audit.note(AuditKind.OFFERED, attempt, now)
         self._work_available()
 
-    def offer_waiting(self, pipeline: Pipeline, now: float) -> None:
-        """Offer all that waits, after a pipeline or a component of it may run again."""
-        for instance in pipeline.instances.values():
-            if instance.head is not None and instance.head.task is None:
-                self.offer(instance.head, now)
-
     def take(self, worker_group: str, hostname: str, now: float) -> Task | None:
         """Hand out the attempt that has waited longest."""
-        queue = self._queues.get(worker_group)
+        queue = self.queues.get(worker_group)
         while queue:
             attempt = queue.popleft()
-            attempt.queued = False
-            if attempt.task is None and _may_run(attempt):
+            attempt.place = None
+            if attempt.task is None and self.holder.may_run(attempt):
                 return self.hand_out(attempt, hostname, now)
         return None
 
     def hand_out(self, attempt: Attempt, hostname: str, now: float) -> Task:
         """Assign an attempt under a new task id, which must be acknowledged in time."""
         attempt.hostname = hostname
-        timer = Timer(lambda when: self._on_silence(task, when))
-        task = Task(self._ids.task(), attempt, now, timer)
-        attempt.task = self.tasks[task.id] = attempt.instance.pipeline.held[task.id] = task
-        if attempt.started_at is None:
-            attempt.started_at = now
-        if attempt.instance.started_at is None:
-            attempt.instance.started_at = now
-        self._timers.move(timer, now + self._settings.acknowledge_timeout)
+        task = Task(self._ids.task(), attempt, now)
+        attempt.task = self.tasks[task.id] = attempt.pipeline.held[task.id] = task
+        self._timers.set(task, Due.SILENCE, now + self._settings.acknowledge_timeout)
         self.audit.note(AuditKind.ASSIGNED, attempt, now, task)
+        self.holder.handed_out(attempt, now)
         return task
 
     # What workers say
@@ -119,7 +131,7 @@ class Desk:
         attempt = task.attempt
         if task.state is TaskState.CANCELED:
             task.told_canceled = True
-            self._timers.move(task.timer, now + attempt.instance.lease_timeout)
+            self._timers.set(task, Due.SILENCE, now + attempt.lease_timeout)
             self.audit.note(AuditKind.CANCELED_TOLD, attempt, now, task)
             return True
         try:
@@ -128,43 +140,32 @@ class Desk:
             self._refuse(task, error, now)
         attempt.reported_at = now
         task.reports += 1
-        if task.state is TaskState.ASSIGNED:
-            task.state = TaskState.HELD
-            attempt.status = Status.RUNNING
-            self._set_instance(attempt.instance, Status.RUNNING)
-            self.audit.note(AuditKind.ACKNOWLEDGED, attempt, now, task)
-        else:
-            self.audit.note(AuditKind.PROGRESS, attempt, now, task)
-        self._timers.move(task.timer, now + attempt.instance.lease_timeout)
+        self._timers.set(task, Due.SILENCE, now + attempt.lease_timeout)
+        self._note_report(task, now)
         return False
 
     def set_status(self, task_id: str, status: str, outcome: Fields, now: float) -> None:
-        """End a task with FINISHED, FAILED or FALSE; of an activity FALSE counts as FAILED."""
+        """End a task with FINISHED, FAILED or FALSE."""
         task = self._answering(task_id, now)
         if task.state is TaskState.CANCELED:
             self._refuse_status_of_canceled(task, now)
             return
         self._end(task, TaskState.DONE, AuditKind.STATUS, now, status)
-        attempt = task.attempt
-        attempt.outcome = outcome
-        if status == Status.FINISHED:
-            self._close_attempt(attempt, Status.FINISHED, now)
-            self.close(attempt.instance, Status.FINISHED, now)
-        else:
-            self._fail(attempt, attempt.instance.retry_delay, now)
+        self.holder.ended(task.attempt, status, outcome, now)
 
-    # What the service's users do
+    # What the service does
 
-    def cancel(self, instance: Instance, now: float, status: Status = Status.CANCELED) -> None:
-        """End an instance whose worker, if it has one, is told so at its next report."""
-        attempt = instance.head
-        if instance.status in TERMINAL:
-            return
-        if attempt is not None and attempt.task is not None:
+    def cancel(self, attempt: Attempt, now: float) -> None:
+        """Take an attempt from its worker, if it has one, who is told so at its next report."""
+        if attempt.task is not None:
             self._end(attempt.task, TaskState.CANCELED, AuditKind.CANCELED, now)
-        if attempt is not None and attempt.status not in TERMINAL:
-            self._close_attempt(attempt, status, now)
-        self.close(instance, status, now)
+
+    def time_out(self, attempt: Attempt, now: float) -> None:
+        """Take an attempt from its worker because it has lasted too long."""
+        canceled = self._settings.attempt_timeout_answer is AttemptTimeoutAnswer.CANCELED
+        state = TaskState.CANCELED if canceled else TaskState.TIMEDOUT
+        if attempt.task is not None:
+            self._end(attempt.task, state, AuditKind.CANCELED, now, "attemptTimeout")
 
     def delete(self, pipeline: Pipeline, now: float) -> None:
         """Take the tasks of a deleted pipeline away."""
@@ -172,14 +173,12 @@ class Desk:
         state = TaskState.CANCELED if canceled else TaskState.DELETED
         for task in list(pipeline.held.values()):
             self._end(task, state, AuditKind.CANCELED, now, "deleted")
-            self._close_attempt(task.attempt, Status.CANCELED, now)
-            self._set_instance(task.attempt.instance, Status.CANCELED)
 
-    def close(self, instance: Instance, status: Status, now: float) -> None:
-        """Put an instance into a terminal status."""
-        self._set_instance(instance, status)
-        instance.ended_at = now
-        self._settled(instance.pipeline, now)
+    def give_away(self, task: Task, now: float) -> None:
+        """End a task as its worker's silence would; raises ``ValueError`` if nobody holds it."""
+        if task.state not in LIVE:
+            raise ValueError(f"a task which is {task.state.name} cannot be given away")
+        self._on_silence(task, now)
 
     def refusal_of(self, task: Task) -> ServiceError | None:
         """Return the error which every call with this task's id gets, if it is dead."""
@@ -187,46 +186,28 @@ class Desk:
             return None
         if task.state is TaskState.DELETED:
             code = self._settings.deleted_answer.value
-            return ServiceError(code, f"Pipeline {task.attempt.instance.pipeline.id} was deleted")
+            return ServiceError(code, f"Pipeline {task.pipeline.id} was deleted")
         return ServiceError("TaskNotFoundException", "The specified task was not found")
 
-    # What happens by itself
+    # Parts
+
+    def _note_report(self, task: Task, now: float) -> None:
+        if task.state is TaskState.HELD:
+            self.audit.note(AuditKind.PROGRESS, task.attempt, now, task)
+            return
+        task.state = TaskState.HELD
+        self.audit.note(AuditKind.ACKNOWLEDGED, task.attempt, now, task)
+        self.holder.acknowledged(task.attempt, now)
 
     def _on_silence(self, task: Task, when: float) -> None:
-        attempt = task.attempt
         if task.state is TaskState.CANCELED:
             task.state = TaskState.LAPSED
         elif task.state is TaskState.ASSIGNED:
             self._end(task, TaskState.UNACKNOWLEDGED, AuditKind.REASSIGNED, when)
-            self.offer(attempt, when)
-            self._settled(attempt.instance.pipeline, when)
+            self.holder.given_back(task.attempt, when)
         else:
             self._end(task, TaskState.LAPSED, AuditKind.LAPSED, when)
-            seconds = f"{attempt.instance.lease_timeout:g}"
-            attempt.outcome = strings(errorMessage=f"No progress was reported for {seconds} s")
-            self._fail(attempt, self._settings.stalled_retry_delay, when)
-
-    def _fail(self, attempt: Attempt, delay: float, now: float) -> None:
-        instance = attempt.instance
-        self._close_attempt(attempt, Status.FAILED, now)
-        if instance.tries_left <= 0:
-            self.close(instance, Status.FAILED, now)
-            return
-        instance.tries_left -= 1
-        self._set_instance(instance, Status.WAITING_FOR_RUNNER)
-        if delay <= 0:
-            self.start(instance, now)
-        else:
-            self._timers.move(Timer(lambda when: self._retry(attempt, when)), now + delay)
-        self._settled(instance.pipeline, now)
-
-    def _retry(self, failed: Attempt, now: float) -> None:
-        instance = failed.instance
-        deleted = instance.pipeline.deleted
-        if instance.head is failed and instance.status not in TERMINAL and not deleted:
-            self.start(instance, now)
-
-    # Parts
+            self.holder.lapsed(task.attempt, when)
 
     def _answering(self, task_id: str, now: float) -> Task:
         task = self.tasks.get(task_id)
@@ -255,26 +236,7 @@ class Desk:
     ) -> None:
         task.state = state
         task.attempt.task = None
-        task.attempt.instance.pipeline.held.pop(task.id, None)
+        task.pipeline.held.pop(task.id, None)
         if state is not TaskState.CANCELED:  # a canceled one is heard until it is silent
-            task.timer.due = None
+            self._timers.stop(task)
         self.audit.note(kind, task.attempt, now, task, detail)
-
-    def _close_attempt(self, attempt: Attempt, status: Status, now: float) -> None:
-        attempt.status = status
-        attempt.ended_at = now
-
-    def _set_instance(self, instance: Instance, status: Status) -> None:
-        was_open, is_open = instance.status not in TERMINAL, status not in TERMINAL
-        instance.pipeline.open += is_open - was_open
-        instance.status = status
-
-
-def _may_run(attempt: Attempt) -> bool:
-    pipeline = attempt.instance.pipeline
-    return (
-        attempt.status is Status.WAITING_FOR_RUNNER
-        and pipeline.state is Status.SCHEDULED
-        and not pipeline.deleted
-        and attempt.instance.component.id not in pipeline.paused
-    )

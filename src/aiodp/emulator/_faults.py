@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any
 
-from aiodp.emulator._replies import Answer, ServiceError, error_answer, raw_answer
+from aiodp.emulator._requests import _REQUESTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,30 +44,63 @@ class FaultKind(StrEnum):
     """Applied, but never answered."""
     RESET_AFTER = "reset_after"
     """Applied, but the connection is dropped instead of an answer."""
+    TRUNCATED = "truncated"
+    """Applied, but the connection ends amid the answer."""
+    WRONG_TYPE = "wrong_type"
+    """Applied and answered in full, but as ``text/plain``."""
+    CLOCK_JUMP = "clock_jump"
+    """The service's time leaps ``Fault.jump`` seconds ahead; then the call is served as usual."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """One rule of the script.
 
-    ``actions``: operations it befalls, ``None`` for all. ``start``: service time, ``None`` for when
-    it is added. ``duration``: service seconds, ``None`` for no end. ``count``: calls it befalls at
-    most. ``every``: only each n-th matching call. ``delay``: for ``FaultKind.SLOW``, in seconds.
+    ``actions``: operations it befalls, ``None`` for all. ``tasks``: only calls about one of these
+    task ids. ``start``: service time, ``None`` for when it is added. ``duration``: service seconds,
+    ``None`` for no end. ``count``: calls it befalls at most. ``every``: only each n-th matching
+    call. ``delay``: for ``FaultKind.SLOW``, in seconds. ``jump``: for ``FaultKind.CLOCK_JUMP``, in
+    seconds.
+
+    Raises ``ValueError`` for an operation which there is not, and a number which cannot be.
     """
 
     kind: FaultKind
     actions: frozenset[str] | None = None
+    tasks: frozenset[str] | None = None
     start: float | None = None
     duration: float | None = None
     count: int | None = None
     every: int = 1
     delay: float = 0.0
+    jump: float = 0.0
 
     def __post_init__(self) -> None:
+        unknown = (self.actions or frozenset()) - _REQUESTS.keys()
+        if unknown:
+            there_are = ", ".join(_REQUESTS)
+            raise ValueError(f"unknown actions {sorted(unknown)}; there are: {there_are}")
         if self.every < 1:
             raise ValueError(f"every must be at least 1, not {self.every}")
-        if self.delay < 0:
-            raise ValueError(f"delay must not be negative, but is {self.delay}")
+        for name in ("start", "duration", "count", "delay", "jump"):
+            _check_number(name, getattr(self, name))
+        if (self.jump > 0) is not (self.kind is FaultKind.CLOCK_JUMP):
+            raise ValueError(f"a jump, here {self.jump}, belongs to a fault of kind clock_jump")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActiveFault:
+    """A fault of the script, and how far it got.
+
+    ``start`` and ``end`` are service times (``None``: no end), ``matched`` counts the calls which
+    it fits, ``befallen`` those of them which it befell.
+    """
+
+    fault: Fault
+    start: float
+    end: float | None
+    matched: int
+    befallen: int
 
 
 class _Rule:
@@ -75,20 +109,26 @@ class _Rule:
         self.start = now if fault.start is None else fault.start
         self.end = None if fault.duration is None else self.start + fault.duration
         self.matched = 0
-        self.left = fault.count
+        self.befallen = 0
 
     def over(self, now: float) -> bool:
-        return self.left == 0 or (self.end is not None and now >= self.end)
+        return self.befallen == self.fault.count or (self.end is not None and now >= self.end)
 
-    def befalls(self, action: str, now: float) -> bool:
-        actions = self.fault.actions
-        if now < self.start or (actions is not None and action not in actions):
+    def fits(self, action: str, task_id: Any, now: float) -> bool:
+        actions, tasks = self.fault.actions, self.fault.tasks
+        return (
+            now >= self.start
+            and (actions is None or action in actions)
+            and (tasks is None or (isinstance(task_id, str) and task_id in tasks))
+        )
+
+    def befalls(self, action: str, task_id: Any, now: float) -> bool:
+        if not self.fits(action, task_id, now):
             return False
         self.matched += 1
         if self.matched % self.fault.every:
             return False
-        if self.left is not None:
-            self.left -= 1
+        self.befallen += 1
         return True
 
 
@@ -107,45 +147,37 @@ class Faults:
         """End every fault. Calls which hang already go on hanging until their client gives up."""
         self._rules.clear()
 
-    def take(self, action: str, now: float) -> Fault | None:
-        """Return the fault that befalls this call, and count it."""
+    @property
+    def active(self) -> tuple[ActiveFault, ...]:
+        """The faults which are not over, in the order in which they were added."""
+        self._forget(self._clock())
+        return tuple(
+            ActiveFault(
+                fault=rule.fault,
+                start=rule.start,
+                end=rule.end,
+                matched=rule.matched,
+                befallen=rule.befallen,
+            )
+            for rule in self._rules
+        )
+
+    def take(self, action: str, now: float, task_id: Any = None) -> Fault | None:
+        """Return the fault that befalls this call, and count it; the task id may be anything."""
         if not self._rules:
             return None
+        self._forget(now)
+        befalling = (rule for rule in self._rules if rule.befalls(action, task_id, now))
+        return next((rule.fault for rule in befalling), None)
+
+    def _forget(self, now: float) -> None:
         self._rules = [rule for rule in self._rules if not rule.over(now)]
-        return next((rule.fault for rule in self._rules if rule.befalls(action, now)), None)
 
 
-_ERRORS: Final = {
-    FaultKind.THROTTLE: ServiceError("ThrottlingException", "Rate exceeded"),
-    FaultKind.SERVER_ERROR: ServiceError("InternalServiceError", "An internal error occurred"),
-    FaultKind.UNAVAILABLE: ServiceError("ServiceUnavailable", "The service is unavailable"),
-    FaultKind.ACCESS_DENIED: ServiceError(
-        "AccessDeniedException", "User is not authorized to perform this action"
-    ),
-    FaultKind.EXPIRED_TOKEN: ServiceError(
-        "ExpiredTokenException", "The security token included in the request is expired"
-    ),
-    FaultKind.INVALID_REQUEST: ServiceError("InvalidRequestException", "The request is invalid"),
-}
-_PAGE: Final = b"<html><head><title>Proxy</title></head><body>Try again later.</body></html>"
-_BODIES: Final = {
-    FaultKind.GARBAGE: (200, b'{"canceled": fal', "application/x-amz-json-1.1"),
-    FaultKind.EMPTY: (200, b"", "application/x-amz-json-1.1"),
-    FaultKind.HTML: (200, _PAGE, "text/html"),
-    FaultKind.HTML_ERROR: (502, _PAGE, "text/html"),
-    FaultKind.TYPE_IN_OK: (
-        200,
-        b'{"__type":"com.amazon.setl.webservice#InternalServiceError","message":"An error"}',
-        "application/x-amz-json-1.1",
-    ),
-}
-
-
-def faulty_answer(kind: FaultKind, request_id: str) -> tuple[str, Answer] | None:
-    """Return the outcome's name and the answer of a fault which has one of its own."""
-    if kind in _ERRORS:
-        return _ERRORS[kind].code, error_answer(_ERRORS[kind], request_id)
-    if kind in _BODIES:
-        status, body, content_type = _BODIES[kind]
-        return kind.value, raw_answer(status, body, None, content_type)
-    return None
+def _check_number(name: str, value: float | None) -> None:
+    if value is None:
+        return
+    if not math.isfinite(value):
+        raise ValueError(f"{name} must be a finite number, not {value}")
+    if value < 0 and name != "start":  # the clock's origin may be anywhere
+        raise ValueError(f"{name} must not be negative, but is {value}")

@@ -28,6 +28,7 @@ logger = logging.getLogger("aiodp.emulator")
 
 _ACCEPT_INTERVAL: Final = 0.05  # real seconds between two looks whether the server shall stop
 _NO_LINGER: Final = struct.pack("ii", 1, 0)  # closing sends a reset instead of the usual farewell
+_LENGTH: Final = "content-length"
 _BODILESS: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 
 
@@ -98,15 +99,18 @@ class Handler(MotoRequestHandler):
         self.send_response(int(code), reason)
         for name, value in headers:
             self.send_header(name, value)
-        names = {name.lower() for name, _ in headers}
+        promised = next((value for name, value in headers if name.lower() == _LENGTH), None)
         bodiless = self.command == "HEAD" or int(code) in _BODILESS
-        if "content-length" not in names and not bodiless:
+        if promised is None and not bodiless:
             self.send_header("Content-Length", str(len(body)))
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
-        if not bodiless:
-            self.wfile.write(body)
+        if bodiless:
+            return
+        self.wfile.write(body)
+        if promised is not None and int(promised) > len(body):
+            self.close_connection = True  # the rest of a truncated answer never comes
 
     def _drop(self, error: ConnectionError) -> None:
         self.close_connection = True

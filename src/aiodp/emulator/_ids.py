@@ -12,10 +12,15 @@ _TASK_BYTES: Final = 210  # 280 characters: opaque and long, though AWS's have a
 
 
 class Ids:
-    """A source of fresh identifiers."""
+    """A source of fresh identifiers.
 
-    def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)  # noqa: S311  # nothing is secret here
+    ``life`` counts how often the service went on from what was kept of it: no life gives the ids of
+    an earlier one again.
+    """
+
+    def __init__(self, seed: int, life: int = 0) -> None:
+        start = f"{seed}:{life}" if life else seed
+        self._random = random.Random(start)  # noqa: S311  # nothing is secret here
 
     def pipeline(self) -> str:
         """Return ``df-`` and 20 upper-case letters and digits."""
@@ -26,6 +31,10 @@ class Ids:
         long = base64.b64encode(self._random.randbytes(_TASK_BYTES)).decode()
         short = base64.b64encode(self._random.randbytes(12)).decode()
         return f"{long}:{short}:1"
+
+    def hexadecimal(self, digits: int) -> str:
+        """Return that many lower-case hexadecimal digits."""
+        return f"{self._random.getrandbits(4 * digits):0{digits}x}"
 
     def request(self) -> str:
         """Return a UUID."""

@@ -2,53 +2,79 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import Counter
+from contextlib import suppress
 from copy import deepcopy
 from threading import Condition, RLock
 from typing import TYPE_CHECKING, Any, Final
 
+from aiodp.emulator._clock import LeapingClock
+from aiodp.emulator._keeping import InMemory
 from aiodp.emulator._replies import Answer, Hang, Reset, Slow
-from aiodp.emulator._service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aiodp.emulator._audit import Audit
-    from aiodp.emulator._clock import ServiceClock
-    from aiodp.emulator._faults import Fault
+    from aiodp.emulator._audit import Audit, AuditEvent
+    from aiodp.emulator._clock import Clock
+    from aiodp.emulator._faults import ActiveFault, Fault
+    from aiodp.emulator._keeping import Keeping
+    from aiodp.emulator._outside import Outside
     from aiodp.emulator._polls import Pending
-    from aiodp.emulator._service import Reply
+    from aiodp.emulator._service import Reply, Service
     from aiodp.emulator._settings import Settings
+    from aiodp.emulator._taskrunners import TaskRunnerView
     from aiodp.emulator._views import TaskView
 
+logger = logging.getLogger("aiodp.emulator")
 LOOK_AFTER_CLIENT: Final = 1.0
 """Real seconds between two looks whether the client of a held request is still there."""
 _LEAST_PAUSE: Final = 0.001  # a wait that rounds to nothing would spin
 
 
 class DroppedConnectionError(ConnectionError):
-    """The service ends the connection instead of answering; ``reset``: with a TCP reset."""
+    """The service ends the connection instead of answering; ``reset``: with a TCP reset.
 
-    def __init__(self, *, reset: bool) -> None:
+    ``outcome`` is the fault's name if it was one, else "dropped".
+    """
+
+    def __init__(self, *, reset: bool = False, outcome: str = "dropped") -> None:
         super().__init__("the service dropped the connection")
         self.reset = reset
+        self.outcome = outcome
 
 
 class LockedService:
     """The service of one account in one region, safe to use from any thread.
 
     ``with locked as service:`` gives the model itself while the lock is held. The methods lock for
-    the length of one call, and what they return is a copy.
+    the length of one call, and what they return is a copy. The clock may be shared with others:
+    the leaps of this service are its own. ``on_change`` is called when something may be due earlier
+    than before, by a thread which holds the lock. What a call has changed is kept by ``keeping``
+    before the call returns, whose ``OSError`` is raised if it cannot be.
     """
 
-    def __init__(self, clock: ServiceClock, settings: Settings) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        settings: Settings,
+        outside: Outside | None = None,
+        on_change: Callable[[LockedService], None] = lambda _: None,
+        keeping: Keeping | None = None,
+    ) -> None:
         self._clock = clock
         self._settings = settings
+        self._outside = outside
+        self._on_change = on_change
+        self._keeping = keeping or InMemory()
         self._changed = Condition(RLock())
         self._generation = 0
         self._closed = False
+        self._time = LeapingClock(clock)
         self._start()
+        self._unsubscribe = clock.subscribe(self._wake)
 
     def __enter__(self) -> Service:
         """Take the lock and return the model."""
@@ -57,8 +83,11 @@ class LockedService:
 
     def __exit__(self, *_: object) -> None:
         """Wake whoever waits for what may have changed, and give the lock back."""
-        self._changed.notify_all()
-        self._changed.release()
+        try:
+            self._keep()
+        finally:
+            self._changed.notify_all()
+            self._changed.release()
 
     def request(
         self,
@@ -75,18 +104,32 @@ class LockedService:
         """
         with self._changed:
             self._check(self._generation)
-            return self._settle(self._service.request(operation, params), gone)
+            try:
+                return self._settle(self._service.request(operation, params), gone)
+            finally:
+                self._keep()
+
+    def settle(self) -> float:
+        """Let happen what is due; return the real seconds until something else is, or infinity."""
+        with self._changed:
+            event = math.inf if self._closed else self._service.next_event()
+            self._keep_if_possible()
+            return math.inf if event is None else self._clock.real(event - self._time())
 
     def reset(self) -> None:
-        """Forget everything: the service is as new, and drops every request it holds."""
+        """Forget everything but the time: it drops every request it holds, and is as new."""
         with self._changed:
+            self._keeping.forget()
             self._generation += 1
+            self._time = self._time.copy()
             self._start()
             self._changed.notify_all()
 
     def close(self) -> None:
         """Drop every request held, and each later one."""
+        self._unsubscribe()
         with self._changed:
+            self._keep_if_possible()
             self._closed = True
             self._changed.notify_all()
 
@@ -99,6 +142,27 @@ class LockedService:
         """Cancel a task by SetStatus TRY_CANCEL, as ``Service.cancel`` does."""
         with self as service:
             service.cancel(task_id)
+
+    def jump(self, seconds: float) -> None:
+        """Let the time of this service alone leap ahead, as ``Service.jump`` does."""
+        with self as service:
+            service.jump(seconds)
+
+    def give_away(self, task_id: str) -> None:
+        """End a task's lease now, as ``Service.give_away`` does."""
+        with self as service:
+            service.give_away(task_id)
+
+    def terminate(self, taskrunner_id: str) -> None:
+        """Tell a task runner to terminate, as ``Service.terminate`` does."""
+        with self as service:
+            service.terminate(taskrunner_id)
+
+    @property
+    def runners(self) -> tuple[TaskRunnerView, ...]:
+        """The task runners which sent a heartbeat; the latest is the last."""
+        with self._changed:
+            return self._service.runners
 
     def task(self, task_id: str) -> TaskView:
         """Return what the service knows of a task; raises ``KeyError`` for an id it never gave."""
@@ -118,7 +182,7 @@ class LockedService:
     @property
     def now(self) -> float:
         """The service's time."""
-        return self._clock()
+        return self._time()
 
     @property
     def audit(self) -> Audit:
@@ -128,6 +192,12 @@ class LockedService:
             events = {id(event): event for event in original}  # immutable, so they may be shared
             return deepcopy(original, events)
 
+    def events(self, since: int = 0, most: int | None = None) -> list[AuditEvent]:
+        """Return the events of the audit from the one with that number on, ``most`` at most."""
+        with self._changed:
+            self._service.advance()
+            return self._service.audit[since : None if most is None else since + most]
+
     @property
     def calls(self) -> Counter[tuple[str, str]]:
         """A copy of the counters by operation and outcome."""
@@ -135,24 +205,45 @@ class LockedService:
             return Counter(self._service.calls)
 
     def _start(self) -> None:
-        self._service = Service(self._clock, self._settings)
-        self._service.subscribe(self._changed.notify_all)
+        rate = 1.0 / self._clock.real(1.0)
+        self._service = self._keeping.begin(self._time, rate, self._settings, self._outside)
+        self._service.subscribe(self._announce)
+        self._on_change(self)
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._announce()
+            self._keep_if_possible()
+
+    def _announce(self) -> None:
+        self._changed.notify_all()
+        self._on_change(self)
+
+    def _keep(self) -> None:
+        if not self._closed:
+            self._keeping.save()
+
+    def _keep_if_possible(self) -> None:
+        """Keep what happened by itself; it is tried again with the next call."""
+        try:
+            self._keep()
+        except OSError as error:
+            logger.warning("the service's state was not kept", extra={"reason": repr(error)})
 
     def _check(self, generation: int) -> None:
         if self._closed or generation != self._generation:
-            raise DroppedConnectionError(reset=False)
+            raise DroppedConnectionError
 
     def _settle(self, reply: Reply, gone: Callable[[], bool]) -> Answer:
         match reply:
             case Answer():
                 return reply
-            case Reset():
-                raise DroppedConnectionError(reset=True)
-            case Hang():
-                self._linger(math.inf, gone)
-                raise DroppedConnectionError(reset=False)
+            case Reset(outcome=outcome):
+                raise DroppedConnectionError(reset=True, outcome=outcome)
+            case Hang(outcome=outcome):
+                raise self._hang(outcome, gone)
             case Slow(delay=delay, reply=late):
-                self._linger(self._clock() + delay, gone)
+                self._linger(self._time() + delay, gone)
                 return self._settle(late, gone)
             case _:
                 return self._hold(reply, gone)
@@ -168,18 +259,24 @@ class LockedService:
         finally:
             poll.abandon()
 
+    def _hang(self, outcome: str, gone: Callable[[], bool]) -> DroppedConnectionError:
+        with suppress(DroppedConnectionError):  # this call's own outcome is the fault's
+            self._linger(math.inf, gone)
+        return DroppedConnectionError(outcome=outcome)
+
     def _linger(self, until: float, gone: Callable[[], bool]) -> None:
-        while self._clock() < until:
+        while self._time() < until:
             self._pause(until, gone)
 
     def _pause(self, until: float, gone: Callable[[], bool]) -> None:
         """Wait for a change, at most until then, with the lock given back meanwhile."""
         generation = self._generation
-        seconds = self._clock.real(until - self._clock())
+        seconds = self._clock.real(until - self._time())
+        self._keep()
         self._changed.wait(min(max(seconds, _LEAST_PAUSE), LOOK_AFTER_CLIENT))
         self._check(generation)
         if gone():
-            raise DroppedConnectionError(reset=False)
+            raise DroppedConnectionError
 
 
 class LockedFaults:
@@ -197,3 +294,9 @@ class LockedFaults:
         """End every fault; calls which hang go on hanging until their client gives up."""
         with self._service as service:
             service.faults.clear()
+
+    @property
+    def active(self) -> tuple[ActiveFault, ...]:
+        """The faults which are not over."""
+        with self._service as service:
+            return service.faults.active

@@ -21,14 +21,21 @@ from moto.datapipeline.utils import remove_capitalization_of_dict_keys
 
 from aiodp.emulator._call import Call
 from aiodp.emulator._locked import LockedService
+from aiodp.emulator._outbox import Outbox
+from aiodp.emulator._outside_moto import MotoOutside
+from aiodp.emulator._ticker import Ticker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from moto.core.request import Request
 
-    from aiodp.emulator._clock import ServiceClock
+    from aiodp.emulator._clock import Clock
     from aiodp.emulator._settings import Settings
+    from aiodp.emulator._store import Store
+
+
+_LAST_DELIVERY: Final = 1.0  # real seconds for what is still to be sent when all ends
 
 
 class EmulatedPipeline(Pipeline):
@@ -123,9 +130,13 @@ class EmulatedResponse(DataPipelineResponse):
 class Emulation:
     """The services of all accounts and regions on one clock, and moto's view of them."""
 
-    def __init__(self, clock: ServiceClock, settings: Settings) -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock, settings: Settings, store: Store | None = None) -> None:
+        self.clock = clock
         self._settings = settings
+        self._store = store
+        self._outbox = Outbox()
+        self._ticker = Ticker()
+        self._ticker.start()
         self._services: dict[tuple[str, str], LockedService] = {}
         self.backends: BackendDict[EmulatedBackend] = BackendDict(
             cast("type[EmulatedBackend]", partial(_new_backend, self)),
@@ -141,17 +152,32 @@ class Emulation:
         with backend_lock:
             return self.backends[account][region].service
 
+    def restore(self) -> None:
+        """Let all services which were kept go on; raises ``ValueError`` if one cannot be read."""
+        for account, region in self._store.known() if self._store else ():
+            self.service(account, region)
+
     def make(self, account: str, region: str) -> LockedService:
         """Return the service behind a new backend; moto makes new backends after a reset."""
         key = (account, region)
         if key not in self._services:
-            self._services[key] = LockedService(self._clock, self._settings)
+            outside = MotoOutside(account, region, self._outbox)
+            service = LockedService(
+                self.clock,
+                self._settings,
+                outside,
+                self._ticker.look,
+                None if self._store is None else self._store.service(account, region),
+            )
+            self._services[key] = service
         return self._services[key]
 
     def close(self) -> None:
         """Drop every request that is held, and have moto forget this emulation."""
         for service in list(self._services.values()):
             service.close()
+        self._ticker.close(_LAST_DELIVERY)
+        self._outbox.close(_LAST_DELIVERY)
         with backend_lock:
             known = BackendDict._instances  # type: ignore[misc]  # kept for resets
             known[:] = [backends for backends in known if backends is not self.backends]
@@ -165,15 +191,17 @@ _MOTOS_OWN: Final = (
 
 
 @contextmanager
-def install(clock: ServiceClock, settings: Settings) -> Iterator[Emulation]:
+def install(clock: Clock, settings: Settings, store: Store | None = None) -> Iterator[Emulation]:
     """Put the emulation in the place of moto's own backend for as long as the context lasts.
 
-    Of several at once, moto uses the one installed last.
+    Of several at once, moto uses the one installed last. ``store`` is where its services are kept,
+    and go on from.
     """
-    emulation = Emulation(clock, settings)
+    emulation = Emulation(clock, settings, store)
     _installed.append(emulation)
     _apply()
     try:
+        emulation.restore()
         yield emulation
     finally:
         _installed.remove(emulation)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+ON_DEMAND_PERIOD: Final = "ONDEMAND_PERIOD"
+"""Stands for the period in the Schedule of an on-demand pipeline (dp-object-schedule)."""
 _PERIOD: Final = re.compile(
     r"\s*([1-9]\d{0,8})\s+(minute|hour|day|week|month|year)s?\s*", re.IGNORECASE
 )
@@ -20,15 +22,24 @@ _SHORTEST: Final = 15 * _SECONDS["minute"]
 _LONGEST: Final = 3 * _SECONDS["year"]
 
 
-def parse_period(text: str) -> float:
-    """Return the seconds of a Period, which is written in any case, singular or plural.
+def split_period(text: str) -> tuple[int, str]:
+    """Return the number and the unit, such as ``minute``, of a Period.
 
     Raises ``ValueError`` if it is none (the Developer Guide, dp-expressions-functions).
     """
     match = _PERIOD.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is no period such as '10 minutes'")
-    return int(match[1]) * _SECONDS[match[2].lower()]
+    return int(match[1]), match[2].lower()
+
+
+def parse_period(text: str) -> float:
+    """Return the seconds of a Period, which is written in any case, singular or plural.
+
+    Raises ``ValueError`` if it is none (the Developer Guide, dp-expressions-functions).
+    """
+    number, unit = split_period(text)
+    return number * _SECONDS[unit]
 
 
 def parse_schedule_period(text: str) -> float:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from aiodp.emulator._catalog import marker_offset
+from aiodp.emulator._expressions import ExpressionError, evaluate
+from aiodp.emulator._kinds import Kind, kind_of
 from aiodp.emulator._replies import invalid
-from aiodp.emulator._views import describe, fields_of
+from aiodp.emulator._scopes import ObjectScope
+from aiodp.emulator._views import as_object, fields_of, is_known, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,11 +17,12 @@ if TYPE_CHECKING:
     from aiodp.emulator._calendar import Calendar
     from aiodp.emulator._catalog import Catalog
     from aiodp.emulator._fields import Field, Fields
-    from aiodp.emulator._records import Pipeline
+    from aiodp.emulator._records import Instance, Pipeline, Task
     from aiodp.emulator._settings import Settings
 
 _PAGE: Final = 100
 _MAX_SELECTORS: Final = 10
+_LONGEST_STRING: Final = 20_971_520  # longString of the service's model
 _TIMES: Final = frozenset(
     {"@scheduledStartTime", "@scheduledEndTime", "@actualStartTime", "@actualEndTime"},
 )
@@ -51,13 +55,62 @@ class Finder:
         """DescribeObjects; parameters are filled in whether asked for or not."""
         pipeline = self._catalog.get(params["pipelineId"])
         ids = params["objectIds"]
-        if len(ids) > self._settings.max_described:
-            raise invalid(f"At most {self._settings.max_described} objects can be described")
-        try:
-            objects = [describe(one, pipeline, self._calendar) for one in ids]
-        except KeyError as error:
-            raise invalid(f"Object {error.args[0]} does not exist") from error
+        if len(ids) > self._settings.max_described_objects:
+            most = self._settings.max_described_objects
+            raise invalid(f"At most {most} objects can be described, not {len(ids)}")
+        evaluate = params.get("evaluateExpressions", False)
+        objects = [self._describe(one, pipeline, evaluate=evaluate) for one in ids]
         return {"pipelineObjects": objects, "hasMoreResults": False}
+
+    def evaluate(self, params: dict[str, Any], _now: float) -> dict[str, Any]:
+        """EvaluateExpression, in the context of an object of any sphere."""
+        pipeline = self._catalog.get(params["pipelineId"])
+        scope = self._scope(params["objectId"], pipeline)
+        try:
+            values = evaluate(params["expression"], scope, max_bytes=_LONGEST_STRING)
+        except ExpressionError as error:
+            raise invalid(str(error)) from error
+        return {"evaluatedExpression": ",".join(values)}
+
+    def task_object(self, task: Task) -> dict[str, Any]:
+        """Return the taskObject of PollForTask: the attempt and the instances it refers to."""
+        instance, attempt = task.attempt.instance, task.attempt
+        pipeline = instance.pipeline
+        objects: dict[str, Any] = {}
+        pending = [attempt.id]
+        while pending:
+            object_id = pending.pop()
+            if object_id in objects:
+                continue
+            fields = self._evaluated_if_possible(object_id, pipeline)
+            objects[object_id] = as_object(object_id, fields, pipeline)
+            pending.extend(_referred(fields, instance))
+        return {
+            "taskId": task.id,
+            "pipelineId": pipeline.id,
+            "attemptId": attempt.id,
+            "objects": objects,
+        }
+
+    def _describe(self, object_id: str, pipeline: Pipeline, *, evaluate: bool) -> dict[str, Any]:
+        scope = self._scope(object_id, pipeline)
+        try:
+            fields = scope.evaluated() if evaluate else scope.fields
+        except ExpressionError as error:
+            raise invalid(f"Object {object_id} cannot be evaluated: {error}") from error
+        return as_object(object_id, fields, pipeline)
+
+    def _evaluated_if_possible(self, object_id: str, pipeline: Pipeline) -> Fields:
+        scope = self._scope(object_id, pipeline)
+        try:
+            return scope.evaluated()
+        except ExpressionError:  # of an object which the attempt only refers to
+            return scope.fields
+
+    def _scope(self, object_id: str, pipeline: Pipeline) -> ObjectScope:
+        if not is_known(object_id, pipeline):
+            raise invalid(f"Object {object_id} does not exist")
+        return ObjectScope(object_id, pipeline, self._calendar)
 
     def query(self, params: dict[str, Any], _now: float) -> dict[str, Any]:
         """QueryObjects: the objects of a sphere for which each selector holds, a page at a time."""
@@ -81,10 +134,22 @@ class Finder:
         if not selectors:
             return True
         fields = fields_of(object_id, pipeline, self._calendar)
-        name = (
-            pipeline.components[object_id].name if object_id in pipeline.components else object_id
-        )
+        name = name_of(object_id, pipeline)
         return all(_holds(selector, fields, name) for selector in selectors)
+
+
+def _referred(fields: Fields, instance: Instance) -> list[str]:
+    """Return the instances, and the passive components, to which an object of a task refers."""
+    own = (key for key in fields if not key.startswith("@") and key != "parent")
+    flat = [field for key in own for field in fields[key]]
+    return [one.value for one in flat if one.is_ref and _is_data(one.value, instance)]
+
+
+def _is_data(object_id: str, instance: Instance) -> bool:
+    if object_id in instance.pipeline.instances:
+        return True
+    component = instance.plan.components.get(object_id)
+    return component is not None and kind_of(component.type) is Kind.PASSIVE
 
 
 def _sphere(pipeline: Pipeline, sphere: str) -> Iterable[str]:

@@ -6,13 +6,22 @@ is handed out again as another task.
 
 from __future__ import annotations
 
-from enum import Enum, StrEnum, auto
+from collections import Counter, defaultdict
+from enum import StrEnum, auto
 from typing import TYPE_CHECKING, Final
 
+from aiodp.emulator._changes import Kept
+from aiodp.emulator._timers import Due, Timed
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from aiodp.emulator._changes import Changes
     from aiodp.emulator._components import Component, Definition
     from aiodp.emulator._fields import Fields
-    from aiodp.emulator._timers import Timer
+    from aiodp.emulator._kinds import Kind
+    from aiodp.emulator._plan import Part, Plan
+    from aiodp.emulator._slots import Slots
 
 
 class Status(StrEnum):
@@ -27,15 +36,24 @@ class Status(StrEnum):
     WAITING_FOR_RUNNER = "WAITING_FOR_RUNNER"
     CREATING = "CREATING"
     RUNNING = "RUNNING"
+    SHUTTING_DOWN = "SHUTTING_DOWN"
     FINISHED = "FINISHED"
     FAILED = "FAILED"
     CANCELED = "CANCELED"
+    CASCADE_FAILED = "CASCADE_FAILED"
+    TIMEDOUT = "TIMEDOUT"
+    SKIPPED = "SKIPPED"
 
 
-TERMINAL: Final = frozenset({Status.FINISHED, Status.FAILED, Status.CANCELED})
+GOOD: Final = frozenset({Status.FINISHED, Status.SKIPPED})
+"""What a dependant waits for."""
+BAD: Final = frozenset({Status.FAILED, Status.CANCELED, Status.CASCADE_FAILED, Status.TIMEDOUT})
+TERMINAL: Final = GOOD | BAD
+IDLE: Final = TERMINAL | {Status.WAITING_ON_DEPENDENCIES}
+"""Statuses in which an instance does not count as active."""
 
 
-class TaskState(Enum):
+class TaskState(StrEnum):
     """A task's life: ASSIGNED → HELD → one of the others; all but CANCELED answer with an error."""
 
     ASSIGNED = auto()
@@ -45,15 +63,25 @@ class TaskState(Enum):
     DONE = auto()
     UNACKNOWLEDGED = auto()
     LAPSED = auto()
+    TIMEDOUT = auto()
+    """Its attempt took longer than ``attemptTimeout``."""
 
 
 LIVE: Final = frozenset({TaskState.ASSIGNED, TaskState.HELD})
 
 
-class Pipeline:
+class Pipeline(Kept):
     """A pipeline, its definitions, and everything that was made of it."""
 
-    def __init__(self, pipeline_id: str, name: str, unique_id: str, created_at: float) -> None:
+    def __init__(
+        self,
+        pipeline_id: str,
+        name: str,
+        unique_id: str,
+        created_at: float,
+        changes: Changes | None = None,
+    ) -> None:
+        super().__init__(changes)
         self.id = pipeline_id
         self.name = name
         self.unique_id = unique_id
@@ -67,39 +95,102 @@ class Pipeline:
         self.latest: Definition | None = None
         self.active: Definition | None = None
         self.components: dict[str, Component] = {}
+        self.plans: list[Plan] = []
+        """What was activated, in its order; the last is active."""
         self.paused: set[str] = set()
-        self.activated_at: float | None = None
+        self.first_activated_at: float | None = None
+        self.latest_run_at: float | None = None
         self.finished_at: float | None = None
         self.deactivated_at: float | None = None
+        self.health: str | None = None
+        self.timelines: dict[str, Timeline] = {}
         self.instances: dict[str, Instance] = {}
         self.attempts: dict[str, Attempt] = {}
         self.held: dict[str, Task] = {}
+        # What follows is counted from the instances.
+        self.of_component: defaultdict[str, list[Instance]] = defaultdict(list)
+        self.waiting: defaultdict[str, dict[str, Instance]] = defaultdict(dict)
+        self.active_instances: Counter[str] = Counter()
         self.open = 0
-        """Activities which are not in a terminal status."""
+
+    @property
+    def plan(self) -> Plan | None:
+        """What is active."""
+        return self.plans[-1] if self.plans else None
 
     @property
     def on_demand(self) -> bool:
         """Whether each activation makes a run."""
-        return any(component.on_demand for component in self.components.values())
+        return self.plan is not None and self.plan.on_demand
+
+    def next_run_at(self) -> float | None:
+        """Return when the next slot comes; ``None`` if none is to."""
+        dues = [timeline.due(Due.SLOT) for timeline in self.timelines.values()]
+        return min((due for due in dues if due is not None), default=None)
+
+    def add(self, instance: Instance) -> None:
+        """Take in a new instance."""
+        self.instances[instance.id] = instance
+        self.of_component[instance.component.id].append(instance)
+        self._count(instance, 1)
+
+    def change(self, instance: Instance, status: Status) -> None:
+        """Give an instance of it another status."""
+        self._count(instance, -1)
+        instance.status = status
+        self._count(instance, 1)
+
+    def _count(self, instance: Instance, sign: int) -> None:
+        component_id = instance.component.id
+        if instance.status not in TERMINAL:
+            self.open += sign
+        if instance.status not in IDLE and not instance.rerun:
+            self.active_instances[component_id] += sign
+        if instance.status is Status.WAITING_ON_DEPENDENCIES:
+            waiting = self.waiting[component_id]
+            waiting.update({instance.id: instance}) if sign > 0 else waiting.pop(instance.id)
 
 
-class Instance:
+class Timeline(Timed):
+    """How far the slots of a schedule have been made into instances."""
+
+    def __init__(self, pipeline: Pipeline, name: str) -> None:
+        super().__init__(pipeline.changes)
+        self.pipeline = pipeline
+        self.name = name
+        self.slots: Slots | None = None
+        """Of a Schedule, as it is in the active definition."""
+        self.next_slot = 0
+        self.made_at: float | None = None
+
+
+class Instance(Timed):
     """A component in a slot of its schedule: the to-do item."""
 
     def __init__(
-        self, pipeline: Pipeline, component: Component, instance_id: str, scheduled_at: float
+        self, pipeline: Pipeline, part: Part, instance_id: str, timeline: str, slot: Slot
     ) -> None:
+        super().__init__(pipeline.changes)
         self.pipeline = pipeline
-        self.component = component
+        self.part = part
         self.id = instance_id
-        self.scheduled_at = scheduled_at
-        self.ends_at = scheduled_at
+        self.timeline = timeline
+        self.scheduled_at = slot.start
+        self.ends_at = slot.stop
+        self.runs_at = slot.start
         self.status = Status.WAITING_ON_DEPENDENCIES
         self.version = pipeline.version
-        self.refs: dict[str, str] = {}
-        self.worker_group: str | None = None
-        self.lease_timeout = 0.0
-        self.retry_delay = 0.0
+        self.plan_number = len(pipeline.plans) - 1
+        self.refs: dict[str, str] = slot.ids
+        """Ids of the slot's instances by component."""
+        self.guards: str | None = None
+        """Of a precondition: the instance which it guards."""
+        self.preconditions: tuple[str, ...] = ()
+        self.resource_id: str | None = None
+        self.cascaded_on: str | None = None
+        self.reason: str | None = None
+        """Why it was canceled, or has failed without an attempt that would say so."""
+        self.rerun = False
         self.max_retries = 0
         self.tries_left = 0
         self.attempts: list[Attempt] = []
@@ -107,21 +198,63 @@ class Instance:
         self.ended_at: float | None = None
 
     @property
+    def component(self) -> Component:
+        """The component that it was made of, as it was then."""
+        return self.part.component
+
+    @property
+    def kind(self) -> Kind:
+        """What is done with it."""
+        return self.part.kind
+
+    @property
+    def plan(self) -> Plan:
+        """The definition it was made of."""
+        return self.pipeline.plans[self.plan_number]
+
+    @property
     def head(self) -> Attempt | None:
         """The newest attempt."""
         return self.attempts[-1] if self.attempts else None
 
+    @property
+    def resource(self) -> Instance | None:
+        """The instance of the resource on which it runs."""
+        instance_id = self.refs.get(self.part.resource or "")
+        return None if instance_id is None else self.pipeline.instances[instance_id]
 
-class Attempt:
+    def is_open(self) -> bool:
+        """Return whether it has not come to an end."""
+        return self.status not in TERMINAL
+
+
+class Slot:
+    """Where on a timeline instances are made, and their ids by component."""
+
+    def __init__(self, start: float, stop: float) -> None:
+        self.start = start
+        self.stop = stop
+        self.ids: dict[str, str] = {}
+
+    def name(self, members: Iterable[str], stamp: str) -> None:
+        """Give each component its instance's id; ``stamp`` is the date of the start."""
+        self.ids = {one: f"@{one}_{stamp}" for one in members}
+
+
+class Attempt(Timed):
     """One try of an instance."""
 
     def __init__(self, instance: Instance) -> None:
+        super().__init__(instance.changes)
         self.instance = instance
         self.number = len(instance.attempts) + 1
         self.id = f"{instance.id}_Attempt={self.number}"
         self.status = Status.WAITING_FOR_RUNNER
+        self.worker_group: str | None = None
+        self.lease_timeout = 0.0
         self.task: Task | None = None
-        self.queued = False
+        self.place: int | None = None
+        """Its place in the queue of its worker group."""
         self.hostname = ""
         self.reported: Fields = {}
         self.outcome: Fields = {}
@@ -129,16 +262,36 @@ class Attempt:
         self.reported_at: float | None = None
         self.ended_at: float | None = None
 
+    @property
+    def queued(self) -> bool:
+        """Whether it is in a queue."""
+        return self.place is not None
 
-class Task:
+    @property
+    def pipeline(self) -> Pipeline:
+        """The pipeline it belongs to."""
+        return self.instance.pipeline
+
+
+class Task(Timed):
     """One handing-out of an attempt to a worker."""
 
-    def __init__(self, task_id: str, attempt: Attempt, assigned_at: float, timer: Timer) -> None:
+    def __init__(self, task_id: str, attempt: Attempt, assigned_at: float) -> None:
+        super().__init__(attempt.changes)
         self.id = task_id
         self.attempt = attempt
         self.assigned_at = assigned_at
-        self.timer = timer
         self.state = TaskState.ASSIGNED
         self.hostname = attempt.hostname
         self.reports = 0
         self.told_canceled = False
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The pipeline it belongs to."""
+        return self.attempt.instance.pipeline
+
+    @property
+    def deadline(self) -> float | None:
+        """The time from which a report is too late; ``None`` if it is already."""
+        return self.due(Due.SILENCE)

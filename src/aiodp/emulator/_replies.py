@@ -44,21 +44,30 @@ def invalid(message: str) -> ServiceError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A complete HTTP answer."""
+    """An HTTP answer; ``truncated``: the connection ends before the length which it promises.
+
+    ``outcome`` is its name in the counters and the log: "ok", an error's code, or a fault's name.
+    """
 
     status: int
     body: bytes
     headers: dict[str, str]
+    outcome: str = "ok"
+    truncated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hang:
     """The request is accepted and never answered."""
 
+    outcome: str
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reset:
     """The connection is dropped without an answer."""
+
+    outcome: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,14 +87,19 @@ def json_answer(result: dict[str, Any] | None, request_id: str) -> Answer:
 def error_answer(error: ServiceError, request_id: str) -> Answer:
     """Return a refusal in the service's own form."""
     body = json.dumps({"__type": _NAMESPACE + error.code, "message": error.message}).encode()
-    return raw_answer(error.status, body, request_id)
+    return raw_answer(error.status, body, request_id, outcome=error.code)
 
 
 def raw_answer(
-    status: int, body: bytes, request_id: str | None, content_type: str = CONTENT_TYPE
+    status: int,
+    body: bytes,
+    request_id: str | None,
+    content_type: str = CONTENT_TYPE,
+    *,
+    outcome: str = "ok",
 ) -> Answer:
     """Return an answer of exactly this body; one without a request id is not the service's."""
     headers = {"Content-Type": content_type, "Content-Length": str(len(body))}
     if request_id is not None:
         headers["x-amzn-RequestId"] = request_id
-    return Answer(status=status, body=body, headers=headers)
+    return Answer(status=status, body=body, headers=headers, outcome=outcome)

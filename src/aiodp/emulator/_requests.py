@@ -6,6 +6,7 @@ operation does not have is ignored.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -18,7 +19,10 @@ _ILLEGAL: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U001
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Member:
-    """A value's type and length; of a structure also its members, of a list its items."""
+    """A value's type and length; of a structure also its members, of a list its items.
+
+    Where AWS has no bound for a list, ``most`` is one which no honest request reaches.
+    """
 
     kind: type | tuple[type, ...] = str
     required: bool = False
@@ -26,6 +30,8 @@ class _Member:
     most: int = 1024
     members: dict[str, _Member] = field(default_factory=dict)
     item: _Member | None = None
+    choices: frozenset[str] = frozenset()
+    """Of an enumeration, its values."""
 
 
 def _structure(*, required: bool = False, **members: _Member) -> _Member:
@@ -48,11 +54,19 @@ _OBJECT: Final = _structure(id=_NEEDED, name=_NEEDED, fields=_list_of(_FIELD, re
 _ATTRIBUTE: Final = _structure(key=_KEY, stringValue=_Member(required=True, most=10_240))
 _PARAMETER: Final = _structure(id=_KEY, attributes=_list_of(_ATTRIBUTE, required=True))
 _PARAMETER_VALUE: Final = _structure(id=_KEY, stringValue=_Member(required=True, most=10_240))
-_SELECTOR: Final = _structure(
-    fieldName=_TEXT, operator=_structure(type=_TEXT, values=_list_of(_TEXT))
+_OPERATOR: Final = _structure(
+    type=_Member(choices=frozenset({"BETWEEN", "EQ", "GE", "LE", "REF_EQ"})),
+    values=_list_of(_TEXT),
 )
+_SELECTOR: Final = _structure(fieldName=_TEXT, operator=_OPERATOR)
 _TAG: Final = _structure(
     key=_Member(required=True, least=1, most=128), value=_Member(required=True, most=256)
+)
+_DEFINITION: Final = _structure(
+    pipelineId=_ID,
+    pipelineObjects=_list_of(_OBJECT, required=True),
+    parameterObjects=_list_of(_PARAMETER),
+    parameterValues=_list_of(_PARAMETER_VALUE),
 )
 
 _REQUESTS: Final[dict[str, _Member]] = {
@@ -61,6 +75,7 @@ _REQUESTS: Final[dict[str, _Member]] = {
         parameterValues=_list_of(_PARAMETER_VALUE),
         startTimestamp=_Member(kind=(int, float)),
     ),
+    "AddTags": _structure(pipelineId=_ID, tags=_list_of(_TAG, required=True, most=10)),
     "CreatePipeline": _structure(
         name=_ID, uniqueId=_ID, description=_TEXT, tags=_list_of(_TAG, most=10)
     ),
@@ -73,6 +88,9 @@ _REQUESTS: Final[dict[str, _Member]] = {
         marker=_TEXT,
     ),
     "DescribePipelines": _structure(pipelineIds=_list_of(_ID, required=True)),
+    "EvaluateExpression": _structure(
+        pipelineId=_ID, objectId=_ID, expression=_Member(required=True, most=20_971_520)
+    ),
     "GetPipelineDefinition": _structure(pipelineId=_ID, version=_TEXT),
     "ListPipelines": _structure(marker=_TEXT),
     "PollForTask": _structure(
@@ -80,12 +98,7 @@ _REQUESTS: Final[dict[str, _Member]] = {
         hostname=_Member(least=1),
         instanceIdentity=_structure(document=_TEXT, signature=_TEXT),
     ),
-    "PutPipelineDefinition": _structure(
-        pipelineId=_ID,
-        pipelineObjects=_list_of(_OBJECT, required=True),
-        parameterObjects=_list_of(_PARAMETER),
-        parameterValues=_list_of(_PARAMETER_VALUE),
-    ),
+    "PutPipelineDefinition": _DEFINITION,
     "QueryObjects": _structure(
         pipelineId=_ID,
         sphere=_NEEDED,
@@ -93,6 +106,7 @@ _REQUESTS: Final[dict[str, _Member]] = {
         marker=_TEXT,
         limit=_Member(kind=int),
     ),
+    "RemoveTags": _structure(pipelineId=_ID, tagKeys=_list_of(_TEXT, required=True)),
     "ReportTaskProgress": _structure(taskId=_TASK, fields=_list_of(_FIELD)),
     "ReportTaskRunnerHeartbeat": _structure(
         taskrunnerId=_ID, workerGroup=_TEXT, hostname=_Member(least=1)
@@ -100,11 +114,12 @@ _REQUESTS: Final[dict[str, _Member]] = {
     "SetStatus": _structure(pipelineId=_ID, objectIds=_list_of(_ID, required=True), status=_NEEDED),
     "SetTaskStatus": _structure(
         taskId=_TASK,
-        taskStatus=_NEEDED,
+        taskStatus=_Member(required=True, choices=frozenset({"FAILED", "FALSE", "FINISHED"})),
         errorId=_TEXT,
         errorMessage=_LONG,
-        errorStackTrace=_LONG,
+        errorStackTrace=_LONG,  # its bound is a setting: the sources disagree about it
     ),
+    "ValidatePipelineDefinition": _DEFINITION,
 }
 
 
@@ -126,6 +141,10 @@ def _read(name: str, member: _Member, value: Any) -> Any:
         _check_length(name, member, value)
         if _ILLEGAL.search(value):
             raise invalid(f"{name} has a character which is not legal in XML")
+        if member.choices and value not in member.choices:
+            raise invalid(f"{name} must be one of {', '.join(sorted(member.choices))}")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise invalid(f"{name} is no finite number")  # which JSON has not, but Python reads
     elif isinstance(value, list) and member.item is not None:
         _check_length(name, member, value)
         return [_read(f"An item of {name}", member.item, item) for item in value]

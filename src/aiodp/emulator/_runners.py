@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 from aiodp.emulator._fields import from_wire, strings
 from aiodp.emulator._polls import Pending
 from aiodp.emulator._replies import invalid
-from aiodp.emulator._views import task_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aiodp.emulator._calendar import Calendar
     from aiodp.emulator._desk import Desk
+    from aiodp.emulator._query import Finder
     from aiodp.emulator._replies import Answer
     from aiodp.emulator._settings import Settings
 
@@ -23,7 +22,7 @@ _RESERVED: Final = "Service_"
 
 
 class Runners:
-    """PollForTask, ReportTaskProgress, SetTaskStatus and ReportTaskRunnerHeartbeat.
+    """PollForTask, ReportTaskProgress and SetTaskStatus.
 
     ``advance`` brings the service up to its time and returns that; ``answer`` makes the answer of a
     poll which was held, and ``abandoned`` is called for one whose client has gone.
@@ -32,7 +31,7 @@ class Runners:
     def __init__(
         self,
         settings: Settings,
-        calendar: Calendar,
+        finder: Finder,
         desk: Desk,
         *,
         advance: Callable[[], float],
@@ -40,7 +39,7 @@ class Runners:
         abandoned: Callable[[], None],
     ) -> None:
         self._settings = settings
-        self._calendar = calendar
+        self._finder = finder
         self._desk = desk
         self._advance = advance
         self._answer = answer
@@ -76,13 +75,9 @@ class Runners:
         outcome = strings(**{key: params.get(key) for key in _ERROR_MEMBERS})
         self._desk.set_status(params["taskId"], status, outcome, now)
 
-    def heartbeat(self, _params: dict[str, Any], _now: float) -> dict[str, Any]:
-        """ReportTaskRunnerHeartbeat: no runner is ever told to terminate."""
-        return {"terminate": False}
-
     def _take(self, group: str, hostname: str, now: float) -> dict[str, Any]:
         task = self._desk.take(group, hostname, now)
-        return {} if task is None else {"taskObject": task_object(task, self._calendar)}
+        return {} if task is None else {"taskObject": self._finder.task_object(task)}
 
     def _resume(self, group: str, hostname: str, deadline: float) -> Answer | None:
         now = self._advance()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -10,17 +10,21 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+from aiodp.emulator._admin import Admin, is_control
 from aiodp.emulator._call import DEFAULT_REGION, SERVICE, Call
 from aiodp.emulator._clock import ServiceClock
 from aiodp.emulator._http import Server, is_gone
 from aiodp.emulator._moto import install
 from aiodp.emulator._settings import Settings
+from aiodp.emulator._store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from os import PathLike
 
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
+    from aiodp.emulator._clock import Clock
     from aiodp.emulator._locked import LockedService
     from aiodp.emulator._moto import Emulation
 
@@ -34,8 +38,15 @@ class EmulatorServer:
 
     ``with EmulatorServer() as server:`` serves until the block ends. ``port`` 0 takes any free one.
     ``time_scale`` is how many seconds of the service pass in a second: at 60 the two minutes in
-    which a task must be acknowledged last two seconds. Without ``settings`` the service keeps the
-    published rules and has today's date.
+    which a task must be acknowledged last two seconds. Instead, ``clock`` may be any `Clock`, such
+    as a ``ManualClock``, which goes on from where it is when the server starts. Without
+    ``settings`` the service keeps the published rules and has today's date. ``ui`` serves a page
+    about the service at ``/aiodp-ui/``.
+
+    ``state`` is a file in which the service is kept, so that it outlives this process: each call is
+    written before it is answered. The time which passes until a server starts with this file again
+    passes in the service as well, at the new server's scale; by a ``ManualClock`` none does. Only
+    one server at a time can use a file. Faults, quotas and moto's other services are not kept.
 
     Requests for any other service go to moto, whose state is one for the whole process.
 
@@ -48,14 +59,22 @@ class EmulatorServer:
         port: int = 0,
         *,
         time_scale: float = 1.0,
+        clock: Clock | None = None,
         settings: Settings | None = None,
+        ui: bool = False,
+        state: str | PathLike[str] | None = None,
     ) -> None:
+        if clock is not None and time_scale != 1.0:
+            raise ValueError("give either a clock or a time scale")
         if not 0 <= port <= 65535:  # noqa: PLR2004
             raise ValueError(f"the port must be between 0 and 65535, not {port}")
         self._host = host
         self._port = port
         self._time_scale = ServiceClock(time_scale).scale
+        self._clock = clock
         self._settings = settings
+        self._ui = ui
+        self._state = state
         self._server: Server | None = None
         self._emulation: Emulation | None = None
         self._running: ExitStack | None = None
@@ -72,17 +91,23 @@ class EmulatorServer:
         return f"<EmulatorServer {state}>"
 
     def start(self) -> None:
-        """Listen and serve a service which is as new, at its time zero.
+        """Listen and serve a service which is as new, or as its ``state`` says.
 
-        Raises ``OSError``, whose ``strerror`` says what to do, if the port cannot be had, and
-        ``RuntimeError`` if the server runs already.
+        Raises ``OSError``, whose ``strerror`` says what to do, if the port or the file cannot be
+        had, ``ValueError`` if the file is no state file of this version, and ``RuntimeError`` if
+        the server runs already.
         """
         if self._running is not None:
             raise RuntimeError("the server runs already")
         settings = self._settings or Settings(epoch=datetime.now(UTC))
         with ExitStack() as stack:
-            emulation = stack.enter_context(install(ServiceClock(self._time_scale), settings))
-            server = Server(self._host, self._port, _Front(emulation))
+            clock = self._clock or ServiceClock(self._time_scale)
+            store = None
+            if self._state is not None:
+                store = stack.enter_context(closing(Store(self._state)))
+            emulation = stack.enter_context(install(clock, settings, store))
+            admin = Admin(emulation, self._host, ui=self._ui)
+            server = Server(self._host, self._port, _Front(emulation, admin))
             server.start()
             stack.callback(server.stop, STOP_TIMEOUT)
             stack.callback(emulation.close)  # first of all, so that no request is held any more
@@ -117,21 +142,35 @@ class EmulatorServer:
         Raises ``RuntimeError`` if the server was never started, ``KeyError`` for a region which AWS
         does not have.
         """
+        return self._started.service(account, region)
+
+    def jump(self, seconds: float) -> None:
+        """Let the time leap ahead, in all accounts and regions; held polls wake for it.
+
+        Raises ``ValueError`` if that would be back, or for ever, and ``RuntimeError`` if the server
+        was never started.
+        """
+        self._started.clock.jump(seconds)
+
+    @property
+    def _started(self) -> Emulation:
         if self._emulation is None:
             raise RuntimeError("start the server first")
-        return self._emulation.service(account, region)
+        return self._emulation
 
 
 class _Front:
     """Takes the service's own requests; the way through moto's dispatch is a longer one."""
 
-    def __init__(self, emulation: Emulation) -> None:
+    def __init__(self, emulation: Emulation, admin: Admin) -> None:
         self._emulation = emulation
+        self._admin = admin
         self._moto = DomainDispatcherApplication(create_backend_app)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if not environ.get("HTTP_X_AMZ_TARGET", "").startswith(SERVICE):
-            chunks: Iterable[bytes] = self._moto(environ, start_response)
+            other = self._admin if is_control(environ["PATH_INFO"]) else self._moto
+            chunks: Iterable[bytes] = other(environ, start_response)
             return chunks
         body = environ["wsgi.input"].read()
         call = Call.of(environ["REQUEST_METHOD"], _headers(environ), body)

@@ -5,16 +5,33 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from aiodp.emulator._actions import Actions
+from aiodp.emulator._attempts import Attempts
 from aiodp.emulator._calendar import Calendar
 from aiodp.emulator._catalog import Catalog, store
+from aiodp.emulator._changes import Past
+from aiodp.emulator._clock import LeapingClock
 from aiodp.emulator._components import Definition
 from aiodp.emulator._control import Control
 from aiodp.emulator._desk import Desk
-from aiodp.emulator._faults import Fault, FaultKind, Faults, faulty_answer
+from aiodp.emulator._effects import Consequences
+from aiodp.emulator._faults import Fault, FaultKind, Faults
+from aiodp.emulator._faulty import (
+    APPLIED,
+    HANGING,
+    UNANSWERED,
+    faulty_answer,
+    spoil,
+    when_answered,
+)
 from aiodp.emulator._ids import Ids
+from aiodp.emulator._lifecycle import Lifecycle
+from aiodp.emulator._outside import FakeOutside
 from aiodp.emulator._polls import Pending
+from aiodp.emulator._preconditions import Preconditions
 from aiodp.emulator._query import Finder
 from aiodp.emulator._quota import Quotas
+from aiodp.emulator._reading import Reader
 from aiodp.emulator._replies import (
     Answer,
     Hang,
@@ -25,8 +42,11 @@ from aiodp.emulator._replies import (
     json_answer,
 )
 from aiodp.emulator._requests import read_request
+from aiodp.emulator._resources import Resources
 from aiodp.emulator._runners import Runners
+from aiodp.emulator._scheduler import Scheduler
 from aiodp.emulator._settings import Settings
+from aiodp.emulator._taskrunners import TaskRunners, TaskRunnerView
 from aiodp.emulator._timers import Timers
 from aiodp.emulator._views import TaskView, view_task
 
@@ -34,7 +54,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aiodp.emulator._audit import Audit
-    from aiodp.emulator._records import Pipeline
+    from aiodp.emulator._outside import Outside
 
 Reply = Answer | Pending | Hang | Reset | Slow
 
@@ -44,58 +64,85 @@ class Service:
 
     ``clock`` gives its time in seconds, from any origin; it must never go back. Whatever is due by
     itself (an acknowledgement window or a lease that ran out) happens before the next call of any
-    method, at the time at which it was due. Not safe for threads.
+    method, at the time at which it was due. Not safe for threads. ``past`` is for a store, which
+    keeps it over the end of the process.
     """
 
-    def __init__(self, clock: Callable[[], float], settings: Settings | None = None) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        settings: Settings | None = None,
+        outside: Outside | None = None,
+        past: Past | None = None,
+    ) -> None:
+        past = past or Past()
         self.settings = settings or Settings()
-        self.faults = Faults(clock)
+        self._clock = clock if isinstance(clock, LeapingClock) else LeapingClock(clock)
+        self._clock.subscribe(self._notify)
+        self.faults = Faults(self._clock)
         self.calls: Counter[tuple[str, str]] = Counter()
         """Calls by operation and outcome: ``"ok"``, an error's code, or a fault's name."""
-        self._clock = clock
-        now = clock()
-        self._ids = Ids(self.settings.seed)
+        now = self._clock()
+        self._ids = Ids(self.settings.seed, past.life)
         self._quotas = Quotas(self.settings.quotas, now)
-        self._calendar = Calendar(self.settings.epoch, now)
+        origin = now if past.origin is None else past.origin
+        self._calendar = Calendar(self.settings.epoch, origin)
         self._subscribers: dict[object, Callable[[], None]] = {}
         self._timers = Timers(self._notify)
-        self._catalog = Catalog(self.settings, self._ids, self._calendar)
-        self._desk = Desk(
-            self.settings,
-            self._ids,
-            self._timers,
-            work_available=self._notify,
-            settled=self._settle,
-        )
-        self._control = Control(self.settings, self._calendar, self._catalog, self._desk)
+        self._catalog = Catalog(self.settings, self._ids, self._calendar, past.changes)
+        self._desk = Desk(self.settings, self._ids, self._timers, work_available=self._notify)
+        self._control = self._runs(outside or FakeOutside())
         self._finder = Finder(self.settings, self._calendar, self._catalog)
         self._runners = Runners(
             self.settings,
-            self._calendar,
+            self._finder,
             self._desk,
             advance=self.advance,
-            answer=lambda result: self._ok("PollForTask", result),
+            answer=lambda result: json_answer(result, self._ids.request()),
             abandoned=lambda: self.calls.update([("PollForTask", "abandoned")]),
         )
+        self._taskrunners = TaskRunners()
         self._handlers = self._operations()
+
+    def _runs(self, outside: Outside) -> Control:
+        """Put together what makes pipelines run."""
+        settings, calendar, timers, desk = self.settings, self._calendar, self._timers, self._desk
+        reader = Reader(settings, calendar)
+        lifecycle = Lifecycle(calendar, timers, reader)
+        attempts = Attempts(settings, calendar, timers, desk, reader, lifecycle)
+        actions = Actions(settings, calendar, timers, reader, lifecycle, outside, desk.audit)
+        scheduler = Scheduler(settings, calendar, timers, reader, lifecycle, actions)
+        effects = Consequences(
+            Resources(settings, timers, self._ids, desk, reader, lifecycle),
+            Preconditions(calendar, timers, reader, lifecycle, outside),
+            actions,
+            scheduler,
+        )
+        desk.holder = lifecycle.attempts = attempts
+        lifecycle.effects = effects
+        return Control(calendar, self._catalog, timers, desk, lifecycle, scheduler, effects)
 
     def _operations(self) -> dict[str, Callable[[dict[str, Any], float], Any]]:
         return {
             "ActivatePipeline": self._control.activate,
+            "AddTags": self._catalog.add_tags,
             "CreatePipeline": self._catalog.create,
             "DeactivatePipeline": self._control.deactivate,
             "DeletePipeline": self._control.delete,
             "DescribeObjects": self._finder.describe,
             "DescribePipelines": self._catalog.describe,
+            "EvaluateExpression": self._finder.evaluate,
             "GetPipelineDefinition": self._catalog.definition,
             "ListPipelines": self._catalog.list,
             "PollForTask": self._runners.poll,
             "PutPipelineDefinition": self._catalog.put,
             "QueryObjects": self._finder.query,
+            "RemoveTags": self._catalog.remove_tags,
             "ReportTaskProgress": self._runners.report,
-            "ReportTaskRunnerHeartbeat": self._runners.heartbeat,
+            "ReportTaskRunnerHeartbeat": self._taskrunners.heartbeat,
             "SetStatus": self._control.set_status,
             "SetTaskStatus": self._runners.set_status,
+            "ValidatePipelineDefinition": self._catalog.validate,
         }
 
     # What a binding needs
@@ -103,9 +150,10 @@ class Service:
     def request(self, operation: str, params: dict[str, Any]) -> Reply:
         """Do one call of the API."""
         now = self.advance()
-        fault = self.faults.take(operation, now)
+        task_id = params.get("taskId") if isinstance(params, dict) else None
+        fault = self.faults.take(operation, now, task_id)
         if fault is None:
-            return self._serve(operation, params, now)
+            return self._counted(operation, self._serve(operation, params, now))
         return self._befall(fault, operation, params, now)
 
     def advance(self) -> float:
@@ -129,6 +177,19 @@ class Service:
         return lambda: self._subscribers.pop(key, None) and None
 
     # What tests and demonstrations need
+
+    @property
+    def now(self) -> float:
+        """The service's time."""
+        return self._clock()
+
+    def jump(self, seconds: float) -> None:
+        """Let the service's time leap ahead: what is due meanwhile happens, at its own time.
+
+        Raises ``ValueError`` for a time which is past or endless.
+        """
+        self._clock.jump(seconds)
+        self.advance()
 
     @property
     def audit(self) -> Audit:
@@ -165,8 +226,7 @@ class Service:
         ]
         definition = Definition(objects=objects, parameter_objects=[], parameter_values=[])
         store(pipeline, definition)
-        pipeline.active = definition
-        instances = self._control.run(pipeline, now)
+        instances = self._control.start(pipeline, definition, now)
         attempts = [instance.head for instance in instances if instance.head is not None]
         return [self._desk.hand_out(one, hostname or "localhost", now).id for one in attempts]
 
@@ -185,6 +245,27 @@ class Service:
         }
         self._control.set_status(params, now)
 
+    def give_away(self, task_id: str) -> None:
+        """End a task's lease now, as its worker's silence would: somebody else may have it.
+
+        Raises ``KeyError`` for an id which was never given, ``ValueError`` for a task which nobody
+        holds any more.
+        """
+        now = self.advance()
+        self._desk.give_away(self._desk.tasks[task_id], now)
+
+    @property
+    def runners(self) -> tuple[TaskRunnerView, ...]:
+        """The task runners which sent a ReportTaskRunnerHeartbeat; the latest is the last."""
+        return self._taskrunners.views()
+
+    def terminate(self, taskrunner_id: str) -> None:
+        """Tell a task runner to terminate, at its next heartbeat and at each later one.
+
+        Raises ``KeyError`` for a runner which never sent a heartbeat.
+        """
+        self._taskrunners.terminate(taskrunner_id)
+
     # Serving
 
     def _serve(self, operation: str, params: dict[str, Any], now: float) -> Answer | Pending:
@@ -192,9 +273,8 @@ class Service:
         if isinstance(result, Pending):
             return result
         if isinstance(result, ServiceError):
-            self.calls[operation, result.code] += 1
             return error_answer(result, self._ids.request())
-        return self._ok(operation, result)
+        return json_answer(result, self._ids.request())
 
     def _apply(
         self, operation: str, params: dict[str, Any], now: float
@@ -211,26 +291,31 @@ class Service:
             return error
         return result
 
-    def _ok(self, operation: str, result: dict[str, Any] | None) -> Answer:
-        self.calls[operation, "ok"] += 1
-        return json_answer(result, self._ids.request())
+    def _counted(self, operation: str, reply: Answer | Pending) -> Answer | Pending:
+        def count(answer: Answer) -> Answer:
+            self.calls[operation, answer.outcome] += 1
+            return answer
+
+        return when_answered(reply, count)
 
     def _befall(self, fault: Fault, operation: str, params: dict[str, Any], now: float) -> Reply:
-        own = faulty_answer(fault.kind, self._ids.request())
-        if own is not None:
-            outcome, answer = own
-            self.calls[operation, outcome] += 1
-            return answer
-        if fault.kind is FaultKind.SLOW:
-            return Slow(delay=fault.delay, reply=self._serve(operation, params, now))
-        self.calls[operation, fault.kind.value] += 1
-        if fault.kind in (FaultKind.HANG_AFTER, FaultKind.RESET_AFTER):
-            self._apply(operation, params, now)  # a poll which would be held just ends
-        hangs = fault.kind in (FaultKind.HANG, FaultKind.HANG_AFTER)
-        return Hang() if hangs else Reset()
+        kind = fault.kind
+        if kind in UNANSWERED:
+            return self._let_down(kind, operation, params, now)
+        if kind is FaultKind.CLOCK_JUMP:
+            self.jump(fault.jump)
+            now = self.advance()
+        reply = faulty_answer(kind, self._ids.request()) or self._serve(operation, params, now)
+        spoilt = self._counted(operation, spoil(kind, reply))
+        return Slow(delay=fault.delay, reply=spoilt) if kind is FaultKind.SLOW else spoilt
 
-    def _settle(self, pipeline: Pipeline, now: float) -> None:
-        self._control.settle(pipeline, now)  # made after the desk, which it needs
+    def _let_down(
+        self, kind: FaultKind, operation: str, params: dict[str, Any], now: float
+    ) -> Reply:
+        self.calls[operation, kind.value] += 1
+        if kind in APPLIED:
+            self._apply(operation, params, now)  # a poll which would be held just ends
+        return Hang(outcome=kind.value) if kind in HANGING else Reset(outcome=kind.value)
 
     def _notify(self) -> None:
         for callback in list(self._subscribers.values()):

@@ -35,6 +35,17 @@ PUBLISHED_QUOTAS: Final[Mapping[str, tuple[float, int]]] = MappingProxyType(
 
 Actions which that page does not list have no quota.
 """
+_NOT_NEGATIVE: Final = (
+    "poll_hold",
+    "retry_delay",
+    "stalled_retry_delay",
+    "max_retries",
+    "resource_startup",
+    "resource_shutdown",
+    "max_active_instances",
+    "instance_interval",
+    "max_backfill",
+)
 
 
 class DeletedAnswer(StrEnum):
@@ -53,6 +64,28 @@ class CanceledStatusAnswer(StrEnum):
     INVALID_REQUEST = "InvalidRequestException"
     IGNORED = "ignored"
     """A success which changes nothing."""
+
+
+class AttemptTimeoutAnswer(StrEnum):
+    """What a worker's calls get once ``attemptTimeout`` has passed; undocumented, so a setting."""
+
+    TASK_NOT_FOUND = "TaskNotFoundException"
+    CANCELED = "canceled"
+
+
+class OnDemandBusy(StrEnum):
+    """What activating an on-demand pipeline gets while as many runs go on as may."""
+
+    IGNORED = "ignored"
+    """A success which makes no run."""
+    INVALID_REQUEST = "InvalidRequestException"
+
+
+class LateIf(StrEnum):
+    """When ``lateAfterTimeout`` finds an instance late; two pages of the guide contradict."""
+
+    NOT_COMPLETED = "not completed"
+    NOT_STARTED = "not started"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +114,26 @@ class Settings:
     quotas: Mapping[str, tuple[float, int]] | None = field(default_factory=lambda: PUBLISHED_QUOTAS)
     """(rate per second, burst) by action; ``None`` lifts them all."""
     resource_worker_group: str | None = None
-    """Worker group which gets the tasks that run on an Ec2Resource; ``None``: nobody does."""
+    """Worker group which gets the tasks of ``runsOn``; ``None`` gives each resource one.
+
+    That one is ``resource:<pipeline id>_<instance id>``, as the service's own runners seem to have.
+    """
+    resource_startup: float = 60.0
+    """How long an Ec2Resource or EmrCluster is CREATING."""
+    resource_shutdown: float = 30.0
+    """How long it is SHUTTING_DOWN after its last activity."""
+    max_active_instances: int = 5
+    """Instances of a component that run at once, without ``maxActiveInstances`` (dp-limits)."""
+    instance_interval: float = 300.0
+    """Least time between making two instances of a component from past slots (dp-limits)."""
+    max_backfill: float | None = 86_400.0
+    """How far past the first slot may be at the activation; ``None``: however far.
+
+    ActivatePipeline refuses an older one unless it names a start (dp-object-schedule).
+    """
+    on_demand_busy: OnDemandBusy = OnDemandBusy.IGNORED
+    late_if: LateIf = LateIf.NOT_COMPLETED
+    attempt_timeout_answer: AttemptTimeoutAnswer = AttemptTimeoutAnswer.TASK_NOT_FOUND
     deleted_answer: DeletedAnswer = DeletedAnswer.PIPELINE_DELETED
     canceled_status_answer: CanceledStatusAnswer = CanceledStatusAnswer.TASK_NOT_FOUND
     max_stack_trace: int = 1024
@@ -89,8 +141,13 @@ class Settings:
     max_pipelines: int = 100
     max_objects: int = 100
     """Objects in one pipeline (the Developer Guide, dp-limits)."""
-    max_described: int = 25
-    """Identifiers in one DescribeObjects or DescribePipelines."""
+    max_described_pipelines: int = 25
+    """Identifiers in one DescribePipelines (its API reference)."""
+    max_described_objects: int = 100
+    """Identifiers in one DescribeObjects.
+
+    Its API reference says 25, but ``aws datapipeline list-runs`` sends 100, and works.
+    """
     epoch: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     """The service's date when the service is created."""
     seed: int = 0
@@ -100,8 +157,8 @@ class Settings:
         for name in ("acknowledge_timeout", "lease_timeout"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)!r}")
-        for name in ("poll_hold", "retry_delay", "stalled_retry_delay", "max_retries"):
-            if getattr(self, name) < 0:
+        for name in _NOT_NEGATIVE:
+            if (getattr(self, name) or 0) < 0:
                 raise ValueError(f"{name} must not be negative, but is {getattr(self, name)!r}")
         if self.epoch.tzinfo is None:
             raise ValueError("epoch must have a time zone")

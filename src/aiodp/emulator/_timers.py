@@ -3,20 +3,62 @@
 from __future__ import annotations
 
 import heapq
+from enum import StrEnum
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from aiodp.emulator._changes import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from aiodp.emulator._changes import Changes
+
+
+class Due(StrEnum):
+    """What can be due for a record."""
+
+    SILENCE = "silence"
+    """Of a task: its acknowledgement window or its lease ends."""
+    ATTEMPT = "attempt"
+    """Of an attempt: its ``attemptTimeout``."""
+    RETRY = "retry"
+    """Of an instance: its next attempt."""
+    TURN = "turn"
+    """Of an instance: its time to run."""
+    CHECK = "check"
+    """Of a precondition's instance: its next check by the service."""
+    LATE = "late"
+    """Of an instance: its ``lateAfterTimeout``."""
+    EXPIRY = "expiry"
+    """Of an instance: its ``preconditionTimeout`` or ``terminateAfter``."""
+    PHASE = "phase"
+    """Of a resource's instance: the end of its starting up or shutting down."""
+    SLOT = "slot"
+    """Of a timeline: its next slot."""
+
+
+class Timed(Kept):
+    """A record for which things are due; it says so itself, so it can be kept and restored."""
+
+    def __init__(self, changes: Changes | None = None) -> None:
+        super().__init__(changes)
+        self.timers: dict[Due, Timer] = {}
+
+    def due(self, kind: Due) -> float | None:
+        """Return when this is due; ``None`` if it is not."""
+        timer = self.timers.get(kind)
+        return None if timer is None else timer.due
 
 
 class Timer:
     """Something due at a time which may move; ``due`` is ``None`` while nothing is."""
 
-    __slots__ = ("_entry", "due", "fire")
+    __slots__ = ("_entry", "due", "kind", "owner")
 
-    def __init__(self, fire: Callable[[float], None]) -> None:
-        self.fire = fire
+    def __init__(self, owner: Timed, kind: Due) -> None:
+        self.owner = owner
+        self.kind = kind
         self.due: float | None = None
         self._entry: float | None = None
 
@@ -31,17 +73,40 @@ class Timers:
         self._heap: list[tuple[float, int, Timer]] = []
         self._order = count()
         self._on_earlier = on_earlier
+        self._handlers: dict[Due, Callable[[Any, float], None]] = {}
 
-    def move(self, timer: Timer, due: float) -> None:
-        """Let the timer fire at ``due`` instead of whenever it would have."""
+    def handle(self, kind: Due, handler: Callable[[Any, float], None]) -> None:
+        """Call ``handler(owner, when)`` for what is due of this kind."""
+        self._handlers[kind] = handler
+
+    def set(self, owner: Timed, kind: Due, due: float) -> None:
+        """Let this be due then, instead of whenever it was."""
+        timer = owner.timers.get(kind)
+        if timer is None:
+            timer = owner.timers[kind] = Timer(owner, kind)
         timer.due = due
+        owner.touch()
         if timer._entry is None or due < timer._entry:  # this class owns timers
             self._push(timer, due)
             if self._heap[0][2] is timer:
                 self._on_earlier()
 
+    @staticmethod
+    def stop(owner: Timed, *kinds: Due) -> None:
+        """Let nothing of these kinds be due any more; of any kind if none is named."""
+        for kind in kinds or tuple(owner.timers):
+            if kind in owner.timers:
+                owner.timers[kind].due = None
+                owner.touch()
+
+    @classmethod
+    def stop_all(cls, *owners: Timed) -> None:
+        """Let nothing be due any more of any of these."""
+        for owner in owners:
+            cls.stop(owner)
+
     def next(self) -> float | None:
-        """Return when the next timer is due."""
+        """Return when the next thing is due."""
         while self._heap:
             when, _, timer = self._heap[0]
             if timer.due == when:
@@ -50,11 +115,12 @@ class Timers:
         return None
 
     def run(self, now: float) -> None:
-        """Fire what is due by ``now``, each with the time at which it was due."""
+        """Do what is due by ``now``, each at the time at which it was due."""
         while (when := self.next()) is not None and when <= now:
             timer = heapq.heappop(self._heap)[2]
             timer.due = timer._entry = None
-            timer.fire(when)
+            timer.owner.touch()
+            self._handlers[timer.kind](timer.owner, when)
 
     def _push(self, timer: Timer, when: float) -> None:
         timer._entry = when

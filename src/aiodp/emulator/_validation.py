@@ -1,31 +1,58 @@
-"""What PutPipelineDefinition finds wrong with a definition."""
+"""What PutPipelineDefinition and ValidatePipelineDefinition find wrong with a definition.
+
+A message begins with a code as in the service's published example, ``INVALID_FIELD_VALUE``; the
+other codes are this service's own, as no public text lists them. Where a text of the service itself
+is known, which may lack a code, that is used.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from aiodp.emulator._components import Definition, parent_of
-from aiodp.emulator._fields import beyond_limit, from_wire
-from aiodp.emulator._period import parse_period, parse_schedule_period
+from aiodp.emulator._edits import edit_findings
+from aiodp.emulator._validation_parameters import missing_values, parameter_findings
+from aiodp.emulator._validation_parts import Draft, errors_of
+from aiodp.emulator._validation_references import circle_findings, reference_findings
+from aiodp.emulator._validation_types import (
+    default_findings,
+    on_demand_findings,
+    required_findings,
+    runnable_findings,
+    schedule_findings,
+    type_findings,
+    unknown_findings,
+)
+from aiodp.emulator._validation_values import (
+    cap_findings,
+    expression_findings,
+    limit_findings,
+    value_findings,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from aiodp.emulator._fields import Field, Fields
+    from aiodp.emulator._components import Definition
+    from aiodp.emulator._validation_parts import Finding, Messages, Subject
 
-_PERIODS: Final = {
-    "attemptTimeout": parse_period,
-    "period": parse_schedule_period,
-    "reportProgressTimeout": parse_period,
-    "retryDelay": parse_period,
-    "terminateAfter": parse_period,
-}
+_CHECKS: Final[tuple[Callable[[Subject], Iterator[Finding]], ...]] = (
+    limit_findings,
+    type_findings,
+    required_findings,
+    value_findings,
+    reference_findings,
+    expression_findings,
+    schedule_findings,
+    on_demand_findings,
+    runnable_findings,
+    default_findings,
+    cap_findings,
+    unknown_findings,
+)
 
-Errors = list[dict[str, Any]]
 
-
-def fatal_errors(objects: list[dict[str, Any]], max_objects: int) -> Errors:
+def fatal_errors(objects: list[dict[str, Any]], max_objects: int) -> Messages:
     """Return the errors for which a definition is not even stored (PutPipelineDefinition)."""
     errors = [
         {"id": item["id"] or "(none)", "errors": texts}
@@ -33,61 +60,47 @@ def fatal_errors(objects: list[dict[str, Any]], max_objects: int) -> Errors:
         if (texts := _empty(item))
     ]
     if len(objects) > max_objects:
-        text = f"The pipeline has {len(objects)} objects, more than the {max_objects} allowed"
-        errors.append({"id": objects[max_objects]["id"], "errors": [text]})
+        text = f"LIMIT_EXCEEDED: The pipeline has {len(objects)} objects, at most {max_objects}."
+        errors.append({"id": objects[max_objects]["id"] or "(none)", "errors": [text]})
     return errors
 
 
-def definition_errors(definition: Definition) -> Errors:
-    """Return the errors of a definition which is stored, but cannot be activated."""
+def findings(definition: Definition) -> list[Finding]:
+    """Return all that is wrong or odd, without the errors that are fatal."""
+    draft = Draft(definition)
     counts = Counter(item["id"] for item in definition.objects)
-    own = {item["id"]: from_wire(item.get("fields", [])) for item in definition.objects}
-    errors: Errors = []
-    for object_id, fields in own.items():
-        texts = list(_texts(object_id, fields, own))
-        if counts[object_id] > 1:
-            texts.append(f"The id '{object_id}' is not unique")
-        if texts:
-            errors.append({"id": object_id, "errors": texts})
-    return errors
+    found = [one for subject in draft.subjects for check in _CHECKS for one in check(subject)]
+    found += circle_findings(draft)
+    found += [
+        subject.error(f"DUPLICATE_ID: The id '{subject.id}' is not unique.")
+        for subject in draft.subjects
+        if counts[subject.id] > 1
+    ]
+    found += parameter_findings(definition)
+    return found
+
+
+def definition_errors(definition: Definition) -> Messages:
+    """Return the errors of a definition which is stored, but cannot be activated."""
+    return errors_of(findings(definition))
+
+
+def activation_errors(definition: Definition, active: Definition | None = None) -> list[str]:
+    """Return why a pipeline cannot be activated with this definition and these values.
+
+    ``active`` is the definition which it runs already, if it does.
+    """
+    found = findings(definition) + ([] if active is None else edit_findings(active, definition))
+    texts = [f"{one['id']}: {text}" for one in errors_of(found) for text in one["errors"]]
+    missing = missing_values(definition)
+    return texts + [f"{one}: MISSING_VALUE: the parameter has no value." for one in missing]
 
 
 def _empty(item: dict[str, Any]) -> list[str]:
-    texts = [f"The {key} is missing" for key in ("id", "name") if not item.get(key)]
+    texts = [f"MISSING_FIELD: '{key}' is missing." for key in ("id", "name") if not item.get(key)]
     empty = [
         field["key"]
         for field in item.get("fields", [])
         if not (field.get("stringValue") or field.get("refValue"))
     ]
-    return texts + [f"Field '{key}' is empty" for key in empty]
-
-
-def _texts(object_id: str, fields: Fields, own: dict[str, Fields]) -> Iterator[str]:
-    for values in fields.values():
-        for field in values:
-            yield from _field_texts(field, own)
-    if limit := beyond_limit(fields):
-        yield limit
-    if _inherits_from_itself(object_id, own):
-        yield f"The parents of '{object_id}' form a circle"
-
-
-def _field_texts(field: Field, own: dict[str, Fields]) -> Iterator[str]:
-    if field.is_ref and field.value not in own:
-        yield f"INVALID_FIELD_VALUE: '{field.key}' refers to '{field.value}', which does not exist."
-    if field.key in _PERIODS and not field.is_ref and "#{" not in field.value:
-        try:
-            _PERIODS[field.key](field.value)
-        except ValueError as error:
-            yield f"INVALID_FIELD_VALUE: '{field.key}' value must be a period: {error}."
-
-
-def _inherits_from_itself(object_id: str, own: dict[str, Fields]) -> bool:
-    current: str | None = object_id
-    seen: set[str] = set()
-    while current is not None and current in own:
-        if current in seen:
-            return True
-        seen.add(current)
-        current = parent_of(current, own[current])
-    return False
+    return texts + [f"INVALID_FIELD_VALUE: '{key}' is empty." for key in empty]

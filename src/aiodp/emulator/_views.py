@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aiodp.emulator._fields import Field, Fields, refs, strings, to_wire
-from aiodp.emulator._records import Attempt, Instance, Status
+from aiodp.emulator._records import BAD, Attempt, Instance, Status
+from aiodp.emulator._requirements import counterparts, needed
 
 if TYPE_CHECKING:
     from aiodp.emulator._calendar import Calendar
@@ -49,13 +50,13 @@ def view_task(task: Task) -> TaskView:
         pipeline_id=instance.pipeline.id,
         instance_id=instance.id,
         attempt_id=attempt.id,
-        worker_group=instance.worker_group or "",
+        worker_group=attempt.worker_group or "",
         hostname=task.hostname,
         state=task.state,
         status=attempt.status,
         instance_status=instance.status,
         assigned_at=task.assigned_at,
-        deadline=task.timer.due,
+        deadline=task.deadline,
         last_reported_at=attempt.reported_at,
         reports=task.reports,
         fields={key: _plain(values) for key, values in attempt.reported.items()},
@@ -64,31 +65,21 @@ def view_task(task: Task) -> TaskView:
     )
 
 
-def task_object(task: Task, calendar: Calendar) -> dict[str, Any]:
-    """Return the taskObject of PollForTask: the attempt and all the instances it refers to."""
-    instance = task.attempt.instance
-    pipeline = instance.pipeline
-    objects = {task.attempt.id: describe(task.attempt.id, pipeline, calendar)}
-    pending = [instance]
-    while pending:
-        for target in _targets(pending.pop()):
-            if target not in objects:
-                objects[target] = describe(target, pipeline, calendar)
-                pending.append(pipeline.instances[target])
-    return {
-        "taskId": task.id,
-        "pipelineId": pipeline.id,
-        "attemptId": task.attempt.id,
-        "objects": objects,
-    }
+def is_known(object_id: str, pipeline: Pipeline) -> bool:
+    """Return whether the pipeline has such an object, of any sphere."""
+    known = (pipeline.components, pipeline.instances, pipeline.attempts)
+    return any(object_id in one for one in known)
 
 
-def describe(object_id: str, pipeline: Pipeline, calendar: Calendar) -> dict[str, Any]:
-    """Return an object of any sphere as the API lists it; raises ``KeyError`` if there is none."""
-    fields = fields_of(object_id, pipeline, calendar)
+def name_of(object_id: str, pipeline: Pipeline) -> str:
+    """Return an object's name, which only components have beside their id."""
     component = pipeline.components.get(object_id)
-    name = component.name if component is not None else object_id
-    return {"id": object_id, "name": name, "fields": to_wire(fields)}
+    return object_id if component is None else component.name
+
+
+def as_object(object_id: str, fields: Fields, pipeline: Pipeline) -> dict[str, Any]:
+    """Return an object with these fields as the API lists it."""
+    return {"id": object_id, "name": name_of(object_id, pipeline), "fields": to_wire(fields)}
 
 
 def fields_of(object_id: str, pipeline: Pipeline, calendar: Calendar) -> Fields:
@@ -97,7 +88,7 @@ def fields_of(object_id: str, pipeline: Pipeline, calendar: Calendar) -> Fields:
         return _attempt_fields(pipeline.attempts[object_id], calendar)
     if object_id in pipeline.instances:
         return _instance_fields(pipeline.instances[object_id], calendar)
-    return _component_fields(pipeline.components[object_id], pipeline)
+    return component_fields(pipeline.components[object_id], pipeline)
 
 
 def pipeline_fields(pipeline: Pipeline, calendar: Calendar, account: str) -> Fields:
@@ -108,9 +99,11 @@ def pipeline_fields(pipeline: Pipeline, calendar: Calendar, account: str) -> Fie
         at_version=str(pipeline.version),
         at_pipelineState=pipeline.state.value,
         at_creationTime=calendar.stamp(pipeline.created_at),
-        at_latestRunTime=calendar.maybe(pipeline.activated_at),
+        at_latestRunTime=calendar.maybe(pipeline.latest_run_at),
         at_finishedTime=calendar.maybe(pipeline.finished_at),
         at_lastDeactivatedTime=calendar.maybe(pipeline.deactivated_at),
+        at_nextRunTime=calendar.maybe(pipeline.next_run_at()),
+        at_healthStatus=pipeline.health,
         at_accountId=account,
         at_userId=account,
         name=pipeline.name,
@@ -119,7 +112,8 @@ def pipeline_fields(pipeline: Pipeline, calendar: Calendar, account: str) -> Fie
     )
 
 
-def _component_fields(component: Component, pipeline: Pipeline) -> Fields:
+def component_fields(component: Component, pipeline: Pipeline) -> Fields:
+    """Return the fields of a component of any of the pipeline's definitions."""
     active = Status.PENDING if pipeline.active is None else Status.SCHEDULED
     status = Status.PAUSED if component.id in pipeline.paused else active
     return component.fields | strings(
@@ -132,8 +126,9 @@ def _component_fields(component: Component, pipeline: Pipeline) -> Fields:
 
 def _instance_fields(instance: Instance, calendar: Calendar) -> Fields:
     head = instance.head
+    canceled = instance.status is Status.CANCELED
     return (
-        _inherited(instance)
+        _inherited(instance, calendar)
         | _common(instance, calendar)
         | strings(
             at_sphere="INSTANCE",
@@ -142,21 +137,28 @@ def _instance_fields(instance: Instance, calendar: Calendar) -> Fields:
             at_actualEndTime=calendar.maybe(instance.ended_at),
             at_attemptCount=str(len(instance.attempts)) if head else None,
             at_triesLeft=str(instance.tries_left) if head else None,
+            at_resourceId=instance.resource_id,
+            at_healthStatus=_health(instance),
+            cancellationReason=instance.reason if canceled else None,
+            errorMessage=None if canceled else instance.reason,
         )
-        | refs(at_headAttempt=head.id if head else None)
+        | refs(at_headAttempt=head.id if head else None, at_cascadeFailedOn=instance.cascaded_on)
+        | _waiting_on(instance, calendar)
     )
 
 
 def _attempt_fields(attempt: Attempt, calendar: Calendar) -> Fields:
     instance = attempt.instance
     open_instance = instance.id if attempt.ended_at is None else None
+    resource = instance.resource
     return (
         attempt.reported
-        | _inherited(instance)
+        | _inherited(instance, calendar)
         | _common(instance, calendar)
         | strings(
             at_sphere="ATTEMPT",
             at_status=attempt.status.value,
+            at_resourceId=resource.resource_id if resource else None,
             at_actualStartTime=calendar.maybe(attempt.started_at),
             at_actualEndTime=calendar.maybe(attempt.ended_at),
             hostname=attempt.hostname or None,
@@ -167,33 +169,52 @@ def _attempt_fields(attempt: Attempt, calendar: Calendar) -> Fields:
     )
 
 
-def _inherited(instance: Instance) -> Fields:
+def _inherited(instance: Instance, calendar: Calendar) -> Fields:
     """Return the component's fields, with references to instances of the same run."""
     return {
-        key: tuple(_of_run(field, instance) for field in values)
+        key: tuple(one for field in values for one in _of_run(field, instance, calendar))
         for key, values in instance.component.fields.items()
     }
 
 
-def _of_run(field: Field, instance: Instance) -> Field:
-    target = instance.refs.get(field.value) if field.is_ref else None
-    return field if target is None else Field(field.key, target, is_ref=True)
+def _of_run(field: Field, instance: Instance, calendar: Calendar) -> list[Field]:
+    """Return a field with what it refers to in the run, which on another schedule are several."""
+    if not field.is_ref or field.value not in instance.plan.parts:
+        return [field]
+    guards = dict(zip(instance.part.preconditions, instance.preconditions, strict=False))
+    target = guards.get(field.value) or instance.refs.get(field.value)
+    if target is not None:
+        return [Field(field.key, target, is_ref=True)]
+    if field.value not in instance.part.requires:
+        return [field]
+    found = counterparts(instance, field.value, calendar).found
+    return [Field(field.key, one.id, is_ref=True) for one in found] or [field]
+
+
+def _waiting_on(instance: Instance, calendar: Calendar) -> Fields:
+    if instance.status is not Status.WAITING_ON_DEPENDENCIES:
+        return {}
+    unmet = needed(instance, calendar).unmet()
+    key = "@waitingOn"
+    return {key: tuple(Field(key, one.id, is_ref=True) for one in unmet)} if unmet else {}
+
+
+def _health(instance: Instance) -> str | None:
+    if instance.status in BAD:
+        return "ERROR"
+    return "HEALTHY" if instance.status is Status.FINISHED else None
 
 
 def _common(instance: Instance, calendar: Calendar) -> Fields:
     component_id = instance.component.id
-    return refs(at_componentParent=component_id, parent=component_id) | strings(
+    return refs(
+        at_componentParent=component_id, parent=component_id, node=instance.guards
+    ) | strings(
         at_version=str(instance.version),
         at_pipelineId=instance.pipeline.id,
         at_scheduledStartTime=calendar.stamp(instance.scheduled_at),
         at_scheduledEndTime=calendar.stamp(instance.ends_at),
     )
-
-
-def _targets(instance: Instance) -> list[str]:
-    fields = [field for values in _inherited(instance).values() for field in values]
-    instances = instance.pipeline.instances
-    return [field.value for field in fields if field.is_ref and field.value in instances]
 
 
 def _plain(values: tuple[Field, ...]) -> str | list[str]:

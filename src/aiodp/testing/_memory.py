@@ -10,6 +10,8 @@ import anyio
 from aiobotocore.awsrequest import AioAWSResponse
 from botocore.exceptions import ConnectionClosedError
 
+from aiodp.emulator._clock import ManualClock
+from aiodp.emulator._outside import FakeOutside
 from aiodp.emulator._polls import Pending
 from aiodp.emulator._replies import Answer, Hang, Slow
 from aiodp.emulator._service import Service
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from aiodp.emulator._audit import Audit
     from aiodp.emulator._faults import Faults
     from aiodp.emulator._service import Reply
+    from aiodp.emulator._taskrunners import TaskRunnerView
     from aiodp.emulator._views import TaskView
 
     Session = TypeVar("Session", bound=AioSession)
@@ -38,8 +41,10 @@ class MemoryService:
 
     The whole client stack runs, from botocore's serialiser to its parser; only the socket is
     missing. Waits are anyio's, so it works on asyncio and trio, in real and in virtual time, and
-    one second of ``clock`` is a second of the service. ``latency`` is what a request takes to the
-    service, and the answer back, in seconds; it may be a function which gives one value at a time.
+    one second of ``clock`` is a second of the service; of a ``ManualClock``, which only moves by
+    hand, whoever waits hears at once (move it in the thread of the event loop). ``latency`` is what
+    a request takes to the service, and the answer back, in seconds; it may be a function which
+    gives one value at a time.
 
     The service itself comes into being at the first use, within the running event loop.
     """
@@ -53,6 +58,8 @@ class MemoryService:
         latency: float | Callable[[], float] = 0.0,
     ) -> None:
         self.latency = latency
+        self.outside = FakeOutside()
+        """What stands for S3 and DynamoDB, which preconditions look at, and for SNS."""
         self._clock = clock
         self._settings = settings or Settings()
         self._region_name = region_name
@@ -78,7 +85,7 @@ class MemoryService:
     def service(self) -> Service:
         """The model behind it."""
         if self._service is None:
-            self._service = Service(self._clock, self._settings)
+            self._service = Service(self._clock, self._settings, self.outside)
         return self._service
 
     @property
@@ -120,6 +127,28 @@ class MemoryService:
         """Return what the service knows of a task it handed out."""
         return self.service.task(task_id)
 
+    def give_away(self, task_id: str) -> None:
+        """End a task's lease now, as ``Service.give_away`` does: somebody else may have it."""
+        self.service.give_away(task_id)
+
+    @property
+    def now(self) -> float:
+        """The service's time."""
+        return self.service.now
+
+    def jump(self, seconds: float) -> None:
+        """Let the service's time leap ahead of the clock; held polls and slow answers wake."""
+        self.service.jump(seconds)
+
+    def terminate(self, taskrunner_id: str) -> None:
+        """Tell a task runner to terminate, as ``Service.terminate`` does."""
+        self.service.terminate(taskrunner_id)
+
+    @property
+    def runners(self) -> tuple[TaskRunnerView, ...]:
+        """The task runners which sent a heartbeat; the latest is the last."""
+        return self.service.runners
+
     @property
     def _registration(self) -> str:
         return f"aiodp-memory-{id(self)}"
@@ -139,15 +168,24 @@ class MemoryService:
 
     async def _settle(self, reply: Reply, url: str) -> Answer:
         if isinstance(reply, Slow):
-            await anyio.sleep(reply.delay)
+            await self._linger(self.service.now + reply.delay)
             return await self._settle(reply.reply, url)
         if isinstance(reply, Pending):
-            return await self._hold(reply)
-        if isinstance(reply, Answer):
+            return await self._settle(await self._hold(reply), url)
+        if isinstance(reply, Answer) and not reply.truncated:
             return reply
         if isinstance(reply, Hang):
             await anyio.sleep_forever()
         raise ConnectionClosedError(endpoint_url=url)
+
+    async def _linger(self, until: float) -> None:
+        while self.service.now < until:
+            changed = anyio.Event()
+            unsubscribe = self.service.subscribe(changed.set)
+            try:
+                await self._wait(changed, until)
+            finally:
+                unsubscribe()
 
     async def _hold(self, poll: Pending) -> Answer:
         service = self.service
@@ -158,18 +196,22 @@ class MemoryService:
                 answer = poll.resume()
                 if answer is not None:
                     return answer
-                await self._wait(changed, poll.deadline)
+                event = service.next_event()
+                until = poll.deadline if event is None else min(poll.deadline, event)
+                await self._wait(changed, until)
             except BaseException:
                 poll.abandon()
                 raise
             finally:
                 unsubscribe()
 
-    async def _wait(self, changed: anyio.Event, deadline: float) -> None:
-        event = self.service.next_event()
-        until = deadline if event is None else min(deadline, event)
-        with anyio.move_on_after(max(_LEAST_WAIT, until - self._clock())):
+    async def _wait(self, changed: anyio.Event, until: float) -> None:
+        seconds = self._real(until - self.service.now)
+        with anyio.move_on_after(max(_LEAST_WAIT, seconds)):
             await changed.wait()
+
+    def _real(self, seconds: float) -> float:
+        return self._clock.real(seconds) if isinstance(self._clock, ManualClock) else seconds
 
 
 class _Response(AioAWSResponse):  # type: ignore[misc]  # aiobotocore has no types

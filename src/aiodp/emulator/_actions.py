@@ -1,0 +1,91 @@
+"""Actions: what objects have done when they succeed, fail or are late (dp-concepts-actions)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from aiodp.emulator._audit import AuditKind
+from aiodp.emulator._expressions import ExpressionError
+from aiodp.emulator._fields import refs
+from aiodp.emulator._plan import ON_DEMAND
+from aiodp.emulator._records import BAD, GOOD, Status
+from aiodp.emulator._scopes import ObjectScope
+from aiodp.emulator._settings import LateIf
+from aiodp.emulator._timers import Due
+
+if TYPE_CHECKING:
+    from aiodp.emulator._audit import Audit
+    from aiodp.emulator._calendar import Calendar
+    from aiodp.emulator._lifecycle import Lifecycle
+    from aiodp.emulator._outside import Outside
+    from aiodp.emulator._reading import Reader
+    from aiodp.emulator._records import Instance
+    from aiodp.emulator._settings import Settings
+    from aiodp.emulator._timers import Timers
+
+_FAILED: Final = BAD - {Status.CANCELED}
+_NOT_STARTED: Final = frozenset({Status.WAITING_ON_DEPENDENCIES, Status.WAITING_FOR_RUNNER})
+
+
+class Actions:
+    """Fires ``onSuccess``, ``onFail`` and ``onLateAction``."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        calendar: Calendar,
+        timers: Timers,
+        reader: Reader,
+        lifecycle: Lifecycle,
+        outside: Outside,
+        audit: Audit,
+    ) -> None:
+        self._settings = settings
+        self._calendar = calendar
+        self._timers = timers
+        self._reader = reader
+        self._lifecycle = lifecycle
+        self._outside = outside
+        self._audit = audit
+        timers.handle(Due.LATE, self._late)
+
+    def made(self, instance: Instance) -> None:
+        """Note when a new instance will be late, counted from when it was to run."""
+        timeout = self._reader.period(instance, "lateAfterTimeout")
+        if timeout is not None and instance.timeline != ON_DEMAND:
+            self._timers.set(instance, Due.LATE, instance.runs_at + timeout)
+
+    def changed(self, instance: Instance, status: Status, now: float) -> None:
+        """Fire what the end of an instance calls for."""
+        if status is Status.FINISHED:
+            self._fire(instance, "onSuccess", now)
+        elif status in _FAILED:
+            self._fire(instance, "onFail", now)
+
+    def _late(self, instance: Instance, now: float) -> None:
+        by_start = self._settings.late_if is LateIf.NOT_STARTED
+        late = instance.status in _NOT_STARTED if by_start else instance.status not in GOOD
+        if late:
+            self._fire(instance, "onLateAction", now)
+
+    def _fire(self, instance: Instance, key: str, now: float) -> None:
+        for action_id in instance.component.refs(key):
+            action = instance.plan.components.get(action_id)
+            if action is None:
+                continue
+            self._audit.note(AuditKind.ACTION, instance, now, detail=action_id)
+            if action.type == "Terminate":
+                self._lifecycle.cancel(instance, now, f"{action_id} ended it")
+            elif action.type == "SnsAlarm":
+                self._alarm(action_id, instance)
+
+    def _alarm(self, action_id: str, instance: Instance) -> None:
+        node = refs(node=instance.id)
+        scope = ObjectScope(action_id, instance.pipeline, self._calendar, node)
+        texts = []
+        for key in ("topicArn", "subject", "message"):
+            try:
+                texts.append(scope.text(key) or "")
+            except ExpressionError as error:  # better a poor alarm than none
+                texts.append(str(error))
+        self._outside.publish(*texts)

@@ -1,0 +1,113 @@
+"""Control of the local service over HTTP, under ``/aiodp-api/``: JSON in, JSON out.
+
+For programs and people on the same machine, as all of a test server is; ``_admin_guard`` keeps
+foreign pages out. ``GET /aiodp-api/`` says what there is.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from werkzeug.routing import Map, Rule
+from werkzeug.wrappers import Request, Response
+
+from aiodp.emulator._admin_guard import check_caller
+from aiodp.emulator._admin_input import Input
+from aiodp.emulator._admin_paths import PATHS, ROOT, index
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+    from aiodp.emulator._moto import Emulation
+
+_PREFIXES: Final = frozenset({"aiodp-api", "aiodp-ui"})
+_PAGE: Final = "/aiodp-ui"
+_STATE: Final = "state"
+_HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+def is_control(path: str) -> bool:
+    """Return whether a path belongs to the control and not to moto."""
+    return path.startswith("/aiodp-") and path.split("/")[1] in _PREFIXES
+
+
+class Admin:
+    """The WSGI application of the control paths; ``host`` is what the server was started with.
+
+    With ``ui`` it serves the page about the service as well.
+    """
+
+    def __init__(self, emulation: Emulation, host: str, *, ui: bool) -> None:
+        self._emulation = emulation
+        self._host = host
+        self._ui: Any = import_module("aiodp.emulator._ui") if ui else None
+        self._handlers = self._table()
+        rules = [
+            Rule(ROOT + path, methods=[method], endpoint=(path, method))
+            for path, method in self._handlers
+        ]
+        self._map = Map(rules, strict_slashes=False, merge_slashes=False)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        request = Request(environ)
+        try:
+            host, origin = environ.get("HTTP_HOST"), environ.get("HTTP_ORIGIN")
+            check_caller(host, origin, self._host)
+            response = self._serve(request)
+        except HTTPException as error:
+            response = _refusal(error, request)
+        response.headers.update(_HEADERS)
+        return response(environ, start_response)
+
+    def _table(self) -> dict[tuple[str, str], Callable[[Input], dict[str, Any]]]:
+        handlers = {
+            (path, method): handler
+            for path, methods in PATHS.items()
+            for method, handler in methods.items()
+        }
+        handlers["", "GET"] = index
+        if self._ui is not None:
+            handlers[_STATE, "GET"] = self._state
+        return handlers
+
+    def _serve(self, request: Request) -> Response:
+        if request.path.startswith(_PAGE):
+            return self._page(request)
+        matched, _ = self._map.bind("").match(request.path, request.method)
+        method = "GET" if matched[1] == "HEAD" else matched[1]
+        return _json(self._handlers[matched[0], method](Input(request, self._emulation)))
+
+    def _page(self, request: Request) -> Response:
+        if self._ui is None:
+            raise NotFound("the page is off: start the server with ui=True, or with --ui")
+        if request.method not in ("GET", "HEAD"):
+            raise MethodNotAllowed(["GET", "HEAD"])
+        status, content_type, body = self._ui.page(request.path)
+        return Response(body, status=status, content_type=content_type)
+
+    def _state(self, request: Input) -> dict[str, Any]:
+        request.query()
+        state: dict[str, Any] = self._ui.state(request.service())
+        return state
+
+
+def _refusal(error: HTTPException, request: Request) -> Response:
+    text = error.description or error.name
+    if isinstance(error, MethodNotAllowed):
+        allowed = ", ".join(sorted(error.valid_methods or ()))
+        response = _json({"error": f"{request.method} is not for this path, but: {allowed}"}, 405)
+        response.headers["Allow"] = allowed
+        return response
+    if error.code == NotFound.code and error.description == NotFound.description:
+        text = f"there is no path {request.path!r}; GET {ROOT} says which there are"
+    return _json({"error": text}, error.code or 400)
+
+
+def _json(content: dict[str, Any], status: int = 200) -> Response:
+    body = json.dumps(content, allow_nan=False) + "\n"
+    return Response(body, status=status, content_type="application/json")

@@ -1,0 +1,43 @@
+"""Who may use the control paths: programs, and pages which this server itself has served.
+
+A page on the web can have its reader's browser send requests to this machine, either across
+origins, which the browser marks with an ``Origin``, or under a name of its own which it lets point
+to this machine (DNS rebinding), which shows in the ``Host``. Nobody but a browser is kept out.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from werkzeug.exceptions import Forbidden
+
+_ADVICE = "use an IP address, localhost, a name without a dot, or the host it was started with"
+
+
+def check_caller(host: str | None, origin: str | None, own_host: str) -> None:
+    """Check the headers ``Host`` and ``Origin`` of a request; either may be missing.
+
+    A name without a dot is allowed, as containers have it, because no page can have such a name on
+    the web. Raises ``Forbidden`` for what may be the doing of a foreign page.
+    """
+    if host is not None and not _is_ours(host, own_host):
+        raise Forbidden(f"the host {host!r} is not known to be this server: {_ADVICE}")
+    if origin is not None and origin.lower() != f"http://{host}".lower():
+        raise Forbidden(f"pages of {origin!r} may not control this server")
+
+
+def _is_ours(host: str, own_host: str) -> bool:
+    try:
+        name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    except ValueError:
+        return False
+    return "." not in name.removesuffix(".localhost") or name == own_host.lower() or _is_ip(name)
+
+
+def _is_ip(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,239 @@
+"""The control paths: what each does with a request, and what it answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from werkzeug.exceptions import BadRequest, NotFound
+
+from aiodp._errors import shorten
+from aiodp.emulator._admin_input import Member, whole
+from aiodp.emulator._admin_views import shown
+from aiodp.emulator._faults import Fault, FaultKind
+from aiodp.emulator._period import parse_period
+from aiodp.emulator._replies import ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiodp.emulator._admin_input import Input
+    from aiodp.emulator._faults import ActiveFault
+    from aiodp.emulator._locked import LockedService
+
+ROOT: Final = "/aiodp-api/"
+_MOST_EVENTS: Final = 10_000
+_MOST_ASSIGNED: Final = 10_000
+_TASK: Final = Member(kind="text", required=True)
+
+
+def _faults(request: Input) -> dict[str, Any]:
+    """List the faults which are not over."""
+    request.query()
+    return _script(request.service())
+
+
+def _add_fault(request: Input) -> dict[str, Any]:
+    """Add a fault: the members of aiodp.testing.Fault, of which only kind is required."""
+    given = request.body(
+        kind=Member(kind="text", required=True),
+        actions=Member(kind="texts"),
+        tasks=Member(kind="texts"),
+        start=Member(kind="number"),
+        duration=Member(kind="number"),
+        count=Member(kind="count"),
+        every=Member(kind="count"),
+        delay=Member(kind="number"),
+        jump=Member(kind="number"),
+    )
+    service = request.service()
+    service.faults.add(_fault(given))
+    return _script(service)
+
+
+def _clear_faults(request: Input) -> dict[str, Any]:
+    """End every fault."""
+    request.query()
+    service = request.service()
+    service.faults.clear()
+    return _script(service)
+
+
+def _clock(request: Input) -> dict[str, Any]:
+    """Tell the service's time in seconds, and how many of them pass in a real one."""
+    request.query()
+    return _time(request)
+
+
+def _jump(request: Input) -> dict[str, Any]:
+    """Let the time leap ahead by {"jump": seconds}, in all accounts and regions."""
+    given = request.body(jump=Member(kind="number", required=True))
+    try:
+        request.emulation.clock.jump(given["jump"])
+    except ValueError as error:
+        raise BadRequest(str(error)) from error
+    return _time(request)
+
+
+def _task(request: Input) -> dict[str, Any]:
+    """Tell what the service knows of the task ?taskId=."""
+    task_id = request.query("taskId").get("taskId")
+    if task_id is None:
+        raise BadRequest("taskId is missing")
+    return _about(request.service(), task_id)
+
+
+def _give_away(request: Input) -> dict[str, Any]:
+    """End the lease of the task {"taskId"} now, as its worker's silence would."""
+    return _change(request, lambda service, task_id: service.give_away(task_id))
+
+
+def _cancel(request: Input) -> dict[str, Any]:
+    """Cancel the task {"taskId"}, as SetStatus TRY_CANCEL of its instance does."""
+    return _change(request, lambda service, task_id: service.cancel(task_id))
+
+
+def _assign(request: Input) -> dict[str, Any]:
+    """Make tasks and hand them out now: {count, workerGroup, reportProgressTimeout, hostname}."""
+    given = request.body(
+        count=Member(kind="count"),
+        workerGroup=Member(kind="text"),
+        reportProgressTimeout=Member(kind="text"),
+        hostname=Member(kind="text"),
+    )
+    count = given.get("count", 1)
+    if not 1 <= count <= _MOST_ASSIGNED:
+        raise BadRequest(f"count must be from 1 to {_MOST_ASSIGNED}, not {count}")
+    names = {
+        "workerGroup": "worker_group",
+        "reportProgressTimeout": "report_progress_timeout",
+        "hostname": "hostname",
+    }
+    options = {names[key]: value for key, value in given.items() if key in names}
+    if "reportProgressTimeout" in given:
+        _check_period(given["reportProgressTimeout"])
+    return {"taskIds": request.service().assign(count, **options)}
+
+
+def _runners(request: Input) -> dict[str, Any]:
+    """List the task runners which sent a ReportTaskRunnerHeartbeat."""
+    request.query()
+    return {"taskrunners": [shown(one) for one in request.service().runners]}
+
+
+def _terminate(request: Input) -> dict[str, Any]:
+    """Tell the task runner {"taskrunnerId"} to terminate, at each of its heartbeats."""
+    taskrunner_id = request.body(taskrunnerId=_TASK)["taskrunnerId"]
+    service = request.service()
+    try:
+        service.terminate(taskrunner_id)
+    except KeyError:
+        known = ", ".join(one.taskrunner_id for one in service.runners[-10:]) or "none"
+        message = f"no heartbeat came from a task runner {taskrunner_id}; the latest are: {known}"
+        raise NotFound(message) from None
+    return next(shown(one) for one in service.runners if one.taskrunner_id == taskrunner_id)
+
+
+def _audit(request: Input) -> dict[str, Any]:
+    """Tell who was given which task when; ?since= takes the "next" of the answer before."""
+    since = whole("since", request.query("since").get("since", "0"))
+    events = request.service().events(since, _MOST_EVENTS)
+    return {"next": since + len(events), "events": [shown(one) for one in events]}
+
+
+def _calls(request: Input) -> dict[str, Any]:
+    """Count the calls by operation and outcome."""
+    request.query()
+    counted: dict[str, dict[str, int]] = {}
+    for (operation, outcome), count in sorted(request.service().calls.items()):
+        counted.setdefault(operation, {})[outcome] = count
+    return {"calls": counted}
+
+
+def _reset(request: Input) -> dict[str, Any]:
+    """Forget all of one account in one region but the time; what is held is dropped."""
+    request.body()
+    service = request.service()
+    service.reset()
+    return _time(request)
+
+
+PATHS: Final[dict[str, dict[str, Callable[[Input], dict[str, Any]]]]] = {
+    "faults": {"GET": _faults, "POST": _add_fault, "DELETE": _clear_faults},
+    "clock": {"GET": _clock, "POST": _jump},
+    "tasks": {"GET": _task},
+    "tasks/give-away": {"POST": _give_away},
+    "tasks/cancel": {"POST": _cancel},
+    "assign": {"POST": _assign},
+    "taskrunners": {"GET": _runners},
+    "taskrunners/terminate": {"POST": _terminate},
+    "audit": {"GET": _audit},
+    "calls": {"GET": _calls},
+    "reset": {"POST": _reset},
+}
+
+
+def index(request: Input) -> dict[str, Any]:
+    """List the paths, with what each does."""
+    request.query()
+    paths = {
+        ROOT + path: {method: handler.__doc__ for method, handler in handlers.items()}
+        for path, handlers in PATHS.items()
+    }
+    return {"query": "account, region", "paths": paths}
+
+
+def _script(service: LockedService) -> dict[str, Any]:
+    return {"faults": [_shown_fault(one) for one in service.faults.active]}
+
+
+def _shown_fault(active: ActiveFault) -> dict[str, Any]:
+    progress = {
+        "start": active.start,
+        "end": active.end,
+        "matched": active.matched,
+        "befallen": active.befallen,
+    }
+    return shown(active.fault) | progress
+
+
+def _fault(given: dict[str, Any]) -> Fault:
+    kinds = sorted(FaultKind)
+    if given["kind"] not in kinds:
+        raise BadRequest(f"unknown kind {given['kind']!r}; there are: {', '.join(kinds)}")
+    sets: dict[str, Any] = {
+        key: frozenset(given[key]) for key in ("actions", "tasks") if key in given
+    }
+    members = given | sets | {"kind": FaultKind(given["kind"])}
+    try:
+        return Fault(**members)
+    except ValueError as error:
+        raise BadRequest(str(error)) from error
+
+
+def _time(request: Input) -> dict[str, Any]:
+    return {"now": request.service().now, "scale": 1.0 / request.emulation.clock.real(1.0)}
+
+
+def _check_period(text: str) -> None:
+    try:
+        parse_period(text)
+    except ValueError as error:
+        raise BadRequest(f"reportProgressTimeout: {error}") from error
+
+
+def _about(service: LockedService, task_id: str) -> dict[str, Any]:
+    try:
+        return shown(service.task(task_id))
+    except KeyError:
+        raise NotFound(f"there never was a task {shorten(task_id)}") from None
+
+
+def _change(request: Input, change: Callable[[LockedService, str], None]) -> dict[str, Any]:
+    task_id = request.body(taskId=_TASK)["taskId"]
+    service = request.service()
+    _about(service, task_id)
+    try:
+        change(service, task_id)
+    except (ServiceError, ValueError) as error:
+        raise BadRequest(str(error)) from error
+    return _about(service, task_id)

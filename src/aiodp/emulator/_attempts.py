@@ -1,0 +1,174 @@
+"""Attempts: how an instance is tried, and tried again.
+
+A failed attempt is followed by another while tries are left; then its instance has failed. No
+failure is told upwards before (the Developer Guide, dp-how-tasks-scheduled).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiodp.emulator._expressions import ExpressionError
+from aiodp.emulator._fields import Fields, strings
+from aiodp.emulator._kinds import PRECONDITIONS
+from aiodp.emulator._records import TERMINAL, Attempt, Instance, Pipeline, Status
+from aiodp.emulator._requirements import host
+from aiodp.emulator._scopes import ObjectScope
+from aiodp.emulator._timers import Due
+
+if TYPE_CHECKING:
+    from aiodp.emulator._calendar import Calendar
+    from aiodp.emulator._desk import Desk
+    from aiodp.emulator._lifecycle import Lifecycle
+    from aiodp.emulator._reading import Reader
+    from aiodp.emulator._settings import Settings
+    from aiodp.emulator._timers import Timers
+
+
+class Attempts:
+    """Makes attempts, and decides what follows from what the desk says of them."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        calendar: Calendar,
+        timers: Timers,
+        desk: Desk,
+        reader: Reader,
+        lifecycle: Lifecycle,
+    ) -> None:
+        self._settings = settings
+        self._calendar = calendar
+        self._timers = timers
+        self._desk = desk
+        self._reader = reader
+        self._lifecycle = lifecycle
+        timers.handle(Due.RETRY, self._retry)
+        timers.handle(Due.ATTEMPT, self._time_out)
+
+    def make(self, instance: Instance, now: float) -> None:
+        """Make a new attempt of an instance, and offer it."""
+        attempt = Attempt(instance)
+        instance.attempts.append(attempt)
+        instance.pipeline.attempts[attempt.id] = attempt
+        attempt.worker_group = self._reader.worker_group(host(instance))
+        attempt.lease_timeout = self._reader.lease(instance)
+        self._lifecycle.set(instance, Status.WAITING_FOR_RUNNER, now)
+        error = self._broken_expression(attempt)
+        if error is None:
+            self._desk.offer(attempt, now)
+        else:
+            attempt.outcome = strings(errorId="Service_ExpressionError", errorMessage=error)
+            self._fail(attempt, now, self._reader.retry_delay(instance))
+
+    def stop(self, instance: Instance, status: Status, now: float) -> None:
+        """End the newest attempt; its worker, if it has one, is told so at its next report."""
+        attempt = instance.head
+        if attempt is not None and attempt.status not in TERMINAL:
+            self._desk.cancel(attempt, now)
+            self._close(attempt, status, now)
+
+    def offer_waiting(self, pipeline: Pipeline, now: float) -> None:
+        """Offer all that waits for a runner, after something that held it back has gone."""
+        for instance in pipeline.instances.values():
+            if instance.head is not None:
+                self._desk.offer(instance.head, now)
+
+    # What the desk says
+
+    def may_run(self, attempt: Attempt) -> bool:
+        """Return whether the attempt may be handed out now."""
+        instance, pipeline = attempt.instance, attempt.pipeline
+        on_behalf_of = host(instance)
+        resource = on_behalf_of.resource
+        return (
+            attempt.status is Status.WAITING_FOR_RUNNER
+            and pipeline.state is Status.SCHEDULED
+            and not pipeline.deleted
+            and pipeline.paused.isdisjoint((instance.component.id, on_behalf_of.component.id))
+            and (resource is None or resource.status is Status.RUNNING)
+        )
+
+    def handed_out(self, attempt: Attempt, now: float) -> None:
+        """Note the start of an attempt, from which its timeout counts."""
+        if attempt.started_at is not None:
+            return
+        attempt.started_at = now
+        timeout = self._reader.period(attempt.instance, "attemptTimeout")
+        if timeout is not None:
+            self._timers.set(attempt, Due.ATTEMPT, now + timeout)
+
+    def acknowledged(self, attempt: Attempt, now: float) -> None:
+        """Let an attempt run."""
+        attempt.status = Status.RUNNING
+        self._lifecycle.set(attempt.instance, Status.RUNNING, now)
+
+    def given_back(self, attempt: Attempt, now: float) -> None:
+        """Offer an attempt which nobody has acknowledged again, at the end of the queue."""
+        self._desk.offer(attempt, now)
+        self._lifecycle.effects.settled(attempt.pipeline, now)
+
+    def lapsed(self, attempt: Attempt, now: float) -> None:
+        """Fail an attempt whose worker is silent; the next one follows soon."""
+        seconds = f"{attempt.lease_timeout:g}"
+        attempt.outcome = strings(errorMessage=f"No progress was reported for {seconds} s")
+        self._fail(attempt, now, self._settings.stalled_retry_delay)
+
+    def ended(self, attempt: Attempt, status: str, outcome: Fields, now: float) -> None:
+        """End an attempt as its worker says; FALSE, of a precondition, is "not yet"."""
+        attempt.outcome = outcome
+        instance = attempt.instance
+        delay = self._reader.retry_delay(instance)
+        if status == Status.FINISHED:
+            self._close(attempt, Status.FINISHED, now)
+            self._lifecycle.set(instance, Status.FINISHED, now)
+        elif status == "FALSE" and instance.kind in PRECONDITIONS:
+            self._close(attempt, Status.FAILED, now)
+            self._try_again(instance, now, delay)
+        else:
+            self._fail(attempt, now, delay)
+
+    # Parts
+
+    def _retry(self, instance: Instance, now: float) -> None:
+        self.make(instance, now)
+
+    def _time_out(self, attempt: Attempt, now: float) -> None:
+        self._desk.time_out(attempt, now)
+        seconds = self._reader.period(attempt.instance, "attemptTimeout") or 0.0
+        attempt.outcome = strings(
+            errorMessage=f"The attempt timed out: its attemptTimeout is {seconds:g} s"
+        )
+        self._fail(attempt, now, self._reader.retry_delay(attempt.instance))
+
+    def _fail(self, attempt: Attempt, now: float, delay: float) -> None:
+        instance = attempt.instance
+        self._close(attempt, Status.FAILED, now)
+        if instance.tries_left <= 0:
+            self._lifecycle.set(instance, Status.FAILED, now)
+            return
+        instance.tries_left -= 1
+        self._try_again(instance, now, delay)
+
+    def _try_again(self, instance: Instance, now: float, delay: float) -> None:
+        if instance.status is not Status.WAITING_FOR_RUNNER:
+            self._lifecycle.set(instance, Status.WAITING_FOR_RUNNER, now)
+        if delay > 0:
+            self._timers.set(instance, Due.RETRY, now + delay)
+        else:
+            self.make(instance, now)
+        self._lifecycle.effects.settled(instance.pipeline, now)
+
+    def _close(self, attempt: Attempt, status: Status, now: float) -> None:
+        attempt.status = status
+        attempt.ended_at = now
+        self._timers.stop(attempt)
+
+    def _broken_expression(self, attempt: Attempt) -> str | None:
+        if not attempt.instance.component.has_expressions:
+            return None
+        try:
+            ObjectScope(attempt.id, attempt.pipeline, self._calendar).evaluated()
+        except ExpressionError as error:
+            return str(error)
+        return None

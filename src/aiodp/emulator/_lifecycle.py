@@ -1,0 +1,221 @@
+"""The life of instances: who may start, what follows from an end, and how failures spread.
+
+Rules (the Developer Guide, dp-interpret-status, dp-how-tasks-scheduled and
+dp-manage-cascade-failandrerun):
+
+1. An instance waits on its dependencies until its time has come, all of them are finished, and
+   fewer than ``maxActiveInstances`` of its component are active.
+2. If the failure mode of a waiting instance is ``cascade``, it fails with what it depends on.
+3. What has ended stays so, unless SetStatus says RERUN or MARK_FINISHED.
+
+Each change of a status is told to ``Effects`` one after the other, not from within each other, so
+no chain of objects is too long.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final, Protocol
+
+from aiodp.emulator._kinds import PRECONDITIONS, WITH_TASKS, Kind
+from aiodp.emulator._records import BAD, TERMINAL, Instance, Pipeline, Status
+from aiodp.emulator._requirements import dependants, needed
+from aiodp.emulator._timers import Due
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from aiodp.emulator._attempts import Attempts
+    from aiodp.emulator._calendar import Calendar
+    from aiodp.emulator._reading import Reader
+    from aiodp.emulator._timers import Timers
+
+_UNTIL_ENDED: Final = (Due.RETRY, Due.TURN, Due.CHECK, Due.EXPIRY, Due.PHASE)
+_HEALTH: Final = {Status.FINISHED: "HEALTHY"} | dict.fromkeys(BAD, "ERROR")
+
+
+class Effects(Protocol):
+    """What follows from a change of an instance's status beyond its dependants."""
+
+    def changed(self, instance: Instance, status: Status, now: float) -> None:
+        """React to the status which the instance has got."""
+
+    def is_wanted(self, resource: Instance) -> bool:
+        """Return whether a task waits for the resource."""
+
+    def create(self, resource: Instance, now: float) -> None:
+        """Create the resource, again if it was there before."""
+
+    def settled(self, pipeline: Pipeline, now: float) -> None:
+        """React to all of a pipeline's instances having come to rest."""
+
+
+class Lifecycle:
+    """Moves instances from status to status."""
+
+    attempts: Attempts
+    effects: Effects
+
+    def __init__(self, calendar: Calendar, timers: Timers, reader: Reader) -> None:
+        self._calendar = calendar
+        self._timers = timers
+        self._reader = reader
+        self._changed: deque[tuple[Instance, Status]] = deque()
+        self._draining = False
+        timers.handle(Due.TURN, self.consider)
+        timers.handle(Due.EXPIRY, self._expire)
+
+    # What may start
+
+    def consider(self, instance: Instance, now: float) -> None:
+        """Start an instance which waits if it may start, or fail it with what it depends on."""
+        if instance.status is not Status.WAITING_ON_DEPENDENCIES or instance.pipeline.deleted:
+            return
+        requirements = needed(instance, self._calendar)
+        if self._reader.cascades(instance):
+            failed = next((one for one in requirements.found if one.status in BAD), None)
+            if failed is not None:
+                self._cascade(instance, failed, now)
+                return
+        if instance.pipeline.state is not Status.SCHEDULED:
+            return
+        if now < instance.runs_at:
+            self._timers.set(instance, Due.TURN, instance.runs_at)
+        elif self._may_start(instance) and requirements.met():
+            self._start(instance, now)
+
+    def consider_all(self, instances: Iterable[Instance], now: float) -> None:
+        """Consider several; each may change while another starts."""
+        for instance in list(instances):
+            self.consider(instance, now)
+
+    # What users and the service do to instances
+
+    def end(
+        self, instance: Instance, status: Status, now: float, reason: str | None = None
+    ) -> None:
+        """End an instance whose worker, if it has one, is told so at its next report."""
+        self.attempts.stop(instance, status, now)
+        instance.reason, instance.cascaded_on = reason, None
+        self.set(instance, status, now)
+
+    def cancel(self, instance: Instance, now: float, reason: str) -> None:
+        """Cancel an instance which has not ended."""
+        if instance.is_open():
+            self.end(instance, Status.CANCELED, now, reason)
+
+    def rerun(self, instances: Iterable[Instance], now: float) -> None:
+        """Run ended instances again, and what had failed because of them."""
+        again = self._with_cascaded(instances)
+        for instance in again:
+            _reset(instance)
+        for instance in again:
+            if instance.kind is Kind.RESOURCE:
+                self.effects.create(instance, now)
+            elif instance.status is not Status.WAITING_ON_DEPENDENCIES:
+                self._start(instance, now)
+        self.consider_all(again, now)
+
+    def set(self, instance: Instance, status: Status, now: float) -> None:
+        """Give an instance a status, and let everything follow from it."""
+        instance.pipeline.change(instance, status)
+        if status in TERMINAL:
+            instance.ended_at = now
+            instance.pipeline.health = _HEALTH.get(status, instance.pipeline.health)
+            self._timers.stop(instance, *_UNTIL_ENDED)
+        self._changed.append((instance, status))
+        self._drain(now)
+
+    # What happens by itself
+
+    def _expire(self, instance: Instance, now: float) -> None:
+        if instance.kind is Kind.RESOURCE:
+            self.end(instance, Status.TIMEDOUT, now, "terminateAfter has passed")
+        else:
+            self.end(instance, Status.FAILED, now, "preconditionTimeout has passed")
+
+    # Parts
+
+    def _start(self, instance: Instance, now: float) -> None:
+        if instance.kind in WITH_TASKS:
+            self._start_expiry(instance, now)
+            self.attempts.make(instance, now)
+        elif instance.kind is Kind.DATA_NODE:
+            self.set(instance, Status.FINISHED, now)
+        elif instance.kind is Kind.RESOURCE:
+            self.effects.create(instance, now)
+        else:
+            self._start_expiry(instance, now)
+            self.set(instance, Status.RUNNING, now)
+
+    def _start_expiry(self, instance: Instance, now: float) -> None:
+        timeout = self._reader.period(instance, "preconditionTimeout")
+        if timeout is not None and instance.kind in PRECONDITIONS:
+            self._timers.set(instance, Due.EXPIRY, now + timeout)
+
+    def _may_start(self, instance: Instance) -> bool:
+        pipeline, component = instance.pipeline, instance.component.id
+        if component in pipeline.paused:
+            return False
+        if instance.kind is Kind.RESOURCE:
+            return self.effects.is_wanted(instance)
+        if instance.rerun or instance.kind in PRECONDITIONS:
+            return True
+        return pipeline.active_instances[component] < self._reader.max_active(instance)
+
+    def _cascade(self, instance: Instance, failed: Instance, now: float) -> None:
+        instance.cascaded_on = failed.id
+        self.set(instance, Status.CASCADE_FAILED, now)
+
+    def _with_cascaded(self, instances: Iterable[Instance]) -> list[Instance]:
+        found = {instance.id: instance for instance in instances}
+        pending = list(found.values())
+        while pending:
+            for one in self._rerun_with(pending.pop()):
+                if one.id not in found:
+                    found[one.id] = one
+                    pending.append(one)
+        return list(found.values())
+
+    def _rerun_with(self, instance: Instance) -> Iterator[Instance]:
+        """Yield what is run again because this instance is."""
+        for one in dependants(instance, self._calendar):
+            if one.status is Status.CASCADE_FAILED and self._reader.cascades(one):
+                yield one
+        if instance.status in (Status.CASCADE_FAILED, Status.SKIPPED):
+            guards = (instance.pipeline.instances[one] for one in instance.preconditions)
+            yield from (one for one in guards if one.status in (Status.CANCELED, Status.SKIPPED))
+
+    def _drain(self, now: float) -> None:
+        if self._draining:
+            return
+        self._draining = True
+        try:
+            while self._changed:
+                self._react(*self._changed.popleft(), now)
+        finally:
+            self._draining = False
+
+    def _react(self, instance: Instance, status: Status, now: float) -> None:
+        self.effects.changed(instance, status, now)
+        if status not in TERMINAL:
+            return
+        if status in BAD:
+            self._cancel_preconditions(instance, now)
+        self.consider_all(dependants(instance, self._calendar), now)
+        self.consider_all(instance.pipeline.waiting[instance.component.id].values(), now)
+        self.effects.settled(instance.pipeline, now)
+
+    def _cancel_preconditions(self, instance: Instance, now: float) -> None:
+        if not self._reader.cascades(instance):
+            return
+        for one in instance.preconditions:
+            self.cancel(instance.pipeline.instances[one], now, f"{instance.id} has failed")
+
+
+def _reset(instance: Instance) -> None:
+    instance.tries_left = instance.max_retries
+    instance.rerun = True
+    instance.ended_at = instance.cascaded_on = instance.reason = None
+    if instance.status is Status.CASCADE_FAILED or not instance.attempts:
+        instance.pipeline.change(instance, Status.WAITING_ON_DEPENDENCIES)

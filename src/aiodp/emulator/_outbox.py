@@ -1,0 +1,53 @@
+"""What is to be sent while nobody waits for it."""
+
+from __future__ import annotations
+
+import logging
+from queue import SimpleQueue
+from threading import Lock, Thread
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+logger = logging.getLogger("aiodp.emulator")
+
+
+class Outbox:
+    """Sends one thing after the other in a thread, which begins with the first of them.
+
+    Delivery may take long, and its receiver may call the service before it is done: whoever sends
+    holds the service's lock, so it must not send by itself.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self._lock = Lock()
+        self._thread: Thread | None = None
+        self._closed = False
+
+    def put(self, send: Callable[[], object]) -> None:
+        """Have ``send`` called soon; what it raises is a warning in the log."""
+        with self._lock:
+            if self._closed:
+                return
+            self._waiting.put(send)
+            if self._thread is None:
+                self._thread = Thread(target=self._run, name="aiodp-emulator-outbox", daemon=True)
+                self._thread.start()
+
+    def close(self, timeout: float) -> None:
+        """Take nothing more, and wait at most that many seconds until all is sent."""
+        with self._lock:
+            self._closed = True
+            thread = self._thread
+        if thread is not None:
+            self._waiting.put(None)
+            thread.join(timeout)
+
+    def _run(self) -> None:
+        while (send := self._waiting.get()) is not None:
+            try:
+                send()
+            except Exception as error:  # noqa: BLE001  # one message must not stop the others
+                logger.warning("a message was not delivered", extra={"reason": repr(error)})

@@ -1,0 +1,170 @@
+"""What a definition means for its runs: who runs when, and who waits for whom."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from aiodp.emulator._kinds import PRECONDITIONS, SCHEDULED, Kind, kind_of
+from aiodp.emulator._period import ON_DEMAND_PERIOD
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from aiodp.emulator._components import Component, Definition
+
+ON_DEMAND: Final = "ondemand"
+"""The timeline of runs which ActivatePipeline makes."""
+ONCE: Final = "once"
+"""The timeline of what has no schedule: one run, at the first activation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A component which runs, and how it hangs together with others, by their ids."""
+
+    component: Component
+    kind: Kind
+    requires: tuple[str, ...]
+    preconditions: tuple[str, ...]
+    resource: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """An active definition, read for running it.
+
+    ``timelines`` has the components with an instance in each slot, by the id of the Schedule, or
+    ``ON_DEMAND`` or ``ONCE``.
+    """
+
+    definition: Definition
+    components: Mapping[str, Component]
+    parts: Mapping[str, Part]
+    parameters: Mapping[str, tuple[str, ...]]
+    timelines: Mapping[str, tuple[str, ...]]
+    dependants: Mapping[str, tuple[str, ...]]
+
+    @classmethod
+    def of(cls, definition: Definition) -> Plan:
+        """Read a definition, which need not be free of errors."""
+        components = definition.components()
+        kinds = {key: kind_of(one.type) for key, one in components.items()}
+        outputs = _outputs(components, kinds)
+        parts = {
+            key: _part(one, kinds, outputs)
+            for key, one in components.items()
+            if kinds[key] in SCHEDULED | PRECONDITIONS
+        }
+        return cls(
+            definition=definition,
+            components=components,
+            parts=parts,
+            parameters=definition.parameters(),
+            timelines=_timelines(parts, components),
+            dependants=_reversed({key: part.requires for key, part in parts.items()}),
+        )
+
+    @property
+    def on_demand(self) -> bool:
+        """Whether each activation makes a run."""
+        return ON_DEMAND in self.timelines
+
+    def timeline_of(self, component_id: str, slot_of: str) -> str:
+        """Return the timeline of a component, for one who is in the timeline ``slot_of``."""
+        if component_id in self.timelines.get(slot_of, ()):
+            return slot_of
+        found = (name for name, members in self.timelines.items() if component_id in members)
+        return next(found, slot_of)
+
+
+def _part(
+    component: Component, kinds: Mapping[str, Kind], outputs: Mapping[str, tuple[str, ...]]
+) -> Part:
+    def named(key: str, *wanted: Kind) -> tuple[str, ...]:
+        ids = dict.fromkeys(component.refs(key))
+        return tuple(one for one in ids if kinds.get(one) in wanted and one != component.id)
+
+    kind = kinds[component.id]
+    requires = named("dependsOn", Kind.ACTIVITY)
+    if kind is Kind.ACTIVITY:
+        requires += named("input", Kind.DATA_NODE)
+    elif kind is Kind.DATA_NODE:
+        requires += outputs.get(component.id, ())
+    guarded = kind in (Kind.ACTIVITY, Kind.DATA_NODE)
+    return Part(
+        component=component,
+        kind=kind,
+        requires=requires,
+        preconditions=named("precondition", *PRECONDITIONS) if guarded else (),
+        resource=next(iter(named("runsOn", Kind.RESOURCE)), None),
+    )
+
+
+def _outputs(
+    components: Mapping[str, Component], kinds: Mapping[str, Kind]
+) -> dict[str, tuple[str, ...]]:
+    """Return the activities which write each data node."""
+    writers = {
+        key: component.refs("output")
+        for key, component in components.items()
+        if kinds[key] is Kind.ACTIVITY
+    }
+    return _reversed(writers)
+
+
+def _reversed(edges: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for source, targets in edges.items():
+        for target in dict.fromkeys(targets):
+            found[target].append(source)
+    return {key: tuple(sources) for key, sources in found.items()}
+
+
+def _timelines(
+    parts: Mapping[str, Part], components: Mapping[str, Component]
+) -> dict[str, tuple[str, ...]]:
+    """Return who runs on which timeline; what has no schedule follows those who refer to it."""
+    members: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    for key, part in parts.items():
+        own = _own_timeline(part.component, components)
+        if own is not None and part.kind in (Kind.ACTIVITY, Kind.DATA_NODE):
+            members[own][key] = None
+    for joined in members.values():
+        _adopt(joined, parts, components)
+    placed = {key for joined in members.values() for key in joined}
+    rest = (key for key in parts if key not in placed and parts[key].kind is Kind.ACTIVITY)
+    if alone := dict.fromkeys(rest):
+        members[ONCE] = alone
+        _adopt(alone, parts, components)
+    order = {key: n for n, key in enumerate(parts)}
+    return {name: tuple(sorted(joined, key=order.__getitem__)) for name, joined in members.items()}
+
+
+def _adopt(
+    members: dict[str, None], parts: Mapping[str, Part], components: Mapping[str, Component]
+) -> None:
+    pending = list(members)
+    while pending:
+        part = parts[pending.pop()]
+        written = (one for one in part.component.refs("output") if one in parts)
+        for key in (*part.requires, *written, *filter(None, [part.resource])):
+            if key not in members and _follows(parts[key], components):
+                members[key] = None
+                pending.append(key)
+
+
+def _follows(part: Part, components: Mapping[str, Component]) -> bool:
+    """Whether it is run where it is needed: resources are, and what has no schedule."""
+    return part.kind is Kind.RESOURCE or _own_timeline(part.component, components) is None
+
+
+def _own_timeline(component: Component, components: Mapping[str, Component]) -> str | None:
+    if component.on_demand:
+        return ON_DEMAND
+    schedule = component.ref("schedule")
+    found = components.get(schedule or "")
+    if found is None or kind_of(found.type) is not Kind.SCHEDULE:
+        return None
+    return ON_DEMAND if found.text("period") == ON_DEMAND_PERIOD else schedule

@@ -1,0 +1,80 @@
+"""Preconditions which the service checks (the Developer Guide, dp-concepts-preconditions)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from aiodp.emulator._expressions import ExpressionError
+from aiodp.emulator._kinds import Kind
+from aiodp.emulator._records import Status
+from aiodp.emulator._scopes import ObjectScope
+from aiodp.emulator._timers import Due
+
+if TYPE_CHECKING:
+    from aiodp.emulator._calendar import Calendar
+    from aiodp.emulator._lifecycle import Lifecycle
+    from aiodp.emulator._outside import Outside
+    from aiodp.emulator._reading import Reader
+    from aiodp.emulator._records import Instance
+    from aiodp.emulator._timers import Timers
+
+_FIELDS: Final = {
+    "DynamoDBDataExists": "tableName",
+    "DynamoDBTableExists": "tableName",
+    "S3KeyExists": "s3Key",
+    "S3PrefixNotEmpty": "s3Prefix",
+}
+
+
+class Preconditions:
+    """Checks whether what they wait for is there, again and again."""
+
+    def __init__(
+        self,
+        calendar: Calendar,
+        timers: Timers,
+        reader: Reader,
+        lifecycle: Lifecycle,
+        outside: Outside,
+    ) -> None:
+        self._calendar = calendar
+        self._timers = timers
+        self._reader = reader
+        self._lifecycle = lifecycle
+        self._outside = outside
+        timers.handle(Due.CHECK, self._check)
+
+    def changed(self, instance: Instance, status: Status, now: float) -> None:
+        """Begin to check a precondition which has been started."""
+        if instance.kind is Kind.SERVICE_PRECONDITION and status is Status.RUNNING:
+            self._check(instance, now)
+
+    def _check(self, instance: Instance, now: float) -> None:
+        if instance.status is not Status.RUNNING:
+            return
+        pipeline = instance.pipeline
+        held_back = pipeline.state is not Status.SCHEDULED
+        held_back = held_back or instance.component.id in pipeline.paused
+        try:
+            met = not held_back and self._holds(instance)
+        except ExpressionError as error:
+            self._lifecycle.end(instance, Status.FAILED, now, str(error))
+            return
+        if met:
+            self._lifecycle.set(instance, Status.FINISHED, now)
+        else:
+            self._timers.set(instance, Due.CHECK, now + self._reader.retry_delay(instance))
+
+    def _holds(self, instance: Instance) -> bool:
+        kind = instance.component.type
+        scope = ObjectScope(instance.id, instance.pipeline, self._calendar)
+        name = scope.text(_FIELDS[kind]) or ""
+        bucket, _, key = name.removeprefix("s3://").partition("/")
+        match kind:
+            case "S3KeyExists":
+                return self._outside.s3_key_exists(bucket, key)
+            case "S3PrefixNotEmpty":
+                return self._outside.s3_prefix_not_empty(bucket, key)
+            case "DynamoDBTableExists":
+                return self._outside.dynamodb_table_exists(name)
+        return self._outside.dynamodb_data_exists(name)

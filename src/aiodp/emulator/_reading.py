@@ -1,0 +1,89 @@
+"""What the service itself reads from the fields of an instance."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from aiodp.emulator._expressions import ExpressionError, has_expression
+from aiodp.emulator._period import parse_period
+from aiodp.emulator._scopes import ObjectScope
+
+if TYPE_CHECKING:
+    from aiodp.emulator._calendar import Calendar
+    from aiodp.emulator._records import Instance
+    from aiodp.emulator._settings import Settings
+
+_RETRY_CAP: Final = 5  # retries of a task (the Developer Guide, dp-limits)
+_ACTIVE_CAP: Final = 5  # runs at a time of an on-demand pipeline (dp-concepts-schedules)
+_HOUR: Final = 3600.0
+
+
+class Reader:
+    """Reads fields with their expressions evaluated; what cannot be read counts as not there."""
+
+    def __init__(self, settings: Settings, calendar: Calendar) -> None:
+        self._settings = settings
+        self._calendar = calendar
+
+    def text(self, instance: Instance, key: str) -> str | None:
+        """Return the first string value of a field."""
+        raw = instance.component.text(key)
+        if raw is None or not has_expression(raw):
+            return raw
+        with suppress(ExpressionError):
+            return ObjectScope(instance.id, instance.pipeline, self._calendar).text(key)
+        return None
+
+    def period(self, instance: Instance, key: str) -> float | None:
+        """Return a period in seconds; a bare number is hours, as of ``terminateAfter``."""
+        text = self.text(instance, key)
+        with suppress(ValueError):
+            return _HOUR * int(text or "")
+        with suppress(ValueError):
+            return parse_period(text or "")
+        return None
+
+    def lease(self, instance: Instance) -> float:
+        """Return how long a task may be silent."""
+        return self.period(instance, "reportProgressTimeout") or self._settings.lease_timeout
+
+    def retry_delay(self, instance: Instance) -> float:
+        """Return how long to wait before the next attempt."""
+        given = self.period(instance, "retryDelay") or 0.0
+        return max(given, self._settings.retry_delay)
+
+    def max_retries(self, instance: Instance) -> int:
+        """Return how many attempts may follow a failed one."""
+        given = self._number(instance, "maximumRetries", self._settings.max_retries)
+        return min(given, _RETRY_CAP)
+
+    def max_active(self, instance: Instance) -> int:
+        """Return how many instances of the component may be active at once."""
+        return max(
+            1, self._number(instance, "maxActiveInstances", self._settings.max_active_instances)
+        )
+
+    def cascades(self, instance: Instance) -> bool:
+        """Return whether it fails with what it depends on."""
+        return (self.text(instance, "failureAndRerunMode") or "").lower() == "cascade"
+
+    def worker_group(self, instance: Instance) -> str | None:
+        """Return the worker group whose polls get the tasks; ``runsOn`` wins."""
+        resource = instance.resource
+        if resource is not None:
+            given = self._settings.resource_worker_group
+            return given or f"resource:{instance.pipeline.id}_{resource.id}"
+        return self.text(instance, "workerGroup")
+
+    def _number(self, instance: Instance, key: str, default: int) -> int:
+        number = default
+        with suppress(ValueError):  # no number, or one of thousands of digits
+            number = int(self.text(instance, key) or "")
+        return number if number >= 0 else default
+
+
+def on_demand_limit(texts: list[str]) -> int:
+    """Return how many runs of an on-demand pipeline there may be, by its ``maxActiveInstances``."""
+    numbers = [int(text) for text in texts if text.isdecimal()]
+    return max(1, min(min(numbers, default=1), _ACTIVE_CAP))

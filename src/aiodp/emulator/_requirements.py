@@ -1,0 +1,105 @@
+"""What an instance depends on, and what depends on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aiodp.emulator._kinds import PRECONDITIONS, Kind
+from aiodp.emulator._records import GOOD
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aiodp.emulator._calendar import Calendar
+    from aiodp.emulator._records import Instance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needed:
+    """The instances which another one needs; not ``complete`` while some are still to be made."""
+
+    found: tuple[Instance, ...]
+    complete: bool
+
+    def met(self) -> bool:
+        """Return whether all of them are there and finished."""
+        return self.complete and not self.unmet()
+
+    def unmet(self) -> list[Instance]:
+        """Return those which are not finished."""
+        return [one for one in self.found if one.status not in GOOD]
+
+
+def needed(instance: Instance, calendar: Calendar) -> Needed:
+    """Return what must be finished before an instance may start."""
+    instances = instance.pipeline.instances
+    found = [instances[one] for one in instance.preconditions]
+    complete = True
+    for component_id in instance.part.requires:
+        parts = counterparts(instance, component_id, calendar)
+        found.extend(parts.found)
+        complete = complete and parts.complete
+    return Needed(found=tuple(found), complete=complete)
+
+
+def counterparts(instance: Instance, component_id: str, calendar: Calendar) -> Needed:
+    """Return the instances of another component in the instance's slot.
+
+    On another schedule these are all whose slots overlap it.
+    """
+    pipeline = instance.pipeline
+    same_slot = instance.refs.get(component_id)
+    if same_slot is not None:
+        return Needed(found=(pipeline.instances[same_slot],), complete=True)
+    name = instance.plan.timeline_of(component_id, instance.timeline)
+    timeline = pipeline.timelines.get(name)
+    if timeline is None or timeline.slots is None:  # on demand, or without a schedule
+        newest = tuple(pipeline.of_component[component_id][-1:])
+        return Needed(found=newest, complete=bool(newest))
+    start, stop = calendar.date(instance.scheduled_at), calendar.date(instance.ends_at)
+    wanted = [
+        f"@{component_id}_{calendar.stamp(calendar.at(date))}"
+        for n in timeline.slots.overlapping(start, stop)
+        if (date := timeline.slots.start(n)) is not None
+    ]
+    found = tuple(pipeline.instances[one] for one in wanted if one in pipeline.instances)
+    return Needed(found=found, complete=len(found) == len(wanted))
+
+
+def dependants(instance: Instance, calendar: Calendar) -> Iterator[Instance]:
+    """Yield the instances which need this one."""
+    pipeline = instance.pipeline
+    if instance.guards is not None:
+        yield pipeline.instances[instance.guards]
+    for component_id in instance.plan.dependants.get(instance.component.id, ()):
+        same_slot = instance.refs.get(component_id)
+        if same_slot is not None:
+            yield pipeline.instances[same_slot]
+            continue
+        for one in pipeline.of_component[component_id]:
+            if instance in counterparts(one, instance.component.id, calendar).found:
+                yield one
+
+
+def host(instance: Instance) -> Instance:
+    """Return on whose behalf the tasks of an instance run, which decides about the worker group.
+
+    For a precondition this is the activity it guards, or one which uses the data node it guards.
+    """
+    if instance.kind not in PRECONDITIONS or instance.guards is None:
+        return instance
+    guarded = instance.pipeline.instances[instance.guards]
+    if guarded.kind is Kind.ACTIVITY or instance.component.text("workerGroup") is not None:
+        return guarded if guarded.kind is Kind.ACTIVITY else instance
+    return next(_users(guarded), instance)
+
+
+def _users(data_node: Instance) -> Iterator[Instance]:
+    """Yield the activities of the slot which read or write a data node, readers first."""
+    for key in ("input", "output"):
+        for one in data_node.refs.values():
+            instance = data_node.pipeline.instances[one]
+            activity = instance.kind is Kind.ACTIVITY
+            if activity and data_node.component.id in instance.component.refs(key):
+                yield instance

@@ -1,0 +1,122 @@
+"""Resources, which are only simulated: an Ec2Resource or EmrCluster is a sequence of statuses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from aiodp.emulator._kinds import WITH_TASKS, Kind
+from aiodp.emulator._records import BAD, TERMINAL, Status
+from aiodp.emulator._requirements import host
+from aiodp.emulator._timers import Due
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aiodp.emulator._desk import Desk
+    from aiodp.emulator._ids import Ids
+    from aiodp.emulator._lifecycle import Lifecycle
+    from aiodp.emulator._reading import Reader
+    from aiodp.emulator._records import Instance
+    from aiodp.emulator._settings import Settings
+    from aiodp.emulator._timers import Timers
+
+_UP: Final = frozenset({Status.CREATING, Status.RUNNING})
+
+
+class Resources:
+    """Creates a resource when a task needs it, and ends it after the last one."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        timers: Timers,
+        ids: Ids,
+        desk: Desk,
+        reader: Reader,
+        lifecycle: Lifecycle,
+    ) -> None:
+        self._settings = settings
+        self._timers = timers
+        self._ids = ids
+        self._desk = desk
+        self._reader = reader
+        self._lifecycle = lifecycle
+        timers.handle(Due.PHASE, self._next_phase)
+
+    def changed(self, instance: Instance, status: Status, now: float) -> None:
+        """React to the status of a resource, or of what runs on one."""
+        if instance.kind is Kind.RESOURCE:
+            self._resource_changed(instance, status, now)
+        elif instance.kind in WITH_TASKS:
+            resource = host(instance).resource
+            if resource is not None:
+                self._user_changed(resource, status, now)
+
+    def create(self, resource: Instance, now: float) -> None:
+        """Create it, again if it was there before."""
+        self._timers.stop(resource, Due.PHASE, Due.EXPIRY)
+        prefix, digits = ("j", 13) if resource.component.type == "EmrCluster" else ("i", 17)
+        resource.resource_id = f"{prefix}-{self._ids.hexadecimal(digits)}"
+        resource.ended_at = resource.reason = None
+        self._lifecycle.set(resource, Status.CREATING, now)
+        self._timers.set(resource, Due.PHASE, now + self._settings.resource_startup)
+        limit = self._reader.period(resource, "terminateAfter")
+        if limit is not None:
+            self._timers.set(resource, Due.EXPIRY, now + limit)
+
+    def shut_down(self, resource: Instance, now: float) -> None:
+        """Begin its end, if it is up."""
+        if resource.status in _UP:
+            self._timers.set(resource, Due.PHASE, now + self._settings.resource_shutdown)
+            self._lifecycle.set(resource, Status.SHUTTING_DOWN, now)
+
+    def is_wanted(self, resource: Instance) -> bool:
+        """Return whether a task waits for it."""
+        return any(one.status is Status.WAITING_FOR_RUNNER for one in _tasks_on(resource))
+
+    def _user_changed(self, resource: Instance, status: Status, now: float) -> None:
+        if status is Status.WAITING_FOR_RUNNER and resource.status not in _UP:
+            self._timers.stop(resource, Due.PHASE, Due.EXPIRY)
+            resource.pipeline.change(resource, Status.WAITING_ON_DEPENDENCIES)
+            self._lifecycle.consider(resource, now)
+        elif status in TERMINAL:
+            self._release(resource, now)
+
+    def _resource_changed(self, resource: Instance, status: Status, now: float) -> None:
+        if status is Status.RUNNING:
+            for user in _tasks_on(resource):
+                if user.head is not None:
+                    self._desk.offer(user.head, now)
+            self._release(resource, now)
+        elif status in BAD:
+            for user in list(_users(resource)):
+                self._lifecycle.cancel(user, now, f"{resource.id} is {status}")
+
+    def _release(self, resource: Instance, now: float) -> None:
+        if any(user.is_open() for user in _users(resource)):
+            return
+        self.shut_down(resource, now)
+        if resource.status is Status.WAITING_ON_DEPENDENCIES:
+            self._lifecycle.set(resource, Status.FINISHED, now)
+
+    def _next_phase(self, resource: Instance, now: float) -> None:
+        if resource.status is Status.CREATING:
+            self._lifecycle.set(resource, Status.RUNNING, now)
+        elif resource.status is Status.SHUTTING_DOWN:
+            self._lifecycle.set(resource, Status.FINISHED, now)
+
+
+def _users(resource: Instance) -> Iterator[Instance]:
+    """Yield the activities of its slot which run on it."""
+    for one in resource.refs.values():
+        instance = resource.pipeline.instances[one]
+        if instance.part.resource == resource.component.id:
+            yield instance
+
+
+def _tasks_on(resource: Instance) -> Iterator[Instance]:
+    """Yield everything whose tasks it gets: activities, and the preconditions run for them."""
+    instances = resource.pipeline.instances
+    for one in resource.refs.values():
+        yield from (instances[guard] for guard in instances[one].preconditions)
+    yield from _users(resource)

@@ -1,0 +1,123 @@
+"""A service's records, made again of the rows that were kept of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aiodp.emulator._audit import AuditEvent
+from aiodp.emulator._components import Definition
+from aiodp.emulator._plan import Plan
+from aiodp.emulator._records import Attempt, Instance, Pipeline, Slot, Task, Timeline
+from aiodp.emulator._rows import InstanceRow, decode, fill
+from aiodp.emulator._tables import (
+    ATTEMPTS,
+    CALLS,
+    DEFINITIONS,
+    EVENTS,
+    INSTANCES,
+    PIPELINES,
+    RUNNERS,
+    TASKS,
+    TIMELINES,
+)
+from aiodp.emulator._taskrunners import TaskRunnerView
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from aiodp.emulator._service import Service
+    from aiodp.emulator._tables import Table
+
+    Read = Callable[[Table], Iterable[Any]]
+
+
+def restore(service: Service, read: Read) -> None:
+    """Put everything into a new service; ``read`` returns the rows of a table."""
+    for number, data in read(EVENTS):
+        if number != len(service.audit):
+            raise ValueError(f"event {len(service.audit)} is missing")
+        service.audit.add(decode(data, AuditEvent))
+    service.calls.update({(operation, outcome): n for operation, outcome, n in read(CALLS)})
+    runners = [decode(data, TaskRunnerView) for _, data in read(RUNNERS)]
+    service._taskrunners.restore(runners)
+    records = _Records(service)
+    records.pipelines(read)
+    service._catalog.restore(records.found.values())
+    records.runs(read)
+    service._desk.restore(records.attempts, records.tasks(read))
+
+
+class _Records:
+    """Makes the records, each after those which it belongs to."""
+
+    def __init__(self, service: Service) -> None:
+        self.found: dict[str, Pipeline] = {}
+        self.attempts: list[Attempt] = []
+        self._calendar = service._calendar
+        self._timers = service._timers
+        self._changes = service._catalog._changes
+        self._slots: dict[tuple[str, int, str, float], Slot] = {}
+
+    def pipelines(self, read: Read) -> None:
+        """Make pipelines with their definitions."""
+        for pipeline_id, name, unique_id, data in read(PIPELINES):
+            pipeline = Pipeline(pipeline_id, name, unique_id, 0.0, self._changes)
+            fill(pipeline, Pipeline, data, self._timers)
+            self.found[pipeline_id] = pipeline
+        for pipeline_id, role, data in read(DEFINITIONS):
+            _define(self.found[pipeline_id], role, decode(data, Definition))
+        for pipeline in self.found.values():
+            if pipeline.plan is not None:
+                pipeline.components = dict(pipeline.plan.components)
+            elif pipeline.latest is not None:
+                pipeline.components = pipeline.latest.components()
+
+    def runs(self, read: Read) -> None:
+        """Make timelines, instances and attempts."""
+        for pipeline_id, name, data in read(TIMELINES):
+            timeline = Timeline(self.found[pipeline_id], name)
+            fill(timeline, Timeline, data, self._timers)
+            timeline.pipeline.timelines[name] = timeline
+        for pipeline_id, instance_id, component_id, data in read(INSTANCES):
+            pipeline = self.found[pipeline_id]
+            pipeline.add(self._instance(pipeline, instance_id, component_id, data))
+        for pipeline_id, instance_id, _, data in read(ATTEMPTS):
+            self._attempt(self.found[pipeline_id].instances[instance_id], data)
+
+    def tasks(self, read: Read) -> Iterable[Task]:
+        """Make the tasks."""
+        for task_id, pipeline_id, instance_id, number, data in read(TASKS):
+            attempts = self.found[pipeline_id].instances[instance_id].attempts
+            task = Task(task_id, attempts[number - 1], 0.0)
+            fill(task, Task, data, self._timers)
+            yield task
+
+    def _instance(
+        self, pipeline: Pipeline, instance_id: str, component_id: str, data: str
+    ) -> Instance:
+        row = decode(data, InstanceRow)
+        plan = pipeline.plans[row.plan_number]
+        key = (pipeline.id, row.plan_number, row.timeline, row.scheduled_at)
+        if key not in self._slots:
+            self._slots[key] = slot = Slot(row.scheduled_at, row.ends_at)
+            slot.name(plan.timelines[row.timeline], self._calendar.stamp(row.scheduled_at))
+        part = plan.parts[component_id]
+        instance = Instance(pipeline, part, instance_id, row.timeline, self._slots[key])
+        fill(instance, Instance, data, self._timers)
+        return instance
+
+    def _attempt(self, instance: Instance, data: str) -> None:
+        attempt = Attempt(instance)
+        fill(attempt, Attempt, data, self._timers)
+        instance.attempts.append(attempt)
+        instance.pipeline.attempts[attempt.id] = attempt
+        self.attempts.append(attempt)
+
+
+def _define(pipeline: Pipeline, role: str, definition: Definition) -> None:
+    if role == "latest":
+        pipeline.latest = definition
+    elif role == "active":
+        pipeline.active = definition
+    else:
+        pipeline.plans.append(Plan.of(definition))

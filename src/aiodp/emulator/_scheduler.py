@@ -1,0 +1,262 @@
+"""Runs: the instances which are made of a pipeline's components, slot by slot."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from aiodp.emulator._calendar import parse_date
+from aiodp.emulator._expressions import ExpressionError
+from aiodp.emulator._kinds import Kind
+from aiodp.emulator._period import split_period
+from aiodp.emulator._plan import ON_DEMAND, ONCE, Plan
+from aiodp.emulator._reading import on_demand_limit
+from aiodp.emulator._records import Instance, Pipeline, Slot, Status, Timeline
+from aiodp.emulator._replies import invalid
+from aiodp.emulator._scopes import ObjectScope
+from aiodp.emulator._settings import OnDemandBusy
+from aiodp.emulator._slots import Period, Slots
+from aiodp.emulator._timers import Due
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from aiodp.emulator._actions import Actions
+    from aiodp.emulator._calendar import Calendar
+    from aiodp.emulator._lifecycle import Lifecycle
+    from aiodp.emulator._reading import Reader
+    from aiodp.emulator._settings import Settings
+    from aiodp.emulator._timers import Timers
+
+_MOST_SKIPPED: Final = 100
+
+
+class Scheduler:
+    """Makes instances when their slots begin, or when an on-demand pipeline is activated."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        calendar: Calendar,
+        timers: Timers,
+        reader: Reader,
+        lifecycle: Lifecycle,
+        actions: Actions,
+    ) -> None:
+        self._settings = settings
+        self._calendar = calendar
+        self._timers = timers
+        self._reader = reader
+        self._lifecycle = lifecycle
+        self._actions = actions
+        timers.handle(Due.SLOT, self._on_slot)
+
+    def check(self, pipeline: Pipeline, plan: Plan, start: float | None, now: float) -> None:
+        """Raise InvalidRequestException if this plan cannot be activated now."""
+        limit = self._settings.max_backfill
+        for name, slots in self._slots(pipeline, plan, now).items():
+            timeline = pipeline.timelines.get(name)
+            first = slots.start(0)
+            if start is not None or timeline is not None or limit is None or first is None:
+                continue
+            if now - self._calendar.at(first) > limit:
+                raise invalid(
+                    f"The Schedule {name} starts at {first:%Y-%m-%dT%H:%M:%S}, more than "
+                    f"{limit / 86_400:g} days ago; move it, or name a startTimestamp"
+                )
+        busy = self._settings.on_demand_busy is OnDemandBusy.INVALID_REQUEST
+        if busy and plan.on_demand and self._is_busy(pipeline, plan):
+            raise invalid("As many runs of the on-demand pipeline are going on as may")
+
+    def activate(self, pipeline: Pipeline, start: float | None, now: float) -> list[Instance]:
+        """Let the slots of the active definition come; return what was made on demand."""
+        plan = pipeline.plans[-1]
+        for name, slots in self._slots(pipeline, plan, now).items():
+            timeline = _timeline(pipeline, name)
+            timeline.slots = slots
+            if start is not None:
+                self._skip(timeline, start, now)
+            self._arm(timeline, now)
+        made: list[Instance] = []
+        if ONCE in plan.timelines and ONCE not in pipeline.timelines:
+            _timeline(pipeline, ONCE)
+            made += self._run(pipeline, ONCE, now)
+        if plan.on_demand and not self._is_busy(pipeline, plan):
+            made += self._run(pipeline, ON_DEMAND, now)
+        return made
+
+    def stop(self, pipeline: Pipeline) -> None:
+        """Let no slot come any more."""
+        for timeline in pipeline.timelines.values():
+            self._timers.stop(timeline)
+
+    def is_over(self, pipeline: Pipeline) -> bool:
+        """Return whether no slot is to come."""
+        timelines = pipeline.timelines.values()
+        return bool(timelines) and not any(
+            one.slots is not None and one.slots.start(one.next_slot) is not None
+            for one in timelines
+        )
+
+    # Slots
+
+    def _slots(self, pipeline: Pipeline, plan: Plan, now: float) -> dict[str, Slots]:
+        first = pipeline.first_activated_at
+        activated = self._calendar.date(now if first is None else first).replace(microsecond=0)
+        found = {}
+        for name in plan.timelines:
+            if name not in (ONCE, ON_DEMAND):
+                found[name] = _read_slots(name, pipeline, plan, activated, self._calendar)
+        return found
+
+    def _arm(self, timeline: Timeline, now: float) -> None:
+        start = timeline.slots.start(timeline.next_slot) if timeline.slots else None
+        if start is None:
+            self._timers.stop(timeline)
+            return
+        due = max(self._calendar.at(start), now)
+        if timeline.made_at is not None:
+            due = max(due, timeline.made_at + self._settings.instance_interval)
+        self._timers.set(timeline, Due.SLOT, due)
+
+    def _on_slot(self, timeline: Timeline, now: float) -> None:
+        pipeline, slots = timeline.pipeline, timeline.slots
+        if pipeline.state is not Status.SCHEDULED or slots is None:
+            return
+        slot = self._slot(slots, timeline.next_slot)
+        timeline.next_slot += 1
+        timeline.made_at = now
+        self._arm(timeline, now)
+        made = self._make(pipeline, timeline.name, slot, now)
+        pipeline.latest_run_at = slot.start
+        self._lifecycle.consider_all(made, now)
+
+    def _skip(self, timeline: Timeline, start: float, now: float) -> None:
+        pipeline, slots = timeline.pipeline, timeline.slots
+        skipped: list[int] = []
+        while slots is not None:
+            date = slots.start(timeline.next_slot)
+            if date is None or self._calendar.at(date) >= start:
+                break
+            skipped.append(timeline.next_slot)
+            timeline.next_slot += 1
+        for n in skipped[-_MOST_SKIPPED:]:
+            slot = self._slot(slots, n) if slots else Slot(now, now)
+            for instance in self._make(pipeline, timeline.name, slot, now, Status.SKIPPED):
+                instance.ended_at = now
+
+    def _slot(self, slots: Slots, n: int) -> Slot:
+        start = slots.start(n) or datetime.max.replace(tzinfo=UTC)
+        return Slot(self._calendar.at(start), self._calendar.at(slots.stop(n)))
+
+    # Runs
+
+    def _run(self, pipeline: Pipeline, timeline: str, now: float) -> list[Instance]:
+        at = self._free_second(pipeline, timeline, now)
+        made = self._make(pipeline, timeline, Slot(at, at), now)
+        pipeline.latest_run_at = now
+        for instance in made:
+            instance.runs_at = now
+        self._lifecycle.consider_all(made, now)
+        return made
+
+    def _free_second(self, pipeline: Pipeline, timeline: str, now: float) -> float:
+        """Return the first second from now in which nothing has an instance: ids name it."""
+        members = pipeline.plans[-1].timelines[timeline]
+        at = now
+        while any(f"@{one}_{self._calendar.stamp(at)}" in pipeline.instances for one in members):
+            at += 1.0
+        return at
+
+    def _is_busy(self, pipeline: Pipeline, plan: Plan) -> bool:
+        runs = {
+            one.scheduled_at
+            for one in pipeline.instances.values()
+            if one.timeline == ON_DEMAND and one.is_open()
+        }
+        components = [plan.components[one] for one in plan.timelines[ON_DEMAND]]
+        limits = [one.text("maxActiveInstances") or "" for one in components]
+        return len(runs) >= on_demand_limit(limits)
+
+    def _make(
+        self,
+        pipeline: Pipeline,
+        timeline: str,
+        slot: Slot,
+        now: float,
+        status: Status = Status.WAITING_ON_DEPENDENCIES,
+    ) -> list[Instance]:
+        made = self._add(pipeline, timeline, slot, status)
+        guards = [guard for one in made for guard in self._guards(one, slot)]
+        for instance in [*made, *guards]:
+            instance.started_at = now
+            instance.max_retries = instance.tries_left = self._reader.max_retries(instance)
+            self._actions.made(instance)
+        return [*made, *guards]
+
+    def _add(self, pipeline: Pipeline, timeline: str, slot: Slot, status: Status) -> list[Instance]:
+        plan = pipeline.plans[-1]
+        members = plan.timelines[timeline]
+        slot.name(members, self._calendar.stamp(slot.start))
+        made = []
+        for one in members:
+            instance = Instance(pipeline, plan.parts[one], slot.ids[one], timeline, slot)
+            instance.status = status
+            pipeline.add(instance)
+            made.append(instance)
+        for instance in made:
+            instance.runs_at = slot.stop if self._runs_at_end(instance) else slot.start
+        return made
+
+    def _runs_at_end(self, instance: Instance) -> bool:
+        style = (self._reader.text(instance, "scheduleType") or "").lower()
+        return style == "timeseries" and instance.kind is not Kind.RESOURCE
+
+    def _guards(self, guarded: Instance, slot: Slot) -> Iterable[Instance]:
+        """Make the preconditions of an instance, each for it alone."""
+        pipeline = guarded.pipeline
+        made = []
+        for component_id in guarded.part.preconditions:
+            instance_id = _free_id(f"@{component_id}_{self._calendar.stamp(slot.start)}", pipeline)
+            part = pipeline.plans[-1].parts[component_id]
+            instance = Instance(pipeline, part, instance_id, guarded.timeline, slot)
+            instance.runs_at = guarded.runs_at
+            instance.guards = guarded.id
+            instance.status = guarded.status
+            pipeline.add(instance)
+            made.append(instance)
+        guarded.preconditions = tuple(one.id for one in made)
+        return made
+
+
+def _timeline(pipeline: Pipeline, name: str) -> Timeline:
+    if name not in pipeline.timelines:
+        pipeline.timelines[name] = Timeline(pipeline, name)
+    return pipeline.timelines[name]
+
+
+def _free_id(instance_id: str, pipeline: Pipeline) -> str:
+    free, n = instance_id, 1
+    while free in pipeline.instances:
+        n += 1
+        free = f"{instance_id}_{n}"
+    return free
+
+
+def _read_slots(
+    schedule_id: str, pipeline: Pipeline, plan: Plan, activated: datetime, calendar: Calendar
+) -> Slots:
+    """Return the slots of a Schedule; raise InvalidRequestException if it cannot be understood."""
+    scope = ObjectScope(schedule_id, pipeline, calendar, plan=plan)
+    try:
+        number, unit = split_period(scope.text("period") or "")
+        start, end = scope.text("startDateTime"), scope.text("endDateTime")
+        occurrences = scope.text("occurrences")
+        return Slots(
+            first=activated if start is None else parse_date(start),
+            period=Period(number=number, unit=f"{unit}s"),
+            end=None if end is None else parse_date(end),
+            occurrences=None if occurrences is None else int(occurrences),
+        )
+    except (ValueError, ExpressionError) as error:
+        raise invalid(f"The Schedule {schedule_id} cannot be followed: {error}") from error

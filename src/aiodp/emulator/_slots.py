@@ -1,0 +1,76 @@
+"""The slots of a Schedule: when each begins and ends, counted from 0."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import count, takewhile
+from typing import TYPE_CHECKING, Final
+
+from dateutil.relativedelta import relativedelta
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Period:
+    """A number of calendar units, such as three months."""
+
+    number: int
+    unit: str
+    """``minutes``, ``hours``, ``days``, ``weeks``, ``months`` or ``years``."""
+
+    def times(self, n: int) -> relativedelta:
+        """Return the period n times over; a month after January 31 is the end of February."""
+        return relativedelta(**{self.unit: self.number * n})  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slots:
+    """The slots of a Schedule (the Developer Guide, dp-object-schedule).
+
+    They begin before ``end``, and there are ``occurrences`` at most; ``None`` is no limit.
+    """
+
+    first: datetime
+    period: Period
+    end: datetime | None = None
+    occurrences: int | None = None
+
+    def start(self, n: int) -> datetime | None:
+        """Return when slot n starts; ``None`` if there is none."""
+        if self.occurrences is not None and n >= self.occurrences:
+            return None
+        start = self._boundary(n)
+        return start if start < (self.end or _NEVER) else None
+
+    def stop(self, n: int) -> datetime:
+        """Return when slot n ends, which is when the next would start."""
+        return self._boundary(n + 1)
+
+    def overlapping(self, start: datetime, stop: datetime) -> Iterator[int]:
+        """Yield the slots which overlap the time from ``start`` to before ``stop``."""
+        from_n = next(n for n in count(self._guess(start)) if self.stop(n) > start)
+        within = takewhile(lambda n: self._starts_before(n, stop), count(from_n))
+        yield from within
+
+    def _starts_before(self, n: int, stop: datetime) -> bool:
+        start = self.start(n)
+        return start is not None and start < stop
+
+    def _guess(self, date: datetime) -> int:
+        """Return a slot at or before the one of this date."""
+        elapsed = (date - self.first).total_seconds()
+        length = (self._boundary(1) - self.first).total_seconds()
+        if self.period.unit in ("months", "years"):
+            length *= 1.12  # the first may be a February
+        return max(0, int(elapsed / length) - 1)
+
+    def _boundary(self, n: int) -> datetime:
+        try:
+            return self.first + self.period.times(n)
+        except (OverflowError, ValueError):
+            return _NEVER

@@ -1,0 +1,139 @@
+"""One service in a state file: it goes on from there, and is written there call by call.
+
+Kept are pipelines with their definitions and everything that was made of them, leases, queues and
+whatever is due, the audit, task runners and the counters of calls. Not kept are faults, the quotas
+(they are full again), polls which are held, and messages that were not delivered yet; nor are
+moto's other services, such as the objects in S3 for which preconditions look.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from aiodp.emulator._changes import Changes, Past
+from aiodp.emulator._restore import restore
+from aiodp.emulator._service import Service
+from aiodp.emulator._tables import ENTER, FIND, LEAVE, LIVE_AGAIN, TABLES, TELL_TIME
+from aiodp.emulator._unsaved import Unsaved
+
+if TYPE_CHECKING:
+    from aiodp.emulator._clock import LeapingClock
+    from aiodp.emulator._outside import Outside
+    from aiodp.emulator._settings import Settings
+    from aiodp.emulator._store import Store
+
+_TOLERANCE: Final = 0.05
+"""Real seconds by which the time in the file may be wrong: beyond, something has leapt."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Moment:
+    """The service's time ``now`` at the time of day ``wall``, in seconds since 1970."""
+
+    now: float
+    wall: float
+
+    def later(self, wall: float, rate: float) -> float:
+        """Return the service's time at a later time of day."""
+        return self.now + max(0.0, wall - self.wall) * rate
+
+    def is_wrong(self, other: _Moment, rate: float) -> bool:
+        """Return whether another moment is not on the way on from this one."""
+        return abs(other.now - self.later(other.wall, rate)) > _TOLERANCE * rate
+
+
+class _Entry(NamedTuple):
+    """A service in the table of services."""
+
+    number: int
+    life: int
+    epoch: str
+    origin: float
+    now: float
+    wall: float
+
+
+class ServiceStore:
+    """Keeps the service of one account in one region; see ``Keeping`` for its methods."""
+
+    _number: int
+    _time: LeapingClock
+    _rate: float
+    _moment: _Moment
+    _unsaved: Unsaved
+
+    def __init__(self, store: Store, account: str, region: str) -> None:
+        self._store = store
+        self._account = account
+        self._region = region
+        self._life = 0
+
+    def begin(
+        self, time: LeapingClock, rate: float, settings: Settings, outside: Outside | None
+    ) -> Service:
+        """Return the service as it was kept, or a new one."""
+        self._time, self._rate = time, rate
+        found = self._store.read(FIND, self._account, self._region)
+        if not found:
+            return self._new(settings, outside)
+        try:
+            return self._kept(_Entry(*found[0]), settings, outside)
+        except (ValueError, LookupError) as error:
+            where = f"of account {self._account} in {self._region}"
+            raise ValueError(
+                f"the state file {self._store.path} is damaged: the service {where} cannot be "
+                f"read: {error!r}"
+            ) from error
+
+    def save(self) -> None:
+        """Write what has changed, in one transaction."""
+        rows, moment = self._unsaved.rows(), self._now()
+        if not rows and not self._moment.is_wrong(moment, self._rate):
+            return
+        with self._store.transaction() as connection:
+            for statement, values in rows:
+                connection.executemany(statement, [(self._number, *one) for one in values])
+            connection.execute(TELL_TIME, (moment.now, moment.wall, self._number))
+        self._moment = moment
+        self._unsaved.saved()
+
+    def forget(self) -> None:
+        """Remove the service from the file."""
+        with self._store.transaction() as connection:
+            for table in TABLES:
+                connection.execute(table.clear, (self._number,))
+            connection.execute(LEAVE, (self._number,))
+
+    def _new(self, settings: Settings, outside: Outside | None) -> Service:
+        self._moment, changes = self._now(), Changes()
+        origin = self._moment.now
+        past = Past(origin=origin, life=self._life, changes=changes)
+        service = Service(self._time, settings, outside, past)
+        self._unsaved = Unsaved(service, changes)
+        who = (self._account, self._region, self._life, settings.epoch.isoformat(), origin)
+        with self._store.transaction() as connection:
+            entered = connection.execute(ENTER, (*who, self._moment.now, self._moment.wall))
+            self._number = int(entered.lastrowid or 0)
+        return service
+
+    def _kept(self, entry: _Entry, settings: Settings, outside: Outside | None) -> Service:
+        self._number, self._life = entry.number, entry.life + 1
+        kept, changes = _Moment(now=entry.now, wall=entry.wall), Changes()
+        now = kept.later(self._store.time_of_day(), self._rate)
+        self._time.jump(max(0.0, now - self._time()))
+        self._moment = self._now()
+        past = Past(origin=entry.origin, life=self._life, changes=changes)
+        settings = replace(settings, epoch=datetime.fromisoformat(entry.epoch))
+        service = Service(self._time, settings, outside, past)
+        restore(service, lambda table: self._store.read(table.read, entry.number))
+        self._unsaved = Unsaved(service, changes)
+        self._unsaved.saved()
+        with self._store.transaction() as connection:
+            again = (self._life, self._moment.now, self._moment.wall, entry.number)
+            connection.execute(LIVE_AGAIN, again)
+        return service
+
+    def _now(self) -> _Moment:
+        return _Moment(now=self._time(), wall=self._store.time_of_day())

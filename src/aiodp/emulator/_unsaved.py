@@ -1,0 +1,118 @@
+"""What of a service is not in its state file yet, as the rows that are to be put there."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from aiodp.emulator._records import Attempt, Instance, Pipeline, Task, Timeline
+from aiodp.emulator._rows import encode, encode_record
+from aiodp.emulator._tables import (
+    ATTEMPTS,
+    CALLS,
+    DEFINITIONS,
+    EVENTS,
+    INSTANCES,
+    PIPELINES,
+    RUNNERS,
+    TASKS,
+    TIMELINES,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from aiodp.emulator._changes import Changes, Kept
+    from aiodp.emulator._components import Definition
+    from aiodp.emulator._service import Service
+    from aiodp.emulator._tables import Table
+    from aiodp.emulator._taskrunners import TaskRunnerView
+
+    Row = tuple[Any, ...]
+
+
+class Unsaved:
+    """Compares a service with what was saved of it; of records it asks their ``changes``."""
+
+    def __init__(self, service: Service, changes: Changes) -> None:
+        self._service = service
+        self._changes = changes
+        self._events = 0
+        self._calls: dict[tuple[str, str], int] = {}
+        self._runners: tuple[TaskRunnerView, ...] = ()
+        self._definitions: dict[tuple[str, str], Definition] = {}
+
+    def rows(self) -> list[tuple[str, list[Row]]]:
+        """Return the statements to be executed, each with the values for all of its rows."""
+        rows: defaultdict[Table, list[Row]] = defaultdict(list)
+        for record in self._changes.all():
+            table, row = _row(record)
+            rows[table].append(row)
+            if isinstance(record, Pipeline):
+                rows[DEFINITIONS] += self._new_definitions(record)
+        rows[EVENTS] += self._new_events()
+        rows[CALLS] += [(*key, count) for key, count in self._new_calls()]
+        return [
+            *self._new_runners(),
+            *((table.put, found) for table, found in rows.items() if found),
+        ]
+
+    def saved(self) -> None:
+        """Note that all of it is saved now."""
+        for record in self._changes.all():
+            if isinstance(record, Pipeline):
+                self._definitions.update(_definitions(record))
+        self._changes.clear()
+        self._events = len(self._service.audit)
+        self._calls.update(self._new_calls())
+        self._runners = self._service.runners
+
+    def _new_definitions(self, pipeline: Pipeline) -> Iterator[Row]:
+        for key, definition in _definitions(pipeline):
+            if self._definitions.get(key) is not definition:
+                yield (*key, encode(definition))
+
+    def _new_events(self) -> Iterator[Row]:
+        events = self._service.audit[self._events :]
+        yield from ((n, encode(event)) for n, event in enumerate(events, self._events))
+
+    def _new_calls(self) -> list[tuple[tuple[str, str], int]]:
+        saved = self._calls
+        return [one for one in self._service.calls.items() if saved.get(one[0]) != one[1]]
+
+    def _new_runners(self) -> Iterator[tuple[str, list[Row]]]:
+        """Yield what writes all task runners anew, so that the latest is the last."""
+        runners = self._service.runners
+        if runners != self._runners:
+            yield RUNNERS.clear, [()]
+            yield RUNNERS.put, [(one.taskrunner_id, encode(one)) for one in runners]
+
+
+def _definitions(pipeline: Pipeline) -> Iterable[tuple[tuple[str, str], Definition]]:
+    """Return a pipeline's definitions by what they are to it."""
+    by_role = {"latest": pipeline.latest, "active": pipeline.active}
+    by_role |= {str(n): plan.definition for n, plan in enumerate(pipeline.plans)}
+    return [((pipeline.id, role), one) for role, one in by_role.items() if one is not None]
+
+
+def _row(record: Kept) -> tuple[Table, Row]:
+    """Return a record's row and where it belongs."""
+    match record:
+        case Pipeline():
+            data = encode_record(record, Pipeline)
+            return PIPELINES, (record.id, record.name, record.unique_id, data)
+        case Timeline():
+            data = encode_record(record, Timeline)
+            return TIMELINES, (record.pipeline.id, record.name, data)
+        case Instance():
+            key = (record.pipeline.id, record.id)
+            return INSTANCES, (*key, record.component.id, encode_record(record, Instance))
+        case Attempt():
+            return ATTEMPTS, (*_key(record), encode_record(record, Attempt))
+        case Task():
+            return TASKS, (record.id, *_key(record.attempt), encode_record(record, Task))
+    raise TypeError(f"there is no table for {record!r}")
+
+
+def _key(attempt: Attempt) -> tuple[str, str, int]:
+    return attempt.pipeline.id, attempt.instance.id, attempt.number

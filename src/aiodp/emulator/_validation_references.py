@@ -1,0 +1,98 @@
+"""Checks of references: that they lead somewhere, to the right kind, and not in circles."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from aiodp.emulator._components import parent_of
+from aiodp.emulator._object_types import REFERENCES, TYPES, BaseType, refers_to
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from aiodp.emulator._fields import Field
+    from aiodp.emulator._validation_parts import Draft, Finding, Subject
+
+Edges = dict[str, set[str]]
+_DEPENDENT: Final = frozenset({BaseType.ACTIVITY, BaseType.DATA_NODE})
+
+
+def reference_findings(subject: Subject) -> Iterator[Finding]:
+    """Check where an object's own references lead."""
+    for values in subject.own.values():
+        for field in values:
+            if field.is_ref and field.value not in subject.draft.own:
+                yield subject.error(
+                    f"INVALID_FIELD_VALUE: '{field.key}' refers to '{field.value}', "
+                    "which does not exist."
+                )
+            elif fault := _wrong_kind(subject, field):
+                yield subject.error(fault)
+
+
+def circle_findings(draft: Draft) -> Iterator[Finding]:
+    """Check that nothing inherits from itself, waits for itself, or schedules itself."""
+    inherits: Edges = {}
+    for one, own in draft.own.items():
+        parent = parent_of(one, own)
+        inherits[one] = set() if parent is None else {parent}
+    waits = _waits(draft)
+    for subject in draft.subjects:
+        if path := _circle(subject.id, inherits):
+            yield subject.error(f"CIRCULAR_REFERENCE: it inherits from itself: {path}.")
+        if path := _circle(subject.id, waits):
+            yield subject.error(f"CIRCULAR_REFERENCE: it waits for itself: {path}.")
+        if any(field.value == subject.id for field in subject.own.get("schedule", ())):
+            yield subject.error("CIRCULAR_REFERENCE: it is its own schedule.")
+
+
+def _wrong_kind(subject: Subject, field: Field) -> str | None:
+    """Say what is wrong in the service's own words."""
+    expected = REFERENCES.get(field.key)
+    if expected is None:
+        return None
+    found = "String"
+    if field.is_ref:
+        found = subject.draft.components[field.value].type or "Default"
+        if refers_to(expected, found) or (found != "Default" and found not in TYPES):
+            return None  # of an unknown type its own object has the error
+    return f"'{field.key}' values must be of type '{expected}'. Found values of type '{found}'"
+
+
+def _waits(draft: Draft) -> Edges:
+    """Return which objects wait for which: see the Developer Guide, dp-concepts-datanodes."""
+    edges: Edges = {subject.id: set() for subject in draft.subjects}
+    for subject in draft.subjects:
+        if subject.base not in _DEPENDENT:
+            continue
+        edges[subject.id].update(_targets(subject, "dependsOn"))
+        if subject.base is BaseType.ACTIVITY:
+            edges[subject.id].update(_targets(subject, "input"))
+            for node in _targets(subject, "output"):
+                edges.setdefault(node, set()).add(subject.id)
+    return edges
+
+
+def _targets(subject: Subject, key: str) -> list[str]:
+    return [field.value for field in subject.component.fields.get(key, ()) if field.is_ref]
+
+
+def _circle(start: str, edges: Mapping[str, set[str]]) -> str | None:
+    """Return the shortest way from an object back to itself, if there is one."""
+    came_from: dict[str, str] = {}
+    pending = [start]
+    for current in pending:  # grows on the way
+        for target in sorted(edges.get(current, ())):
+            if target == start:
+                return " -> ".join([*_way(start, current, came_from), start])
+            if target not in came_from:
+                came_from[target] = current
+                pending.append(target)
+    return None
+
+
+def _way(start: str, end: str, came_from: Mapping[str, str]) -> list[str]:
+    way = [end]
+    while way[-1] != start:
+        way.append(came_from[way[-1]])
+    return way[::-1]

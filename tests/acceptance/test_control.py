@@ -1,0 +1,348 @@
+"""Control of the service over HTTP: what each path does, refuses, and keeps out."""
+
+from __future__ import annotations
+
+import json
+import socket
+from contextlib import closing
+from http.client import HTTPConnection
+
+import pytest
+from werkzeug.exceptions import Forbidden
+
+from aiodp.emulator import EmulatorServer, Settings
+from aiodp.emulator._admin_guard import check_caller
+from aiodp.testing import FaultKind
+
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture
+def server():
+    """A server in real time, without quotas."""
+    with EmulatorServer(settings=Settings(quotas=None)) as running:
+        yield running
+
+
+class Api:
+    """Requests to the control paths of a server, as a program sends them."""
+
+    def __init__(self, server: EmulatorServer) -> None:
+        self._port = server.port
+
+    def raw(self, method, path, body=None, headers=JSON):
+        with closing(HTTPConnection("127.0.0.1", self._port, timeout=20)) as one:
+            text = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+            one.request(method, path, text, headers)
+            answer = one.getresponse()
+            return answer.status, dict(answer.getheaders()), answer.read()
+
+    def __call__(self, method, path, body=None):
+        """Return the answer to a request which must succeed."""
+        status, headers, text = self.raw(method, f"/aiodp-api/{path}", body)
+        assert status == 200, text
+        assert headers["Content-Type"] == "application/json"
+        return json.loads(text)
+
+    def refused(self, method, path, body=None):
+        """Return status and message of a request which must be refused."""
+        status, headers, text = self.raw(method, f"/aiodp-api/{path}", body)
+        assert headers["Content-Type"] == "application/json"
+        [(key, message)] = json.loads(text).items()
+        assert key == "error"
+        return status, message
+
+
+@pytest.fixture
+def api(server):
+    return Api(server)
+
+
+def test_the_index_names_every_path(api):
+    """``/aiodp-api/`` lists the paths and methods, each with what it does."""
+    paths = api("GET", "")["paths"]
+    assert list(paths["/aiodp-api/faults"]) == ["GET", "POST", "DELETE"]
+    assert all(text for methods in paths.values() for text in methods.values())
+    for path, methods in paths.items():
+        status, message = api.refused("PATCH", path.removeprefix("/aiodp-api/"))
+        assert status == 405
+        assert all(method in message for method in methods)
+    assert api.raw("GET", "/aiodp-api")[0] == 200
+
+
+def test_faults_are_scripted(api, connect, server):
+    """A fault is added, befalls calls, is listed with what it did, and is cleared."""
+    [task_id] = server.service().assign()
+    client = connect(server)
+    body = {"kind": "throttle", "actions": ["ReportTaskProgress"], "tasks": [task_id], "count": 5}
+    [added] = api("POST", "faults", body)["faults"]
+    assert added["kind"] == "throttle"
+    assert added["tasks"] == [task_id]
+    with pytest.raises(client.exceptions.ClientError, match="ThrottlingException"):
+        client.report_task_progress(taskId=task_id)
+    assert api("GET", "faults")["faults"] == []
+    api("POST", "faults", {"kind": "clock_jump", "jump": 10})
+    assert len(api("GET", "faults")["faults"]) == 1
+    assert api("DELETE", "faults")["faults"] == []
+    assert client.report_task_progress(taskId=task_id)["canceled"] is False
+
+
+@pytest.mark.parametrize("kind", FaultKind)
+def test_every_kind_of_fault_can_be_scripted(api, kind):
+    """Each kind is known by its name."""
+    body = {"kind": kind, "jump": 1.5} if kind is FaultKind.CLOCK_JUMP else {"kind": kind}
+    [added] = api("POST", "faults", body)["faults"]
+    assert added["kind"] == kind.value
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({}, "kind is missing"),
+        ({"kind": "tornado"}, "tornado"),
+        ({"kind": "tornado"}, "throttle"),
+        ({"kind": 5}, "kind must be a string of 1 to 2048 characters, not 5"),
+        ({"kind": "hang", "colour": "red"}, "colour"),
+        ({"kind": "hang", "colour": "red"}, "duration"),
+        ({"kind": "hang", "count": -1}, "count"),
+        ({"kind": "hang", "count": 1.5}, "count"),
+        ({"kind": "hang", "count": True}, "count"),
+        ({"kind": "hang", "every": 0}, "every"),
+        ({"kind": "hang", "actions": "PollForTask"}, "actions must be a list of strings"),
+        ({"kind": "hang", "actions": ["Fly"]}, "Fly"),
+        ({"kind": "slow", "delay": -1}, "delay"),
+        ({"kind": "slow", "delay": 1e300}, "delay"),
+        ({"kind": "clock_jump"}, "jump"),
+        (b"[]", "JSON object"),
+        (b"{", "JSON object"),
+        (b"\xff", "JSON object"),
+        (b'{"kind": "slow", "delay": NaN}', "JSON object"),
+        (b"[" * 100_000, "JSON object"),
+    ],
+)
+def test_bad_faults_are_refused(api, body, said):
+    """What is missing, unknown or impossible is named, and nothing is added."""
+    status, message = api.refused("POST", "faults", body)
+    assert status == 400
+    assert said in message
+    assert api("GET", "faults")["faults"] == []
+
+
+def test_time_leaps(api, server):
+    """The clock leaps in every region, also in one that is used only later."""
+    before = api("GET", "clock?region=eu-west-1")
+    assert before["scale"] == 1.0
+    assert api("POST", "clock", {"jump": 500})["now"] >= before["now"] + 500
+    assert api("GET", "clock?region=eu-west-1")["now"] >= before["now"] + 500
+    assert server.service("us-west-2").now >= before["now"] + 500
+    for body in ({}, {"jump": -1}, {"jump": "1"}, {"jump": None}, {"leap": 5}):
+        assert api.refused("POST", "clock", body)[0] == 400
+
+
+def test_a_body_is_json_whatever_it_says_it_is(api):
+    """``curl -d`` calls every body a form; nobody should have to mind."""
+    for content_type in ("application/x-www-form-urlencoded", "text/plain"):
+        headers = {"Content-Type": content_type}
+        assert api.raw("POST", "/aiodp-api/clock", {"jump": 1}, headers)[0] == 200
+
+
+def test_a_leap_wakes_a_held_poll(api, server):
+    """A long poll ends when time leaps past its end."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as one:
+        body = b'{"workerGroup":"none"}'
+        head = b"POST / HTTP/1.1\r\nHost: h\r\nX-Amz-Target: DataPipeline.PollForTask\r\n"
+        one.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        one.settimeout(0.1)
+        answer = b""
+        while not answer:
+            api("POST", "clock", {"jump": 90})
+            try:
+                answer = one.recv(1000)
+            except TimeoutError:
+                continue
+    assert answer.startswith(b"HTTP/1.1 200")
+
+
+def test_tasks_are_assigned_looked_at_canceled_and_given_away(api, server, connect):
+    """What can be done with a task in Python can be done over HTTP."""
+    client = connect(server)
+    options = {"count": 3, "workerGroup": "group", "hostname": "host"}
+    first, second, third = api("POST", "assign", options)["taskIds"]
+    assert client.report_task_progress(taskId=first)["canceled"] is False
+    task = api("GET", f"tasks?taskId={_quoted(first)}")
+    assert (task["state"], task["workerGroup"], task["hostname"]) == ("held", "group", "host")
+    assert task["taskId"] == first
+    assert task["attemptId"].endswith("_Attempt=1")
+    assert api("POST", "tasks/cancel", {"taskId": first})["canceled"] is True
+    assert client.report_task_progress(taskId=first)["canceled"] is True
+    assert api("POST", "tasks/give-away", {"taskId": second})["state"] == "unacknowledged"
+    status, message = api.refused("POST", "tasks/give-away", {"taskId": second})
+    assert status == 400
+    assert "unacknowledged" in message.lower()
+    assert api("GET", f"tasks?taskId={_quoted(third)}")["state"] == "assigned"
+
+
+def _quoted(task_id):
+    return task_id.replace("+", "%2B").replace("/", "%2F").replace("=", "%3D")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "said"),
+    [
+        ("GET", "tasks", None, 400, "taskId is missing"),
+        ("GET", "tasks?taskId=none", None, 404, "none"),
+        ("GET", "tasks?taskid=none", None, 400, "unknown parameter"),
+        ("GET", "tasks?taskId=a&taskId=b", None, 400, "more than once"),
+        ("POST", "tasks/cancel", {"taskId": "none"}, 404, "none"),
+        ("POST", "tasks/cancel", {"taskId": ""}, 400, "taskId"),
+        ("POST", "tasks/cancel", {}, 400, "taskId is missing"),
+        ("POST", "tasks/give-away", {"taskId": ["a"]}, 400, "taskId"),
+        ("POST", "taskrunners/terminate", {"taskrunnerId": "nobody"}, 404, "nobody"),
+        ("POST", "assign", {"count": 0}, 400, "count"),
+        ("POST", "assign", {"count": 1_000_000}, 400, "count"),
+        ("POST", "assign", {"reportProgressTimeout": "soon"}, 400, "soon"),
+        ("GET", "audit?since=-1", None, 400, "since"),
+        ("GET", "audit?since=x", None, 400, "since"),
+        ("GET", "calls?region=mars", None, 400, "mars"),
+        ("GET", "calls?account=me", None, 400, "twelve digits"),
+        ("POST", "reset", {"hard": True}, 400, "hard"),
+        ("GET", "nothing", None, 404, "/aiodp-api/nothing"),
+        ("GET", "state", None, 404, "/aiodp-api/state"),
+        ("PUT", "faults", None, 405, "DELETE"),
+    ],
+)
+def test_what_is_refused(api, method, path, body, status, said):
+    """An error says which value it is about, and what there is instead."""
+    assert api.refused(method, path, body)[0] == status
+    assert said in api.refused(method, path, body)[1]
+
+
+def test_task_runners_are_listed_and_terminated(api, server, connect):
+    """The runners which sent heartbeats are there; one is told to terminate."""
+    client = connect(server)
+    client.report_task_runner_heartbeat(taskrunnerId="one", workerGroup="g", hostname="h")
+    [runner] = api("GET", "taskrunners")["taskrunners"]
+    assert (runner["taskrunnerId"], runner["workerGroup"], runner["terminating"]) == (
+        "one",
+        "g",
+        False,
+    )
+    assert api("POST", "taskrunners/terminate", {"taskrunnerId": "one"})["terminating"] is True
+    answer = client.report_task_runner_heartbeat(taskrunnerId="one")
+    assert answer["terminate"] is True
+
+
+def test_the_audit_is_followed(api, server):
+    """Each answer says from where on the next one tells what is new."""
+    [task_id] = server.service().assign()
+    first = api("GET", "audit")
+    assert [event["kind"] for event in first["events"]] == ["offered", "assigned"]
+    assert first["events"][1]["taskId"] == task_id
+    server.service().cancel(task_id)
+    second = api("GET", f"audit?since={first['next']}")
+    assert [event["kind"] for event in second["events"]] == ["canceled"]
+    third = api("GET", f"audit?since={second['next']}")
+    assert third == {"next": second["next"], "events": []}
+
+
+def test_calls_are_counted_and_a_reset_forgets(api, server, connect):
+    """Calls are counted by region; a reset of one leaves the other and the time alone."""
+    for region in ("us-east-1", "eu-west-1"):
+        connect(server, region_name=region).list_pipelines()
+    assert api("GET", "calls")["calls"] == {"ListPipelines": {"ok": 1}}
+    server.service().jump(1000)
+    assert api("POST", "reset")["now"] >= 1000
+    assert api("GET", "calls")["calls"] == {}
+    assert api("GET", "calls?region=eu-west-1")["calls"] == {"ListPipelines": {"ok": 1}}
+
+
+def test_regions_and_accounts_are_apart(api, server):
+    """The query says whose service it is."""
+    query = "?region=eu-west-1&account=999999999999"
+    api("POST", f"assign{query}")
+    assert api("GET", "audit")["events"] == []
+    assert api("GET", f"audit{query}")["events"]
+    assert server.service("eu-west-1", "999999999999").audit
+
+
+FOREIGN = [
+    ({"Host": "evil.example"}, 403),
+    ({"Host": "evil.example:5000"}, 403),
+    ({"Host": "127.0.0.1.evil.example"}, 403),
+    ({"Host": "localhost.evil.example"}, 403),
+    ({"Origin": "https://evil.example"}, 403),
+    ({"Origin": "null"}, 403),
+    ({"Host": "evil.example", "Origin": "http://evil.example"}, 403),
+    ({"Host": "localhost:1", "Origin": "http://localhost:2"}, 403),
+    ({"Host": "localhost:1", "Origin": "http://localhost:1"}, 200),
+    ({"Host": "emulator:4566"}, 200),
+    ({"Host": "pipelines.localhost"}, 200),
+    ({"Host": "[::1]:80"}, 200),
+    ({"Host": "192.168.0.7"}, 200),
+]
+
+
+@pytest.mark.parametrize(("headers", "status"), FOREIGN)
+def test_foreign_pages_control_nothing(api, headers, status):
+    """Neither a page of another origin nor one whose name was rebound to this machine may."""
+    for method, path in (("GET", "/aiodp-api/"), ("DELETE", "/aiodp-api/faults")):
+        assert api.raw(method, path, None, headers)[0] == status
+
+
+@pytest.mark.parametrize("host", ["[", "[::1", "a b.c", "\x00.x"])
+def test_a_broken_host_is_foreign(host):
+    """What is no host name is refused, and breaks nothing."""
+    with pytest.raises(Forbidden):
+        check_caller(host, None, "127.0.0.1")
+
+
+def test_the_host_which_it_was_started_with_is_its_own():
+    """A server may be started under a full name, and a request may lack the header."""
+    check_caller("ci.example.org:80", None, "CI.example.org")
+    check_caller(None, None, "127.0.0.1")
+
+
+def test_answers_are_not_kept(api):
+    """No cache between keeps an answer, and nothing guesses its type."""
+    for path in ("/aiodp-api/calls", "/aiodp-api/nothing"):
+        headers = api.raw("GET", path)[1]
+        assert headers["Cache-Control"] == "no-store"
+        assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_connection_is_kept_over_control_and_service(server):
+    """Control paths, the service and moto share one connection; HEAD has no body."""
+    with closing(HTTPConnection("127.0.0.1", server.port, timeout=20)) as one:
+        for method, path, status in (
+            ("HEAD", "/aiodp-api/calls", 200),
+            ("GET", "/aiodp-api/nothing", 404),
+            ("POST", "/aiodp-api/reset", 200),
+            ("GET", "/moto-api/data.json", 200),
+        ):
+            one.request(method, path)
+            answer = one.getresponse()
+            answer.read()
+            assert answer.status == status
+
+
+def test_moto_s_own_paths_stay_moto_s(server, connect):
+    """A bucket whose name only begins like the control's paths is a bucket."""
+    client = connect(server, "s3")
+    client.create_bucket(Bucket="aiodp-apis")
+    client.put_object(Bucket="aiodp-apis", Key="key", Body=b"text")
+    assert client.get_object(Bucket="aiodp-apis", Key="key")["Body"].read() == b"text"
+
+
+def test_the_page_is_off_unless_it_was_asked_for(api):
+    """Without ``ui`` the page's path says how to have it; with it page and state are there."""
+    status, _, text = api.raw("GET", "/aiodp-ui/")
+    assert status == 404
+    assert b"ui=True" in text
+    with EmulatorServer(ui=True) as server:
+        api = Api(server)
+        status, headers, text = api.raw("GET", "/aiodp-ui/")
+        assert status == 200
+        assert headers["Content-Type"].startswith("text/html")
+        assert api.raw("POST", "/aiodp-ui/")[0] == 405
+        assert api.raw("GET", "/aiodp-ui/", None, {"Host": "evil.example"})[0] == 403
+        assert api("GET", "state")

@@ -1,0 +1,94 @@
+"""All that is known of a service, in values which can be compared."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from aiodp.emulator._plan import Part, Plan
+from aiodp.emulator._records import Attempt, Instance, Pipeline, Task, Timeline
+from aiodp.emulator._timers import Timer
+from aiodp.emulator._views import fields_of, pipeline_fields, view_task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from aiodp.emulator._changes import Kept
+    from aiodp.emulator._service import Service
+
+
+def dump(service: Service) -> dict[str, Any]:
+    """Return all that a service knows, and how it shows it."""
+    due = service.next_event()
+    pipelines = service._catalog._pipelines
+    return {
+        "now": service.now,
+        "next event": due,
+        "pipelines": {key: _attributes(one) for key, one in pipelines.items()},
+        "keys": {key: one.id for key, one in service._catalog._by_key.items()},
+        "counted": service._catalog._counted,
+        "objects": {key: _objects(one, service) for key, one in pipelines.items()},
+        "queues": {group: [_plain(a) for a in queue] for group, queue in _queues(service).items()},
+        "tasks": {key: view_task(one) for key, one in service._desk.tasks.items()},
+        "orders": [list(one) for one in _ordered(service)],
+        "records": [_attributes(one) for one in _records(service)],
+        "audit": list(service.audit),
+        "audit of tasks": dict(service.audit._by_task),
+        "calls": dict(service.calls),
+        "runners": service.runners,
+        "dates": (service._calendar._epoch, service._calendar._origin),
+    }
+
+
+def _records(service: Service) -> list[Kept]:
+    records: list[Kept] = list(service._desk.tasks.values())
+    for pipeline in service._catalog._pipelines.values():
+        records += pipeline.timelines.values()
+        records += pipeline.instances.values()
+        records += pipeline.attempts.values()
+    return records
+
+
+def _ordered(service: Service) -> list[Iterable[str]]:
+    """Return what has an order which can be seen, or decides who is first."""
+    ordered: list[Iterable[str]] = [service._catalog._pipelines, service._desk.tasks]
+    for one in service._catalog._pipelines.values():
+        ordered += [one.timelines, one.instances, one.attempts, one.held, one.components]
+    return ordered
+
+
+def _queues(service: Service) -> dict[str, deque[Any]]:
+    return {group: queue for group, queue in service._desk.queues.items() if queue}
+
+
+def _objects(pipeline: Pipeline, service: Service) -> dict[str, Any]:
+    calendar = service._calendar
+    ids = [*pipeline.components, *pipeline.instances, *pipeline.attempts]
+    shown = {one: fields_of(one, pipeline, calendar) for one in ids}
+    return shown | {"": pipeline_fields(pipeline, calendar, _ACCOUNT)}
+
+
+def _attributes(record: Kept) -> dict[str, Any]:
+    return {key: _plain(value) for key, value in vars(record).items() if key != "changes"}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value in which other records stand as their names."""
+    if isinstance(value, dict):
+        plain = {key: _plain(one) for key, one in value.items()}
+        return {key: one for key, one in plain.items() if one not in _NOTHING}
+    if isinstance(value, list | tuple | deque):
+        return [_plain(one) for one in value]
+    for kind, name in _NAMES.items():
+        if isinstance(value, kind):
+            return getattr(value, name)
+    return value
+
+
+_ACCOUNT: Final = "123456789012"
+_NOTHING: Final[tuple[Any, ...]] = (None, 0, [], {})
+_NAMES: Final = {Pipeline: "id", Instance: "id", Attempt: "id", Task: "id", Timer: "due"} | {
+    Timeline: "name",
+    Part: "component",
+    Plan: "definition",
+}
