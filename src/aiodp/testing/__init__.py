@@ -1,27 +1,46 @@
-"""The test kit: a Data Pipeline in process, and virtual time to run it in."""
+"""The test kit: a Data Pipeline for each test, over HTTP or in process, and virtual time.
+
+Pytest finds its fixtures by itself (``pytest --fixtures`` lists them, under ``pytest_aiodp``).
+"""
 
 from aiodp.emulator._audit import Audit, AuditEvent, AuditKind, Ownership
 from aiodp.emulator._faults import Fault, FaultKind
+from aiodp.emulator._outside import FakeOutside, Published
 from aiodp.emulator._records import Status, TaskState
 from aiodp.emulator._settings import Settings
 from aiodp.emulator._views import TaskView
 from aiodp.testing._clock import VirtualTimeLoop
+from aiodp.testing._kit import Kit
+from aiodp.testing._local_pipeline import LocalPipeline
 from aiodp.testing._memory import MemoryService
+from aiodp.testing._memory_kit import MemoryKit
+from aiodp.testing._pipelines import Run
 from aiodp.testing._scale import ScaledOptions, scaled
+from aiodp.testing._server_kit import ServerKit
+from aiodp.testing._virtual import VIRTUAL_TIME, virtual_time
 
 __all__ = [
+    "VIRTUAL_TIME",
     "Audit",
     "AuditEvent",
     "AuditKind",
+    "FakeOutside",
     "Fault",
     "FaultKind",
+    "Kit",
+    "LocalPipeline",
+    "MemoryKit",
     "MemoryService",
     "Ownership",
+    "Published",
+    "Run",
     "ScaledOptions",
+    "ServerKit",
     "Settings",
     "Status",
     "TaskState",
     "TaskView",
     "VirtualTimeLoop",
     "scaled",
+    "virtual_time",
 ]

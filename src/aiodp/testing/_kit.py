@@ -1,0 +1,159 @@
+"""What a test does with a local service, in whichever form it runs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from aiodp.testing import _goals as goals
+from aiodp.testing._local_pipeline import LocalPipeline
+from aiodp.testing._owners import assert_single_owner, live_tasks
+from aiodp.testing._pipelines import activity_definition, make_pipeline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
+
+    from aiodp.emulator._audit import Audit
+    from aiodp.emulator._service import Service
+    from aiodp.emulator._views import TaskView
+    from aiodp.testing._goals import Goal, Work
+    from aiodp.testing._pipelines import Definition, Run
+
+T = TypeVar("T")
+
+PATIENCE: Final = 30.0
+"""Real seconds which a wait takes at most, if the test does not say how long."""
+
+
+class Kit(ABC):
+    """Puts work in, waits for it, and judges what became of it.
+
+    Work is a pipeline, a task id or several. Timeouts are seconds of the service.
+    """
+
+    default_timeout: float
+
+    def __init__(self) -> None:
+        self._excused: set[str] = set()
+
+    # Put work in
+
+    def pipeline(
+        self,
+        definition: Definition,
+        values: Mapping[str, Any] | None = None,
+        *,
+        name: str | None = None,
+        activate: bool = True,
+    ) -> LocalPipeline:
+        """Make a pipeline of a definition file: a mapping, JSON text, or the path of one.
+
+        ``values`` go before those of the definition. It costs no quota, and no fault befalls it.
+
+        Raises ``ValueError``, which lists them, for a definition with errors.
+        """
+        with self._model() as service:
+            made = LocalPipeline(make_pipeline(service, definition, values, name), self)
+        if activate:
+            made.activate()
+        return made
+
+    def activity(self, worker_group: str = "workers", **fields: Any) -> LocalPipeline:
+        """Make and activate a pipeline of one ShellCommandActivity, which runs once.
+
+        ``fields`` are added to the activity, as in a definition file; ``type`` is one of them.
+        """
+        return self.pipeline(activity_definition(worker_group, fields))
+
+    # Judge
+
+    @property
+    @abstractmethod
+    def audit(self) -> Audit:
+        """The record of who was given which task when."""
+
+    @property
+    def now(self) -> float:
+        """The service's time, in seconds since the test's service began."""
+        with self._model() as service:
+            return service.advance()
+
+    def runs(self, work: Work) -> tuple[Run, ...]:
+        """Return the instances of this work as they are now."""
+        with self._model() as service:
+            return goals.runs(service, work)
+
+    def assert_finished(self, work: Work) -> None:
+        """Raise ``AssertionError``, with a line for each instance, unless all has FINISHED."""
+        __tracebackhide__ = True
+        with self._model() as service:
+            goals.check_finished(service, work)
+
+    def assert_single_owner(self) -> None:
+        """Raise ``AssertionError`` if two workers ever had the same work in hand at one time.
+
+        That is: one called the service about a task which it had lost, and which another had got
+        meanwhile. Tasks taken from their workers by ``give_away`` or ``jump`` are left out.
+        """
+        __tracebackhide__ = True
+        assert_single_owner(self.audit, self._excused)
+
+    # Wait
+
+    async def finished(self, work: Work, *, timeout: float | None = None) -> tuple[Run, ...]:  # noqa: ASYNC109  # service time, which no cancel scope knows
+        """Wait until all of this work is FINISHED, and return its runs.
+
+        Raises ``AssertionError``, with a line for each instance, as soon as one ended otherwise, or
+        when the time is up.
+        """
+        __tracebackhide__ = True
+        return await self._reach(goals.finished(work), timeout)
+
+    async def ended(self, work: Work, *, timeout: float | None = None) -> tuple[Run, ...]:  # noqa: ASYNC109  # as above
+        """Wait until nothing of this work goes on, however it ended, and return its runs."""
+        __tracebackhide__ = True
+        return await self._reach(goals.ended(work), timeout)
+
+    async def held(self, work: Work, *, timeout: float | None = None) -> TaskView:  # noqa: ASYNC109  # as above
+        """Wait until a worker has acknowledged a task of this work, and return that task."""
+        __tracebackhide__ = True
+        return await self._reach(goals.held(work), timeout)
+
+    async def until(
+        self,
+        condition: Callable[[], object],
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109  # as above
+    ) -> None:
+        """Wait until the condition holds; it is tried when something may have changed."""
+        __tracebackhide__ = True
+        await self._reach(goals.holds(condition), timeout)
+
+    # Parts
+
+    @abstractmethod
+    def _model(self) -> AbstractContextManager[Service]:
+        """Return what gives the model, and holds others off it meanwhile."""
+
+    @abstractmethod
+    async def _reach(self, goal: Goal[T], timeout: float | None) -> T:  # noqa: ASYNC109  # as above
+        """Wait for a goal; raise ``AssertionError`` in service time."""
+
+    def _look(self, goal: Goal[T], deadline: float) -> T | None:
+        """Return what was reached; raise ``AssertionError`` once the deadline has passed."""
+        __tracebackhide__ = True
+        with self._model() as service:
+            now = service.advance()
+            found = goal.look(service)
+            if found is None and now >= deadline:
+                why = f"not {goal.text} by {now:.0f} s of the service:"
+                raise AssertionError(f"{why}\n{goal.explain(service)}")
+            return found
+
+    def _deadline(self, timeout: float | None) -> float:
+        return self.now + (self.default_timeout if timeout is None else timeout)
+
+    def _excuse_all(self) -> None:
+        """Forgive what is about to befall every task that is held now."""
+        self._excused |= live_tasks(self.audit)

@@ -1,0 +1,141 @@
+"""Pipelines which a test makes, and how their runs stand."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from itertools import count
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from aiodp.emulator._definition import load_definition
+from aiodp.emulator._replies import ServiceError
+from aiodp.emulator._requests import read_request
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aiodp.emulator._records import Instance, Status
+    from aiodp.emulator._service import Service
+
+    Definition: TypeAlias = Mapping[str, Any] | str | PathLike[str]
+
+_numbers: Final = count(1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """An instance of a pipeline as it is at one moment.
+
+    ``error`` is the message of its last attempt, or why it ended without one.
+    """
+
+    pipeline_id: str
+    instance_id: str
+    component_id: str
+    status: Status
+    attempts: int
+    hostname: str
+    error: str
+
+    def __str__(self) -> str:
+        tries = f"{self.attempts} attempt{'' if self.attempts == 1 else 's'}"
+        owner = f", the last by {self.hostname}" if self.hostname else ""
+        return f"{self.instance_id}: {self.status} ({tries}{owner})" + (
+            f": {self.error}" if self.error else ""
+        )
+
+
+def run_of(instance: Instance) -> Run:
+    """Return an instance as it is now."""
+    head = instance.head
+    messages = head.outcome.get("errorMessage", ()) if head else ()
+    return Run(
+        pipeline_id=instance.pipeline.id,
+        instance_id=instance.id,
+        component_id=instance.component.id,
+        status=instance.status,
+        attempts=len(instance.attempts),
+        hostname=head.hostname if head else "",
+        error="; ".join(field.value for field in messages) or instance.reason or "",
+    )
+
+
+def call(service: Service, operation: str, **params: Any) -> dict[str, Any]:
+    """Do a call of the API as the test itself: at no quota's cost, and no fault befalls it.
+
+    Raises ``ValueError`` for what the service refuses.
+    """
+    now = service.advance()
+    try:
+        result = service._handlers[operation](read_request(operation, params), now)
+    except ServiceError as error:
+        raise ValueError(f"{operation}: {error.code}: {error.message}") from error
+    return result or {}
+
+
+def make_pipeline(
+    service: Service, definition: Definition, values: Mapping[str, Any] | None, name: str | None
+) -> str:
+    """Create a pipeline and put its definition; return its id.
+
+    Raises ``ValueError`` for a definition which the service finds errors in.
+    """
+    objects, parameters, own_values = load_definition(_text(definition))
+    given = _wire_values(values or {})
+    replaced = {value["id"] for value in given}
+    kept = [value for value in own_values if value["id"] not in replaced]
+    unique = f"test-{next(_numbers)}"
+    pipeline_id: str = call(service, "CreatePipeline", name=name or unique, uniqueId=unique)[
+        "pipelineId"
+    ]
+    answer = call(
+        service,
+        "PutPipelineDefinition",
+        pipelineId=pipeline_id,
+        pipelineObjects=objects,
+        parameterObjects=parameters,
+        parameterValues=kept + given,
+    )
+    if answer["errored"]:
+        raise ValueError(_errors(answer))
+    return pipeline_id
+
+
+def activity_definition(worker_group: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the definition of one activity, which runs once when it is activated."""
+    activity = {
+        "id": "Activity",
+        "type": "ShellCommandActivity",
+        "command": "true",
+        "workerGroup": worker_group,
+        "scheduleType": "ondemand",
+    }
+    return {"objects": [activity | dict(fields)]}
+
+
+def _text(definition: Definition) -> str:
+    if isinstance(definition, PathLike):
+        return Path(definition).read_text(encoding="utf-8")
+    if not isinstance(definition, str):
+        return json.dumps(definition)
+    if definition.lstrip().startswith("{"):
+        return definition
+    raise ValueError(
+        f"a definition is a mapping, JSON text or a Path, and {definition[:60]!r} is no JSON text; "
+        "for a file, pass a pathlib.Path"
+    )
+
+
+def _wire_values(values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return load_definition(json.dumps({"objects": [], "values": dict(values)}))[2]
+
+
+def _errors(answer: dict[str, Any]) -> str:
+    lines = [
+        f"  {item['id']}: {error}"
+        for item in answer["validationErrors"]
+        for error in item["errors"]
+    ]
+    return "\n".join(["the service finds errors in the definition:", *lines])

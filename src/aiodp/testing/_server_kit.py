@@ -1,0 +1,154 @@
+"""The service over HTTP, as tests hold it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+
+import anyio
+
+from aiodp.testing import _goals as goals
+from aiodp.testing._kit import PATIENCE, Kit
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from aiodp.emulator._audit import Audit
+    from aiodp.emulator._locked import LockedFaults, LockedService
+    from aiodp.emulator._service import Service
+    from aiodp.emulator._settings import Settings
+    from aiodp.emulator._views import TaskView
+    from aiodp.testing._goals import Goal, Work
+    from aiodp.testing._pipelines import Run
+
+T = TypeVar("T")
+
+_LOOK: Final = 0.01  # real seconds between two looks at what other threads and processes do
+
+
+class ServerKit(Kit):
+    """A Data Pipeline on a port of this machine, with S3 and the rest of moto beside it.
+
+    ``with ServerKit() as server:`` serves until the block ends. Its methods are for one region, and
+    for moto's default account. Those whose name starts with ``wait`` block their thread.
+
+    Raises ``ModuleNotFoundError``, which says what to install, without the extra ``emulator``.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        time_scale: float = 1.0,
+        region_name: str = "us-east-1",
+    ) -> None:
+        from aiodp.emulator import EmulatorServer  # noqa: PLC0415  # an extra, and slow to import
+
+        super().__init__()
+        self.server = EmulatorServer(time_scale=time_scale, settings=settings)
+        """The server itself."""
+        self.region_name = region_name
+        self.default_timeout = PATIENCE * time_scale
+        self._time_scale = time_scale
+
+    def __enter__(self) -> Self:
+        """Forget what moto knows in this process, and serve; the service's time begins."""
+        from moto.moto_api._internal.models import moto_api_backend  # noqa: PLC0415  # as above
+
+        moto_api_backend.reset()
+        self.server.start()
+        _ = self.service  # made now, and not by a first call which may come while the server stops
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop at once, even amid a long poll."""
+        self.server.stop()
+
+    @property
+    def endpoint(self) -> str:
+        """The URL for ``endpoint_url`` and ``AWS_ENDPOINT_URL``."""
+        return self.server.endpoint
+
+    @property
+    def service(self) -> LockedService:
+        """The model behind its lock."""
+        return self.server.service(self.region_name)
+
+    @property
+    def faults(self) -> LockedFaults:
+        """The script of what goes wrong."""
+        return self.service.faults
+
+    @property
+    def audit(self) -> Audit:
+        """A copy of the record of who was given which task when."""
+        return self.service.audit
+
+    @property
+    def calls(self) -> Counter[tuple[str, str]]:
+        """A copy of the counters of calls by operation and outcome."""
+        return self.service.calls
+
+    def assign(self, count: int = 1, **options: Any) -> list[str]:
+        """Make tasks which are handed out already, and return their ids.
+
+        Options are those of ``MemoryService.assign``.
+        """
+        return self.service.assign(count, **options)
+
+    def cancel(self, task_id: str) -> None:
+        """Cancel a task in the service; its worker hears of it at its next report."""
+        self.service.cancel(task_id)
+
+    def task(self, task_id: str) -> TaskView:
+        """Return what the service knows of a task it handed out."""
+        return self.service.task(task_id)
+
+    def jump(self, seconds: float) -> None:
+        """Let the service's time leap ahead; held tasks may be lost by it, through no fault."""
+        self._excuse_all()
+        self.service.jump(seconds)
+
+    def give_away(self, task_id: str) -> None:
+        """End a task's lease now, as if its worker had been silent for too long."""
+        self.service.give_away(task_id)
+        self._excused.add(task_id)
+
+    def wait_finished(self, work: Work, *, timeout: float | None = None) -> tuple[Run, ...]:
+        """Block until all of this work is FINISHED; as ``finished``."""
+        __tracebackhide__ = True
+        return self._block(goals.finished(work), timeout)
+
+    def wait_ended(self, work: Work, *, timeout: float | None = None) -> tuple[Run, ...]:
+        """Block until nothing of this work goes on; as ``ended``."""
+        __tracebackhide__ = True
+        return self._block(goals.ended(work), timeout)
+
+    def wait_held(self, work: Work, *, timeout: float | None = None) -> TaskView:
+        """Block until a worker has acknowledged a task of this work; as ``held``."""
+        __tracebackhide__ = True
+        return self._block(goals.held(work), timeout)
+
+    def wait_until(self, condition: Callable[[], object], *, timeout: float | None = None) -> None:
+        """Block until the condition holds; as ``until``."""
+        __tracebackhide__ = True
+        self._block(goals.holds(condition), timeout)
+
+    def _model(self) -> AbstractContextManager[Service]:
+        return self.service
+
+    def _block(self, goal: Goal[T], timeout: float | None) -> T:
+        __tracebackhide__ = True
+        deadline = self._deadline(timeout)
+        while (found := self._look(goal, deadline)) is None:
+            time.sleep(_LOOK)
+        return found
+
+    async def _reach(self, goal: Goal[T], timeout: float | None) -> T:  # noqa: ASYNC109  # service time
+        __tracebackhide__ = True
+        deadline = self._deadline(timeout)
+        while (found := self._look(goal, deadline)) is None:  # noqa: ASYNC110  # in other threads
+            await anyio.sleep(_LOOK)
+        return found

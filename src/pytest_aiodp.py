@@ -1,0 +1,187 @@
+"""The pytest plugin of aiodp: a local AWS Data Pipeline for each test that asks for one.
+
+It stands outside the package, because pytest imports it at every start: nothing else is imported
+before a test uses one of its fixtures.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aiobotocore.session import AioSession
+
+    from aiodp.testing import MemoryKit, ServerKit, Settings
+
+_OPTIONS: Final = {
+    "region_name": "us-east-1",
+    "settings": None,
+    "single_owner": True,
+    "time_scale": None,
+}
+_MARKER: Final = (
+    "aiodp(time_scale=…, settings=…, region_name='us-east-1', single_owner=True): how the local "
+    "Data Pipeline of this test runs; single_owner=False: the test lets two workers have one task."
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known."""
+    config.addinivalue_line("markers", _MARKER)
+
+
+@pytest.fixture
+def aiodp_settings() -> Settings:
+    """Return the `aiodp.testing.Settings` of the local service; override it to change them."""
+    from aiodp.testing import Settings  # noqa: PLC0415  # only when it is used
+
+    return Settings()
+
+
+@pytest.fixture
+def aiodp_time_scale() -> float:
+    """Return how many seconds pass on `aiodp_server` in a real one: 1.0; override it to hurry."""
+    return 1.0
+
+
+@pytest.fixture
+def aiodp_server(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    aiodp_settings: Settings,
+    aiodp_time_scale: float,
+) -> Iterator[ServerKit]:
+    """Serve a Data Pipeline over HTTP, new for this test, with S3 and the rest of moto beside it.
+
+    The environment leads boto3, aiobotocore and the AWS CLI to it, in this process and in those it
+    starts. An `aiodp.testing.ServerKit`; needs the extra `aiodp[emulator]`. The test fails if two
+    workers had one task in hand at one time.
+    """
+    from aiodp.testing import ServerKit  # noqa: PLC0415  # only when it is used
+
+    options = _options(request)
+    scale = aiodp_time_scale if options["time_scale"] is None else options["time_scale"]
+    settings = options["settings"] or aiodp_settings
+    try:
+        kit = ServerKit(settings, time_scale=scale, region_name=options["region_name"])
+    except ModuleNotFoundError as error:
+        pytest.fail(f"aiodp_server cannot be used: {error}", pytrace=False)
+    with kit:
+        _point_to(kit, monkeypatch)
+        yield kit
+    _judge(kit, options)
+
+
+@pytest.fixture(scope="session")
+def _aiodp_data_loader() -> Any:
+    """Keep the API's description, so that it is read from disk once and not for each test."""
+    from botocore.loaders import create_loader  # noqa: PLC0415  # only when it is used
+
+    return create_loader()
+
+
+@pytest.fixture
+def aiodp_client(aiodp_server: ServerKit, _aiodp_data_loader: Any) -> Iterator[Any]:
+    """Make a botocore client of `aiodp_server`, as boto3 does, which waits for a held poll."""
+    from botocore.config import Config  # noqa: PLC0415  # only when it is used
+    from botocore.session import get_session  # noqa: PLC0415
+
+    session = get_session()
+    session.register_component("data_loader", _aiodp_data_loader)
+    client = session.create_client(
+        "datapipeline",
+        endpoint_url=aiodp_server.endpoint,
+        region_name=aiodp_server.region_name,
+        config=Config(read_timeout=100),
+    )
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def aiodp_service(request: pytest.FixtureRequest, aiodp_settings: Settings) -> Iterator[MemoryKit]:
+    """Run a Data Pipeline in process, new for this test: no sockets, and it takes virtual time.
+
+    An `aiodp.testing.MemoryKit`. The test fails if two workers had one task in hand at one time.
+    """
+    from aiodp.testing import MemoryKit  # noqa: PLC0415  # only when it is used
+
+    options = _options(request)
+    if options["time_scale"] is not None:
+        pytest.fail("time_scale is of aiodp_server; in process, use virtual time", pytrace=False)
+    kit = MemoryKit(options["settings"] or aiodp_settings, region_name=options["region_name"])
+    yield kit
+    _judge(kit, options)
+
+
+@pytest.fixture
+def aiodp_session(
+    request: pytest.FixtureRequest, aiodp_service: MemoryKit, _aiodp_data_loader: Any
+) -> AioSession:
+    """Make an aiobotocore session whose Data Pipeline clients `aiodp_service` answers.
+
+    In tests of anyio's plugin which run on trio, its clients use the HTTP library that runs there.
+    """
+    from aiobotocore.session import get_session  # noqa: PLC0415  # only when it is used
+
+    session = get_session()
+    session.register_component("data_loader", _aiodp_data_loader)
+    if _is_on_trio(request):
+        _use_httpx(session)
+    return aiodp_service.attach(session)
+
+
+def _options(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Return the marker's options; of several markers the nearest one decides."""
+    options: dict[str, Any] = dict(_OPTIONS)
+    for marker in reversed(list(request.node.iter_markers("aiodp"))):
+        unknown = set(marker.kwargs) - set(_OPTIONS)
+        if marker.args or unknown:
+            named = ", ".join(sorted(unknown)) or "arguments without a name"
+            message = f"the marker aiodp has {', '.join(_OPTIONS)}, but not {named}"
+            pytest.fail(message, pytrace=False)
+        options |= marker.kwargs
+    return options
+
+
+def _point_to(kit: ServerKit, monkeypatch: pytest.MonkeyPatch) -> None:
+    from aiodp.testing._environment import local_variables, misleading  # noqa: PLC0415
+
+    for name in misleading(os.environ):
+        monkeypatch.delenv(name)
+    for name, value in local_variables(kit.endpoint, kit.region_name).items():
+        monkeypatch.setenv(name, value)
+    if "boto3" in sys.modules:  # its default session keeps the credentials it found first
+        monkeypatch.setattr(sys.modules["boto3"], "DEFAULT_SESSION", None)
+
+
+def _judge(kit: ServerKit | MemoryKit, options: dict[str, Any]) -> None:
+    """Fail the test if two workers had one task."""
+    if not options["single_owner"]:
+        return
+    found = ""
+    try:
+        kit.assert_single_owner()
+    except AssertionError as error:
+        found = str(error)
+    if found:  # not within the except clause, for the message alone is to be shown
+        pytest.fail(found, pytrace=False)
+
+
+def _is_on_trio(request: pytest.FixtureRequest) -> bool:
+    if "anyio_backend" not in request.fixturenames:
+        return False
+    return bool(request.getfixturevalue("anyio_backend_name") == "trio")
+
+
+def _use_httpx(session: AioSession) -> None:
+    from aiobotocore.config import AioConfig  # noqa: PLC0415  # only when it is used
+    from aiobotocore.httpxsession import HttpxSession  # noqa: PLC0415
+
+    session.set_default_client_config(AioConfig(http_session_cls=HttpxSession))

@@ -1,0 +1,473 @@
+"""The pytest plugin, as a project sees it that uses it; and its documentation, executed."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from fnmatch import fnmatch
+from textwrap import dedent
+from threading import Thread
+from threading import enumerate as enumerate_threads
+
+import boto3
+import pytest
+from botocore.exceptions import BotoCoreError
+from markdown_it import MarkdownIt
+
+from acceptance.support import ROOT
+from aiodp.testing import ServerKit
+
+pytest_plugins = ["pytester"]
+
+PLUGIN = "pytest_aiodp"
+CONNECTION = "aiodp-emulator-connection"
+FENCES = [
+    (token.info, token.content)
+    for token in MarkdownIt().parse((ROOT / "docs" / "testing.md").read_text())
+    if token.type == "fence"
+]
+BLOCKS = [content for info, content in FENCES if info == "python"]
+FIXTURES = [
+    "aiodp_settings",
+    "aiodp_time_scale",
+    "aiodp_server",
+    "aiodp_client",
+    "aiodp_service",
+    "aiodp_session",
+]
+WORKER = """
+import asyncio
+from aiodp import ProgressReporter, TaskStatus
+
+async def work_once(session, group):
+    async with session.create_client("datapipeline") as client:
+        task = (await client.poll_for_task(workerGroup=group))["taskObject"]
+    async with ProgressReporter(session) as reporter:
+        async with reporter.track(task["taskId"]) as tracked:
+            await tracked.set_status(TaskStatus.FINISHED)
+"""
+ASYNC = """
+import aiodp.testing
+import anyio
+import pytest
+from aiodp.testing import Fault, FaultKind
+from worker import work_once
+
+async def check(service, session):
+    pipeline = service.activity("group")
+    await anyio.sleep({seconds})
+    if {seconds} > 1:  # in virtual time, where the pause before a client's own retry is no time
+        service.faults.add(Fault(kind=FaultKind.SERVER_ERROR, count=1))
+    await work_once(session, "group")
+    await service.finished(pipeline)
+    assert service.now >= {seconds}
+
+{mark}
+async def test_a_worker(aiodp_service, aiodp_session):
+    await check(aiodp_service, aiodp_session)
+
+class TestInAClass:
+    {mark}
+    async def test_a_worker(self, aiodp_service, aiodp_session):
+        await check(aiodp_service, aiodp_session)
+"""
+OVER_HTTP = """
+import asyncio
+import pytest
+from aiobotocore.session import get_session
+from worker import work_once
+
+{mark}
+async def test_over_http(aiodp_server):
+    pipeline = aiodp_server.activity("group")
+    await aiodp_server.until(lambda: pipeline.runs)
+    with pytest.raises(AssertionError, match="not held by a worker by"):
+        await aiodp_server.held(pipeline, timeout=0.1)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(work_once(get_session(), "group"))
+        [run] = await aiodp_server.finished(pipeline)
+    assert [run] == list(await aiodp_server.ended(pipeline))
+"""
+TWO_OWNERS = {
+    "http": """
+        @pytest.mark.aiodp(time_scale=600)
+        def test_it(aiodp_server, aiodp_client):
+            def poll(hostname):
+                return aiodp_client.poll_for_task(workerGroup="group", hostname=hostname)
+
+            aiodp_server.activity("group")
+            first = poll("one")["taskObject"]
+            while "taskObject" not in poll("two"):
+                pass
+            with pytest.raises(aiodp_client.exceptions.TaskNotFoundException):
+                aiodp_client.set_task_status(taskId=first["taskId"], taskStatus="FINISHED")
+    """,
+    "memory": """
+        from aiodp.testing import virtual_time
+
+        @virtual_time
+        async def test_it(aiodp_service, aiodp_session):
+            aiodp_service.activity("group")
+            async with aiodp_session.create_client("datapipeline") as client:
+                def poll(hostname):
+                    return client.poll_for_task(workerGroup="group", hostname=hostname)
+
+                first = (await poll("one"))["taskObject"]
+                while "taskObject" not in await poll("two"):
+                    pass
+                with pytest.raises(client.exceptions.TaskNotFoundException):
+                    await client.set_task_status(taskId=first["taskId"], taskStatus="FINISHED")
+    """,
+}
+
+
+@pytest.fixture(autouse=True)
+def _project(pytester: pytest.Pytester) -> None:
+    """A project whose warnings are errors."""
+    pytester.makeini("""
+        [pytest]
+        addopts = -p no:cacheprovider --strict-markers
+        filterwarnings = error
+        asyncio_default_fixture_loop_scope = function
+    """)
+
+
+def run(pytester: pytest.Pytester, *options: str, **files: str) -> pytest.RunResult:
+    """Run the project's tests in a process of their own."""
+    pytester.makepyfile(**files)
+    return pytester.runpytest_subprocess("-p", PLUGIN, *options)
+
+
+def test_each_test_has_a_service_of_its_own(pytester):
+    """Nothing of a test reaches the next one: no call, no pipeline, no bucket, no variable."""
+    body = """
+        import os
+        import boto3
+        import pytest
+
+        @pytest.mark.parametrize("turn", [1, 2])
+        def test_it(turn, aiodp_server, aiodp_client):
+            assert os.environ["AWS_ENDPOINT_URL"] == aiodp_server.endpoint
+            s3 = boto3.client("s3")
+            assert s3.list_buckets()["Buckets"] == []
+            s3.create_bucket(Bucket="same")
+            assert boto3.client("datapipeline").list_pipelines()["pipelineIdList"] == []
+            aiodp_server.activity("group")
+            assert aiodp_client.poll_for_task(workerGroup="group")["taskObject"]
+            assert aiodp_server.calls == {("ListPipelines", "ok"): 1, ("PollForTask", "ok"): 1}
+
+        def test_afterwards():
+            assert "AWS_ENDPOINT_URL" not in os.environ
+    """
+    run(pytester, test_it=body).assert_outcomes(passed=3)
+
+
+def test_misleading_variables_are_hidden(pytester, monkeypatch):
+    """The user's own profile, endpoints and default session lead no test to AWS."""
+    body = """
+        import os
+        import boto3
+        import pytest
+
+        boto3.setup_default_session(aws_access_key_id="real", aws_secret_access_key="real")
+
+        def test_it(aiodp_server):
+            client = boto3.client("datapipeline")
+            assert client.meta.endpoint_url == aiodp_server.endpoint
+            assert client.meta.region_name == "us-east-1"
+            assert client._request_signer._credentials.access_key == "testing"
+
+        def test_afterwards():
+            assert boto3.DEFAULT_SESSION.get_credentials().access_key == "real"
+            assert os.environ["AWS_PROFILE"] == "production"
+    """
+    config = pytester.path / "config"
+    config.write_text("[profile production]\nregion = us-west-2\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_PROFILE", "production")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DATA_PIPELINE", "http://192.0.2.1")
+    run(pytester, test_it=body).assert_outcomes(passed=2)
+
+
+def test_options_by_marker_and_by_fixture(pytester):
+    """The nearest marker decides, option by option; a marker goes before a fixture."""
+    body = """
+        import pytest
+        from aiodp.testing import Settings
+
+        pytestmark = pytest.mark.aiodp(time_scale=5, region_name="eu-west-1")
+
+        @pytest.fixture
+        def aiodp_settings():
+            return Settings(max_retries=4)
+
+        @pytest.fixture
+        def aiodp_time_scale():
+            return 7
+
+        @pytest.mark.aiodp(time_scale=100)
+        def test_near(aiodp_server, aiodp_client):
+            assert aiodp_client.meta.region_name == "eu-west-1"
+            assert aiodp_server.default_timeout == 3000
+            with aiodp_server.service as model:
+                assert model.settings.max_retries == 4
+
+        def test_far(aiodp_server):
+            assert aiodp_server.default_timeout == 150
+
+        @pytest.mark.aiodp(settings=Settings(max_retries=1), time_scale=None)
+        def test_in_process(aiodp_service):
+            assert aiodp_service.service.settings.max_retries == 1
+    """
+    other = """
+        import pytest
+
+        @pytest.fixture
+        def aiodp_time_scale():
+            return 7
+
+        def test_fixture(aiodp_server):
+            assert aiodp_server.default_timeout == 210
+    """
+    run(pytester, test_it=body, test_other=other).assert_outcomes(passed=4)
+
+
+def test_an_option_which_is_none_is_refused(pytester):
+    """A misspelt option is an error of the test, which says what there is."""
+    body = """
+        import pytest
+
+        @pytest.mark.aiodp(timescale=3)
+        def test_misspelt(aiodp_service): pass
+
+        @pytest.mark.aiodp(60)
+        def test_nameless(aiodp_server): pass
+
+        @pytest.mark.aiodp(time_scale=3)
+        def test_of_the_other_fixture(aiodp_service): pass
+    """
+    result = run(pytester, test_it=body)
+    result.assert_outcomes(errors=3)
+    options = "region_name, settings, single_owner, time_scale"
+    for said in (
+        f"the marker aiodp has {options}, but not timescale",
+        f"the marker aiodp has {options}, but not arguments without a name",
+        "time_scale is of aiodp_server; in process, use virtual time",
+    ):
+        result.stdout.fnmatch_lines([said])
+
+
+def test_two_owners_fail_the_test(pytester):
+    """A worker that goes on with what another one has, fails a test, unless that wants it."""
+    files = {
+        f"test_{form}_{word}": "import pytest\n"
+        f"pytestmark = pytest.mark.aiodp(single_owner={word == 'checked'})\n" + dedent(body)
+        for form, body in TWO_OWNERS.items()
+        for word in ("checked", "allowed")
+    }
+    result = run(pytester, **files)
+    result.assert_outcomes(passed=4, errors=2)
+    for form in TWO_OWNERS:
+        result.stdout.fnmatch_lines([f"ERROR test_{form}_checked.py::test_it - *two workers had*"])
+    said = "*@Activity_*: one (task *) did not acknowledge it and lost it at *, two (task *"
+    assert len([line for line in result.outlines if fnmatch(line, said)]) == len(TWO_OWNERS)
+
+
+@pytest.mark.parametrize("mode", ["strict", "auto"])
+def test_pytest_asyncio(pytester, mode):
+    """In both modes, in real time; and in virtual time without its help."""
+    mark = "@pytest.mark.asyncio" if mode == "strict" else ""
+    result = run(
+        pytester,
+        f"--asyncio-mode={mode}",
+        worker=WORKER,
+        test_asyncio=ASYNC.format(mark=mark, seconds=0.01),
+        test_http=OVER_HTTP.format(mark=mark),
+        test_virtual=ASYNC.format(mark="@aiodp.testing.virtual_time", seconds=7200),
+    )
+    result.assert_outcomes(passed=5)
+
+
+def test_pytest_asyncio_in_virtual_time(pytester):
+    """One line of a conftest.py, as the documentation has it."""
+    pytester.makeconftest("""
+        from aiodp.testing import VirtualTimeLoop
+
+        def pytest_asyncio_loop_factories(config, item):
+            return {"virtual": VirtualTimeLoop}
+    """)
+    body = """
+        import asyncio
+
+        async def test_it(aiodp_service):
+            [task_id] = aiodp_service.assign()
+            await asyncio.sleep(7200)
+            assert aiodp_service.task(task_id).deadline is None
+            assert aiodp_service.now == 7200
+    """
+    result = run(pytester, "--asyncio-mode=auto", test_it=body)
+    result.assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("virtual", [False, True])
+def test_anyio(pytester, virtual):
+    """On asyncio and on trio, in real and in virtual time."""
+    if virtual:
+        pytester.makeconftest("""
+            import pytest
+            from trio.testing import MockClock
+            from aiodp.testing import VIRTUAL_TIME
+
+            @pytest.fixture(params=[VIRTUAL_TIME, "trio"], ids=["asyncio", "trio"])
+            def anyio_backend(request):
+                if request.param == "trio":
+                    return "trio", {"clock": MockClock(autojump_threshold=0)}
+                return request.param
+        """)
+    tests = ASYNC.format(mark="@pytest.mark.anyio", seconds=7200 if virtual else 0.01)
+    run(pytester, worker=WORKER, test_anyio=tests).assert_outcomes(passed=4)
+
+
+def test_without_the_extra(pytester):
+    """Without moto the fixture says what to install, and the service in process works."""
+    pytester.makeconftest("""
+        import sys
+        sys.modules["moto"] = None
+    """)
+    body = """
+        def test_over_http(aiodp_server):
+            pass
+
+        def test_in_process(aiodp_service):
+            aiodp_service.activity("group")
+    """
+    result = run(pytester, test_it=body)
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(['*aiodp_server cannot be used: *pip install "aiodp?emulator?"*'])
+
+
+def test_pytest_starts_as_before():
+    """The plugin imports nothing but pytest before a test asks for it."""
+    heavy = {"moto", "aiobotocore", "botocore", "anyio", "asyncio", "aiodp", "aiohttp"}
+    code = f"import sys, {PLUGIN}; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_named_twice(pytester, monkeypatch):
+    """`-p` beside the entry point is no error, and `-p no:` turns it off."""
+    metadata = pytester.mkdir("installed") / "fake-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: fake\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(f"[pytest11]\n{PLUGIN} = {PLUGIN}\n")
+    monkeypatch.setenv("PYTHONPATH", str(metadata.parent))
+    body = "def test_it(aiodp_settings): pass"
+    run(pytester, test_it=body).assert_outcomes(passed=1)
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+    result = pytester.runpytest_subprocess("-p", f"no:{PLUGIN}")
+    result.stdout.fnmatch_lines(["*fixture 'aiodp_settings' not found"])
+
+
+def test_its_fixtures_are_listed(pytester):
+    """`pytest --fixtures` shows each with its first sentence, `--markers` the marker."""
+    pytester.makepyfile(test_it="")
+    listed = pytester.runpytest_subprocess("-p", PLUGIN, "--fixtures").stdout.str()
+    for name in FIXTURES:
+        assert re.search(rf"^{name} .*\n    \S+", listed, re.MULTILINE), name
+    marked = pytester.runpytest_subprocess("-p", PLUGIN, "--markers").stdout.str()
+    assert "@pytest.mark.aiodp(time_scale" in marked
+
+
+def test_processes_of_xdist_share_nothing(pytester):
+    """Tests in several processes at once each have a service, a port and an S3 of their own."""
+    body = """
+        import boto3
+        import pytest
+
+        @pytest.mark.parametrize("turn", range(8))
+        def test_it(turn, aiodp_server, aiodp_client):
+            boto3.client("s3").create_bucket(Bucket="same")
+            aiodp_server.activity("group")
+            assert aiodp_client.poll_for_task(workerGroup="group")["taskObject"]
+            assert aiodp_server.calls.total() == 1
+    """
+    run(pytester, "-n", "2", test_it=body).assert_outcomes(passed=8)
+
+
+def test_the_end_waits_for_no_worker(monkeypatch):
+    """A worker amid a long poll hears that the service is gone, at once, and blocks nothing."""
+    heard: list[Exception] = []
+
+    def work() -> None:
+        try:
+            client.poll_for_task(workerGroup="nothing")
+        except BotoCoreError as error:
+            heard.append(error)
+
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with ServerKit() as server:
+        client = boto3.client(
+            "datapipeline",
+            endpoint_url=server.endpoint,
+            region_name=server.region_name,
+            aws_access_key_id="testing",
+            aws_secret_access_key="testing",
+        )
+        worker = Thread(target=work)
+        worker.start()
+        while not any(thread.name == CONNECTION for thread in enumerate_threads()):
+            time.sleep(0.01)
+        left = time.monotonic()
+    assert time.monotonic() - left < 1
+    worker.join(timeout=5)
+    assert len(heard) == 1
+    client.close()
+
+
+# The documentation
+
+
+def test_there_is_no_block_of_another_kind():
+    """What is no Python is what a test says, and is looked for below."""
+    assert {info for info, _ in FENCES} == {"python", "text"}
+    assert all(re.match(r"# \w+\.py\n", block) for block in BLOCKS)
+
+
+def test_every_block_of_the_documentation_runs(pytester):
+    """The modules and tests of docs/testing.md are a project which passes, warnings included."""
+    for block in BLOCKS:
+        name = block[2 : block.index("\n")]
+        (pytester.path / name).write_text(block)
+    expected = sum(block.count("def test_") for block in BLOCKS)
+    assert expected >= 10
+    pytester.runpytest_subprocess("-p", PLUGIN).assert_outcomes(passed=expected)
+
+
+def test_the_message_in_the_documentation_is_real(pytester):
+    """What an unfinished run looks like is shown as it is printed."""
+    [shown] = [content for info, content in FENCES if info == "text"]
+    body = """
+        def test_it(aiodp_server, aiodp_client):
+            pipeline = aiodp_server.activity("reports")
+            task = aiodp_client.poll_for_task(workerGroup="reports", hostname="here")["taskObject"]
+            aiodp_client.report_task_progress(taskId=task["taskId"])
+            aiodp_server.assert_finished(pipeline)
+    """
+    result = run(pytester, test_it=body)
+    result.assert_outcomes(failed=1)
+    for line in shown.splitlines():
+        assert f"E       {line}" in result.outlines
+
+
+def test_the_fixtures_are_in_the_documentation():
+    """The table has all of them, and the plugin has all of the table."""
+    text = (ROOT / "docs" / "testing.md").read_text()
+    rows = [row for row in text.splitlines() if row.startswith("| `aiodp_")]
+    named = [name for row in rows for name in re.findall(r"`(aiodp_\w+)`", row.split("|")[1])]
+    assert sorted(named) == sorted(FIXTURES)
+    defined = re.findall(
+        r"^def (aiodp_\w+)\(", (ROOT / "src" / "pytest_aiodp.py").read_text(), re.MULTILINE
+    )
+    assert sorted(defined) == sorted(FIXTURES)
