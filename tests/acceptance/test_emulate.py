@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import socket
@@ -9,14 +10,40 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from importlib.metadata import version
+from urllib.request import urlopen
 
 import boto3
 import pytest
 
 from acceptance.support import SAMPLE
-from aiodp.emulator import load_definition
+from aiodp.cli._emulate_load import load, read_files
+from aiodp.emulator import Service, load_definition
 
 TOO_LONG = 20
+OPTIONS = (
+    "host",
+    "port",
+    "time-scale",
+    "resource-worker-group",
+    "load",
+    "values",
+    "activate",
+    "state",
+    "ui",
+    "log-format",
+)
+DEFAULT = {"id": "Default", "scheduleType": "ondemand", "pipelineLogUri": "s3://logs/"}
+ACTIVITY = {
+    "id": "Work",
+    "type": "ShellCommandActivity",
+    "command": "#{myCommand}",
+    "workerGroup": "workers",
+}
+DEFINITION = {
+    "objects": [DEFAULT, ACTIVITY],
+    "parameters": [{"id": "myCommand", "type": "String"}],
+    "values": {"myCommand": "true"},
+}
 
 
 @pytest.fixture
@@ -94,7 +121,8 @@ def test_it_serves_until_it_is_told_to_stop(emulate, stop):
         process.send_signal(stop)
         out, err = process.communicate(timeout=TOO_LONG)
         client.close()
-    assert (process.returncode, out, err) == (0, "aiodp emulate: stopped.\n", "")
+    assert (process.returncode, out) == (0, "aiodp emulate: stopped.\n")
+    assert err.count("\n") == 1  # the call
 
 
 def test_it_stops_with_a_poll_held(emulate):
@@ -137,6 +165,232 @@ def test_each_option_is_an_environment_variable_as_well(emulate):
         client.close()
 
 
+def test_a_file_becomes_a_pipeline(emulate, tmp_path):
+    """A definition file is a pipeline of its name, whose work can be polled for at once."""
+    path = definition(tmp_path, "nightly.import")
+    with emulate("--load", str(path), "--activate") as process:
+        text = greeting(process)
+        client = client_of(exports(text))
+        [pipeline] = client.list_pipelines()["pipelineIdList"]
+        assert pipeline["name"] == "nightly.import"
+        assert f"{pipeline['id']} SCHEDULED nightly.import\n" in text
+        task = client.poll_for_task(workerGroup="workers")["taskObject"]
+        assert task["pipelineId"] == pipeline["id"]
+        again = client.create_pipeline(name="nightly.import", uniqueId="nightly.import")
+        assert again["pipelineId"] == pipeline["id"]
+        client.close()
+
+
+def test_what_is_loaded_waits_for_its_activation(emulate, tmp_path):
+    """Several files are loaded in their order; without ``--activate`` they stay PENDING."""
+    paths = definition(tmp_path, "one"), definition(tmp_path, "two")
+    with emulate("--load", str(paths[0]), "--load", str(paths[1])) as process:
+        text = greeting(process)
+    assert re.findall(r"^ +df-\w+ (.+)$", text, re.MULTILINE) == ["PENDING one", "PENDING two"]
+
+
+def test_files_are_named_by_the_environment_as_well(emulate, tmp_path):
+    """``AIODP_EMULATE_LOAD`` takes paths as PATH does, and the flags take 1."""
+    paths = definition(tmp_path, "one"), definition(tmp_path, "two")
+    environment = {
+        "AIODP_EMULATE_LOAD": ":".join(map(str, paths)),
+        "AIODP_EMULATE_ACTIVATE": "1",
+        "AIODP_EMULATE_LOG_FORMAT": "off",
+    }
+    with emulate(**environment) as process:
+        text = greeting(process)
+    assert re.findall(r"^ +df-\w+ (.+)$", text, re.MULTILINE) == ["SCHEDULED one", "SCHEDULED two"]
+
+
+@pytest.mark.parametrize("values", [{"myCommand": "date"}, {"values": {"myCommand": "date"}}])
+def test_values_of_a_file_win_over_those_of_the_definition(emulate, tmp_path, values):
+    """``--values`` gives parameters other values than the definition's own."""
+    path = tmp_path / "values.json"
+    path.write_text(json.dumps(values))
+    options = ("--load", str(definition(tmp_path, "one")), "--values", str(path), "--activate")
+    with emulate(*options) as process:
+        client = client_of(exports(greeting(process)))
+        objects = client.poll_for_task(workerGroup="workers")["taskObject"]["objects"]
+        [attempt] = [one for key, one in objects.items() if "_Attempt=" in key]
+        assert {"key": "command", "stringValue": "date"} in attempt["fields"]
+        client.close()
+
+
+def test_a_definition_with_errors_is_not_served(run, tmp_path):
+    """Each error is a line with the object's id, and the command ends before it serves."""
+    wrong = ACTIVITY | {"dependsOn": {"ref": "Nowhere"}, "attemptTimeout": "soon"}
+    path = definition(tmp_path, "wrong", objects=[DEFAULT, wrong])
+    done = run("emulate", "--load", str(path))
+    assert (done.returncode, done.stdout) == (1, "")
+    first, *errors = done.stderr.splitlines()
+    assert first == f"aiodp: {path} has errors:"
+    assert len(errors) == 2
+    assert all(line.startswith("    Work: ") for line in errors)
+    assert "Nowhere" in done.stderr
+    assert "soon" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("{", "line 1 column 2"), ("[]", '"objects"'), ('{"objects": [{}]}', '"id"')],
+)
+def test_a_file_which_is_no_definition_is_said_in_one_line(run, tmp_path, text, reason):
+    """What is no definition ends the command with a line that names the file and the reason."""
+    path = tmp_path / "broken.json"
+    path.write_text(text)
+    done = run("emulate", "--load", str(path))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"aiodp: {path}: ")
+    assert reason in done.stderr
+
+
+def test_a_pipeline_which_cannot_be_activated_is_said(run, tmp_path):
+    """What ActivatePipeline refuses ends the command before it serves, with the reason."""
+    path = definition(tmp_path, "unset", values={})
+    done = run("emulate", "--load", str(path), "--activate")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{path}: ActivatePipeline is refused: " in done.stderr
+    assert "myCommand" in done.stderr
+
+
+def test_a_warning_is_printed_and_it_goes_on(emulate, tmp_path):
+    """What is merely odd is said on stderr; the pipeline is loaded all the same."""
+    stuck = {key: value for key, value in ACTIVITY.items() if key != "workerGroup"}
+    path = definition(tmp_path, "stuck", objects=[DEFAULT, stuck])
+    with emulate("--load", str(path)) as process:
+        assert "PENDING stuck" in greeting(process)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=TOO_LONG)
+    [warning] = err.splitlines()
+    assert warning.startswith(f"aiodp: warning: {path}: Work: ")
+    assert "workerGroup" in warning
+
+
+def test_two_files_cannot_be_one_pipeline(run, tmp_path):
+    """Files of one name in two directories are refused, because one would hide the other."""
+    (tmp_path / "other").mkdir()
+    paths = definition(tmp_path, "same"), definition(tmp_path / "other", "same")
+    done = run("emulate", "--load", str(paths[0]), "--load", str(paths[1]))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"aiodp: {paths[0]} and {paths[1]} would both be the pipeline same\n"
+
+
+@pytest.mark.parametrize("option", ["--activate", "--values"])
+def test_some_options_need_a_file_to_load(run, option):
+    """``--activate`` and ``--values`` are of no use without ``--load``, and say so."""
+    value = [__file__] if option == "--values" else []
+    done = run("emulate", option, *value)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"aiodp: {option} needs --load. See aiodp emulate --help.\n"
+
+
+def test_each_call_is_a_line_of_text(emulate, tmp_path):
+    """A line has the time, the operation, how long it took, the outcome, and what it was about."""
+    with emulate("--load", str(definition(tmp_path, "p")), "--activate") as process:
+        make_calls(client_of(exports(greeting(process))))
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=TOO_LONG)
+    poll, refused = err.splitlines()
+    assert re.fullmatch(
+        r"\d\d:\d\d:\d\d PollForTask {15} +\d+\.\d{3}s ok workers df-\w+ @Work_\S+_Attempt=1", poll
+    )
+    assert re.fullmatch(
+        r"\d\d:\d\d:\d\d SetTaskStatus {13} +\d+\.\d{3}s TaskNotFoundException nobodys", refused
+    )
+
+
+def test_each_call_is_an_object_of_json(emulate, tmp_path):
+    """With ``--log-format json`` each line is an object, always with the same keys."""
+    options = ("--load", str(definition(tmp_path, "p")), "--activate", "--log-format", "json")
+    with emulate(*options) as process:
+        make_calls(client_of(exports(greeting(process))))
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=TOO_LONG)
+    poll, refused = map(json.loads, err.splitlines())
+    assert poll.keys() == refused.keys()
+    assert (poll["operation"], poll["outcome"]) == ("PollForTask", "ok")
+    assert (poll["worker_group"], poll["region"]) == ("workers", "us-east-1")
+    assert poll["attempt_id"].startswith("@Work_")
+    assert 0 <= poll["seconds"] < TOO_LONG
+    assert (refused["outcome"], refused["task_id"]) == ("TaskNotFoundException", "nobodys")
+    assert refused["worker_group"] is None
+
+
+def test_the_log_can_be_off(emulate, tmp_path):
+    """With ``--log-format off`` nothing is written about calls."""
+    options = ("--load", str(definition(tmp_path, "p")), "--activate", "--log-format", "off")
+    with emulate(*options) as process:
+        make_calls(client_of(exports(greeting(process))))
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=TOO_LONG)
+    assert err == ""
+
+
+def test_a_pipeline_is_loaded_once(tmp_path):
+    """What is loaded already stays as it is, and is not activated a second time."""
+    [file] = read_files([definition(tmp_path, "one")], None)
+    service = Service(lambda: 0.0)
+    first = load(service, file, activate=False)
+    second = load(service, file, activate=True)
+    third = load(service, file, activate=True)
+    assert (first.new, second.new, third.new) == (True, False, False)
+    assert (first.state, second.state, third.state) == ("PENDING", "SCHEDULED", "SCHEDULED")
+    assert first.pipeline_id == second.pipeline_id == third.pipeline_id
+    assert service.calls["PutPipelineDefinition", "ok"] == 1
+    assert service.calls["ActivatePipeline", "ok"] == 1
+
+
+def test_a_restart_keeps_what_is_in_the_state_file(emulate, tmp_path):
+    """A pipeline, its task and its lease outlive the process, though it is killed."""
+    options = (
+        "--load",
+        str(definition(tmp_path, "work")),
+        "--activate",
+        "--state",
+        str(tmp_path / "state"),
+    )
+    with emulate(*options) as first:
+        client = client_of(exports(greeting(first)))
+        task = client.poll_for_task(workerGroup="workers")["taskObject"]
+        assert client.report_task_progress(taskId=task["taskId"])["canceled"] is False
+        first.kill()
+    with emulate(*options) as second:
+        said = greeting(second)
+        assert f"{task['pipelineId']} SCHEDULED work (kept)" in said
+        client = client_of(exports(said))
+        client.set_task_status(taskId=task["taskId"], taskStatus="FINISHED")
+        found = client.query_objects(pipelineId=task["pipelineId"], sphere="INSTANCE")["ids"]
+        assert len(found) == 1
+
+
+def test_a_state_file_which_cannot_be_used_is_said_in_one_line(emulate, run, tmp_path):
+    """One which another server uses, and one which is something else."""
+    used, other = tmp_path / "used", tmp_path / "other"
+    other.write_text("this is no database" * 100)
+    with emulate("--state", str(used)) as first:
+        greeting(first)
+        for path, reason in ((used, "another server uses it"), (other, "is not a state file")):
+            done = run("emulate", "--state", str(path))
+            assert (done.returncode, done.stdout) == (1, "")
+            [line] = done.stderr.splitlines()
+            assert str(path) in line
+            assert reason in line
+
+
+def test_the_page_is_served_where_it_says(emulate, tmp_path):
+    """With ``--ui`` the page and its state are there, and the greeting says where."""
+    with emulate("--ui", "--load", str(definition(tmp_path, "one"))) as process:
+        text = greeting(process)
+        [address] = re.findall(r"See what it does: (\S+)", text)
+        with urlopen(address) as answer:
+            assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+            assert b"Local AWS Data Pipeline" in answer.read()
+        with urlopen(address.replace("/aiodp-ui/", "/aiodp-api/state")) as answer:
+            [pipeline] = json.load(answer)["pipelines"]["rows"]
+    assert pipeline["name"] == "one"
+
+
 def test_a_port_which_is_taken_is_said_in_one_line(run):
     """A taken port ends the command with a line that says which and what to do."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -159,6 +413,8 @@ def test_a_port_which_is_taken_is_said_in_one_line(run):
         ("--time-scale", "nan", "finite"),
         ("--time-scale", "inf", "finite"),
         ("--resource-worker-group", "", "empty"),
+        ("--load", "nowhere.json", "does not exist"),
+        ("--log-format", "xml", "'text', 'json', 'off'"),
     ],
 )
 def test_a_bad_value_is_said_in_one_line(run, option, value, limit):
@@ -177,9 +433,10 @@ def test_the_help_reads_well(run):
     assert max(map(len, (whole.stdout + one.stdout).splitlines())) <= 80
     for command in ("demo", "emulate", "hold"):
         assert re.search(rf"^  {command} ", whole.stdout, re.MULTILINE)
-    for option in ("HOST", "PORT", "TIME_SCALE", "RESOURCE_WORKER_GROUP"):
-        assert f"--{option.lower().replace('_', '-')} " in one.stdout
-        assert f"AIODP_EMULATE_{option}" in " ".join(one.stdout.split())
+    for option in OPTIONS:
+        assert f"--{option} " in one.stdout
+        variable = f"AIODP_EMULATE_{option.upper().replace('-', '_')}"
+        assert variable in " ".join(one.stdout.split())
 
 
 def test_the_version_is_printed(run):
@@ -230,6 +487,21 @@ def test_the_help_of_emulate_needs_no_moto():
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "--time-scale" in done.stdout
+
+
+def definition(directory, name: str, **changes):
+    """A definition file of that name."""
+    path = directory / f"{name}.json"
+    path.write_text(json.dumps(DEFINITION | changes))
+    return path
+
+
+def make_calls(client) -> None:
+    """A poll which gets a task, and a status which is refused."""
+    assert client.poll_for_task(workerGroup="workers")["taskObject"]
+    with pytest.raises(client.exceptions.TaskNotFoundException):
+        client.set_task_status(taskId="nobodys", taskStatus="FINISHED")
+    client.close()
 
 
 def address_of(client) -> tuple[str, int]:

@@ -4,18 +4,49 @@ from __future__ import annotations
 
 import math
 import signal
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from aiodp.cli import HINT
+from aiodp.cli._emulate_log import LogFormat, start_log
 
 if TYPE_CHECKING:
-    from aiodp.emulator import EmulatorServer
+    from collections.abc import Iterator, Sequence
+
+    from aiodp.cli._emulate_load import DefinitionFile, Loaded
+    from aiodp.emulator import EmulatorServer, Settings
 
 _STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 _LONGEST_GROUP: Final = 1024  # the API reference of PollForTask
+
+
+_FILE: Final = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Options:
+    """The options of the command, by their names."""
+
+    host: str
+    port: int
+    time_scale: float
+    resource_worker_group: str | None
+    load: tuple[Path, ...]
+    values: Path | None
+    activate: bool
+    state: Path | None
+    ui: bool
+    log_format: str
+
+    def __post_init__(self) -> None:
+        for name in ("values", "activate"):
+            if getattr(self, name) and not self.load:
+                raise click.UsageError(f"--{name} needs --load.", click.get_current_context())
 
 
 def _finite(_: click.Context, __: click.Parameter, value: float) -> float:
@@ -63,42 +94,133 @@ def _group(_: click.Context, __: click.Parameter, value: str | None) -> str | No
     metavar="NAME",
     show_envvar=True,
     callback=_group,
-    help="Worker group that gets the tasks which run on an Ec2Resource; without it they wait.",
+    help="Worker group that gets the tasks of activities which run on a resource.",
 )
-def emulate(host: str, port: int, time_scale: float, resource_worker_group: str | None) -> int:
+@click.option(
+    "--load",
+    type=_FILE,
+    multiple=True,
+    metavar="FILE",
+    show_envvar=True,
+    help="Definition file to make a pipeline of, which gets the file's name; may be repeated.",
+)
+@click.option(
+    "--values",
+    type=_FILE,
+    metavar="FILE",
+    show_envvar=True,
+    help="File with values for the parameters of what is loaded.",
+)
+@click.option(
+    "--activate",
+    is_flag=True,
+    show_envvar=True,
+    help="Activate what is loaded.",
+)
+@click.option(
+    "--state",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    show_envvar=True,
+    help="File that keeps pipelines, attempts and leases through a restart.",
+)
+@click.option(
+    "--ui",
+    is_flag=True,
+    show_envvar=True,
+    help="Serve a page which shows pipelines, owners and leases.",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice([one.value for one in LogFormat]),
+    default=LogFormat.TEXT.value,
+    show_default=True,
+    show_envvar=True,
+    help="Form of the line on stderr for each call.",
+)
+def emulate(**given: Any) -> int:
     """Serve a local AWS Data Pipeline over HTTP, with the rest of moto beside it.
 
     It keeps the real rules: long polls, the two minutes in which a task must be
-    acknowledged, leases, cancellation, retries and the published quotas. Nothing
-    is kept when it stops; Ctrl-C and SIGTERM stop it.
+    acknowledged, leases, cancellation, retries and the published quotas. Without
+    --state nothing is kept when it stops; Ctrl-C and SIGTERM stop it.
     """
+    options = _Options(**given)
     # Blocked before any thread exists, so that none but sigwait gets them.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
-    server = _server(host, port, time_scale, resource_worker_group)
+    settings = _settings(options)
+    files = _files(options, settings)
+    server = _server(options, settings)
+    start_log(LogFormat(options.log_format))
+    _serve(server, files, options)
+    return 0
+
+
+def _serve(server: EmulatorServer, files: Sequence[DefinitionFile], options: _Options) -> None:
     try:
         server.start()
-    except OSError as error:
-        raise click.ClickException(error.strerror or str(error)) from error
+    except (OSError, ValueError) as error:  # of the port, or of the state's file
+        text = getattr(error, "strerror", None)
+        raise click.ClickException(text or str(error)) from error
     try:
-        click.echo(_greeting(server.endpoint, time_scale))
+        loaded = _load(server, files, activate=options.activate)
+        click.echo(_greeting(server.endpoint, loaded, options))
         signal.sigwait(_STOPPING)
     finally:
         server.stop()
     click.echo("aiodp emulate: stopped.")
-    return 0
 
 
-def _server(host: str, port: int, time_scale: float, group: str | None) -> EmulatorServer:
+@contextmanager
+def _extras() -> Iterator[None]:
+    """Say what to install where the import of an extra's module fails."""
     try:
-        from aiodp.emulator import EmulatorServer, Settings  # noqa: PLC0415  # moto is an extra
+        yield
     except ModuleNotFoundError as error:
         raise click.ClickException(f"emulate needs the module {error.name}; {HINT}") from error
-    settings = Settings(resource_worker_group=group, epoch=datetime.now(UTC))
-    return EmulatorServer(host, port, time_scale=time_scale, settings=settings)
 
 
-def _greeting(endpoint: str, time_scale: float) -> str:
-    minute = f"{60 / time_scale:.3g} s"
+def _settings(options: _Options) -> Settings:
+    with _extras():
+        from aiodp.emulator import Settings  # noqa: PLC0415  # needs an extra
+    return Settings(resource_worker_group=options.resource_worker_group, epoch=datetime.now(UTC))
+
+
+def _server(options: _Options, settings: Settings) -> EmulatorServer:
+    with _extras():
+        from aiodp.emulator import EmulatorServer  # noqa: PLC0415  # needs moto
+    return EmulatorServer(
+        options.host,
+        options.port,
+        time_scale=options.time_scale,
+        settings=settings,
+        state=options.state,
+        ui=options.ui,
+    )
+
+
+def _files(options: _Options, settings: Settings) -> list[DefinitionFile]:
+    """Read what shall be loaded, and find out what is wrong with it before anything is served."""
+    from aiodp.cli import _emulate_load  # noqa: PLC0415  # as _settings
+
+    files = _emulate_load.read_files(options.load, options.values)
+    warnings = _emulate_load.rehearse(files, settings, activate=options.activate)
+    for warning in warnings:
+        click.echo(f"aiodp: warning: {warning}", err=True)
+    return files
+
+
+def _load(
+    server: EmulatorServer, files: Sequence[DefinitionFile], *, activate: bool
+) -> list[Loaded]:
+    from aiodp.cli import _emulate_load  # noqa: PLC0415  # as _settings
+
+    return [_emulate_load.load(server.service(), file, activate=activate) for file in files]
+
+
+def _greeting(endpoint: str, loaded: Sequence[Loaded], options: _Options) -> str:
+    minute = f"{60 / options.time_scale:.3g} s"
+    page = f"See what it does: {endpoint}/aiodp-ui/\n\n" if options.ui else ""
     return f"""\
 Serving AWS Data Pipeline, and the rest of moto, on {endpoint}
 Point an AWS client at it:
@@ -108,8 +230,17 @@ Point an AWS client at it:
     export AWS_SECRET_ACCESS_KEY=testing
     export AWS_DEFAULT_REGION=us-east-1
 
-A minute of the service lasts {minute}.{_hint(time_scale)}Ctrl-C stops it.
+{_pipelines(loaded)}{page}\
+A minute of the service lasts {minute}.{_hint(options.time_scale)}Ctrl-C stops it.
 """
+
+
+def _pipelines(loaded: Sequence[Loaded]) -> str:
+    if not loaded:
+        return ""
+    rows = [(one.pipeline_id, one.state, one.name, "" if one.new else "(kept)") for one in loaded]
+    lines = [f"    {' '.join(row).rstrip()}\n" for row in rows]
+    return f"Pipelines:\n\n{''.join(lines)}\n"
 
 
 def _hint(time_scale: float) -> str:

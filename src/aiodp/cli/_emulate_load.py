@@ -1,0 +1,172 @@
+"""Definition files with which ``aiodp emulate`` starts: each becomes a pipeline of its name."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+import click
+
+from aiodp.emulator import Service, load_definition
+from aiodp.emulator._definition import load_values
+from aiodp.emulator._replies import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from aiodp.emulator import Settings
+    from aiodp.emulator._definition import Wire
+
+_OK = 200
+
+
+class LoadError(click.ClickException):
+    """A file cannot be a pipeline; the text says which file, and all that is wrong with it."""
+
+
+class _Target(Protocol):
+    def request(self, operation: str, params: dict[str, Any], /) -> object: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DefinitionFile:
+    """A definition as it is in a file, with the values of another file put over its own."""
+
+    path: Path
+    objects: Wire
+    parameters: Wire
+    values: Wire
+
+    @classmethod
+    def read(cls, path: Path, values: Wire) -> Self:
+        """Read a definition file. Raises ``LoadError`` if it is none."""
+        try:
+            objects, parameters, own = load_definition(_text(path))
+        except ValueError as error:
+            raise LoadError(f"{path}: {error}") from error
+        given = {value["id"] for value in values}
+        kept = [value for value in own if value["id"] not in given]
+        return cls(path=path, objects=objects, parameters=parameters, values=kept + values)
+
+    @property
+    def name(self) -> str:
+        """Name and uniqueId of the pipeline, so that it is made once however often it is loaded."""
+        return self.path.stem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What became of a file. ``new`` is false for a pipeline that had its definition already."""
+
+    name: str
+    pipeline_id: str
+    state: str
+    new: bool
+    warnings: tuple[str, ...]
+
+
+def read_files(paths: Sequence[Path], values: Path | None) -> list[DefinitionFile]:
+    """Read definition files, and the file with values for all of them.
+
+    Raises ``LoadError`` for a file that is none, and for two files of one name.
+    """
+    names: dict[str, Path] = {}
+    for path in paths:
+        first = names.setdefault(path.stem, path)
+        if first is not path:
+            raise LoadError(f"{first} and {path} would both be the pipeline {path.stem}")
+    given = [] if values is None else _values(values)
+    return [DefinitionFile.read(path, given) for path in paths]
+
+
+def rehearse(files: Iterable[DefinitionFile], settings: Settings, *, activate: bool) -> list[str]:
+    """Load files into a service which is thrown away; return the warnings.
+
+    Raises ``LoadError`` for the first file which the service refuses.
+    """
+    service = Service(lambda: 0.0, settings)
+    loaded = [load(service, file, activate=activate) for file in files]
+    return [warning for one in loaded for warning in one.warnings]
+
+
+def load(service: _Target, file: DefinitionFile, *, activate: bool) -> Loaded:
+    """Make a pipeline of a file, unless there is one of its name with a definition already.
+
+    ``activate`` activates it, unless it has been before. Raises ``LoadError`` if the service
+    refuses it.
+    """
+    call = _Calls(service, file.path)
+    pipeline_id: str = call("CreatePipeline", name=file.name, uniqueId=file.name)["pipelineId"]
+    new = not call("GetPipelineDefinition", pipelineId=pipeline_id)["pipelineObjects"]
+    warnings = _put(call, pipeline_id, file) if new else ()
+    if activate and _state(call, pipeline_id) == "PENDING":
+        call("ActivatePipeline", pipelineId=pipeline_id)
+    return Loaded(
+        name=file.name,
+        pipeline_id=pipeline_id,
+        state=_state(call, pipeline_id),
+        new=new,
+        warnings=warnings,
+    )
+
+
+class _Calls:
+    """Calls of the API on behalf of one file."""
+
+    def __init__(self, service: _Target, path: Path) -> None:
+        self._service = service
+        self.path = path
+
+    def __call__(self, operation: str, **params: Any) -> dict[str, Any]:
+        answer = self._service.request(operation, params)
+        if not isinstance(answer, Answer):  # neither polls nor faults are about yet
+            raise TypeError(f"{operation} has no answer")
+        body: dict[str, Any] = json.loads(answer.body or b"{}")
+        if answer.status != _OK:
+            raise LoadError(f"{self.path}: {operation} is refused: {body.get('message')}")
+        return body
+
+
+def _put(call: _Calls, pipeline_id: str, file: DefinitionFile) -> tuple[str, ...]:
+    result = call(
+        "PutPipelineDefinition",
+        pipelineId=pipeline_id,
+        pipelineObjects=file.objects,
+        parameterObjects=file.parameters,
+        parameterValues=file.values,
+    )
+    if result["errored"]:
+        lines = _lines(result.get("validationErrors", []), "errors")
+        raise LoadError(f"{file.path} has errors:" + "".join(f"\n    {line}" for line in lines))
+    warnings = _lines(result.get("validationWarnings", []), "warnings")
+    return tuple(f"{file.path}: {line}" for line in warnings)
+
+
+def _lines(found: Iterable[dict[str, Any]], key: str) -> Iterator[str]:
+    for one in found:
+        for text in one.get(key, []):
+            yield f"{one.get('id') or 'the definition'}: {text}"
+
+
+def _state(call: _Calls, pipeline_id: str) -> str:
+    described = call("DescribePipelines", pipelineIds=[pipeline_id])["pipelineDescriptionList"][0]
+    fields = {field["key"]: field.get("stringValue", "") for field in described["fields"]}
+    return str(fields["@pipelineState"])
+
+
+def _values(path: Path) -> Wire:
+    try:
+        return load_values(_text(path))
+    except ValueError as error:
+        raise LoadError(f"{path}: {error}") from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")  # an editor's mark at the start is no error
+    except UnicodeDecodeError as error:
+        raise LoadError(f"{path}: it is not UTF-8: {error.reason}") from error
+    except OSError as error:
+        raise LoadError(f"{path}: {error.strerror}") from error
