@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,13 +10,18 @@ from botocore.exceptions import ClientError
 
 from acceptance.support import RESOURCE_GROUP, SAMPLE
 from aiodp.emulator import Fault, FaultKind, load_definition
+from shapes import AnswerCheck
 
 ACTIVITY = "ShellCommandActivity_HelloWorld"
+WORK = {"id": "Work", "type": "ShellCommandActivity", "command": "true", "workerGroup": "workers"}
 
 
 @pytest.fixture
 def client(server, connect):
-    return connect(server)
+    """A client each of whose answers is checked against botocore's model of the API."""
+    made = connect(server)
+    AnswerCheck().watch(made)
+    return made
 
 
 @pytest.fixture
@@ -138,6 +144,75 @@ def test_work_wakes_a_held_poll(server, client):
     started = server.service().now
     assert poll(client, "workers")["taskId"] != task_id
     assert 115 < server.service().now - started < 150
+
+
+@pytest.fixture
+def s3(server, connect):
+    """A client of the S3 beside the service, which has a bucket."""
+    made = connect(server, "s3")
+    made.create_bucket(Bucket="bucket")
+    yield made
+    made.delete_object(Bucket="bucket", Key="ready")
+    made.delete_bucket(Bucket="bucket")
+
+
+def run_on_demand(client, *objects: dict[str, Any]) -> str:
+    """Create and activate a pipeline of these objects of a definition file; return its id."""
+    pipeline_id: str = client.create_pipeline(name="p", uniqueId="p")["pipelineId"]
+    default = {"id": "Default", "scheduleType": "ondemand", "role": "any"}
+    text = json.dumps({"objects": [default, *objects]})
+    put = client.put_pipeline_definition(
+        pipelineId=pipeline_id, pipelineObjects=load_definition(text)[0]
+    )
+    assert put["errored"] is False, put
+    client.activate_pipeline(pipelineId=pipeline_id)
+    return pipeline_id
+
+
+def test_an_object_in_s3_releases_what_waits_for_it(server, client, s3):
+    """An activity waits for S3KeyExists, which the service itself looks for in moto's S3."""
+    exists = {"id": "Ready", "type": "S3KeyExists", "s3Key": "s3://bucket/ready"}
+    run_on_demand(client, exists, WORK | {"precondition": {"ref": "Ready"}})
+    assert "taskObject" not in client.poll_for_task(workerGroup="workers")
+    s3.put_object(Bucket="bucket", Key="ready", Body=b"")
+    assert poll(client, "workers")["attemptId"].startswith("@Work_")
+    assert server.service().now >= 120  # it looks every two minutes
+
+
+@pytest.fixture
+def topic(server, connect):
+    """A topic of the SNS beside the service."""
+    sns = connect(server, "sns")
+    arn: str = sns.create_topic(Name="alarms")["TopicArn"]
+    yield arn
+    sns.delete_topic(TopicArn=arn)
+
+
+@pytest.fixture
+def messages(server, connect, topic):
+    """Waits for the messages which come to the topic."""
+    sqs = connect(server, "sqs")
+    queue = sqs.create_queue(QueueName="alarms")["QueueUrl"]
+    asked = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+    arn = asked["Attributes"]["QueueArn"]
+    connect(server, "sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    yield lambda: [
+        json.loads(one["Body"])
+        for one in sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=5)["Messages"]
+    ]
+    sqs.delete_queue(QueueUrl=queue)
+
+
+def test_an_alarm_goes_through_sns(client, topic, messages):
+    """OnSuccess publishes its SnsAlarm to moto's SNS, with the fields of what succeeded."""
+    texts = {"subject": "Done", "message": "#{node.name} is done"}
+    alarm = {"id": "Alarm", "type": "SnsAlarm", "topicArn": topic} | texts
+    run_on_demand(client, alarm, WORK | {"onSuccess": {"ref": "Alarm"}})
+    task = poll(client, "workers")
+    client.set_task_status(taskId=task["taskId"], taskStatus="FINISHED")
+    [message] = messages()
+    instance = task["attemptId"].removesuffix("_Attempt=1")
+    assert (message["Subject"], message["Message"]) == ("Done", f"{instance} is done")
 
 
 @pytest.mark.parametrize("kind", [FaultKind.SERVER_ERROR, FaultKind.THROTTLE, FaultKind.RESET])
