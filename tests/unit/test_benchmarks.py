@@ -51,3 +51,10 @@ def test_memory_is_counted(run):
     printed = run("memory.py", "--tasks", "500")
     assert printed.startswith("500 tasks held, ")
     assert printed.endswith("holds\n")
+
+
+def test_the_local_service_is_measured_in_memory_and_with_its_state_in_a_file(run):
+    """A few leases and calls: each call is answered, and no lease is lost."""
+    table = run("emulator.py", "--leases", "20", "--rate", "20", "--seconds", "0.5")
+    assert table.count("calls/s") == 4
+    assert table.count("{'ok': 10}") == 4
