@@ -25,9 +25,11 @@ FENCES = [
     for token in MarkdownIt().parse((ROOT / "README.md").read_text())
     if token.type == "fence"
 ]
-PYTHON = [content for info, content in FENCES if info == "python"]
+PYTESTS = [content for info, content in FENCES if info == "python" and "def test_" in content]
+PYTHON = [content for info, content in FENCES if info == "python" and content not in PYTESTS]
 SHELL = [content for info, content in FENCES if info == "sh"]
 DEMO, TESTS, HOLD, EMULATE = SHELL
+OWN = ["-o", "asyncio_default_fixture_loop_scope=function"]  # pytest-asyncio asks for it
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
 
 
@@ -85,6 +87,35 @@ def queue(server: EmulatorServer) -> str:
         client.put_pipeline_definition(pipelineId=pipeline, pipelineObjects=objects)
         client.activate_pipeline(pipelineId=pipeline)
     return "readme"
+
+
+@pytest.mark.parametrize("number", range(len(PYTESTS)))
+def test_pytest_blocks(number, tmp_path):
+    """Each passes as it stands, as a test module of a project which installed aiodp and boto3."""
+    module = tmp_path / "test_block.py"
+    module.write_text(PYTESTS[number])
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-W",
+            "error",
+            "-p",
+            "no:cacheprovider",
+            *OWN,
+            module,
+        ],
+        env=CLEAN,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert "1 passed" in done.stdout
 
 
 @pytest.mark.parametrize("number", range(len(PYTHON)))

@@ -68,6 +68,9 @@ def _() -> None:
     one.move(35)
     one.finish("A")
     one.move(25)
+    assert one.status("Box") == "SHUTTING_DOWN"
+    one = kit(daily(Box=resource(terminateAfter="1 minute"), A=on_resource()))
+    one.move(60)
     assert one.status("Box") == "TIMEDOUT"
 
 

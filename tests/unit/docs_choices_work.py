@@ -189,7 +189,7 @@ def _() -> None:
 
 @proves("How many instances of a component run at once")
 def _() -> None:
-    for limit, active in ((None, 5), ("7", 7)):
+    for limit, active in ((None, 5), ("7", 5), ("3", 3)):
         fields = {"schedule": Ref("S"), "maxActiveInstances": limit}
         hours = schedule("1 hour", startDateTime="2025-12-31T12:00:00")
         one = kit({"S": hours, "A": activity(**fields)}, instance_interval=0.0)

@@ -12,6 +12,11 @@ from aiodp import ProgressReporter
 from aiodp._lease import TRANSITIONS
 
 ROOT = Path(__file__).parents[2]
+DOCUMENTS = [
+    "README.md",
+    "CHANGELOG.md",
+    *(f"docs/{one.name}" for one in (ROOT / "docs").iterdir()),
+]
 LEASES = (ROOT / "docs" / "leases.md").read_text()
 
 
@@ -33,7 +38,7 @@ def test_the_table_of_knobs_names_the_defaults():
     }
 
 
-@pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md", "docs/leases.md"])
+@pytest.mark.parametrize("name", DOCUMENTS)
 def test_links_within_the_repository_lead_somewhere(name):
     """No link to a file that is not there."""
     text = (ROOT / name).read_text()

@@ -241,10 +241,11 @@ def test_what_happens_by_itself_is_kept(machine):
     machine.service.assign()
     machine.move(ACKNOWLEDGE)
     machine.service.settle()
-    kept = machine.store.read("SELECT data FROM events ORDER BY number DESC LIMIT 1")
-    assert machine.service.audit[-1].kind == "reassigned"
-    assert '"kind":"reassigned"' in kept[0][0]
-    assert f'"at":{ACKNOWLEDGE}' in kept[0][0]
+    kept = machine.store.read("SELECT data FROM events ORDER BY number DESC LIMIT 2")
+    assert [event.kind for event in machine.service.audit[-2:]] == ["reassigned", "offered"]
+    for kind, (row,) in zip(("offered", "reassigned"), kept, strict=True):
+        assert f'"kind":"{kind}"' in row
+        assert f'"at":{ACKNOWLEDGE}' in row
 
 
 def test_what_happens_by_itself_may_be_kept_later(machine, caplog):

@@ -49,11 +49,11 @@ class Actions:
         self._audit = audit
         timers.handle(Due.LATE, self._late)
 
-    def made(self, instance: Instance) -> None:
+    def made(self, instance: Instance, now: float) -> None:
         """Note when a new instance will be late, counted from when it was to run."""
         timeout = self._reader.period(instance, "lateAfterTimeout")
         if timeout is not None and instance.timeline != ON_DEMAND:
-            self._timers.set(instance, Due.LATE, instance.runs_at + timeout)
+            self._timers.set(instance, Due.LATE, max(now, instance.runs_at + timeout))
 
     def changed(self, instance: Instance, status: Status, now: float) -> None:
         """Fire what the end of an instance calls for."""
@@ -86,6 +86,6 @@ class Actions:
         for key in ("topicArn", "subject", "message"):
             try:
                 texts.append(scope.text(key) or "")
-            except ExpressionError as error:  # better a poor alarm than none
-                texts.append(str(error))
+            except ExpressionError as error:  # better an alarm as it is written than none
+                texts.append(f"{instance.plan.components[action_id].text(key)} ({error})")
         self._outside.publish(*texts)

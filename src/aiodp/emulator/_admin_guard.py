@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from werkzeug.exceptions import Forbidden
 
+_FROM_CONTAINERS = "host.docker.internal"
 _ADVICE = "use an IP address, localhost, a name without a dot, or the host it was started with"
 
 
@@ -32,7 +33,8 @@ def _is_ours(host: str, own_host: str) -> bool:
         name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
     except ValueError:
         return False
-    return "." not in name.removesuffix(".localhost") or name == own_host.lower() or _is_ip(name)
+    local = "." not in name.removesuffix(".localhost") or name == _FROM_CONTAINERS
+    return local or name == own_host.lower() or _is_ip(name)
 
 
 def _is_ip(name: str) -> bool:

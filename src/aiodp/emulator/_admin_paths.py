@@ -76,7 +76,8 @@ def _jump(request: Input) -> dict[str, Any]:
 
 def _task(request: Input) -> dict[str, Any]:
     """Tell what the service knows of the task ?taskId=."""
-    task_id = request.query("taskId").get("taskId")
+    # No task id has a space, but a + which was not escaped is one by now.
+    task_id = request.query("taskId").get("taskId", "").replace(" ", "+")
     if task_id is None:
         raise BadRequest("taskId is missing")
     return _about(request.service(), task_id)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from itertools import product
+from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
 from aiodp.emulator._fields import Field, Fields, from_wire
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 DEFAULT: Final = "Default"
+_MOST_VALUES: Final = 1000
 _PARAMETER: Final = re.compile(r"#\{\s*(\*?my\w+)\s*\}")
 
 Parameters = dict[str, tuple[str, ...]]
@@ -20,11 +23,15 @@ Parameters = dict[str, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Component:
-    """An object of the definition; ``fields`` has the inherited ones, not the ``parent`` itself."""
+    """An object of the definition; ``fields`` has the inherited ones, not the ``parent`` itself.
+
+    Fields which start with ``@`` are the service's own, so those of the definition count nothing.
+    """
 
     id: str
     name: str
     fields: Fields
+    parent: str | None = None
 
     def text(self, key: str) -> str | None:
         """Return the first string value of a field."""
@@ -71,6 +78,7 @@ class Definition:
                 id=item["id"],
                 name=item["name"],
                 fields=_fill(_inherit(item["id"], own), values),
+                parent=_known_parent(item["id"], own),
             )
             for item in self.objects
         }
@@ -106,8 +114,12 @@ def _inherit(object_id: str, own: Mapping[str, Fields]) -> Fields:
         seen.add(current)
         fields = own[current] | fields
         current = parent_of(current, own[current])
-    fields.pop("parent", None)
-    return fields
+    return {key: one for key, one in fields.items() if key != "parent" and not key.startswith("@")}
+
+
+def _known_parent(object_id: str, own: Mapping[str, Fields]) -> str | None:
+    parent = parent_of(object_id, own[object_id])
+    return parent if parent in own else None
 
 
 def parent_of(object_id: str, fields: Fields) -> str | None:
@@ -119,18 +131,25 @@ def parent_of(object_id: str, fields: Fields) -> str | None:
 
 
 def _fill(fields: Fields, parameters: Parameters) -> Fields:
+    seen = {key: values for key, values in parameters.items() if key not in fields}
     return {
-        key: tuple(filled for value in values for filled in _fill_one(value, parameters))
+        key: tuple(filled for value in values for filled in _fill_one(value, seen))
         for key, values in fields.items()
     }
 
 
 def _fill_one(field: Field, parameters: Parameters) -> list[Field]:
-    """Fill in parameters; other expressions stay as they are. A list makes a field of each item."""
+    """Fill in parameters; other expressions stay as they are.
+
+    A parameter with a list of values makes a field of each; two lists meet in all pairs.
+    """
     if field.is_ref or "#{" not in field.value:
         return [field]
-    whole = _PARAMETER.fullmatch(field.value)
-    if whole is not None and whole[1] in parameters:
-        return [replace(field, value=value) for value in parameters[whole[1]]]
-    text = _PARAMETER.sub(lambda m: parameters.get(m[1], (m[0],))[0], field.value)
-    return [replace(field, value=text)]
+    pieces = _PARAMETER.split(field.value)  # text, name, text, name, ... text
+    choices = [
+        parameters.get(piece, (f"#{{{piece}}}",)) if n % 2 else (piece,)
+        for n, piece in enumerate(pieces)
+    ]
+    if prod(map(len, choices)) > _MOST_VALUES:
+        return [field]  # which the evaluation will refuse
+    return [replace(field, value="".join(chosen)) for chosen in product(*choices)]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aiodp.emulator._timers import Timers
 
 _OF_COMPONENTS: Final = ("PAUSE", "RESUME")
-_OF_INSTANCES: Final = ("TRY_CANCEL", "RERUN", "MARK_FINISHED")
+_OF_INSTANCES: Final = "TRY_CANCEL, RERUN or MARK_FINISHED"
 
 
 class Control:
@@ -131,7 +131,8 @@ class Control:
                     self._lifecycle.cancel(instance, now, "A user canceled it")
             case "MARK_FINISHED":
                 for instance in chosen:
-                    self._lifecycle.end(instance, Status.FINISHED, now)
+                    if instance.status is not Status.FINISHED:
+                        self._lifecycle.end(instance, Status.FINISHED, now)
             case "RERUN":
                 _check_over(chosen)
                 self._lifecycle.rerun(chosen, now)
@@ -146,11 +147,12 @@ class Control:
         """Let what has waited for the pipeline, or for a component of it, go on."""
         for waiting in list(pipeline.waiting.values()):
             self._lifecycle.consider_all(waiting.values(), now)
+        self._effects.resumed(pipeline, now)
         self._lifecycle.attempts.offer_waiting(pipeline, now)
 
     def _set_components(self, pipeline: Pipeline, ids: list[str], status: str, now: float) -> None:
         if status not in _OF_COMPONENTS:
-            raise invalid(f"The status of components can be {_OF_COMPONENTS}, not {status}")
+            raise invalid(f"The status of components can be PAUSE or RESUME, not {status}")
         if status == "PAUSE":
             pipeline.paused = pipeline.paused.union(ids)
         else:

@@ -15,7 +15,7 @@ What becomes of the attempt's instance is the business of ``Holder``.
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import OrderedDict, defaultdict
 from itertools import count
 from operator import itemgetter
 from typing import TYPE_CHECKING, NoReturn, Protocol
@@ -72,7 +72,7 @@ class Desk:
     ) -> None:
         self.audit = Audit()
         self.tasks: dict[str, Task] = {}
-        self.queues: defaultdict[str, deque[Attempt]] = defaultdict(deque)
+        self.queues: defaultdict[str, OrderedDict[Attempt, None]] = defaultdict(OrderedDict)
         self._settings = settings
         self._ids = ids
         self._timers = timers
@@ -88,7 +88,7 @@ class Desk:
                 task.attempt.task = task.pipeline.held[task.id] = task
         queued = [(one.place, one) for one in attempts if one.place is not None]
         for place, attempt in sorted(queued, key=itemgetter(0)):
-            self.queues[attempt.worker_group or ""].append(attempt)
+            self.queues[attempt.worker_group or ""][attempt] = None
             self._places = count(place + 1)
 
     # Handing out
@@ -99,7 +99,7 @@ class Desk:
         if group is None or attempt.queued or attempt.task or not self.holder.may_run(attempt):
             return
         attempt.place = next(self._places)
-        self.queues[group].append(attempt)
+        self.queues[group][attempt] = None
         self.audit.note(AuditKind.OFFERED, attempt, now)
         self._work_available()
 
@@ -107,7 +107,7 @@ class Desk:
         """Hand out the attempt that has waited longest."""
         queue = self.queues.get(worker_group)
         while queue:
-            attempt = queue.popleft()
+            attempt, _ = queue.popitem(last=False)
             attempt.place = None
             if attempt.task is None and self.holder.may_run(attempt):
                 return self.hand_out(attempt, hostname, now)
@@ -115,6 +115,9 @@ class Desk:
 
     def hand_out(self, attempt: Attempt, hostname: str, now: float) -> Task:
         """Assign an attempt under a new task id, which must be acknowledged in time."""
+        if attempt.queued:
+            self.queues[attempt.worker_group or ""].pop(attempt)
+            attempt.place = None
         attempt.hostname = hostname
         task = Task(self._ids.task(), attempt, now)
         attempt.task = self.tasks[task.id] = attempt.pipeline.held[task.id] = task

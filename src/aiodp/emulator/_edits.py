@@ -5,8 +5,10 @@ Source: the Developer Guide, dp-manage-pipeline-modify-console.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from aiodp.emulator._period import parse_period
 from aiodp.emulator._validation_parts import Draft, Finding, Severity, errors_of, is_open
 
 if TYPE_CHECKING:
@@ -71,9 +73,18 @@ def _differs(key: str, earlier: Fields, later: Fields) -> bool:
 
     A parameter may get the same value again, or another, by then.
     """
-    before, after = ([field.value for field in one.get(key, ())] for one in (earlier, later))
+    before, after = (
+        [_canonical(key, field.value) for field in one.get(key, ())] for one in (earlier, later)
+    )
     comparable = any(map(is_open, before)) == any(map(is_open, after))
     return comparable and before != after
+
+
+def _canonical(key: str, text: str) -> str:
+    """Return one text for all which mean the same."""
+    with suppress(ValueError):
+        return f"{parse_period(text)} s" if key == "period" else text.upper()
+    return text
 
 
 def _references(own: Fields) -> set[tuple[str, str]]:

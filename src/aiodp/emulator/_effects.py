@@ -43,6 +43,12 @@ class Consequences:
         """Create the resource, again if it was there before."""
         self._resources.create(resource, now)
 
+    def resumed(self, pipeline: Pipeline, now: float) -> None:
+        """Bring back the resources of what waits for a runner, which a deactivation has ended."""
+        for instance in list(pipeline.instances.values()):
+            if instance.status is Status.WAITING_FOR_RUNNER:
+                self._resources.changed(instance, instance.status, now)
+
     def settled(self, pipeline: Pipeline, now: float) -> None:
         """Deactivate a pipeline in which nothing runs any more; finish one with nothing to come."""
         if pipeline.state is Status.DEACTIVATING and not pipeline.held:

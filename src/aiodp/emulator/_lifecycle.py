@@ -182,7 +182,7 @@ class Lifecycle:
         for one in dependants(instance, self._calendar):
             if one.status is Status.CASCADE_FAILED and self._reader.cascades(one):
                 yield one
-        if instance.status in (Status.CASCADE_FAILED, Status.SKIPPED):
+        if instance.status is Status.CASCADE_FAILED or not instance.attempts:
             guards = (instance.pipeline.instances[one] for one in instance.preconditions)
             yield from (one for one in guards if one.status in (Status.CANCELED, Status.SKIPPED))
 
@@ -200,17 +200,11 @@ class Lifecycle:
         self.effects.changed(instance, status, now)
         if status not in TERMINAL:
             return
-        if status in BAD:
-            self._cancel_preconditions(instance, now)
+        for one in instance.preconditions:
+            self.cancel(instance.pipeline.instances[one], now, f"{instance.id} is {status}")
         self.consider_all(dependants(instance, self._calendar), now)
         self.consider_all(instance.pipeline.waiting[instance.component.id].values(), now)
         self.effects.settled(instance.pipeline, now)
-
-    def _cancel_preconditions(self, instance: Instance, now: float) -> None:
-        if not self._reader.cascades(instance):
-            return
-        for one in instance.preconditions:
-            self.cancel(instance.pipeline.instances[one], now, f"{instance.id} has failed")
 
 
 def _reset(instance: Instance) -> None:

@@ -19,7 +19,7 @@ _SECONDS: Final = {
     "year": 31536000.0,
 }
 _SHORTEST: Final = 15 * _SECONDS["minute"]
-_LONGEST: Final = 3 * _SECONDS["year"]
+_LONGEST: Final = 1096 * _SECONDS["day"]  # three years, of which one may be a leap year
 
 
 def split_period(text: str) -> tuple[int, str]:

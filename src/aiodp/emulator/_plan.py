@@ -87,7 +87,7 @@ def _part(
         return tuple(one for one in ids if kinds.get(one) in wanted and one != component.id)
 
     kind = kinds[component.id]
-    requires = named("dependsOn", Kind.ACTIVITY)
+    requires = named("dependsOn", Kind.ACTIVITY, Kind.DATA_NODE)
     if kind is Kind.ACTIVITY:
         requires += named("input", Kind.DATA_NODE)
     elif kind is Kind.DATA_NODE:

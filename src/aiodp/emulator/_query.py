@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from aiodp.emulator._calendar import parse_date
 from aiodp.emulator._catalog import marker_offset
 from aiodp.emulator._expressions import ExpressionError, evaluate
 from aiodp.emulator._kinds import Kind, kind_of
@@ -41,6 +42,9 @@ _FIELDS: Final = {
     "LE": _TIMES,
     "BETWEEN": _TIMES,
 }
+
+
+_ORDERED: Final = frozenset({"GE", "LE", "BETWEEN"})
 
 
 class Finder:
@@ -172,6 +176,17 @@ def _check(selector: dict[str, Any]) -> None:
         raise invalid(f"Operator {kind} does not act on field {selector.get('fieldName')!r}")
     if not values or (kind == "BETWEEN" and len(values) != 2):  # noqa: PLR2004  # its two ends
         raise invalid(f"Operator {kind} has the wrong number of values")
+    if kind in _ORDERED:
+        operator["values"] = [_date(value) for value in values]
+
+
+def _date(text: str) -> str:
+    """Return a date as fields have it; the AWS CLI and SDKs may end it with a Z."""
+    try:
+        parse_date(text.removesuffix("Z"))
+    except ValueError as error:
+        raise invalid(str(error)) from error
+    return text.removesuffix("Z")
 
 
 def _holds(selector: dict[str, Any], fields: Fields, name: str) -> bool:

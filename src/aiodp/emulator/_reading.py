@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 _RETRY_CAP: Final = 5  # retries of a task (the Developer Guide, dp-limits)
 _ACTIVE_CAP: Final = 5  # runs at a time of an on-demand pipeline (dp-concepts-schedules)
-_HOUR: Final = 3600.0
 
 
 class Reader:
@@ -36,12 +35,9 @@ class Reader:
         return None
 
     def period(self, instance: Instance, key: str) -> float | None:
-        """Return a period in seconds; a bare number is hours, as of ``terminateAfter``."""
-        text = self.text(instance, key)
+        """Return a period in seconds."""
         with suppress(ValueError):
-            return _HOUR * int(text or "")
-        with suppress(ValueError):
-            return parse_period(text or "")
+            return parse_period(self.text(instance, key) or "")
         return None
 
     def lease(self, instance: Instance) -> float:
@@ -60,9 +56,8 @@ class Reader:
 
     def max_active(self, instance: Instance) -> int:
         """Return how many instances of the component may be active at once."""
-        return max(
-            1, self._number(instance, "maxActiveInstances", self._settings.max_active_instances)
-        )
+        most = self._settings.max_active_instances
+        return max(1, min(most, self._number(instance, "maxActiveInstances", most)))
 
     def cascades(self, instance: Instance) -> bool:
         """Return whether it fails with what it depends on."""

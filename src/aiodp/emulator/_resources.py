@@ -67,6 +67,7 @@ class Resources:
     def shut_down(self, resource: Instance, now: float) -> None:
         """Begin its end, if it is up."""
         if resource.status in _UP:
+            self._timers.stop(resource, Due.EXPIRY)
             self._timers.set(resource, Due.PHASE, now + self._settings.resource_shutdown)
             self._lifecycle.set(resource, Status.SHUTTING_DOWN, now)
 
@@ -88,9 +89,10 @@ class Resources:
                 if user.head is not None:
                     self._desk.offer(user.head, now)
             self._release(resource, now)
-        elif status in BAD:
-            for user in list(_users(resource)):
-                self._lifecycle.cancel(user, now, f"{resource.id} is {status}")
+        elif status in BAD or (status is Status.FINISHED and _is_live(resource)):
+            # Nobody but SetStatus finishes a resource on which something is still to run.
+            for one in list(_tasks_on(resource)):
+                self._lifecycle.cancel(one, now, f"{resource.id} is {status}")
 
     def _release(self, resource: Instance, now: float) -> None:
         if any(user.is_open() for user in _users(resource)):
@@ -120,3 +122,7 @@ def _tasks_on(resource: Instance) -> Iterator[Instance]:
     for one in resource.refs.values():
         yield from (instances[guard] for guard in instances[one].preconditions)
     yield from _users(resource)
+
+
+def _is_live(resource: Instance) -> bool:
+    return resource.pipeline.state is Status.SCHEDULED

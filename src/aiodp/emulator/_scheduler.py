@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from aiodp.emulator._calendar import parse_date
 from aiodp.emulator._expressions import ExpressionError
 from aiodp.emulator._kinds import Kind
-from aiodp.emulator._period import split_period
+from aiodp.emulator._period import parse_schedule_period, split_period
 from aiodp.emulator._plan import ON_DEMAND, ONCE, Plan
 from aiodp.emulator._reading import on_demand_limit
 from aiodp.emulator._records import Instance, Pipeline, Slot, Status, Timeline
@@ -62,7 +62,7 @@ class Scheduler:
             if now - self._calendar.at(first) > limit:
                 raise invalid(
                     f"The Schedule {name} starts at {first:%Y-%m-%dT%H:%M:%S}, more than "
-                    f"{limit / 86_400:g} days ago; move it, or name a startTimestamp"
+                    f"{limit / 86_400:g} day(s) ago; move it, or name a startTimestamp"
                 )
         busy = self._settings.on_demand_busy is OnDemandBusy.INVALID_REQUEST
         if busy and plan.on_demand and self._is_busy(pipeline, plan):
@@ -133,15 +133,12 @@ class Scheduler:
 
     def _skip(self, timeline: Timeline, start: float, now: float) -> None:
         pipeline, slots = timeline.pipeline, timeline.slots
-        skipped: list[int] = []
-        while slots is not None:
-            date = slots.start(timeline.next_slot)
-            if date is None or self._calendar.at(date) >= start:
-                break
-            skipped.append(timeline.next_slot)
-            timeline.next_slot += 1
+        if slots is None:
+            return
+        skipped = range(timeline.next_slot, slots.count_before(self._calendar.date(start)))
+        timeline.next_slot = max(timeline.next_slot, skipped.stop)
         for n in skipped[-_MOST_SKIPPED:]:
-            slot = self._slot(slots, n) if slots else Slot(now, now)
+            slot = self._slot(slots, n)
             for instance in self._make(pipeline, timeline.name, slot, now, Status.SKIPPED):
                 instance.ended_at = now
 
@@ -191,7 +188,7 @@ class Scheduler:
         for instance in [*made, *guards]:
             instance.started_at = now
             instance.max_retries = instance.tries_left = self._reader.max_retries(instance)
-            self._actions.made(instance)
+            self._actions.made(instance, now)
         return [*made, *guards]
 
     def _add(self, pipeline: Pipeline, timeline: str, slot: Slot, status: Status) -> list[Instance]:
@@ -243,20 +240,28 @@ def _free_id(instance_id: str, pipeline: Pipeline) -> str:
     return free
 
 
+def _occurrences(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError(f"{text!r} is no number of occurrences")
+    return int(text)
+
+
 def _read_slots(
     schedule_id: str, pipeline: Pipeline, plan: Plan, activated: datetime, calendar: Calendar
 ) -> Slots:
     """Return the slots of a Schedule; raise InvalidRequestException if it cannot be understood."""
     scope = ObjectScope(schedule_id, pipeline, calendar, plan=plan)
     try:
-        number, unit = split_period(scope.text("period") or "")
+        period = scope.text("period") or ""
+        parse_schedule_period(period)
+        number, unit = split_period(period)
         start, end = scope.text("startDateTime"), scope.text("endDateTime")
         occurrences = scope.text("occurrences")
         return Slots(
             first=activated if start is None else parse_date(start),
             period=Period(number=number, unit=f"{unit}s"),
             end=None if end is None else parse_date(end),
-            occurrences=None if occurrences is None else int(occurrences),
+            occurrences=None if occurrences is None else _occurrences(occurrences),
         )
     except (ValueError, ExpressionError) as error:
         raise invalid(f"The Schedule {schedule_id} cannot be followed: {error}") from error

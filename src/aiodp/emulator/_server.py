@@ -168,7 +168,9 @@ class _Front:
         self._moto = DomainDispatcherApplication(create_backend_app)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if not environ.get("HTTP_X_AMZ_TARGET", "").startswith(SERVICE):
+        target = environ.get("HTTP_X_AMZ_TARGET", "")
+        # One without a dot, which is nobody's operation, moto cannot read at all.
+        if not target.startswith(SERVICE) and "." in (target or "."):
             other = self._admin if is_control(environ["PATH_INFO"]) else self._moto
             chunks: Iterable[bytes] = other(environ, start_response)
             return chunks

@@ -36,6 +36,7 @@ PUBLISHED_QUOTAS: Final[Mapping[str, tuple[float, int]]] = MappingProxyType(
 Actions which that page does not list have no quota.
 """
 _NOT_NEGATIVE: Final = (
+    "max_stack_trace",
     "poll_hold",
     "retry_delay",
     "stalled_retry_delay",
@@ -123,7 +124,7 @@ class Settings:
     resource_shutdown: float = 30.0
     """How long it is SHUTTING_DOWN after its last activity."""
     max_active_instances: int = 5
-    """Instances of a component that run at once, without ``maxActiveInstances`` (dp-limits)."""
+    """Instances of a component that run at once; ``maxActiveInstances`` can ask for fewer."""
     instance_interval: float = 300.0
     """Least time between making two instances of a component from past slots (dp-limits)."""
     max_backfill: float | None = 86_400.0
@@ -158,7 +159,7 @@ class Settings:
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)!r}")
         for name in _NOT_NEGATIVE:
-            if (getattr(self, name) or 0) < 0:
+            if not (getattr(self, name) or 0) >= 0:  # nor not a number
                 raise ValueError(f"{name} must not be negative, but is {getattr(self, name)!r}")
         if self.epoch.tzinfo is None:
             raise ValueError("epoch must have a time zone")

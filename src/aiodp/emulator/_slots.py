@@ -52,10 +52,21 @@ class Slots:
         return self._boundary(n + 1)
 
     def overlapping(self, start: datetime, stop: datetime) -> Iterator[int]:
-        """Yield the slots which overlap the time from ``start`` to before ``stop``."""
+        """Yield the slots which overlap the time from ``start`` to before ``stop``.
+
+        A time without a length overlaps the slot it is in, or else the first.
+        """
+        if stop <= start:
+            start = max(start, self.first)
+            stop = start + datetime.resolution
         from_n = next(n for n in count(self._guess(start)) if self.stop(n) > start)
-        within = takewhile(lambda n: self._starts_before(n, stop), count(from_n))
-        yield from within
+        yield from takewhile(lambda n: self._starts_before(n, stop), count(from_n))
+
+    def count_before(self, date: datetime) -> int:
+        """Return how many slots start before a date."""
+        known = [one for one in (date, self.end) if one is not None]
+        before = next(n for n in count(self._guess(min(known))) if self._boundary(n) >= min(known))
+        return before if self.occurrences is None else min(before, self.occurrences)
 
     def _starts_before(self, n: int, stop: datetime) -> bool:
         start = self.start(n)

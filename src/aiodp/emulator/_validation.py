@@ -101,6 +101,6 @@ def _empty(item: dict[str, Any]) -> list[str]:
     empty = [
         field["key"]
         for field in item.get("fields", [])
-        if not (field.get("stringValue") or field.get("refValue"))
+        if not (field["stringValue"] if "stringValue" in field else field.get("refValue"))
     ]
     return texts + [f"INVALID_FIELD_VALUE: '{key}' is empty." for key in empty]

@@ -116,11 +116,15 @@ def component_fields(component: Component, pipeline: Pipeline) -> Fields:
     """Return the fields of a component of any of the pipeline's definitions."""
     active = Status.PENDING if pipeline.active is None else Status.SCHEDULED
     status = Status.PAUSED if component.id in pipeline.paused else active
-    return component.fields | strings(
-        at_sphere="COMPONENT",
-        at_status=status.value,
-        at_version=str(pipeline.version),
-        at_pipelineId=pipeline.id,
+    return (
+        component.fields
+        | refs(parent=component.parent)
+        | strings(
+            at_sphere="COMPONENT",
+            at_status=status.value,
+            at_version=str(pipeline.version),
+            at_pipelineId=pipeline.id,
+        )
     )
 
 
@@ -142,6 +146,7 @@ def _instance_fields(instance: Instance, calendar: Calendar) -> Fields:
             cancellationReason=instance.reason if canceled else None,
             errorMessage=None if canceled else instance.reason,
         )
+        | (_of_head(head, calendar) if head else {})
         | refs(at_headAttempt=head.id if head else None, at_cascadeFailedOn=instance.cascaded_on)
         | _waiting_on(instance, calendar)
     )
@@ -167,6 +172,14 @@ def _attempt_fields(attempt: Attempt, calendar: Calendar) -> Fields:
         | refs(at_instanceParent=instance.id, at_activeInstances=open_instance)
         | attempt.outcome
     )
+
+
+def _of_head(head: Attempt, calendar: Calendar) -> Fields:
+    """Return what an instance tells of its newest attempt, as alarms about it want to say."""
+    told = strings(
+        hostname=head.hostname or None, reportProgressTime=calendar.maybe(head.reported_at)
+    )
+    return told | head.outcome
 
 
 def _inherited(instance: Instance, calendar: Calendar) -> Fields:
