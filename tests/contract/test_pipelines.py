@@ -276,7 +276,7 @@ async def test_unknown_things_are_refused(pipeline_service):
         pipeline_id = await make_pipeline(client)
         unknown = client.describe_objects(pipelineId=pipeline_id, objectIds=["None"])
         await refused(unknown, "InvalidRequestException")
-        many = client.describe_objects(pipelineId=pipeline_id, objectIds=["Work0"] * 26)
+        many = client.describe_objects(pipelineId=pipeline_id, objectIds=["Work0"] * 101)
         await refused(many, "InvalidRequestException")
 
 

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from aiodp.emulator import PUBLISHED_QUOTAS
 from unit.docs_choices import INVALID, error, kit, proves
-from unit.lifecycle_objects import Ref, activity, at, daily, key_exists, node, on_resource, resource
+from unit.lifecycle_objects import (
+    Ref,
+    activity,
+    alarm,
+    at,
+    daily,
+    key_exists,
+    node,
+    on_resource,
+    resource,
+    wire_objects,
+)
 
 # What an owner says
 
@@ -32,6 +43,28 @@ def _() -> None:
     for ids in ([at("A") + "_Attempt=1"], ["A", at("A")]):
         params = {"pipelineId": one.pipeline_id, "objectIds": ids, "status": "PAUSE"}
         assert error(one.call("SetStatus", **params)) == INVALID
+
+
+@proves("DeactivatePipeline while DEACTIVATING")
+def _() -> None:
+    one = kit()
+    one.begin("A")
+    assert one.deactivate(cancelActive=False) == {}
+    assert error(one.deactivate(cancelActive=False)) == INVALID
+    assert one.deactivate() == {}
+    assert (one.state(), one.status("A")) == ("INACTIVE", "CANCELED")
+
+
+@proves("What a deactivation does to preconditions")
+def _() -> None:
+    one = kit(daily(A=activity(precondition=Ref("P")), P=key_exists()))
+    one.deactivate()
+    one.outside.objects.add("s3://bucket/ready")
+    one.move(3600)
+    assert one.status("P") == "RUNNING"
+    one.activate()
+    one.move(120)
+    assert one.status("P") == "FINISHED"
 
 
 # Resources and preconditions
@@ -194,3 +227,38 @@ def _() -> None:
     )
     one.tell("try_cancel", "A")
     assert one.status("B") == "CASCADE_FAILED"
+
+
+@proves("An optional parameter without a value")
+def _() -> None:
+    objects = wire_objects(daily(A=activity(stdout="#{myOut}", command="ls #{myOut} .")))
+    one = kit()
+    optional = {"key": "optional", "stringValue": "true"}
+    one.call(
+        "PutPipelineDefinition",
+        pipelineId=one.pipeline_id,
+        pipelineObjects=objects,
+        parameterObjects=[{"id": "myOut", "attributes": [optional]}],
+    )
+    component = one.fields("A")
+    assert component["command"] == "true"  # until it is activated
+    one.activate()
+    assert one.fields("A")["command"] == "ls  ."
+    assert "stdout" not in one.fields("A")
+
+
+@proves("An expression of an SnsAlarm")
+def _() -> None:
+    message = "#{node.@status}: #{node.nothing}"
+    one = kit(daily(A=activity(onSuccess=Ref("Told")), Told=alarm(message=message)))
+    one.finish("A")
+    assert [sent.message for sent in one.outside.published] == ["FINISHED: #{node.nothing}"]
+
+
+@proves("`scriptArgument` beside `scriptUri`")
+def _() -> None:
+    script = activity(scriptUri="s3://bucket/script", scriptArgument="x")
+    del script["command"]
+    answer = kit().put(daily(A=script))
+    assert answer["errored"] is False
+    assert any(one["id"] == "A" for one in answer["validationWarnings"])

@@ -57,7 +57,7 @@ def _ordered(service: Service) -> list[Iterable[str]]:
     return ordered
 
 
-def _queues(service: Service) -> dict[str, deque[Any]]:
+def _queues(service: Service) -> dict[str, Any]:
     return {group: queue for group, queue in service._desk.queues.items() if queue}
 
 

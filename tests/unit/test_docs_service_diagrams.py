@@ -202,6 +202,7 @@ def a_deactivation_comes_between() -> None:
         one.deactivate(cancelActive=False)
         one.end(work, "FAILED")
         one.move(120)
+        one.activate()
 
 
 STORIES = (

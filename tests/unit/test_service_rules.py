@@ -274,7 +274,7 @@ def test_malformed_requests(operation, params):
 
 
 def test_every_operation_is_served():
-    """The service knows every operation of the API, and an empty request makes none of them fail."""
+    """The service knows every operation of the API, and an empty request breaks none."""
     model = Session().get_service_model("datapipeline")
     unknown = {
         operation

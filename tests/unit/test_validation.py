@@ -67,6 +67,8 @@ def test_the_whole_of_a_published_answer():
     [
         ("attemptTimeout", "soon", "a period"),
         ("lateAfterTimeout", "0 hours", "a period"),
+        ("reportProgressTimeout", "5", "a period"),
+        ("reportProgressTimeout", "-5", "a period"),
         ("reportProgressTimeout", "10", "a period"),
         ("retryDelay", "1.5 hours", "a period"),
         ("maximumRetries", "-1", "an integer from 0"),
@@ -92,6 +94,7 @@ def test_values_of_an_activity(key, value, wanted):
         ({"period": None}, "MISSING_FIELD: 'period' is missing"),
         ({"period": "14 minutes"}, "not between 15 minutes and 3 years"),
         ({"period": "4 years"}, "not between 15 minutes and 3 years"),
+        ({"period": "1097 days"}, "not between 15 minutes and 3 years"),
         ({"period": "hourly"}, "'period' value must be a period"),
         ({"startDateTime": None}, "one of 'startAt', 'startDateTime' is needed"),
         ({"startAt": "FIRST_ACTIVATION_DATE_TIME"}, "'startAt', 'startDateTime' exclude"),
@@ -135,15 +138,11 @@ def test_types_are_the_guide_s(name):
     [
         ({"command": None}, "MISSING_FIELD: one of 'command', 'scriptUri' is needed"),
         ({"scriptUri": "s3://b/s.sh"}, "'command', 'scriptUri' exclude each other"),
-        (
-            {"command": None, "scriptUri": "s3://b/s.sh", "scriptArgument": "x"},
-            "'scriptArgument' is for 'command' alone",
-        ),
         ({"onLateAction": ref("Stop")}, "'onLateAction' needs 'lateAfterTimeout'"),
     ],
 )
 def test_a_shell_command(changed, fragment):
-    """An activity of a shell has a command or a scriptUri; arguments are for the command alone."""
+    """An activity of a shell has a command or a scriptUri."""
     stop = {"id": "Stop", "type": "Terminate"}
     found = errors(definition(schedule(), stop, activity(**changed)))
     assert list(found) == ["Work"]
@@ -273,3 +272,16 @@ def test_no_message_is_too_long():
     """However long a value is, its error keeps within what the API lets a message have."""
     found = errors(definition(schedule(), activity(attemptTimeout="x" * 10_200)))
     assert len(found["Work"][0]) == 10_000
+
+
+@pytest.mark.parametrize("period", ["15 minutes", "1096 days", "3 years", "36 months"])
+def test_the_longest_and_the_shortest_schedule(period):
+    """Three years have 1,096 days if one of them is a leap year."""
+    assert errors(definition(schedule(period=period))) == {}
+
+
+def test_default_may_be_of_type_default():
+    """The object Default may say what it is, as the service's own exports do."""
+    default = {"id": "Default", "type": "Default", "workerGroup": "w"}
+    made = definition(default, schedule(), activity(parent=ref("Default"), workerGroup=None))
+    assert errors(made) == {}

@@ -122,3 +122,29 @@ def test_a_finished_pipeline_takes_no_more_objects():
     before = definition(schedule(), activity())
     assert not only_moves_end(before, definition(schedule(), activity(), node()))
     assert not only_moves_end(before, definition(schedule(), activity(command="false")))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"period": "1 hour"}, {"period": "1 HOUR"}),
+        ({"period": "1 hour"}, {"period": "1 hours"}),
+        ({"period": "1 hour"}, {"period": "60 minutes"}),
+        ({"period": "7 days"}, {"period": "1 week"}),
+        ({"startAt": "FIRST_ACTIVATION_DATE_TIME"}, {"startAt": "first_activation_date_time"}),
+    ],
+)
+def test_the_same_in_other_words_is_no_change(before, after):
+    """A period is compared by its length, an enumeration in any case."""
+    start = {"startDateTime": None} if "startAt" in before else {}
+    old = definition(schedule(**start | before), activity())
+    new = definition(schedule(**start | after), activity())
+    assert edit_errors(old, new) == []
+    assert activation_errors(new, old) == []
+
+
+@pytest.mark.parametrize("period", ["61 minutes", "1 day"])
+def test_another_length_is_a_change(period):
+    """However it is written, another period is refused."""
+    (error,) = edit_errors(ACTIVE, changed(of_schedule={"period": period}))
+    assert error["id"] == "Hourly"

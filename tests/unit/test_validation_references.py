@@ -65,6 +65,8 @@ def test_default_in_a_circle():
             node("E"),
         ],
         [activity("A", input=ref("D")), node("D", dependsOn=ref("A"))],
+        [activity("A", dependsOn=ref("D"), output=ref("D")), node("D")],
+        [node("D", dependsOn=ref("E")), node("E", dependsOn=ref("D"))],
     ],
 )
 def test_circles_of_dependencies(objects):

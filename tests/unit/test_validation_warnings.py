@@ -21,6 +21,10 @@ def test_nothing_is_odd():
         ({"workerGroup": None}, "its tasks stay in WAITING_FOR_RUNNER"),
         ({"runsOn": ref("Machine")}, "'workerGroup' is ignored"),
         ({"schedule": None}, "'schedule' is missing"),
+        (
+            {"command": None, "scriptUri": "s3://b/s.sh", "scriptArgument": "x"},
+            "'scriptArgument' is for 'command'",
+        ),
         ({"maximumRetries": "6"}, "'maximumRetries' is above 5"),
         ({"maxActiveInstances": "6"}, "'maxActiveInstances' is above 5"),
         ({"retryDelay": "1 minute"}, "'retryDelay' is below 2 minutes"),

@@ -76,5 +76,5 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("aiodp"):
             raise
-        message = f'{name} needs moto\'s server: pip install "aiodp[emulator]"'
+        message = f'{name} needs the module {error.name}: pip install "aiodp[emulator]"'
         raise ModuleNotFoundError(message, name=error.name) from error

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from aiodp.emulator._audit import AuditKind
-from aiodp.emulator._expressions import ExpressionError
+from aiodp.emulator._expressions import ExpressionError, evaluate
 from aiodp.emulator._fields import refs
 from aiodp.emulator._plan import ON_DEMAND
 from aiodp.emulator._records import BAD, GOOD, Status
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from aiodp.emulator._timers import Timers
 
 _FAILED: Final = BAD - {Status.CANCELED}
+_TEXTS: Final = ("topicArn", "subject", "message")
+_PIECES: Final = re.compile(r"(#\{[^}]*\})")
 _NOT_STARTED: Final = frozenset({Status.WAITING_ON_DEPENDENCIES, Status.WAITING_FOR_RUNNER})
 
 
@@ -82,10 +86,19 @@ class Actions:
     def _alarm(self, action_id: str, instance: Instance) -> None:
         node = refs(node=instance.id)
         scope = ObjectScope(action_id, instance.pipeline, self._calendar, node)
-        texts = []
-        for key in ("topicArn", "subject", "message"):
-            try:
-                texts.append(scope.text(key) or "")
-            except ExpressionError as error:  # better an alarm as it is written than none
-                texts.append(f"{instance.plan.components[action_id].text(key)} ({error})")
-        self._outside.publish(*texts)
+        topic, subject, message = (_as_far_as(scope, key) for key in _TEXTS)
+        self._outside.publish(topic, subject, message)
+
+
+def _as_far_as(scope: ObjectScope, key: str) -> str:
+    """Return a text of an alarm with what can be evaluated; the rest stays as it is written."""
+    with suppress(ExpressionError):
+        return scope.text(key) or ""
+    raw = next(field.value for field in scope.fields[key] if not field.is_ref)
+    return "".join(_one(piece, scope) for piece in _PIECES.split(raw))
+
+
+def _one(piece: str, scope: ObjectScope) -> str:
+    with suppress(ExpressionError):
+        return ",".join(evaluate(piece, scope))
+    return piece

@@ -230,6 +230,6 @@ def marker_offset(marker: str | None) -> int:
     """Return where the page after this marker starts."""
     if not marker:
         return 0
-    if not marker.isdecimal():
+    if not (marker.isascii() and marker.isdecimal()):
         raise invalid("The marker is not one that the service gave")
     return int(marker)

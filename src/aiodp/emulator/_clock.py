@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from threading import Lock
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +32,9 @@ class Clock(Protocol):
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Have ``callback`` called after each leap; returns what ends it."""
         ...
+
+
+_LATEST: Final = 2e11  # seconds: some 6,000 years, and dates end with the year 9999
 
 
 class LeapingClock:
@@ -62,7 +65,10 @@ class LeapingClock:
         Whoever waits for a time hears of it, in the thread of the caller.
         """
         with self._lock:
-            self._leapt += leap(seconds)
+            leap(seconds)
+            if self() + seconds > _LATEST:
+                raise ValueError(f"a leap by {seconds:g} s would end beyond the calendar")
+            self._leapt += seconds
             subscribers = list(self._subscribers.values())
         for callback in subscribers:  # without the lock, because they may wait for other locks
             callback()

@@ -90,7 +90,7 @@ class Definition:
         return replace(self, parameter_values=kept + values)
 
     def parameters(self) -> Parameters:
-        """Return the values of the parameters which have any, given or by default."""
+        """Return the values of the parameters, given or by default; none for an optional one."""
         defaults = {
             parameter["id"]: tuple(_defaults(parameter.get("attributes", [])))
             for parameter in self.parameter_objects
@@ -98,11 +98,19 @@ class Definition:
         given: Parameters = {}
         for value in self.parameter_values:
             given[value["id"]] = (*given.get(value["id"], ()), str(value["stringValue"]))
-        return {key: value for key, value in (defaults | given).items() if value}
+        optional = {item["id"] for item in self.parameter_objects if _is_optional(item)}
+        values = defaults | given
+        return {key: value for key, value in values.items() if value or key in optional}
 
 
 def _defaults(attributes: Iterable[Mapping[str, Any]]) -> list[str]:
     return [str(item["stringValue"]) for item in attributes if item["key"] == "default"]
+
+
+def _is_optional(parameter: Mapping[str, Any]) -> bool:
+    attributes = parameter.get("attributes", [])
+    given = [str(item["stringValue"]) for item in attributes if item["key"] == "optional"]
+    return [value.lower() for value in given[:1]] == ["true"]
 
 
 def _inherit(object_id: str, own: Mapping[str, Fields]) -> Fields:
@@ -141,13 +149,17 @@ def _fill(fields: Fields, parameters: Parameters) -> Fields:
 def _fill_one(field: Field, parameters: Parameters) -> list[Field]:
     """Fill in parameters; other expressions stay as they are.
 
-    A parameter with a list of values makes a field of each; two lists meet in all pairs.
+    A parameter with a list of values makes a field of each; two lists meet in all pairs. One
+    without a value makes no field, or nothing in a longer text.
     """
     if field.is_ref or "#{" not in field.value:
         return [field]
+    whole = _PARAMETER.fullmatch(field.value)
+    if whole is not None and whole[1] in parameters:
+        return [replace(field, value=value) for value in parameters[whole[1]]]
     pieces = _PARAMETER.split(field.value)  # text, name, text, name, ... text
     choices = [
-        parameters.get(piece, (f"#{{{piece}}}",)) if n % 2 else (piece,)
+        parameters.get(piece, (f"#{{{piece}}}",)) or ("",) if n % 2 else (piece,)
         for n, piece in enumerate(pieces)
     ]
     if prod(map(len, choices)) > _MOST_VALUES:

@@ -81,12 +81,14 @@ class Control:
     def deactivate(self, params: dict[str, Any], now: float) -> dict[str, Any]:
         """DeactivatePipeline: cancels what runs (the default), or lets it come to its end."""
         pipeline = self._catalog.get(params["pipelineId"])
-        if pipeline.state is not Status.SCHEDULED:
+        cancel = params.get("cancelActive", True)
+        impatient = cancel and pipeline.state is Status.DEACTIVATING
+        if pipeline.state is not Status.SCHEDULED and not impatient:
             raise invalid(f"A pipeline which is {pipeline.state} cannot be deactivated")
         pipeline.state = Status.DEACTIVATING
         pipeline.deactivated_at = now
         self._scheduler.stop(pipeline)
-        if params.get("cancelActive", True):
+        if cancel:
             for instance in _running(pipeline):
                 self._lifecycle.cancel(instance, now, "The pipeline was deactivated")
         self._effects.settled(pipeline, now)

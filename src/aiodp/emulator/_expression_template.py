@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from aiodp.emulator._expression_nodes import Node
 
 OPENING: Final = "#{"
+_LONGEST: Final = 10_240  # bytes of a field (dp-limits), so no more characters
 
 # Possessive, so that a hostile text costs no backtracking. A brace within quotes closes nothing.
 _BODY: Final = re.compile(r"""((?:[^}'"]|'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+")*+)\}""", re.DOTALL)
@@ -32,6 +33,8 @@ class Expression:
 
     def parse(self) -> Node:
         """Return its tree; raise ``ExpressionError`` if its syntax is broken."""
+        if len(self.source) > _LONGEST:
+            raise ExpressionError(str(self), f"it has more than {_LONGEST} characters")
         try:
             return _parse(self.source)
         except ReasonError as error:
@@ -53,7 +56,7 @@ def split(text: str) -> Iterator[str | Expression]:
         yield text[position:]
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def _parse(source: str) -> Node:
     try:
         grammar = import_module("aiodp.emulator._expression_grammar")

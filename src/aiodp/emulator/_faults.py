@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -62,7 +63,8 @@ class Fault:
     call. ``delay``: for ``FaultKind.SLOW``, in seconds. ``jump``: for ``FaultKind.CLOCK_JUMP``, in
     seconds.
 
-    Raises ``ValueError`` for an operation which there is not, and a number which cannot be.
+    Raises ``ValueError`` for an operation which there is not, and a number which cannot be, and
+    ``TypeError`` for one name in the place of a set of names.
     """
 
     kind: FaultKind
@@ -76,6 +78,8 @@ class Fault:
     jump: float = 0.0
 
     def __post_init__(self) -> None:
+        for name in ("actions", "tasks"):
+            _check_names(name, getattr(self, name))
         unknown = (self.actions or frozenset()) - _REQUESTS.keys()
         if unknown:
             there_are = ", ".join(_REQUESTS)
@@ -172,6 +176,11 @@ class Faults:
 
     def _forget(self, now: float) -> None:
         self._rules = [rule for rule in self._rules if not rule.over(now)]
+
+
+def _check_names(name: str, value: object) -> None:
+    if value is not None and not isinstance(value, AbstractSet):
+        raise TypeError(f"{name} must be a set of names, such as {{'...'}}, not {value!r}")
 
 
 def _check_number(name: str, value: float | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,11 +36,11 @@ Fields = dict[str, tuple[Field, ...]]
 
 def from_wire(wire: Iterable[dict[str, Any]]) -> Fields:
     """Group the API's fields by key. Of a string and a reference in one field the string wins."""
-    grouped: Fields = {}
+    grouped: defaultdict[str, list[Field]] = defaultdict(list)
     for item in wire:
         field = _field(item)
-        grouped[field.key] = (*grouped.get(field.key, ()), field)
-    return grouped
+        grouped[field.key].append(field)
+    return {key: tuple(fields) for key, fields in grouped.items()}
 
 
 def to_wire(fields: Fields) -> list[dict[str, str]]:

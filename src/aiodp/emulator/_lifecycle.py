@@ -71,9 +71,9 @@ class Lifecycle:
         """Start an instance which waits if it may start, or fail it with what it depends on."""
         if instance.status is not Status.WAITING_ON_DEPENDENCIES or instance.pipeline.deleted:
             return
-        requirements = needed(instance, self._calendar)
         if self._reader.cascades(instance):
-            failed = next((one for one in requirements.found if one.status in BAD), None)
+            found = needed(instance, self._calendar).found
+            failed = next((one for one in found if one.status in BAD), None)
             if failed is not None:
                 self._cascade(instance, failed, now)
                 return
@@ -81,7 +81,7 @@ class Lifecycle:
             return
         if now < instance.runs_at:
             self._timers.set(instance, Due.TURN, instance.runs_at)
-        elif self._may_start(instance) and requirements.met():
+        elif self._may_start(instance) and needed(instance, self._calendar).met():
             self._start(instance, now)
 
     def consider_all(self, instances: Iterable[Instance], now: float) -> None:
@@ -163,8 +163,18 @@ class Lifecycle:
             return True
         return pipeline.active_instances[component] < self._reader.max_active(instance)
 
+    def _fill_place(self, ended: Instance, now: float) -> None:
+        """Let those start which ``maxActiveInstances`` held back, the oldest first."""
+        pipeline, component = ended.pipeline, ended.component.id
+        most = self._reader.max_active(ended)
+        for instance in list(pipeline.waiting[component].values()):
+            if pipeline.active_instances[component] >= most or now < instance.runs_at:
+                return
+            self.consider(instance, now)
+
     def _cascade(self, instance: Instance, failed: Instance, now: float) -> None:
         instance.cascaded_on = failed.id
+        instance.reason = f"{failed.id} is {failed.status}"
         self.set(instance, Status.CASCADE_FAILED, now)
 
     def _with_cascaded(self, instances: Iterable[Instance]) -> list[Instance]:
@@ -203,7 +213,7 @@ class Lifecycle:
         for one in instance.preconditions:
             self.cancel(instance.pipeline.instances[one], now, f"{instance.id} is {status}")
         self.consider_all(dependants(instance, self._calendar), now)
-        self.consider_all(instance.pipeline.waiting[instance.component.id].values(), now)
+        self._fill_place(instance, now)
         self.effects.settled(instance.pipeline, now)
 
 

@@ -7,10 +7,13 @@ it in one server, or in one process under ``moto.mock_aws``.
 from __future__ import annotations
 
 import json
+import os
 from contextlib import contextmanager
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from botocore.loaders import create_loader
+from botocore.regions import EndpointResolver
 from botocore.session import get_session
 from moto.core.base_backend import BackendDict, backend_lock
 from moto.core.exceptions import JsonRESTError
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 
 
 _LAST_DELIVERY: Final = 1.0  # real seconds for what is still to be sent when all ends
+_PROFILE: Final = frozenset({"AWS_PROFILE", "AWS_DEFAULT_PROFILE"})
 
 
 class EmulatedPipeline(Pipeline):
@@ -197,16 +201,29 @@ def install(clock: Clock, settings: Settings, store: Store | None = None) -> Ite
     Of several at once, moto uses the one installed last. ``store`` is where its services are kept,
     and go on from.
     """
-    emulation = Emulation(clock, settings, store)
-    _installed.append(emulation)
-    _apply()
-    try:
-        emulation.restore()
-        yield emulation
-    finally:
-        _installed.remove(emulation)
+    with _no_missing_profile():
+        emulation = Emulation(clock, settings, store)
+        _installed.append(emulation)
         _apply()
-        emulation.close()
+        try:
+            emulation.restore()
+            yield emulation
+        finally:
+            _installed.remove(emulation)
+            _apply()
+            emulation.close()
+
+
+@contextmanager
+def _no_missing_profile() -> Iterator[None]:
+    """Hide a profile which this machine lacks: moto makes sessions as it goes, which fail by it."""
+    session = get_session()
+    known = session.profile in {None, *session.available_profiles}
+    hidden = {} if known else {name: os.environ.pop(name) for name in _PROFILE & os.environ.keys()}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
 
 
 def _apply() -> None:
@@ -227,7 +244,8 @@ def _new_backend(emulation: Emulation, region_name: str, account_id: str) -> Emu
 @cache
 def _regions() -> list[str]:
     """Return every region of AWS: the service has five, but tests may run anywhere."""
-    return list(get_session().get_available_regions("ec2"))
+    endpoints = EndpointResolver(create_loader().load_data("endpoints"))  # a profile has no say
+    return list(endpoints.get_available_endpoints("ec2"))
 
 
 def _as_object(item: dict[str, Any]) -> PipelineObject:

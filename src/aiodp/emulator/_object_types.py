@@ -181,11 +181,12 @@ _RESOURCES: Final = {
     "EmrCluster": _type(
         BaseType.RESOURCE,
         f"{_RESOURCE} additionalMasterSecurityGroupIds additionalSlaveSecurityGroupIds "
-        "amiVersion applications bootstrapAction configuration coreInstanceBidPrice "
-        "coreInstanceCount coreInstanceType emrManagedMasterSecurityGroupId "
+        "amiVersion applications bootstrapAction configuration coreEbsConfiguration "
+        "coreInstanceBidPrice coreInstanceCount coreInstanceType emrManagedMasterSecurityGroupId "
         "emrManagedSlaveSecurityGroupId enableDebugging hadoopSchedulerType hadoopVersion "
-        "masterInstanceBidPrice masterInstanceType releaseLabel supportedProducts "
-        "taskInstanceBidPrice taskInstanceCount taskInstanceType",
+        "masterEbsConfiguration masterInstanceBidPrice masterInstanceType releaseLabel "
+        "serviceAccessSecurityGroupId supportedProducts taskEbsConfiguration taskInstanceBidPrice "
+        "taskInstanceCount taskInstanceType",
     ),
 }
 _PRECONDITIONS: Final = {
@@ -223,6 +224,9 @@ _OTHERS: Final = {
         f"{_LOGIN} s3NoProxy windowsDomain windowsWorkgroup",
         required="hostname port",
     ),
+    "EbsConfiguration": _type(BaseType.UTILITY, "ebsBlockDeviceConfig ebsOptimized"),
+    "EbsBlockDeviceConfig": _type(BaseType.UTILITY, "volumeSpecification volumesPerInstance"),
+    "VolumeSpecification": _type(BaseType.UTILITY, "iops sizeInGB volumeType"),
     "Property": _type(BaseType.UTILITY, required="key value"),
     "ShellScriptConfig": _type(BaseType.UTILITY, "scriptArgument scriptUri"),
 }
@@ -247,11 +251,14 @@ ROLES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
 REFERENCES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "configuration": "EmrConfiguration",
+        "coreEbsConfiguration": "EbsConfiguration",
         "database": BaseType.DATABASE,
         "dataFormat": BaseType.DATA_FORMAT,
         "dependsOn": "RunnableObject",
+        "ebsBlockDeviceConfig": "EbsBlockDeviceConfig",
         "httpProxy": "HttpProxy",
         "input": BaseType.DATA_NODE,
+        "masterEbsConfiguration": "EbsConfiguration",
         "onFail": BaseType.ACTION,
         "onLateAction": BaseType.ACTION,
         "onSuccess": BaseType.ACTION,
@@ -263,6 +270,8 @@ REFERENCES: Final[Mapping[str, str]] = MappingProxyType(
         "property": "Property",
         "runsOn": BaseType.RESOURCE,
         "schedule": "Schedule",
+        "taskEbsConfiguration": "EbsConfiguration",
+        "volumeSpecification": "VolumeSpecification",
     }
 )
 """Fields which are references, and what they may refer to: a type or what it is a type of.

@@ -7,13 +7,29 @@ backends is looked up with ``get``, which makes no backend and needs no lock.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import logging
+from typing import TYPE_CHECKING, Any, Final
 
 from moto.backends import get_backend
 from moto.utilities.arns import parse_arn
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aiodp.emulator._outbox import Outbox
+
+logger = logging.getLogger("aiodp.emulator")
+
+_LONGEST_SUBJECT: Final = 100  # characters, of SNS
+
+
+def _asked(question: Callable[[], bool]) -> bool:
+    """Return moto's answer; a surprise, while others write, is a no: it is asked again."""
+    try:
+        return question()
+    except Exception:
+        logger.warning("moto could not be asked", exc_info=True)
+        return False
 
 
 class MotoOutside:
@@ -26,32 +42,23 @@ class MotoOutside:
 
     def s3_key_exists(self, bucket: str, key: str) -> bool:
         """Return whether there is such an object, which is no delete marker."""
-        found = _bucket(bucket)
-        return found is not None and _is_there(found, key)
+        return _asked(lambda: _has_key(_bucket(bucket), key))
 
     def s3_prefix_not_empty(self, bucket: str, prefix: str) -> bool:
         """Return whether there is an object whose key starts so."""
-        found = _bucket(bucket)
-        if found is None:
-            return False
-        keys = list(found.keys)  # a copy: clients may write meanwhile
-        return any(key.startswith(prefix) and _is_there(found, key) for key in keys)
+        return _asked(lambda: _has_prefix(_bucket(bucket), prefix))
 
     def dynamodb_table_exists(self, table: str) -> bool:
         """Return whether there is such a table."""
-        return self._table(table) is not None
+        return _asked(lambda: self._table(table) is not None)
 
     def dynamodb_data_exists(self, table: str) -> bool:
         """Return whether there is an item in the table."""
-        found = self._table(table)
-        if found is None:
-            return False
-        by_hash_key = list(found.items.values())  # with a sort key, each may have become empty
-        return any(not found.has_range_key or items for items in by_hash_key)
+        return _asked(lambda: _has_items(self._table(table)))
 
     def publish(self, topic_arn: str, subject: str, message: str) -> None:
         """Send a message to a topic, soon; if there is none, the log has a warning."""
-        self._outbox.put(lambda: _publish(topic_arn, subject, message))
+        self._outbox.put(lambda: _publish(topic_arn, subject[:_LONGEST_SUBJECT], message))
 
     def _table(self, name: str) -> Any:
         backends: Any = get_backend("dynamodb")
@@ -65,6 +72,21 @@ def _bucket(name: str) -> Any:
     partition, account = backends.bucket_accounts.get(name, ("", ""))
     backend = (backends.get(account) or {}).get(partition)
     return None if backend is None else backend.buckets.get(name)
+
+
+def _has_key(bucket: Any, key: str) -> bool:
+    return bucket is not None and _is_there(bucket, key)
+
+
+def _has_prefix(bucket: Any, prefix: str) -> bool:
+    keys = [] if bucket is None else list(bucket.keys)  # a copy: clients may write meanwhile
+    return any(key.startswith(prefix) and _is_there(bucket, key) for key in keys)
+
+
+def _has_items(table: Any) -> bool:
+    # With a sort key, what is found under a hash key may have become empty.
+    by_hash_key = [] if table is None else list(table.items.values())
+    return any(not table.has_range_key or items for items in by_hash_key)
 
 
 def _is_there(bucket: Any, key: str) -> bool:

@@ -130,7 +130,10 @@ class Finder:
             if self._fits(one, pipeline, selectors)
         ]
         start = marker_offset(params.get("marker"))
-        end = start + max(1, min(int(params.get("limit", _PAGE)), _PAGE))
+        limit = params.get("limit", _PAGE)
+        if limit < 1:
+            raise invalid(f"limit must be 1 or more, not {limit}")
+        end = start + min(limit, _PAGE)
         answer: dict[str, Any] = {"ids": ids[start:end], "hasMoreResults": end < len(ids)}
         return answer | ({"marker": str(end)} if end < len(ids) else {})
 

@@ -6,13 +6,14 @@ operation does not have is ignored.
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from aiodp.emulator._replies import invalid
 
+_LARGEST: Final = 1e15
+"""Beyond any number of the API; JSON in Python has no bound, and even has NaN."""
 _ILLEGAL: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 has no place for; every string of the API must do without."""
 
@@ -143,8 +144,8 @@ def _read(name: str, member: _Member, value: Any) -> Any:
             raise invalid(f"{name} has a character which is not legal in XML")
         if member.choices and value not in member.choices:
             raise invalid(f"{name} must be one of {', '.join(sorted(member.choices))}")
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise invalid(f"{name} is no finite number")  # which JSON has not, but Python reads
+    elif isinstance(value, (int, float)) and not abs(value) <= _LARGEST:
+        raise invalid(f"{name} is no number that it can be")
     elif isinstance(value, list) and member.item is not None:
         _check_length(name, member, value)
         return [_read(f"An item of {name}", member.item, item) for item in value]

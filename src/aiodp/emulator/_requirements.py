@@ -78,8 +78,15 @@ def dependants(instance: Instance, calendar: Calendar) -> Iterator[Instance]:
             yield pipeline.instances[same_slot]
             continue
         for one in pipeline.of_component[component_id]:
-            if instance in counterparts(one, instance.component.id, calendar).found:
+            if _are_together(one, instance, calendar):
                 yield one
+
+
+def _are_together(one: Instance, needed: Instance, calendar: Calendar) -> bool:
+    """Whether an instance is among the counterparts of another one, on another schedule."""
+    if all(each.scheduled_at < each.ends_at for each in (one, needed)):
+        return one.scheduled_at < needed.ends_at and needed.scheduled_at < one.ends_at
+    return needed in counterparts(one, needed.component.id, calendar).found
 
 
 def host(instance: Instance) -> Instance:

@@ -76,7 +76,8 @@ class Resources:
         return any(one.status is Status.WAITING_FOR_RUNNER for one in _tasks_on(resource))
 
     def _user_changed(self, resource: Instance, status: Status, now: float) -> None:
-        if status is Status.WAITING_FOR_RUNNER and resource.status not in _UP:
+        wanted = status is Status.WAITING_FOR_RUNNER and resource.status not in _UP
+        if wanted and _is_live(resource):  # else it is brought back when the pipeline is
             self._timers.stop(resource, Due.PHASE, Due.EXPIRY)
             resource.pipeline.change(resource, Status.WAITING_ON_DEPENDENCIES)
             self._lifecycle.consider(resource, now)
@@ -120,7 +121,8 @@ def _tasks_on(resource: Instance) -> Iterator[Instance]:
     """Yield everything whose tasks it gets: activities, and the preconditions run for them."""
     instances = resource.pipeline.instances
     for one in resource.refs.values():
-        yield from (instances[guard] for guard in instances[one].preconditions)
+        guards = (instances[guard] for guard in instances[one].preconditions)
+        yield from (guard for guard in guards if host(guard).resource is resource)
     yield from _users(resource)
 
 

@@ -57,7 +57,7 @@ class ObjectScope:
         if name == "name" and name not in self.fields:
             component = self._components.get(self._id)
             return (Field(name, self._id if component is None else component.name),)
-        return self.fields.get(name) or self._parameter(name)
+        return self.fields[name] if name in self.fields else self._parameter(name)
 
     def follow(self, object_id: str) -> ObjectScope | None:
         """Return the object to which a reference points."""
@@ -79,4 +79,4 @@ class ObjectScope:
 
     def _parameter(self, name: str) -> tuple[Field, ...] | None:
         values = self._plan.parameters.get(name) if self._plan is not None else None
-        return tuple(Field(name, value) for value in values) if values else None
+        return None if values is None else tuple(Field(name, value) for value in values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from threading import TIMEOUT_MAX, Condition, Thread
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from aiodp.emulator._locked import LockedService
+
+logger = logging.getLogger("aiodp.emulator")
 
 _LEAST_PAUSE: Final = 0.001  # a wait that rounds to nothing would spin
 
@@ -49,7 +52,13 @@ class Ticker:
                     return
                 services, self._to_look_at = self._to_look_at, set()
             for service in services:  # without this lock, because each of them takes its own
-                self._note(service, service.settle())
+                self._settle(service)
+
+    def _settle(self, service: LockedService) -> None:
+        try:
+            self._note(service, service.settle())
+        except Exception:  # or no service would do anything by itself any more
+            logger.exception("a service failed to do what was due")
 
     def _wait(self) -> None:
         earliest = min(self._due.values(), default=math.inf)

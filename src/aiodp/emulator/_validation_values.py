@@ -88,12 +88,12 @@ def expression_findings(subject: Subject) -> Iterator[Finding]:
 
 
 def _name_findings(subject: Subject, field: Field) -> Iterator[Finding]:
-    if subject.base is None:
-        return  # others inherit it, and they may have the names
     used = names(field.value)
-    if "node" in used and subject.base not in _WITH_NODE:
+    if "node" in used and subject.base is not None and subject.base not in _WITH_NODE:
         yield subject.warning(f"'{field.key}': 'node' is for preconditions and actions alone.")
     known = subject.draft.parameters | subject.component.fields.keys()
+    if subject.base is None:  # others inherit it, and they may have the names
+        known = known.union(*subject.draft.own.values())
     for name in sorted(used - known):
         if is_user_field(name.removeprefix("*")):
             yield subject.warning(f"'{field.key}': '{name}' is neither a field nor a parameter.")

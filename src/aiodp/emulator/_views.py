@@ -147,7 +147,11 @@ def _instance_fields(instance: Instance, calendar: Calendar) -> Fields:
             errorMessage=None if canceled else instance.reason,
         )
         | (_of_head(head, calendar) if head else {})
-        | refs(at_headAttempt=head.id if head else None, at_cascadeFailedOn=instance.cascaded_on)
+        | refs(
+            at_headAttempt=head.id if head else None,
+            at_cascadeFailedOn=instance.cascaded_on,
+            at_activeInstances=instance.id if instance.is_open() else None,
+        )
         | _waiting_on(instance, calendar)
     )
 
