@@ -103,6 +103,29 @@ def test_pages_of_pipelines(count, sizes):
     assert found == names
 
 
+def test_a_marker_outlives_its_pipeline():
+    """The marker names the last pipeline of a page, and counts on after that is deleted."""
+    kit = Kit()
+    ids = [create(kit, f"p{n}") for n in range(60)]
+    first = kit.call("ListPipelines")
+    assert first["marker"] == ids[49]
+    for gone in (ids[3], ids[49], ids[52]):
+        kit.call("DeletePipeline", pipelineId=gone)
+    create(kit, "new")
+    second = kit.call("ListPipelines", marker=first["marker"])
+    names = [one["name"] for one in second["pipelineIdList"]]
+    assert names == ["p50", "p51", *(f"p{n}" for n in range(53, 60)), "new"]
+    assert second["hasMoreResults"] is False
+
+
+@pytest.mark.parametrize("marker", ["50", "df-UNKNOWN"])
+def test_a_marker_which_was_never_given(marker):
+    """Something else than a marker is refused."""
+    kit = Kit()
+    create(kit)
+    assert kit.call("ListPipelines", marker=marker)["error"] == "InvalidRequestException"
+
+
 def test_describing_what_is_not_there():
     """DescribePipelines has at most 25 ids, and refuses unknown ones as well as deleted ones."""
     kit = Kit()

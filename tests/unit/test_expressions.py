@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from aiodp.emulator import _expression_template
 from aiodp.emulator._expressions import (
     ExpressionError,
+    _template,
     evaluate,
     evaluate_fields,
     has_expression,
@@ -265,7 +265,7 @@ def test_lark_is_imported_late():
 def test_without_lark(monkeypatch):
     """Without lark the first expression says what to install."""
     monkeypatch.setitem(sys.modules, "lark", None)
-    monkeypatch.delitem(sys.modules, "aiodp.emulator._expression_grammar", raising=False)
-    _expression_template._parse.cache_clear()
+    monkeypatch.delitem(sys.modules, "aiodp.emulator._expressions._grammar", raising=False)
+    _template._parse.cache_clear()
     with pytest.raises(ModuleNotFoundError, match=r'pip install "aiodp\[emulator\]"'):
         value("#{1}")

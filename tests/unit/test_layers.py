@@ -78,6 +78,30 @@ def test_asyncio_is_named_in_one_place(path):
         assert "asyncio" not in imported(path)
 
 
+EMULATOR = SOURCE / "emulator"
+OUTER = {
+    *("_admin", "_call", "_call_log", "_clock", "_cloudformation", "_http", "_locked", "_moto"),
+    *("_outbox", "_outside_moto", "_server", "_store", "_ticker", "_ui"),
+}
+"""What connects the model of the service with sockets, threads, files, moto and real time."""
+MODEL = [
+    path
+    for path in sorted(EMULATOR.rglob("*.py"))
+    if path.relative_to(EMULATOR).parts[0].removesuffix(".py") not in OUTER | {"__init__"}
+]
+
+
+@pytest.mark.parametrize("path", MODEL, ids=lambda path: str(path.relative_to(EMULATOR)))
+def test_the_model_of_the_service_is_pure(path):
+    """It knows no clock, no I/O, no thread, no logging, and imports nothing of its surroundings."""
+    impure = {"time", "logging", "socket", "sqlite3", "os", "pathlib", "moto", "werkzeug", "anyio"}
+    for name in imported(path) - type_checking_only(path):
+        assert name.partition(".")[0] not in impure, name
+        if name.startswith("aiodp.emulator."):
+            inner = name.split(".")[2]
+            assert inner not in OUTER - {"_clock"}, name
+
+
 def test_importing_the_package_is_light():
     """Neither moto nor the libraries of the command line come with `import aiodp`."""
     heavy = {"moto", "flask", "werkzeug", "click", "rich", "boto3", "trio", "pytest"}

@@ -73,6 +73,35 @@ def test_an_alarm_may_say_what_went_wrong(once):
     assert messages(once) == ["FAILED at 2026-01-01T00:00:00"]
 
 
+def test_an_alarm_may_quote_the_worker(once):
+    """The instance has the error of its newest attempt, so ``node.errorMessage`` has a value."""
+    once.launch(
+        daily(
+            A=activity(onFail=Ref("Bad")),
+            Bad=alarm(subject="#{node.errorId}", message="#{node.errorMessage} #{node.hostname}"),
+        )
+    )
+    once.fail("A", errorId="Disk", errorMessage="no #{space}")
+    [told] = once.outside.published
+    assert told.subject == "Disk"
+    assert told.message == "no #{space} worker.example.com"
+
+
+def test_an_alarm_which_cannot_be_evaluated_is_published_as_it_is_written(kit):
+    """What has no value stays as it is written; the other texts are not touched."""
+    broken = "#{node.noSuchField} is done"
+    kit.launch(
+        daily(
+            A=activity(onSuccess=Ref("Good")),
+            Good=alarm(subject="#{node.@status}", message=broken),
+        )
+    )
+    kit.finish("A")
+    [told] = kit.outside.published
+    assert told.subject == "FINISHED"
+    assert told.message.startswith(broken)
+
+
 def test_all_actions_of_a_list_fire(kit):
     """A field with several actions fires each of them."""
     kit.launch(daily(A=activity(onSuccess=[Ref("G1"), Ref("G2")]), G1=alarm(), G2=alarm()))

@@ -44,6 +44,15 @@ def test_the_object_says_how_many_of_it_are_active(kit):
     assert kit.statuses(at("A", hours=1), at("A", hours=2)) == [READY, WAITING]
 
 
+@pytest.mark.parametrize(("given", "active"), [("2", 2), ("3", 3), ("4", 3), ("9", 3)])
+def test_an_object_gets_no_more_than_the_account(given, active):
+    """maxActiveInstances beyond the account's limit is that limit; a lower one is kept."""
+    kit = Lifecycle(max_active_instances=3)
+    kit.launch(slots(hourly(), maxActiveInstances=given))
+    kit.move(hours=5)
+    assert list(kit.runs().values()).count(READY) == active
+
+
 def test_what_waits_for_a_retry_is_active():
     """An instance between two attempts is beyond WAITING_ON_DEPENDENCIES and not terminal."""
     kit = Lifecycle(max_active_instances=1)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
+from aiodp.emulator._slots import Slots
 from unit.lifecycle_kit import HOUR, INVALID, Lifecycle
-from unit.lifecycle_objects import Ref, activity, at, schedule, stamp
+from unit.lifecycle_objects import EPOCH, Ref, activity, at, schedule, stamp
 
 READY = "WAITING_FOR_RUNNER"
 
@@ -162,3 +165,51 @@ def test_a_later_start_timestamp_does_not_touch_what_was_made(kit):
     assert kit.runs() == {at("A"): "RUNNING"}
     kit.move(hours=1)
     assert kit.status(at("A", hours=1)) == READY
+
+
+@pytest.mark.parametrize(
+    ("start", "skipped_from"),
+    [
+        (datetime(9999, 12, 31, tzinfo=UTC), "9999-12-29T23:00:00"),
+        (datetime.max.replace(tzinfo=UTC), "9999-12-30T23:00:00"),
+    ],
+    ids=["far", "last"],
+)
+def test_a_start_in_the_farthest_future(kit, boundaries, start, skipped_from):
+    """Slots are counted, not walked through, up to the end of the calendar."""
+    kit.prepare(slots(schedule("15 minutes")))
+    assert kit.activate(start=(start - EPOCH).total_seconds()) == {}
+    check_only_skipped(kit, skipped_from)
+    assert len(boundaries) < 1000
+
+
+def test_a_start_in_milliseconds(kit, boundaries):
+    """A startTimestamp which was meant in another unit is answered as the end of all time."""
+    kit.prepare(slots(schedule("15 minutes")))
+    milliseconds = EPOCH.timestamp() * 1000
+    assert kit.activate(start=milliseconds - EPOCH.timestamp()) == {}
+    check_only_skipped(kit, "9999-12-30T23:00:00")
+    assert len(boundaries) < 1000
+
+
+def check_only_skipped(kit, first):
+    runs = kit.runs()
+    assert set(runs.values()) == {"SKIPPED"}
+    assert len(runs) == 100
+    assert min(runs) == f"@A_{first}"
+    assert kit.take() is None
+
+
+@pytest.fixture
+def boundaries(monkeypatch):
+    """Each computing of where a slot starts, of which there may be a hundred thousand."""
+    found: list[int] = []
+    original = Slots._boundary
+
+    def counted(slots, n):
+        found.append(n)
+        assert len(found) < 100_000, "it walks through all slots"
+        return original(slots, n)
+
+    monkeypatch.setattr(Slots, "_boundary", counted)
+    return found

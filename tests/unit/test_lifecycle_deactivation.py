@@ -162,6 +162,23 @@ def test_a_pipeline_is_inactive_when_its_resources_have_ended_too():
     assert kit.state() == "INACTIVE"
 
 
+def test_a_resource_which_a_deactivation_ended_is_created_again():
+    """What waits for its runner keeps its resource's place: the next activation brings it back."""
+    kit = Lifecycle(resource_worker_group="box")
+    kit.launch(daily(Box=resource(), A=on_resource()))
+    first = kit.fields(at("Box"))["@resourceId"]
+    kit.deactivate(cancelActive=False)
+    kit.move(31)
+    assert kit.statuses("Box", "A") == ["FINISHED", READY]
+    assert kit.state() == "INACTIVE"
+    kit.activate()
+    assert kit.status("Box") == "CREATING"
+    assert kit.fields(at("Box"))["@resourceId"] != first
+    kit.move(60)
+    kit.finish("A", group="box")
+    assert kit.status("A") == "FINISHED"
+
+
 def test_a_failure_while_deactivating_cascades():
     """What fails while the pipeline is DEACTIVATING fails those behind it at once."""
     kit = Lifecycle(max_retries=0)

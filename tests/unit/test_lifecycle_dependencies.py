@@ -156,6 +156,43 @@ def test_an_activity_waits_for_its_inputs(kit):
     assert kit.statuses("Data", "Reader") == ["FINISHED", READY]
 
 
+def test_an_activity_waits_for_a_data_node_it_depends_on(kit):
+    """dependsOn may name a data node, which is there once its producer has finished."""
+    kit.launch(
+        daily(Maker=activity(output=Ref("Data")), Data=node(), A=activity(dependsOn=Ref("Data")))
+    )
+    assert kit.status("A") == WAITING
+    assert kit.refs(at("A"), "@waitingOn") == [at("Data")]
+    assert kit.refs(at("A"), "dependsOn") == [at("Data")]
+    kit.finish("Maker")
+    assert kit.statuses("Data", "A") == ["FINISHED", READY]
+
+
+def test_a_data_node_waits_for_a_data_node_it_depends_on(kit):
+    """Every runnable object has dependsOn."""
+    kit.launch(
+        daily(
+            Maker=activity(output=Ref("Data")),
+            Data=node(),
+            Copy=node(directoryPath="s3://bucket/copy", dependsOn=Ref("Data")),
+        )
+    )
+    assert kit.status("Copy") == WAITING
+    kit.finish("Maker")
+    assert kit.status("Copy") == "FINISHED"
+
+
+def test_a_failed_producer_fails_what_depends_on_its_data():
+    """A cascade goes through the data node to what depends on it."""
+    kit = Lifecycle(max_retries=0)
+    kit.launch(
+        {"Default": {"failureAndRerunMode": "cascade"}}
+        | daily(Maker=activity(output=Ref("D")), D=node(), A=activity(dependsOn=Ref("D")))
+    )
+    kit.fail("Maker")
+    assert kit.statuses("D", "A") == ["CASCADE_FAILED", "CASCADE_FAILED"]
+
+
 def test_all_inputs_must_be_there(kit):
     """With several inputs every data node instance must be FINISHED."""
     kit.launch(

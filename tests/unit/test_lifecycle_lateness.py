@@ -128,6 +128,17 @@ def test_a_past_slot_is_late_as_it_is_made(kit):
     assert kit.fired() == [("Late", at("A", hours=-4))]
 
 
+def test_a_slot_made_long_after_its_time_is_late_when_it_is_made(kit):
+    """A backfilled instance cannot be late before there is one: the audit never goes back."""
+    kit.launch(late() | {"S": schedule("2 hours", startDateTime="2025-12-31T16:00:00")})
+    start = kit.clock()
+    kit.move(minutes=10)
+    fired = [(one.instance_id, one.at - start) for one in kit.service.audit if one.detail == "Late"]
+    assert fired == [(at("A", hours=2 * n - 8), 300.0 * n) for n in range(3)]
+    times = [one.at for one in kit.service.audit]
+    assert times == sorted(times)
+
+
 def test_what_failed_is_late_too(once):
     """An instance which did not finish in time is late, even if it failed before."""
     once.launch(late(onFail=Ref("Bad")) | {"Bad": alarm()})

@@ -184,3 +184,43 @@ def test_runs_on_demand_depend_on_their_own_run_only():
     kit.finish(at("A", seconds=10))
     assert kit.status(at("B", seconds=10)) == READY
     assert kit.statuses("A", "B") == ["RUNNING", WAITING]
+
+
+@pytest.mark.parametrize("after", [0.0, 0.5, 1.0, 1800.0, 3599.5, 3600.0, 3600.5])
+def test_what_has_no_schedule_waits_for_the_slot_it_falls_into(kit, after):
+    """A single run has no length, but it needs the slot amid which it is activated."""
+    kit.prepare(
+        {"Hourly": schedule("1 hour"), "A": activity(schedule=Ref("Hourly")), "B": single()}
+    )
+    kit.move(after)
+    kit.activate()
+    kit.move(300)  # by then past slots have been made as well
+    [b] = kit.runs("B")
+    current = at("A", hours=after // 3600)
+    assert kit.refs(b, "@waitingOn") == [current]
+    kit.finish(current)
+    assert kit.status(b) == READY
+
+
+@pytest.mark.parametrize("after", [0.0, 0.5])
+def test_what_has_no_schedule_waits_for_the_first_slot_to_come(kit, after):
+    """Before the first slot of its dependency a single run waits for that."""
+    first = {"minutes": 30}
+    kit.prepare(
+        {
+            "Late": schedule("1 hour", startDateTime=stamp(**first)),
+            "A": activity(schedule=Ref("Late")),
+            "B": single(),
+        },
+    )
+    kit.move(after)
+    kit.activate()
+    assert list(kit.runs("B").values()) == [WAITING]
+    kit.move(minutes=30)
+    assert list(kit.runs("B").values()) == [WAITING]
+    kit.finish(at("A", **first))
+    assert list(kit.runs("B").values()) == [READY]
+
+
+def single():
+    return activity(schedule=None, dependsOn=Ref("A"))

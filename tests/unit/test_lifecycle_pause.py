@@ -158,6 +158,36 @@ def test_a_rerun_of_a_paused_component_waits(kit):
     assert kit.get().attempt_id == f"{at('A')}_Attempt=2"
 
 
+def test_a_rerun_of_what_never_ran_waits_amid_a_pause(kit):
+    """What was canceled while it waited waits for RESUME too."""
+    kit.launch(daily(A=activity(), B=activity(dependsOn=Ref("A"))))
+    kit.tell("TRY_CANCEL", "B")
+    kit.finish("A")
+    kit.pause("B")
+    kit.tell("RERUN", "B")
+    assert kit.status("B") == WAITING
+    assert kit.take() is None
+    kit.resume("B")
+    assert kit.take_all() == [at("B")]
+
+
+def test_a_rerun_on_a_paused_resource_waits():
+    """What is run again waits for its paused resource until RESUME."""
+    kit = Lifecycle(resource_worker_group="box")
+    kit.launch(daily(Box=resource(), A=on_resource()))
+    kit.move(60)
+    kit.finish("A", group="box")
+    kit.move(30)
+    kit.pause("Box")
+    kit.tell("RERUN", "A")
+    kit.move(60)
+    assert kit.statuses("Box", "A") == [WAITING, READY]
+    assert kit.take("box") is None
+    kit.resume("Box")
+    kit.move(60)
+    kit.finish("A", group="box")
+
+
 def test_a_paused_resource_does_not_start():
     """A resource which is paused stays in WAITING_ON_DEPENDENCIES until RESUME."""
     kit = Lifecycle(resource_worker_group="box")

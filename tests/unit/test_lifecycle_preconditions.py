@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from unit.lifecycle_kit import RETRY, Lifecycle
-from unit.lifecycle_objects import Ref, activity, at, daily, key_exists, node, schedule
+from unit.lifecycle_objects import (
+    Ref,
+    activity,
+    at,
+    daily,
+    key_exists,
+    node,
+    schedule,
+    shell_precondition,
+)
 
 WAITING, READY = "WAITING_ON_DEPENDENCIES", "WAITING_FOR_RUNNER"
 TERMINAL = {"FINISHED", "FAILED", "CANCELED", "CASCADE_FAILED", "TIMEDOUT"}
@@ -234,3 +243,75 @@ def test_a_data_node_waits_for_its_producer_and_its_precondition(kit):
     assert kit.statuses("Pre", "Data") == ["FINISHED", WAITING]
     kit.finish("Maker")
     assert kit.status("Data") == "FINISHED"
+
+
+# Ends of what is guarded
+
+
+ENDS = [("TRY_CANCEL", "CANCELED"), ("MARK_FINISHED", "FINISHED")]
+CHECKS = [key_exists(), shell_precondition()]
+
+
+@pytest.mark.parametrize("mode", ["none", "cascade"])
+@pytest.mark.parametrize("precondition", CHECKS, ids=["service", "runner"])
+@pytest.mark.parametrize(("word", "end"), ENDS)
+def test_the_end_of_what_is_guarded_ends_its_preconditions(kit, word, end, precondition, mode):
+    """Whatever the failure mode, an open precondition is CANCELED with it; the pipeline ends."""
+    kit.launch(
+        {
+            "Default": {"failureAndRerunMode": mode},
+            "S": schedule("1 hour", occurrences="1"),
+            "A": activity(schedule=Ref("S"), precondition=Ref("Pre")),
+            "Pre": precondition,
+        }
+    )
+    assert kit.tell(word, "A") == {}
+    assert kit.statuses("A", "Pre") == [end, "CANCELED"]
+    assert kit.state() == "FINISHED"
+    kit.move(2 * RETRY)
+    assert kit.take() is None
+
+
+@pytest.mark.parametrize(("word", "end"), ENDS)
+def test_the_worker_which_checks_is_told_of_the_end(kit, word, end):
+    """A precondition which runs is canceled under its worker's hands."""
+    kit.launch(guarded(shell_precondition()))
+    work = kit.begin("Pre")
+    kit.tell(word, "A")
+    assert kit.report(work) == {"canceled": True}
+    assert kit.statuses("A", "Pre") == [end, "CANCELED"]
+
+
+def test_a_precondition_which_holds_stays_finished(kit):
+    """Only open preconditions are canceled."""
+    kit.outside.objects.add(READY_KEY)
+    kit.launch(guarded(key_exists()))
+    kit.tell("TRY_CANCEL", "A")
+    assert kit.statuses("A", "Pre") == ["CANCELED", "FINISHED"]
+
+
+@pytest.mark.parametrize("mode", ["none", "cascade"])
+def test_a_rerun_of_what_never_ran_checks_its_preconditions_again(kit, mode):
+    """What was canceled while it waited waits again, for the preconditions which ended with it."""
+    kit.launch(guarded(key_exists(), failureAndRerunMode=mode))
+    kit.tell("TRY_CANCEL", "A")
+    kit.tell("RERUN", "A")
+    assert kit.statuses("A", "Pre") == [WAITING, "RUNNING"]
+    kit.outside.objects.add(READY_KEY)
+    kit.move(RETRY)
+    assert kit.statuses("Pre", "A") == ["FINISHED", READY]
+    kit.finish("A")
+
+
+def test_a_rerun_of_what_never_ran_has_its_runner_check_again(kit):
+    """A precondition of a task runner gets another attempt."""
+    kit.launch(guarded(shell_precondition()))
+    kit.begin("Pre")
+    kit.tell("TRY_CANCEL", "A")
+    kit.hands.clear()
+    kit.tell("RERUN", "A")
+    assert kit.status("A") == WAITING
+    work = kit.begin("Pre")
+    assert work.attempt_id == f"{at('Pre')}_Attempt=2"
+    kit.end(work)
+    assert kit.status("A") == READY

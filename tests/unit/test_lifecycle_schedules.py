@@ -231,6 +231,35 @@ def test_an_end_may_be_computed(kit):
     assert len(kit.runs()) == 3
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"period": "#{'1 minute'}"},
+        {"period": "#{'4 years'}"},
+        {"period": "#{myCount} minutes"},
+        {"occurrences": "#{0 - 1}"},
+        {"occurrences": "#{myCount - 1}"},
+        {"occurrences": "#{'many'}"},
+    ],
+)
+def test_a_computed_schedule_keeps_the_bounds(kit, fields):
+    """What an expression makes of a period or a count is checked at the activation."""
+    kit.prepare(slots(hourly(myCount="1") | fields))
+    assert kit.activate()["error"] == INVALID
+    assert kit.state() == "PENDING"
+    assert kit.runs() == {}
+
+
+@pytest.mark.parametrize(
+    ("fields", "value"), [({"period": "#{myOne}"}, "1 minute"), ({"occurrences": "#{myOne}"}, "-1")]
+)
+def test_a_parameter_keeps_the_bounds_of_a_schedule(kit, fields, value):
+    """A value of ActivatePipeline is checked as one of the definition."""
+    kit.prepare(slots(hourly() | fields), parameters={"myOne": "String"})
+    assert kit.activate(values={"myOne": value})["error"] == INVALID
+    assert kit.runs() == {}
+
+
 def test_schedules_of_one_pipeline_go_on_side_by_side(kit):
     """Each component has the slots of its own schedule; both must end to finish the pipeline."""
     kit.launch(

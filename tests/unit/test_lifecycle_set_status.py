@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from unit.lifecycle_kit import INVALID, NOT_FOUND, Lifecycle
-from unit.lifecycle_objects import Ref, activity, at, daily, key_exists, node, on_resource, resource
+from unit.lifecycle_objects import (
+    Ref,
+    activity,
+    alarm,
+    at,
+    daily,
+    key_exists,
+    node,
+    on_resource,
+    resource,
+)
 
 READY = "WAITING_FOR_RUNNER"
 CASCADE = {"Default": {"failureAndRerunMode": "cascade"}}
@@ -91,6 +101,17 @@ def test_what_failed_by_cascade_is_marked_finished(kit):
     assert "@cascadeFailedOn" not in kit.fields(at("B"))
     kit.tell("RERUN", "C")
     assert kit.status("C") == READY
+
+
+def test_marking_what_is_finished_changes_nothing(kit):
+    """MARK_FINISHED of a FINISHED instance succeeds: its end stays, its action fires no more."""
+    kit.launch(daily(A=activity(onSuccess=Ref("Good")), Good=alarm()))
+    kit.finish("A")
+    before = kit.fields(at("A"))
+    kit.move(hours=1)
+    assert kit.tell("MARK_FINISHED", "A") == {}
+    assert kit.fields(at("A")) == before
+    assert kit.fired() == [("Good", at("A"))]
 
 
 @pytest.mark.parametrize("name", ["Data", "Ready", "Box"])

@@ -85,6 +85,17 @@ def test_the_object_says_how_long_its_worker_may_be_silent(kit):
 # attemptTimeout
 
 
+@pytest.mark.parametrize("written", ["#{5}", "#{0 - 5}", "#{'soon'}"])
+def test_what_computes_to_no_period_is_no_timeout(kit, written):
+    """A number without a unit is no period: the lease of the settings holds."""
+    kit.launch(daily(A=activity(reportProgressTimeout=written)))
+    work = kit.begin("A")
+    kit.move(LEASE - 1)
+    assert kit.report(work) == {"canceled": False}
+    kit.move(LEASE)
+    assert kit.report(work)["error"] == NOT_FOUND
+
+
 def test_an_attempt_must_end_in_time(kit):
     """attemptTimeout after its hand-out an attempt is FAILED, however busily it reports."""
     kit.launch(daily(A=activity(attemptTimeout="10 minutes")))

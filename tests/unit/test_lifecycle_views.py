@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from unit.lifecycle_kit import Lifecycle
+from unit.lifecycle_kit import INVALID, RETRY, Lifecycle, flat
 from unit.lifecycle_objects import Ref, activity, at, daily, node, schedule, stamp
 
 ATTEMPT = f"{at('A')}_Attempt=1"
@@ -198,3 +198,94 @@ def test_components_show_the_definition(kit):
     assert fields["@status"] == "SCHEDULED"
     assert fields["myNote"] == "all"
     assert sorted(kit.query("COMPONENT")) == ["A", "Daily", "Default"]
+
+
+def test_an_instance_tells_of_its_newest_attempt():
+    """Its error, its host and its last report are fields of the instance too."""
+    kit = Lifecycle()
+    kit.launch(daily(A=activity()))
+    error = {"errorId": "Disk", "errorMessage": "full", "errorStackTrace": "at line 1"}
+    kit.begin("A")
+    kit.move(30)
+    kit.report(kit.hands[at("A")])
+    told = {"hostname": "worker.example.com", "reportProgressTime": stamp(seconds=30)}
+    assert kit.fields(at("A")).items() >= told.items()
+    assert not error.keys() & kit.fields(at("A")).keys()
+    kit.fail("A", **error)
+    assert kit.fields(at("A")).items() >= (error | told).items()
+    kit.move(RETRY)  # the next attempt, of which nothing is known yet
+    assert not (error | told).keys() & kit.fields(at("A")).keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "parent"),
+    [("A", ["Base"]), ("Base", ["Default"]), ("Default", []), ("B", ["Default"])],
+)
+def test_a_component_has_a_parent(kit, name, parent):
+    """It is the one which the definition names, or else Default, which itself has none."""
+    base = {"myNote": "x"}
+    kit.launch(
+        daily(Default={"myOwn": "y"}, Base=base, A=activity(parent=Ref("Base")), B=activity())
+    )
+    assert kit.refs(name, "parent") == parent
+    for one in parent:
+        assert name in kit.query("COMPONENT", selector("parent", "REF_EQ", one))
+        answer = kit.call(
+            "EvaluateExpression",
+            pipelineId=kit.pipeline_id,
+            objectId=name,
+            expression="#{parent.@id}",
+        )
+        assert answer == {"evaluatedExpression": one}
+
+
+def test_without_a_default_a_component_has_no_parent(kit):
+    """There is nothing to inherit from."""
+    kit.launch(daily(A=activity()))
+    assert kit.refs("A", "parent") == []
+
+
+def test_runtime_fields_of_a_definition_are_not_the_service_s(kit):
+    """They stay in the definition, and are fields neither of components nor of instances."""
+    written = {"@status": "RUNNING", "@scheduledStartTime": stamp(days=9), "@myNote": "x"}
+    kit.launch(daily(Default={"@myOther": "y"}, A=activity(**written)))
+    assert kit.fields("A")["@status"] == "SCHEDULED"
+    assert kit.fields(at("A"))["@scheduledStartTime"] == stamp()
+    for name in ("A", at("A"), ATTEMPT):
+        assert not {"@myNote", "@myOther"} & kit.fields(name).keys()
+    assert kit.query("COMPONENT", selector("@status", "EQ", "RUNNING")) == []
+    assert kit.query("COMPONENT", selector("@scheduledStartTime", "GE", stamp())) == []
+    stored = kit.call("GetPipelineDefinition", pipelineId=kit.pipeline_id)["pipelineObjects"]
+    assert flat(next(one for one in stored if one["id"] == "A")).items() >= written.items()
+
+
+def test_dates_of_queries_may_end_with_a_z(kit):
+    """The AWS CLI writes dates so; fields have none."""
+    kit.launch({"S": schedule("1 hour"), "A": activity(schedule=Ref("S"))})
+    kit.move(hours=2)
+    key, one = "@scheduledStartTime", stamp(hours=1)
+    assert kit.query("INSTANCE", selector(key, "LE", f"{one}Z")) == [at("A"), at("A", hours=1)]
+    assert kit.query("INSTANCE", selector(key, "GE", f"{one}Z")) == [
+        at("A", hours=1),
+        at("A", hours=2),
+    ]
+    assert kit.query("INSTANCE", selector(key, "BETWEEN", f"{one}Z", f"{one}Z")) == [
+        at("A", hours=1)
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["yesterday", "2026-01-01", "2026-02-30T00:00:00", "", f"{stamp()}ZZ"]
+)
+@pytest.mark.parametrize("operator", ["GE", "LE", "BETWEEN"])
+def test_queries_by_what_is_no_date(kit, operator, text):
+    """A text cannot be before or after a date, so it is refused."""
+    kit.launch(daily(A=activity()))
+    values = [stamp(), text] if operator == "BETWEEN" else [text]
+    answer = kit.call(
+        "QueryObjects",
+        pipelineId=kit.pipeline_id,
+        sphere="INSTANCE",
+        query={"selectors": [selector("@scheduledStartTime", operator, *values)]},
+    )
+    assert answer["error"] == INVALID

@@ -206,6 +206,38 @@ def test_only_what_the_api_has_is_kept():
     assert stored["pipelineObjects"] == [activity({"key": "a", "stringValue": "b"})]
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"key": "runsOn", "stringValue": "", "refValue": "Box"},
+        {"key": "runsOn", "stringValue": ""},
+        {"key": "runsOn"},
+    ],
+)
+def test_an_empty_value_is_fatal(field):
+    """A definition with an empty field is not stored, whatever the field refers to beside it."""
+    kit = Kit()
+    pipeline_id = kit.pipeline()
+    answer = kit.call(PUT, pipelineId=pipeline_id, pipelineObjects=[activity(field)])
+    assert answer["error"] == "InvalidRequestException"
+    assert "'runsOn' is empty" in answer["message"]
+    (found,) = kit.call(VALIDATE, pipelineId=pipeline_id, pipelineObjects=[activity(field)])[
+        "validationErrors"
+    ]
+    assert found["id"] == "Work"
+    stored = kit.call("GetPipelineDefinition", pipelineId=pipeline_id)
+    assert [one["id"] for one in stored["pipelineObjects"]] == ["Work0"]
+
+
+@pytest.mark.parametrize(("count", "error"), [(100, None), (101, "InvalidRequestException")])
+def test_a_hundred_objects_are_described_at_once(count, error):
+    """DescribeObjects takes a hundred ids, as the AWS CLI sends."""
+    kit = Kit()
+    answer = kit.call("DescribeObjects", pipelineId=kit.pipeline(), objectIds=["Work0"] * count)
+    assert answer.get("error") == error
+    assert error or len(answer["pipelineObjects"]) == count
+
+
 def test_answers_have_the_api_s_shape():
     """Each operation's answer has the members that botocore's model needs, and no others."""
     kit = Kit(poll_hold=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -11,6 +12,7 @@ import pytest
 from aiobotocore.session import get_session
 from botocore.exceptions import ClientError
 
+import aiodp.emulator
 import aiodp.testing
 from aiodp import ProgressReporter, TaskStatus
 from aiodp.testing import (
@@ -121,6 +123,25 @@ def test_virtual_time_makes_a_plain_test():
     assert test_something(86_400) == 86_400
     with pytest.raises(TypeError):
         test_something()  # type: ignore[call-arg]
+
+
+def test_one_name_is_no_set_of_names():
+    """A fault takes a set; a text would be a set of its letters."""
+    with pytest.raises(TypeError, match=r"actions must be a set of names, .* not 'SetTaskStatus'"):
+        Fault(kind=FaultKind.HANG, actions="SetTaskStatus")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="tasks must be a set"):
+        Fault(kind=FaultKind.HANG, tasks=["task"])  # type: ignore[arg-type]
+
+
+def test_a_missing_module_is_named(monkeypatch):
+    """Whichever it is that the extra would bring, the error says its name."""
+    for name in ("aiodp.emulator._server", "aiodp.emulator._http", "werkzeug.serving"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "werkzeug.serving", None)
+    with pytest.raises(
+        ModuleNotFoundError, match=r"EmulatorServer needs .* werkzeug\.serving: pip"
+    ):
+        aiodp.emulator.EmulatorServer  # noqa: B018  # reading it imports it
 
 
 # Work

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aiodp.emulator._edits import edit_errors, only_moves_end
 from aiodp.emulator._validation import activation_errors
+from aiodp.emulator._validation._edits import edit_errors, only_moves_end
 from unit.validation_kit import activity, definition, node, ref, schedule
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 from aiodp.emulator import load_definition
 from aiodp.emulator._components import Definition
 from aiodp.emulator._validation import findings
-from aiodp.emulator._validation_parts import errors_of, warnings_of
+from aiodp.emulator._validation._parts import errors_of, warnings_of
 
 Texts = dict[str, list[str]]
 

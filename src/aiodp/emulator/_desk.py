@@ -185,11 +185,9 @@ class Desk:
 
     def refusal_of(self, task: Task) -> ServiceError | None:
         """Return the error which every call with this task's id gets, if it is dead."""
-        canceled = self._settings.deleted_answer is DeletedAnswer.CANCELED
-        deleted = task.pipeline.deleted and not canceled
-        if task.state in LIVE or (task.state is TaskState.CANCELED and not deleted):
+        if task.state in LIVE or task.state is TaskState.CANCELED:
             return None
-        if task.state in (TaskState.DELETED, TaskState.CANCELED):
+        if task.state is TaskState.DELETED:
             code = self._settings.deleted_answer.value
             return ServiceError(code, f"Pipeline {task.pipeline.id} was deleted")
         return ServiceError("TaskNotFoundException", "The specified task was not found")

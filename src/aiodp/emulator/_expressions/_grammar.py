@@ -1,6 +1,6 @@
 """The grammar of expressions, and the tree which lark builds by it.
 
-The one module which needs lark; ``_expression_template`` imports it at the first expression.
+The one module which needs lark; ``_template`` imports it at the first expression.
 """
 
 from __future__ import annotations
@@ -12,9 +12,17 @@ from typing import TYPE_CHECKING, Final
 
 from lark import Lark, Token, Transformer, UnexpectedInput, UnexpectedToken, v_args
 
-from aiodp.emulator._expression_errors import ReasonError, shortened
-from aiodp.emulator._expression_nodes import Call, Literal, Member, Name, Node, Operation, Operator
-from aiodp.emulator._expression_values import parse_number
+from aiodp.emulator._expressions._errors import ReasonError, shortened
+from aiodp.emulator._expressions._nodes import (
+    Call,
+    Literal,
+    Member,
+    Name,
+    Node,
+    Operation,
+    Operator,
+)
+from aiodp.emulator._expressions._values import parse_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from aiodp.emulator._fields import Field
-    from aiodp.emulator._validation_parts import Draft, Finding, Subject
+    from aiodp.emulator._validation._parts import Draft, Finding, Subject
 
 Edges = dict[str, set[str]]
 _DEPENDENT: Final = frozenset({BaseType.ACTIVITY, BaseType.DATA_NODE})

@@ -1,6 +1,6 @@
 """Control of the local service over HTTP, under ``/aiodp-api/``: JSON in, JSON out.
 
-For programs and people on the same machine, as all of a test server is; ``_admin_guard`` keeps
+For programs and people on the same machine, as all of a test server is; ``_guard`` keeps
 foreign pages out. ``GET /aiodp-api/`` says what there is.
 """
 
@@ -14,9 +14,9 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
-from aiodp.emulator._admin_guard import check_caller
-from aiodp.emulator._admin_input import Input
-from aiodp.emulator._admin_paths import PATHS, ROOT, index
+from aiodp.emulator._admin._guard import check_caller
+from aiodp.emulator._admin._input import Input
+from aiodp.emulator._admin._paths import PATHS, ROOT, index
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from aiodp.emulator._expressions import names
-from aiodp.emulator._validation_parts import Finding, Severity, is_open, listed
+from aiodp.emulator._validation._parts import Finding, Severity, is_open, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,8 +6,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from aiodp.emulator._records import Attempt, Instance, Pipeline, Task, Timeline
-from aiodp.emulator._rows import encode, encode_record
-from aiodp.emulator._tables import (
+from aiodp.emulator._store._rows import encode, encode_record
+from aiodp.emulator._store._tables import (
     ATTEMPTS,
     CALLS,
     DEFINITIONS,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from aiodp.emulator._changes import Changes, Kept
     from aiodp.emulator._components import Definition
     from aiodp.emulator._service import Service
-    from aiodp.emulator._tables import Table
+    from aiodp.emulator._store._tables import Table
     from aiodp.emulator._taskrunners import TaskRunnerView
 
     Row = tuple[Any, ...]

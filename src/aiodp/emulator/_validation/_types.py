@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 from aiodp.emulator._components import DEFAULT, parent_of
 from aiodp.emulator._object_types import ROLES, RUNNABLE, TYPES, BaseType, is_user_field
 from aiodp.emulator._period import ON_DEMAND_PERIOD
-from aiodp.emulator._validation_parts import is_open, listed
-from aiodp.emulator._validation_values import parse_date
+from aiodp.emulator._validation._parts import is_open, listed
+from aiodp.emulator._validation._values import parse_date
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from aiodp.emulator._validation_parts import Finding, Subject
+    from aiodp.emulator._validation._parts import Finding, Subject
 
 _SCHEDULED: Final = frozenset({BaseType.ACTIVITY, BaseType.DATA_NODE, BaseType.RESOURCE})
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 from werkzeug.exceptions import BadRequest, NotFound
 
 from aiodp._errors import shorten
-from aiodp.emulator._admin_input import Member, whole
-from aiodp.emulator._admin_views import shown
+from aiodp.emulator._admin._input import Member, whole
+from aiodp.emulator._admin._views import shown
 from aiodp.emulator._faults import Fault, FaultKind
 from aiodp.emulator._period import parse_period
 from aiodp.emulator._replies import ServiceError
@@ -16,7 +16,7 @@ from aiodp.emulator._replies import ServiceError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aiodp.emulator._admin_input import Input
+    from aiodp.emulator._admin._input import Input
     from aiodp.emulator._faults import ActiveFault
     from aiodp.emulator._locked import LockedService
 

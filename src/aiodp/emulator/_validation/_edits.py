@@ -9,14 +9,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from aiodp.emulator._period import parse_period
-from aiodp.emulator._validation_parts import Draft, Finding, Severity, errors_of, is_open
+from aiodp.emulator._validation._parts import Draft, Finding, Severity, errors_of, is_open
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from aiodp.emulator._components import Definition
     from aiodp.emulator._fields import Fields
-    from aiodp.emulator._validation_parts import Messages, Subject
+    from aiodp.emulator._validation._parts import Messages, Subject
 
 _START: Final = ("startAt", "startDateTime")
 _END: Final = ("endDateTime", "occurrences")

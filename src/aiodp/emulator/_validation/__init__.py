@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from aiodp.emulator._edits import edit_findings
-from aiodp.emulator._validation_parameters import missing_values, parameter_findings
-from aiodp.emulator._validation_parts import Draft, errors_of
-from aiodp.emulator._validation_references import circle_findings, reference_findings
-from aiodp.emulator._validation_types import (
+from aiodp.emulator._validation._edits import edit_findings
+from aiodp.emulator._validation._parameters import missing_values, parameter_findings
+from aiodp.emulator._validation._parts import Draft, errors_of
+from aiodp.emulator._validation._references import circle_findings, reference_findings
+from aiodp.emulator._validation._types import (
     default_findings,
     on_demand_findings,
     required_findings,
@@ -23,7 +23,7 @@ from aiodp.emulator._validation_types import (
     type_findings,
     unknown_findings,
 )
-from aiodp.emulator._validation_values import (
+from aiodp.emulator._validation._values import (
     cap_findings,
     expression_findings,
     limit_findings,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from aiodp.emulator._components import Definition
-    from aiodp.emulator._validation_parts import Finding, Messages, Subject
+    from aiodp.emulator._validation._parts import Finding, Messages, Subject
 
 _CHECKS: Final[tuple[Callable[[Subject], Iterator[Finding]], ...]] = (
     limit_findings,

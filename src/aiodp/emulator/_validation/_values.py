@@ -11,13 +11,13 @@ from aiodp.emulator._expressions import names, syntax_errors
 from aiodp.emulator._fields import MAX_KEY_BYTES, beyond_limit
 from aiodp.emulator._object_types import BaseType, is_user_field
 from aiodp.emulator._period import ON_DEMAND_PERIOD, parse_period, parse_schedule_period
-from aiodp.emulator._validation_parts import is_open
+from aiodp.emulator._validation._parts import is_open
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from aiodp.emulator._fields import Field
-    from aiodp.emulator._validation_parts import Finding, Subject
+    from aiodp.emulator._validation._parts import Finding, Subject
 
 ON_DEMAND_START: Final = "ONDEMAND_ACTIVATION_TIME"
 _WITH_NODE: Final = frozenset({BaseType.ACTION, BaseType.PRECONDITION})

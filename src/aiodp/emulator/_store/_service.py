@@ -13,10 +13,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from aiodp.emulator._changes import Changes, Past
-from aiodp.emulator._restore import restore
 from aiodp.emulator._service import Service
-from aiodp.emulator._tables import ENTER, FIND, LEAVE, LIVE_AGAIN, TABLES, TELL_TIME
-from aiodp.emulator._unsaved import Unsaved
+from aiodp.emulator._store._restore import restore
+from aiodp.emulator._store._tables import ENTER, FIND, LEAVE, LIVE_AGAIN, TABLES, TELL_TIME
+from aiodp.emulator._store._unsaved import Unsaved
 
 if TYPE_CHECKING:
     from aiodp.emulator._clock import LeapingClock

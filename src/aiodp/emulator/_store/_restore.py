@@ -8,8 +8,8 @@ from aiodp.emulator._audit import AuditEvent
 from aiodp.emulator._components import Definition
 from aiodp.emulator._plan import Plan
 from aiodp.emulator._records import Attempt, Instance, Pipeline, Slot, Task, Timeline
-from aiodp.emulator._rows import InstanceRow, decode, fill
-from aiodp.emulator._tables import (
+from aiodp.emulator._store._rows import InstanceRow, decode, fill
+from aiodp.emulator._store._tables import (
     ATTEMPTS,
     CALLS,
     DEFINITIONS,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from aiodp.emulator._service import Service
-    from aiodp.emulator._tables import Table
+    from aiodp.emulator._store._tables import Table
 
     Read = Callable[[Table], Iterable[Any]]
 

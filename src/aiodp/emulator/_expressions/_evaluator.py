@@ -12,11 +12,11 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from aiodp.emulator._expression_errors import ExpressionError, ReasonError, shortened
-from aiodp.emulator._expression_functions import call
-from aiodp.emulator._expression_nodes import Call, Literal, Member, Name, Node, Operation
-from aiodp.emulator._expression_template import OPENING, Expression, split
-from aiodp.emulator._expression_values import FieldText, Reference, Value, apply, text_of
+from aiodp.emulator._expressions._errors import ExpressionError, ReasonError, shortened
+from aiodp.emulator._expressions._functions import call
+from aiodp.emulator._expressions._nodes import Call, Literal, Member, Name, Node, Operation
+from aiodp.emulator._expressions._template import OPENING, Expression, split
+from aiodp.emulator._expressions._values import FieldText, Reference, Value, apply, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ guide's functions, which may also be written as methods of their first argument.
 
 Where the guide is silent: ``^`` binds to the right and tighter than the minus of a negative number;
 ``\'``, ``\"`` and ``\\`` are the escapes of a string; two lists meet in all pairs; a list
-without items makes a text without values; numbers are Java's (``_expression_values``).
+without items makes a text without values; numbers are Java's (``_values``).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from aiodp.emulator._expression_errors import ExpressionError, ReasonError
-from aiodp.emulator._expression_evaluator import Evaluator, Scope, is_verbatim
-from aiodp.emulator._expression_functions import check_call
-from aiodp.emulator._expression_nodes import Call, Name, Node, walk
-from aiodp.emulator._expression_template import OPENING, Expression, split
+from aiodp.emulator._expressions._errors import ExpressionError, ReasonError
+from aiodp.emulator._expressions._evaluator import Evaluator, Scope, is_verbatim
+from aiodp.emulator._expressions._functions import check_call
+from aiodp.emulator._expressions._nodes import Call, Name, Node, walk
+from aiodp.emulator._expressions._template import OPENING, Expression, split
 from aiodp.emulator._fields import MAX_VALUE_BYTES
 
 if TYPE_CHECKING:
