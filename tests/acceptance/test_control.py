@@ -11,7 +11,7 @@ import pytest
 from werkzeug.exceptions import Forbidden
 
 from aiodp.emulator import EmulatorServer, Settings
-from aiodp.emulator._admin_guard import check_caller
+from aiodp.emulator._admin._guard import check_caller
 from aiodp.testing import FaultKind
 
 JSON = {"Content-Type": "application/json"}

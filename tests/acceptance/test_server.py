@@ -183,6 +183,20 @@ def test_the_guide_s_old_target_is_unknown_without_a_signature_too(server):
         assert b"UnknownOperationException" in answer.read()
 
 
+@pytest.mark.parametrize("target", ["DataPipeline", "Fly", "PollForTask"])
+@pytest.mark.parametrize("signature", [{}, signed("datapipeline")], ids=["unsigned", "signed"])
+def test_a_target_without_a_dot_is_no_operation(server, target, signature):
+    """It is answered as any unknown operation is, and the connection goes on."""
+    with closing(HTTPConnection("127.0.0.1", server.port, timeout=LONG)) as one:
+        for _ in range(2):
+            one.request("POST", "/", b"{}", signature | {"X-Amz-Target": target})
+            answer = one.getresponse()
+            assert answer.status == 400
+            body = json.loads(answer.read())
+            assert body["__type"].endswith("UnknownOperationException")
+            assert answer.headers["content-type"] == "application/x-amz-json-1.1"
+
+
 def test_chunks_come_as_one_body_and_a_crash_as_an_error(caplog):
     """An application's chunks get a length; if it crashes the answer is 500, and the log why."""
 

@@ -232,3 +232,17 @@ def test_a_paused_precondition_is_not_checked(kit):
     kit.resume("Pre")
     kit.move(RETRY)
     assert kit.statuses("Pre", "A") == ["FINISHED", READY]
+
+
+def test_a_rerun_of_a_paused_resource_waits():
+    """A resource is not created again before RESUME."""
+    kit = Lifecycle(resource_worker_group="box")
+    kit.launch(daily(Box=resource(), A=on_resource()))
+    kit.move(60)
+    kit.finish("A", group="box")
+    kit.move(30)
+    kit.pause("Box")
+    kit.tell("RERUN", "Box")
+    assert kit.status("Box") == WAITING
+    kit.resume("Box")
+    assert kit.status("Box") == "CREATING"

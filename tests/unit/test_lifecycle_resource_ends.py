@@ -11,6 +11,7 @@ from unit.lifecycle_objects import (
     at,
     daily,
     key_exists,
+    node,
     on_resource,
     resource,
     schedule,
@@ -18,7 +19,6 @@ from unit.lifecycle_objects import (
 )
 
 CASCADE = {"Default": {"failureAndRerunMode": "cascade"}}
-READY = "WAITING_FOR_RUNNER"
 
 
 @pytest.fixture
@@ -57,6 +57,24 @@ def test_a_resource_out_of_time_ends_the_precondition_which_runs_on_it(kit):
     assert kit.statuses("Box", "Pre", "A") == ["TIMEDOUT", "CANCELED", "CANCELED"]
 
 
+def test_a_resource_out_of_time_ends_what_it_checks_of_data(kit):
+    """The precondition of a data node, which runs for its reader, is CANCELED as well."""
+    kit.launch(
+        daily(
+            Box=resource(terminateAfter="1 hour"),
+            A=on_resource(input=Ref("Data")),
+            Data=node(precondition=Ref("Pre")),
+            Pre=shell_precondition(),
+        )
+    )
+    kit.move(60)
+    kit.end(kit.begin("Pre", "box"), "FALSE")
+    kit.move(hours=1)
+    assert kit.statuses("Box", "Pre", "A") == ["TIMEDOUT", "CANCELED", "CANCELED"]
+    kit.move(hours=1)
+    assert kit.status("Box") == "TIMEDOUT"
+
+
 def test_what_shuts_down_is_not_out_of_time(kit):
     """terminateAfter ends with the work: a resource which shuts down comes to its own end."""
     kit.launch(daily(Box=resource(terminateAfter="1 hour"), A=on_resource()))
@@ -79,7 +97,8 @@ def test_marking_a_resource_finished_ends_its_work(kit, after, up):
             B=on_resource(dependsOn=Ref("A")),
             C=on_resource(precondition=Ref("Pre")),
             Pre=key_exists(),
-            Elsewhere=activity(),
+            Elsewhere=activity(precondition=Ref("Own")),
+            Own=shell_precondition(),
         )
     )
     kit.move(after)
@@ -90,7 +109,7 @@ def test_marking_a_resource_finished_ends_its_work(kit, after, up):
     kit.move(2 * RETRY)
     assert kit.take("box") is None
     assert kit.status("Box") == "FINISHED"
-    assert kit.status("Elsewhere") == READY
+    kit.finish("Own", "Elsewhere")
 
 
 def test_a_worker_on_a_resource_which_is_marked_finished_is_told(kit):
@@ -117,3 +136,17 @@ def test_the_end_of_a_marked_resource_cascades(kit):
     kit.tell("MARK_FINISHED", "Box")
     assert kit.statuses("A", "B") == ["CANCELED", "CASCADE_FAILED"]
     assert kit.state() == "FINISHED"
+
+
+def test_a_resource_stays_for_the_preconditions_it_has_to_run(kit):
+    """Its last activity has ended, but a data node's precondition still goes to it."""
+    weekly = {"W": schedule("1 day"), "B": activity(schedule=Ref("W"), input=Ref("D"))}
+    boxed = daily(Box=resource(), A=on_resource(output=Ref("D")), D=node(precondition=Ref("Pre")))
+    kit.launch(weekly | boxed | {"Pre": shell_precondition()})
+    kit.move(60)
+    kit.end(kit.begin("Pre", "box"), "FALSE")
+    kit.finish("A", group="box")
+    kit.move(RETRY)
+    assert kit.status("Box") == "RUNNING"
+    kit.finish("Pre", group="box")
+    assert kit.statuses("Box", "Pre", "D") == ["SHUTTING_DOWN", "FINISHED", "FINISHED"]

@@ -210,7 +210,9 @@ def test_a_schedule_long_past_is_activated_from_a_start(kit, start):
     pipeline = kit.pipeline(
         scheduled(startDateTime="2025-12-30T00:00:00", occurrences="5"), activate=False
     )
-    with pytest.raises(ValueError, match=r"ActivatePipeline: InvalidRequestException: .*2025-12-30"):
+    with pytest.raises(
+        ValueError, match=r"ActivatePipeline: InvalidRequestException: .*2025-12-30"
+    ):
         pipeline.activate()
     pipeline.activate(start=start)
     assert [run.status for run in pipeline.runs] == ["SKIPPED"] * 3

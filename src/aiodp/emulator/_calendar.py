@@ -6,6 +6,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
 _FORM: Final = "%Y-%m-%dT%H:%M:%S"
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 
@@ -18,11 +20,11 @@ class Calendar:
         self._origin = origin
 
     def date(self, at: float) -> datetime:
-        """Return the date of a time; times beyond the calendar's end are its last second."""
+        """Return the date of a time, or the calendar's first or last one if it is beyond it."""
         try:
             return self._epoch + timedelta(seconds=at - self._origin)
         except OverflowError:
-            return datetime.max.replace(tzinfo=UTC)
+            return _LAST if at > self._origin else _FIRST
 
     def at(self, date: datetime) -> float:
         """Return the time of a date."""

@@ -47,7 +47,7 @@ class Call:
         key, region = credential.groups() if credential else ("", DEFAULT_REGION)
         return cls(
             method=method,
-            operation=found.get("x-amz-target", "").removeprefix(SERVICE + "."),
+            operation=_operation(found.get("x-amz-target", "")),
             body=body,
             region=region,
             account=_account(found.get("x-moto-account-id"), key),
@@ -71,6 +71,12 @@ class Call:
         except ServiceError as error:
             return error_answer(error, _NO_REQUEST_ID)
         return backend.service.request(self.operation, params, gone)
+
+
+def _operation(target: str) -> str:
+    """Return what a target names; of another service, or of none, that is no operation's name."""
+    service, _, name = target.rpartition(".")
+    return name if service == SERVICE else f"{target!r}"
 
 
 def _check_method(method: str) -> None:

@@ -110,7 +110,8 @@ class Lifecycle:
         for instance in again:
             _reset(instance)
         for instance in again:
-            if instance.kind is Kind.RESOURCE:
+            paused = instance.component.id in instance.pipeline.paused
+            if instance.kind is Kind.RESOURCE and not paused:
                 self.effects.create(instance, now)
             elif instance.status is not Status.WAITING_ON_DEPENDENCIES:
                 self._start(instance, now)

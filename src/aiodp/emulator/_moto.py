@@ -16,16 +16,17 @@ from botocore.loaders import create_loader
 from botocore.regions import EndpointResolver
 from botocore.session import get_session
 from moto.core.base_backend import BackendDict, backend_lock
-from moto.core.exceptions import JsonRESTError
 from moto.datapipeline import models, responses, urls
-from moto.datapipeline.models import DataPipelineBackend, Pipeline, PipelineObject
+from moto.datapipeline.models import DataPipelineBackend, PipelineObject
 from moto.datapipeline.responses import DataPipelineResponse
 from moto.datapipeline.utils import remove_capitalization_of_dict_keys
 
 from aiodp.emulator._call import Call
-from aiodp.emulator._locked import LockedService
+from aiodp.emulator._cloudformation import EmulatedPipeline, redirect_stacks
+from aiodp.emulator._locked import DroppedConnectionError, LockedService
 from aiodp.emulator._outbox import Outbox
 from aiodp.emulator._outside_moto import MotoOutside
+from aiodp.emulator._replies import ServiceError
 from aiodp.emulator._ticker import Ticker
 
 if TYPE_CHECKING:
@@ -40,21 +41,6 @@ if TYPE_CHECKING:
 
 _LAST_DELIVERY: Final = 1.0  # real seconds for what is still to be sent when all ends
 _PROFILE: Final = frozenset({"AWS_PROFILE", "AWS_DEFAULT_PROFILE"})
-
-
-class EmulatedPipeline(Pipeline):
-    """What moto's CloudFormation holds of a pipeline; all else about it is in the model."""
-
-    def __init__(
-        self, backend: EmulatedBackend, pipeline_id: str, name: str, unique_id: str
-    ) -> None:
-        super().__init__(name, unique_id)
-        self.pipeline_id = pipeline_id
-        self._backend = backend
-
-    def activate(self) -> None:
-        """Activate it in the model."""
-        self._backend.activate_pipeline(self.pipeline_id)
 
 
 class EmulatedBackend(DataPipelineBackend):
@@ -73,47 +59,52 @@ class EmulatedBackend(DataPipelineBackend):
         self.service.reset()
         self.pipelines.clear()
 
-    def create_pipeline(self, name: str, unique_id: str, **kwargs: Any) -> Pipeline:
+    def create_pipeline(self, name: str, unique_id: str, **kwargs: Any) -> EmulatedPipeline:
         """Create a pipeline in the model."""
         optional = {key: value for key, value in kwargs.items() if value}
-        made = self._call("CreatePipeline", name=name, uniqueId=unique_id, **optional)
+        made = self.call("CreatePipeline", name=name, uniqueId=unique_id, **optional)
         pipeline_id = made["pipelineId"]
         # Abstract in moto's own class as well, which moto makes all the same.
         pipeline = EmulatedPipeline(  # type: ignore[abstract]
             self, pipeline_id, name, unique_id
         )
-        return self.pipelines.setdefault(pipeline_id, pipeline)
+        return cast("EmulatedPipeline", self.pipelines.setdefault(pipeline_id, pipeline))
 
     def delete_pipeline(self, pipeline_id: str) -> None:
         """Delete a pipeline in the model."""
-        self._call("DeletePipeline", pipelineId=pipeline_id)
+        self.call("DeletePipeline", pipelineId=pipeline_id)
         self.pipelines.pop(pipeline_id, None)
 
     def put_pipeline_definition(self, pipeline_id: str, pipeline_objects: Any) -> None:
         """Store a definition in the model; its keys may have CloudFormation's capitals."""
         objects = remove_capitalization_of_dict_keys(pipeline_objects)
-        self._call("PutPipelineDefinition", pipelineId=pipeline_id, pipelineObjects=objects)
+        self.call("PutPipelineDefinition", pipelineId=pipeline_id, pipelineObjects=objects)
 
     def get_pipeline_definition(self, pipeline_id: str) -> Any:
         """Return the objects of the definition."""
-        found = self._call("GetPipelineDefinition", pipelineId=pipeline_id)
+        found = self.call("GetPipelineDefinition", pipelineId=pipeline_id)
         return [_as_object(item) for item in found["pipelineObjects"]]
 
     def describe_objects(self, object_ids: list[str], pipeline_id: str) -> list[Any]:
         """Return these objects."""
-        found = self._call("DescribeObjects", pipelineId=pipeline_id, objectIds=object_ids)
+        found = self.call("DescribeObjects", pipelineId=pipeline_id, objectIds=object_ids)
         return [_as_object(item) for item in found["pipelineObjects"]]
 
     def activate_pipeline(self, pipeline_id: str) -> None:
         """Activate a pipeline in the model."""
-        self._call("ActivatePipeline", pipelineId=pipeline_id)
+        self.call("ActivatePipeline", pipelineId=pipeline_id)
 
-    def _call(self, operation: str, **params: Any) -> dict[str, Any]:
-        answer = self.service.request(operation, params)
-        result: dict[str, Any] = json.loads(answer.body or b"{}")
+    def call(self, operation: str, **params: Any) -> dict[str, Any]:
+        """Return the service's answer; raises ``ServiceError`` if that is a refusal or none."""
+        try:
+            answer = self.service.request(operation, params)
+            result: dict[str, Any] = json.loads(answer.body or b"{}")
+        except (DroppedConnectionError, ValueError) as error:  # by a fault, or at the end
+            raise ServiceError("InternalServiceError", f"{operation}: {error}") from error
         if answer.status == 200:  # noqa: PLR2004
             return result
-        raise JsonRESTError(result.get("__type", "InternalServiceError"), result.get("message", ""))
+        code = result.get("__type", "InternalServiceError").rpartition("#")[2]
+        raise ServiceError(code, result.get("message", ""))
 
 
 class EmulatedResponse(DataPipelineResponse):
@@ -234,6 +225,7 @@ def _apply() -> None:
     models.datapipeline_backends = backends
     responses.datapipeline_backends = backends  # type: ignore[attr-defined]
     urls.url_paths = paths
+    redirect_stacks(on=bool(_installed))
 
 
 def _new_backend(emulation: Emulation, region_name: str, account_id: str) -> EmulatedBackend:

@@ -72,8 +72,10 @@ class Resources:
             self._lifecycle.set(resource, Status.SHUTTING_DOWN, now)
 
     def is_wanted(self, resource: Instance) -> bool:
-        """Return whether a task waits for it."""
-        return any(one.status is Status.WAITING_FOR_RUNNER for one in _tasks_on(resource))
+        """Return whether a task waits for it, or a user has asked for it again."""
+        return resource.rerun or any(
+            one.status is Status.WAITING_FOR_RUNNER for one in _tasks_on(resource)
+        )
 
     def _user_changed(self, resource: Instance, status: Status, now: float) -> None:
         wanted = status is Status.WAITING_FOR_RUNNER and resource.status not in _UP
@@ -96,7 +98,7 @@ class Resources:
                 self._lifecycle.cancel(one, now, f"{resource.id} is {status}")
 
     def _release(self, resource: Instance, now: float) -> None:
-        if any(user.is_open() for user in _users(resource)):
+        if any(one.is_open() for one in _tasks_on(resource)):
             return
         self.shut_down(resource, now)
         if resource.status is Status.WAITING_ON_DEPENDENCIES:

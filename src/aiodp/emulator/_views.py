@@ -143,10 +143,12 @@ def _instance_fields(instance: Instance, calendar: Calendar) -> Fields:
             at_triesLeft=str(instance.tries_left) if head else None,
             at_resourceId=instance.resource_id,
             at_healthStatus=_health(instance),
+        )
+        | (_of_head(head, calendar) if head else {})
+        | strings(
             cancellationReason=instance.reason if canceled else None,
             errorMessage=None if canceled else instance.reason,
         )
-        | (_of_head(head, calendar) if head else {})
         | refs(
             at_headAttempt=head.id if head else None,
             at_cascadeFailedOn=instance.cascaded_on,
@@ -183,7 +185,8 @@ def _of_head(head: Attempt, calendar: Calendar) -> Fields:
     told = strings(
         hostname=head.hostname or None, reportProgressTime=calendar.maybe(head.reported_at)
     )
-    return told | head.outcome
+    finished = head.instance.status is Status.FINISHED  # by hand perhaps, after a failure
+    return told if finished else told | head.outcome
 
 
 def _inherited(instance: Instance, calendar: Calendar) -> Fields:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from aiodp.emulator._period import parse_period
+from aiodp.emulator._period import parse_period, split_period
 from aiodp.emulator._validation._parts import Draft, Finding, Severity, errors_of, is_open
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from aiodp.emulator._validation._parts import Messages, Subject
 
 _START: Final = ("startAt", "startDateTime")
+_MONTHS: Final = {"month": 1, "year": 12}  # whose length in seconds differs
 _END: Final = ("endDateTime", "occurrences")
 
 
@@ -82,8 +83,12 @@ def _differs(key: str, earlier: Fields, later: Fields) -> bool:
 
 def _canonical(key: str, text: str) -> str:
     """Return one text for all which mean the same."""
+    if key != "period":
+        return text.upper()
     with suppress(ValueError):
-        return f"{parse_period(text)} s" if key == "period" else text.upper()
+        number, unit = split_period(text)
+        months = _MONTHS.get(unit)
+        return f"{parse_period(text)} s" if months is None else f"{number * months} months"
     return text
 
 
