@@ -25,10 +25,35 @@ _OPTIONS: Final = {
     "single_owner": True,
     "time_scale": None,
 }
+_OFFLINE: Final = (
+    "Lead every AWS client which asks the environment to a dead end, with made-up credentials, as "
+    "long as pytest runs; but for the tests which aiodp_server leads to its own."
+)
 _MARKER: Final = (
     "aiodp(time_scale=…, settings=…, region_name='us-east-1', single_owner=True): how the local "
     "Data Pipeline of this test runs; single_owner=False: the test lets two workers have one task."
 )
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Make the ini-option known."""
+    parser.addini("aiodp_offline", _OFFLINE, type="bool", default=False)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Keep AWS out of reach, if that is wanted, before any module of the user's can make a client.
+
+    It is not by default: the plugin is there in every project with aiodp, and some test on AWS.
+    """
+    if not early_config.getini("aiodp_offline"):
+        return
+    from aiodp.testing._environment import DEAD_END  # noqa: PLC0415  # only when it is used
+
+    patch = pytest.MonkeyPatch()
+    early_config.add_cleanup(patch.undo)
+    _hide(patch)
+    _lead_to(DEAD_END, "us-east-1", patch)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -67,13 +92,17 @@ def aiodp_server(
 
     options = _options(request)
     scale = aiodp_time_scale if options["time_scale"] is None else options["time_scale"]
-    settings = options["settings"] or aiodp_settings
+    _hide(monkeypatch)
     try:
-        kit = ServerKit(settings, time_scale=scale, region_name=options["region_name"])
+        kit = ServerKit(
+            _settings(options, aiodp_settings),
+            time_scale=scale,
+            region_name=options["region_name"],
+        )
     except ModuleNotFoundError as error:
         pytest.fail(f"aiodp_server cannot be used: {error}", pytrace=False)
     with kit:
-        _point_to(kit, monkeypatch)
+        _lead_to(kit.endpoint, kit.region_name, monkeypatch)
         yield kit
     _judge(kit, options)
 
@@ -115,7 +144,7 @@ def aiodp_service(request: pytest.FixtureRequest, aiodp_settings: Settings) -> I
     options = _options(request)
     if options["time_scale"] is not None:
         pytest.fail("time_scale is of aiodp_server; in process, use virtual time", pytrace=False)
-    kit = MemoryKit(options["settings"] or aiodp_settings, region_name=options["region_name"])
+    kit = MemoryKit(_settings(options, aiodp_settings), region_name=options["region_name"])
     yield kit
     _judge(kit, options)
 
@@ -126,6 +155,7 @@ def aiodp_session(
 ) -> AioSession:
     """Make an aiobotocore session whose Data Pipeline clients `aiodp_service` answers.
 
+    Its credentials are made up, and a client for another service cannot call AWS.
     In tests of anyio's plugin which run on trio, its clients use the HTTP library that runs there.
     """
     from aiobotocore.session import get_session  # noqa: PLC0415  # only when it is used
@@ -150,12 +180,24 @@ def _options(request: pytest.FixtureRequest) -> dict[str, Any]:
     return options
 
 
-def _point_to(kit: ServerKit, monkeypatch: pytest.MonkeyPatch) -> None:
-    from aiodp.testing._environment import local_variables, misleading  # noqa: PLC0415
+def _settings(options: dict[str, Any], default: Settings) -> Settings:
+    """Return the marker's settings, or those of the fixture."""
+    given: Settings | None = options["settings"]
+    return default if given is None else given
+
+
+def _hide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide what would lead clients elsewhere, and the profile, which this machine may lack."""
+    from aiodp.testing._environment import misleading  # noqa: PLC0415  # only when it is used
 
     for name in misleading(os.environ):
         monkeypatch.delenv(name)
-    for name, value in local_variables(kit.endpoint, kit.region_name).items():
+
+
+def _lead_to(endpoint: str, region_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from aiodp.testing._environment import local_variables  # noqa: PLC0415  # as above
+
+    for name, value in local_variables(endpoint, region_name).items():
         monkeypatch.setenv(name, value)
     if "boto3" in sys.modules:  # its default session keeps the credentials it found first
         monkeypatch.setattr(sys.modules["boto3"], "DEFAULT_SESSION", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -29,6 +30,11 @@ FENCES = [
     if token.type == "fence"
 ]
 BLOCKS = [content for info, content in FENCES if info == "python"]
+README = [
+    token.content
+    for token in MarkdownIt().parse((ROOT / "README.md").read_text())
+    if token.type == "fence" and "import" in token.content and "from aiodp.testing" in token.content
+]
 FIXTURES = [
     "aiodp_settings",
     "aiodp_time_scale",
@@ -188,6 +194,144 @@ def test_misleading_variables_are_hidden(pytester, monkeypatch):
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
     monkeypatch.setenv("AWS_PROFILE", "production")
     monkeypatch.setenv("AWS_ENDPOINT_URL_DATA_PIPELINE", "http://192.0.2.1")
+    run(pytester, test_it=body).assert_outcomes(passed=2)
+
+
+PROFILE = """
+    import os
+    import boto3
+    from aiodp.testing import ServerKit, virtual_time
+
+    def test_over_http(aiodp_server, aiodp_client):
+        boto3.client("s3").list_buckets()
+        assert aiodp_client.list_pipelines()["pipelineIdList"] == []
+
+    @virtual_time
+    async def test_in_process(aiodp_service, aiodp_session):
+        async with aiodp_session.create_client("datapipeline") as client:
+            assert (await client.list_pipelines())["pipelineIdList"] == []
+
+    def test_without_fixtures():
+        given = {"aws_access_key_id": "a", "aws_secret_access_key": "b"}
+        with ServerKit() as server:
+            client = boto3.client(
+                "s3", endpoint_url=server.endpoint, region_name="us-east-1", **given
+            )
+            client.list_buckets()
+            client.close()
+        assert os.environ["AWS_PROFILE"] == "lacking"
+"""
+
+
+@pytest.mark.parametrize("name", ["over_http", "in_process", "without_fixtures"])
+def test_a_profile_which_the_machine_lacks(pytester, monkeypatch, name):
+    """It is no matter to the local service, nor to moto beside it; each is tried as the first."""
+    monkeypatch.setenv("AWS_PROFILE", "lacking")
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    run(pytester, "-k", name, test_it=PROFILE).assert_outcomes(passed=1, deselected=2)
+
+
+def test_the_session_in_process_has_the_markers_region(pytester, monkeypatch):
+    """It goes before the environment's."""
+    body = """
+        import pytest
+        from aiodp.testing import virtual_time
+
+        @pytest.mark.aiodp(region_name="eu-west-1")
+        @virtual_time
+        async def test_it(aiodp_session):
+            async with aiodp_session.create_client("datapipeline") as client:
+                assert client.meta.region_name == "eu-west-1"
+    """
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-2")
+    run(pytester, test_it=body).assert_outcomes(passed=1)
+
+
+def test_offline(pytester, monkeypatch):
+    """What is made at import time, or called between tests, finds a dead end and nothing real."""
+    pytester.makeini("""
+        [pytest]
+        aiodp_offline = true
+    """)
+    module = """
+        import boto3
+        client = boto3.client("datapipeline")
+    """
+    body = """
+        import boto3
+        import pytest
+        import module
+        from botocore.exceptions import EndpointConnectionError
+
+        def check(client):
+            assert client._request_signer._credentials.access_key == "testing"
+            with pytest.raises(EndpointConnectionError, match="aiodp-offline"):
+                client.list_pipelines()
+
+        def test_before():
+            check(module.client)
+
+        def test_served(aiodp_server):
+            assert boto3.client("datapipeline").list_pipelines()["pipelineIdList"] == []
+            check(module.client)
+
+        def test_after():
+            check(boto3.client("datapipeline"))
+    """
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "real")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "real")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    pytester.makeconftest("import module")
+    run(pytester, module=module, test_it=body).assert_outcomes(passed=3)
+
+
+def test_without_offline_the_environment_is_the_users(pytester, monkeypatch):
+    """A project whose other tests need AWS is left alone."""
+    body = """
+        import os
+
+        def test_it():
+            assert os.environ["AWS_ACCESS_KEY_ID"] == "real"
+            assert "AWS_ENDPOINT_URL" not in os.environ
+    """
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "real")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    run(pytester, test_it=body).assert_outcomes(passed=1)
+
+
+def test_time_which_stands(pytester):
+    """At a time scale of 0 only the test moves the time; waits end in real time all the same."""
+    body = """
+        import pytest
+
+        @pytest.mark.aiodp(time_scale=0)
+        def test_it(aiodp_server, aiodp_client):
+            pipeline = aiodp_server.activity("group")
+            task = aiodp_client.poll_for_task(workerGroup="group")["taskObject"]
+            with pytest.raises(AssertionError, match="not FINISHED by 0 s of the service"):
+                aiodp_server.wait_finished(pipeline, timeout=0.05)
+            assert aiodp_server.now == 0
+            deadline = aiodp_server.task(task["taskId"]).deadline
+            aiodp_server.jump(deadline - 1)
+            aiodp_client.report_task_progress(taskId=task["taskId"])
+            aiodp_client.set_task_status(taskId=task["taskId"], taskStatus="FINISHED")
+            aiodp_server.wait_finished(pipeline)
+            assert aiodp_server.now == deadline - 1
+    """
+    run(pytester, test_it=body).assert_outcomes(passed=1)
+
+
+def test_settings_of_another_kind_are_refused(pytester):
+    """A mapping is no Settings, and an empty one is not overlooked."""
+    body = """
+        import pytest
+
+        @pytest.mark.parametrize("given", [{}, {"poll_hold": 1}])
+        def test_it(given, request):
+            request.node.add_marker(pytest.mark.aiodp(settings=given))
+            with pytest.raises(TypeError, match="Settings"):
+                request.getfixturevalue("aiodp_service")
+    """
     run(pytester, test_it=body).assert_outcomes(passed=2)
 
 
@@ -426,7 +570,39 @@ def test_the_end_waits_for_no_worker(monkeypatch):
     client.close()
 
 
+def test_a_worker_amid_mock_aws_is_told(pytester):
+    """Moto's own mock forgets the server's pipelines, and the failed test says so."""
+    body = """
+        from moto import mock_aws
+
+        def test_it(aiodp_server):
+            pipeline = aiodp_server.activity("group")
+            with mock_aws():
+                pass
+            aiodp_server.assert_finished(pipeline)
+    """
+    result = run(pytester, test_it=body)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*the service was reset meanwhile, as moto's mock_aws does"])
+
+
 # The documentation
+
+
+@pytest.mark.parametrize("block", README, ids=lambda block: block.splitlines()[-1])
+def test_the_readme_needs_no_configuration(block, tmp_path):
+    """What brings its own service runs on a machine which nobody has configured for AWS."""
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    files = dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), os.devnull)
+    alone = {"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", block],
+        env=bare | files | alone,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_there_is_no_block_of_another_kind():

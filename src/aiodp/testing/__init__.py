@@ -10,6 +10,7 @@ from aiodp.emulator._records import Status, TaskState
 from aiodp.emulator._settings import Settings
 from aiodp.emulator._views import TaskView
 from aiodp.testing._clock import VirtualTimeLoop
+from aiodp.testing._isolation import OtherServiceError
 from aiodp.testing._kit import Kit
 from aiodp.testing._local_pipeline import LocalPipeline
 from aiodp.testing._memory import MemoryService
@@ -31,6 +32,7 @@ __all__ = [
     "LocalPipeline",
     "MemoryKit",
     "MemoryService",
+    "OtherServiceError",
     "Ownership",
     "Published",
     "Run",

@@ -1,8 +1,8 @@
 """An asyncio event loop on virtual time: hours of heartbeats pass in milliseconds.
 
 Trio has the same thing as ``trio.testing.MockClock(autojump_threshold=0)``. A virtual clock races
-ahead of
-real sockets, so it is for the in-process service; the HTTP service is tested in real time, scaled.
+ahead of real sockets, so it is for the in-process service; the HTTP service is tested in real time,
+scaled.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """An event loop whose ``time()`` jumps to the next timer as soon as nothing else can run.
 
     Use it as a loop factory: ``asyncio.Runner(loop_factory=VirtualTimeLoop)``, or as the option
-    ``{"loop_factory": VirtualTimeLoop}`` of anyio's ``anyio_backend`` fixture. Work in threads is
-    not waited for: time jumps on as if a thread took for ever.
+    ``{"loop_factory": VirtualTimeLoop}`` of anyio's ``anyio_backend`` fixture. Threads and
+    processes are not waited for: time jumps on as if they took for ever.
     """
 
     def __init__(self) -> None:

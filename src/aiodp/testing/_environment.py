@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 MADE_UP: Final = "testing"
 """Access key and secret; moto gives them its default account."""
+DEAD_END: Final = "http://127.0.0.1:9/aiodp-offline"
+"""An endpoint where nobody listens; errors about it show its name."""
 
 _MISLEADING: Final = frozenset(
     {
@@ -28,7 +30,8 @@ _MISLEADING: Final = frozenset(
 
 def local_variables(endpoint: str, region_name: str) -> dict[str, str]:
     """Return the variables which lead the SDKs and the CLI to an endpoint on this machine."""
-    local = ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"]))
+    named = [os.environ.get("NO_PROXY"), os.environ.get("no_proxy"), "127.0.0.1"]
+    local = ",".join(dict.fromkeys(filter(None, named)))
     return {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_ACCESS_KEY_ID": MADE_UP,

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from aiodp.emulator._records import BAD, TERMINAL, Pipeline, Status, TaskState
-from aiodp.emulator._replies import ServiceError
+from aiodp.emulator._records import BAD, TERMINAL, Status, TaskState
 from aiodp.testing._pipelines import Run, run_of
+from aiodp.testing._work import instances_of, parts, pipeline_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from aiodp.emulator._records import Instance
     from aiodp.emulator._service import Service
     from aiodp.emulator._views import TaskView
-    from aiodp.testing._local_pipeline import LocalPipeline
-
-    Work: TypeAlias = LocalPipeline | str | Collection[str]
+    from aiodp.testing._work import Part, Work
 
 T = TypeVar("T")
 
@@ -70,14 +68,14 @@ def holds(condition: Callable[[], object]) -> Goal[bool]:
     """Want a condition of the test's own to hold."""
     return Goal(
         text="true",
-        look=lambda _service: bool(condition()) or None,
+        look=lambda _service: _is_true(condition) or None,
         explain=lambda _service: f"  {condition}",
     )
 
 
 def runs(service: Service, work: Work) -> tuple[Run, ...]:
     """Return the instances of this work as they are now."""
-    return tuple(run_of(instance) for instance in instances(service, work))
+    return tuple(run_of(instance, service) for instance in instances(service, work))
 
 
 def check_finished(service: Service, work: Work) -> None:
@@ -88,38 +86,53 @@ def check_finished(service: Service, work: Work) -> None:
 
 
 def instances(service: Service, work: Work) -> list[Instance]:
-    """Return the instances of a pipeline, or those of tasks by their ids.
+    """Return the instances of pipelines, and those of tasks by their ids, each once.
 
-    Raises ``AssertionError`` for a pipeline which is deleted, ``KeyError`` for an unknown task.
+    Raises ``AssertionError`` for a pipeline which is deleted, ``TypeError`` and ``ValueError`` for
+    what is no work of this service.
     """
-    if isinstance(work, str):
-        work = [work]
-    if isinstance(work, Collection):
-        return [service._desk.tasks[task_id].attempt.instance for task_id in work]
-    return list(pipeline_record(service, work).instances.values())
-
-
-def pipeline_record(service: Service, pipeline: LocalPipeline) -> Pipeline:
-    """Return the service's record; raise ``AssertionError`` if the pipeline is deleted."""
-    service.advance()
-    try:
-        return service._catalog.get(pipeline.id)
-    except ServiceError as error:
-        raise AssertionError(error.message) from error
+    found = [one for part in parts(work) for one in instances_of(service, part)]
+    return list(dict.fromkeys(found))
 
 
 def table(service: Service, work: Work) -> str:
-    """Return a line for each instance, for a person to read."""
-    lines = [f"  {run}" for run in runs(service, work)]
-    return "\n".join(lines or ["  nothing of it has run; was the pipeline activated?"])
+    """Return a line for each instance, and what else there is to say, for a person to read."""
+    lines = [str(run) for run in runs(service, work)]
+    lines += [note for part in parts(work) for note in _notes(service, part)]
+    return "\n".join(f"  {line}" for line in lines)
+
+
+def _notes(service: Service, part: Part) -> Iterator[str]:
+    pipeline = pipeline_of(service, part)
+    if pipeline is None:
+        return
+    slot = service._calendar.maybe(pipeline.next_run_at())
+    if pipeline.state is Status.PENDING:
+        yield "nothing of it has run; was the pipeline activated?"
+    elif pipeline.state is not Status.SCHEDULED:
+        yield f"the pipeline {pipeline.name} is {pipeline.state}"
+    elif slot is not None:
+        yield f"the pipeline {pipeline.name} is SCHEDULED; its next slot comes at {slot}"
+    elif not pipeline.instances:
+        yield f"nothing of the pipeline {pipeline.name} has run"
 
 
 def _is_over(service: Service, work: Work) -> bool:
-    service.advance()
-    found = instances(service, work)
+    return all(_is_part_over(service, part) for part in parts(work))
+
+
+def _is_part_over(service: Service, part: Part) -> bool:
+    pipeline = pipeline_of(service, part)
+    found = instances_of(service, part)
     if not found or not all(instance.status in TERMINAL for instance in found):
         return False
-    if isinstance(work, Collection):
-        return True
-    pipeline = pipeline_record(service, work)
-    return pipeline.on_demand or pipeline.state not in _GOING
+    return pipeline is None or pipeline.on_demand or pipeline.state not in _GOING
+
+
+def _is_true(condition: Callable[[], object]) -> bool:
+    found = condition()
+    if not isawaitable(found):
+        return bool(found)
+    if hasattr(found, "close"):  # a coroutine which nobody awaits would warn
+        found.close()
+    raise TypeError(f"a condition is a plain function, but {condition} returned an awaitable")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from aiodp.emulator._settings import Settings
 from aiodp.testing import _goals as goals
 from aiodp.testing._local_pipeline import LocalPipeline
 from aiodp.testing._owners import assert_single_owner, live_tasks
 from aiodp.testing._pipelines import activity_definition, make_pipeline
+from aiodp.testing._work import task_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -17,8 +19,9 @@ if TYPE_CHECKING:
     from aiodp.emulator._audit import Audit
     from aiodp.emulator._service import Service
     from aiodp.emulator._views import TaskView
-    from aiodp.testing._goals import Goal, Work
+    from aiodp.testing._goals import Goal
     from aiodp.testing._pipelines import Definition, Run
+    from aiodp.testing._work import Work
 
 T = TypeVar("T")
 
@@ -29,12 +32,15 @@ PATIENCE: Final = 30.0
 class Kit(ABC):
     """Puts work in, waits for it, and judges what became of it.
 
-    Work is a pipeline, a task id or several. Timeouts are seconds of the service.
+    Work is a pipeline, the id of one or of a task, or several of these. Timeouts are seconds of the
+    service.
     """
 
     default_timeout: float
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings | None) -> None:
+        if settings is not None and not isinstance(settings, Settings):
+            raise TypeError(f"settings are aiodp.testing.Settings(...), not {settings!r}")
         self._excused: set[str] = set()
 
     # Put work in
@@ -50,14 +56,16 @@ class Kit(ABC):
         """Make a pipeline of a definition file: a mapping, JSON text, or the path of one.
 
         ``values`` go before those of the definition. It costs no quota, and no fault befalls it.
+        What the service only warns of is in the pipeline's ``warnings``.
 
         Raises ``ValueError``, which lists them, for a definition with errors.
         """
         with self._model() as service:
-            made = LocalPipeline(make_pipeline(service, definition, values, name), self)
+            made = make_pipeline(service, definition, values, name)
+        pipeline = LocalPipeline(made.pipeline_id, self, made.warnings)
         if activate:
-            made.activate()
-        return made
+            pipeline.activate()
+        return pipeline
 
     def activity(self, worker_group: str = "workers", **fields: Any) -> LocalPipeline:
         """Make and activate a pipeline of one ShellCommandActivity, which runs once.
@@ -104,6 +112,8 @@ class Kit(ABC):
     async def finished(self, work: Work, *, timeout: float | None = None) -> tuple[Run, ...]:  # noqa: ASYNC109  # service time, which no cancel scope knows
         """Wait until all of this work is FINISHED, and return its runs.
 
+        A pipeline with a schedule is FINISHED after its last slot, if there is one.
+
         Raises ``AssertionError``, with a line for each instance, as soon as one ended otherwise, or
         when the time is up.
         """
@@ -126,7 +136,10 @@ class Kit(ABC):
         *,
         timeout: float | None = None,  # noqa: ASYNC109  # as above
     ) -> None:
-        """Wait until the condition holds; it is tried when something may have changed."""
+        """Wait until the condition holds; it is tried when something may have changed.
+
+        Raises ``TypeError`` for a coroutine function.
+        """
         __tracebackhide__ = True
         await self._reach(goals.holds(condition), timeout)
 
@@ -147,9 +160,14 @@ class Kit(ABC):
             now = service.advance()
             found = goal.look(service)
             if found is None and now >= deadline:
-                why = f"not {goal.text} by {now:.0f} s of the service:"
+                why = f"not {goal.text} by {_seconds(now)} of the service:"
                 raise AssertionError(f"{why}\n{goal.explain(service)}")
             return found
+
+    def _known(self, task_id: str) -> str:
+        """Return a task's id; raise ``TypeError`` and ``ValueError`` for what is none."""
+        with self._model() as service:
+            return task_id_of(service, task_id)
 
     def _deadline(self, timeout: float | None) -> float:
         return self.now + (self.default_timeout if timeout is None else timeout)
@@ -157,3 +175,8 @@ class Kit(ABC):
     def _excuse_all(self) -> None:
         """Forgive what is about to befall every task that is held now."""
         self._excused |= live_tasks(self.audit)
+
+
+def _seconds(now: float) -> str:
+    """Return a time as the test would write it: 0.3 s, but 3600 s."""
+    return f"{now:.2g} s" if now < 10 else f"{now:.0f} s"  # noqa: PLR2004  # that many digits

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from aiodp.testing import _goals as goals
+from aiodp.emulator._calendar import parse_date
+from aiodp.emulator._replies import ServiceError
 from aiodp.testing._pipelines import call
 
 if TYPE_CHECKING:
@@ -16,8 +18,10 @@ if TYPE_CHECKING:
 class LocalPipeline:
     """A pipeline which a test made."""
 
-    def __init__(self, pipeline_id: str, kit: Kit) -> None:
+    def __init__(self, pipeline_id: str, kit: Kit, warnings: tuple[str, ...] = ()) -> None:
         self.id = pipeline_id
+        self.warnings = warnings
+        """What the service warns of in its definition."""
         self._kit = kit
 
     def __repr__(self) -> str:
@@ -27,16 +31,27 @@ class LocalPipeline:
     def state(self) -> Status:
         """Its state, such as SCHEDULED or FINISHED."""
         with self._kit._model() as service:
-            return goals.pipeline_record(service, self).state
+            service.advance()
+            try:
+                return service._catalog.get(self.id).state
+            except ServiceError as error:
+                raise AssertionError(error.message) from error
 
     @property
     def runs(self) -> tuple[Run, ...]:
         """Its instances as they are now."""
         return self._kit.runs(self)
 
-    def activate(self) -> None:
-        """ActivatePipeline; a pipeline on demand runs once more."""
-        self._call("ActivatePipeline")
+    def activate(self, *, start: datetime | str | None = None) -> None:
+        """ActivatePipeline; a pipeline on demand runs once more.
+
+        ``start`` is its startTimestamp: earlier slots are SKIPPED, however long past they are. A
+        date without a zone is in UTC, as in ``"2026-01-01T00:00:00"``.
+
+        Raises ``ValueError`` if the service refuses it, and for a text which is no such date.
+        """
+        given = {} if start is None else {"startTimestamp": _timestamp(start)}
+        self._call("ActivatePipeline", **given)
 
     def deactivate(self, *, cancel_active: bool = True) -> None:
         """DeactivatePipeline, which cancels what runs unless told otherwise."""
@@ -49,3 +64,8 @@ class LocalPipeline:
     def _call(self, operation: str, **params: Any) -> None:
         with self._kit._model() as service:
             call(service, operation, pipelineId=self.id, **params)
+
+
+def _timestamp(start: datetime | str) -> float:
+    date = parse_date(start) if isinstance(start, str) else start
+    return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 from aiobotocore.awsrequest import AioAWSResponse
-from botocore.exceptions import ConnectionClosedError
+from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
 from aiodp.emulator._clock import ManualClock
 from aiodp.emulator._outside import FakeOutside
@@ -16,6 +17,7 @@ from aiodp.emulator._polls import Pending
 from aiodp.emulator._replies import Answer, Hang, Slow
 from aiodp.emulator._service import Service
 from aiodp.emulator._settings import Settings
+from aiodp.testing._isolation import forget_missing_profile
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
     Session = TypeVar("Session", bound=AioSession)
 
 _EVENT = "before-send.data-pipeline"
+_CALL = "before-call.data-pipeline"
+_read_timeout: ContextVar[float | None] = ContextVar("read_timeout", default=None)
+"""Of the client which makes the call: to the request there is only the URL and the body."""
 _LEAST_WAIT = 0.001  # below the clock's resolution a virtual clock would never move on
 
 
@@ -44,7 +49,8 @@ class MemoryService:
     one second of ``clock`` is a second of the service; of a ``ManualClock``, which only moves by
     hand, whoever waits hears at once (move it in the thread of the event loop). ``latency`` is what
     a request takes to the service, and the answer back, in seconds; it may be a function which
-    gives one value at a time.
+    gives one value at a time. A call which takes longer than its client's ``read_timeout`` fails,
+    as it would over HTTP; botocore's own is 60 s, and a poll may take 90.
 
     The service itself comes into being at the first use, within the running event loop.
     """
@@ -68,17 +74,21 @@ class MemoryService:
     def attach(self, session: Session) -> Session:
         """Answer all Data Pipeline clients which this session creates from now on.
 
-        A session without a region or credentials gets made-up ones. Returns the session.
+        A session without a region or credentials gets made-up ones; what it sends to other services
+        goes to AWS, as ever. Returns the session.
         """
+        forget_missing_profile(session)
         if session.get_config_variable("region") is None:
             session.set_config_variable("region", self._region_name)
         if not _has_credentials(session):
             session.set_credentials("memory", "memory")
+        session.register(_CALL, _note_read_timeout, unique_id=f"{self._registration}-call")
         session.register(_EVENT, self._on_send, unique_id=self._registration)
         return session
 
     def detach(self, session: AioSession) -> None:
         """Leave the clients which the session creates from now on to the network again."""
+        session.unregister(_CALL, _note_read_timeout, unique_id=f"{self._registration}-call")
         session.unregister(_EVENT, self._on_send, unique_id=self._registration)
 
     @property
@@ -154,6 +164,13 @@ class MemoryService:
         return f"aiodp-memory-{id(self)}"
 
     async def _on_send(self, request: AWSPreparedRequest, **_: Any) -> AioAWSResponse:
+        try:
+            with anyio.fail_after(_read_timeout.get()):
+                return await self._answer(request)
+        except TimeoutError as error:
+            raise ReadTimeoutError(endpoint_url=request.url) from error
+
+    async def _answer(self, request: AWSPreparedRequest) -> AioAWSResponse:
         await self._travel()
         operation = _text(request.headers["X-Amz-Target"]).rpartition(".")[2]
         reply = self.service.request(operation, json.loads(request.body or b"{}"))
@@ -220,6 +237,10 @@ class _Response(AioAWSResponse):  # type: ignore[misc]  # aiobotocore has no typ
     def __init__(self, url: str, answer: Answer) -> None:
         super().__init__(url, answer.status, answer.headers, None)
         self._content = answer.body
+
+
+def _note_read_timeout(context: dict[str, Any], **_: Any) -> None:
+    _read_timeout.set(context["client_config"].read_timeout)
 
 
 def _text(header: str | bytes) -> str:

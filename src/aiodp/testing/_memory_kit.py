@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import anyio
 
+from aiodp.testing._isolation import isolate
 from aiodp.testing._kit import PATIENCE, Kit
 from aiodp.testing._memory import MemoryService
 from aiodp.testing._virtual import LoopClock
@@ -17,12 +18,16 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from aiobotocore.awsrequest import AioAWSResponse
+    from aiobotocore.session import AioSession
     from botocore.awsrequest import AWSPreparedRequest
 
     from aiodp.emulator._audit import Audit
     from aiodp.emulator._service import Service
     from aiodp.emulator._settings import Settings
+    from aiodp.emulator._views import TaskView
     from aiodp.testing._goals import Goal
+
+    Session = TypeVar("Session", bound=AioSession)
 
 T = TypeVar("T")
 
@@ -40,9 +45,30 @@ class MemoryKit(Kit, MemoryService):
     default_timeout = 3600.0
 
     def __init__(self, settings: Settings | None = None, region_name: str = "us-east-1") -> None:
-        Kit.__init__(self)
+        Kit.__init__(self, settings)
         MemoryService.__init__(self, clock=LoopClock(), settings=settings, region_name=region_name)
         self._waiting: set[anyio.Event] = set()
+
+    def attach(self, session: Session) -> Session:
+        """Answer all Data Pipeline clients which this session creates from now on.
+
+        Whatever the machine is configured for, they get made-up credentials and the kit's region.
+        A client for another service raises ``OtherServiceError`` when it calls AWS. Returns the
+        session.
+        """
+        isolate(session, self._region_name)
+        return super().attach(session)
+
+    def cancel(self, task_id: str) -> None:
+        """Cancel a task in the service; its worker hears of it at its next report.
+
+        Raises ``ValueError`` for an id which nobody was given, ``TypeError`` for what is no id.
+        """
+        super().cancel(self._known(task_id))
+
+    def task(self, task_id: str) -> TaskView:
+        """Return what the service knows of a task it handed out; raises as ``cancel`` does."""
+        return super().task(self._known(task_id))
 
     @property
     def audit(self) -> Audit:
@@ -56,8 +82,11 @@ class MemoryKit(Kit, MemoryService):
         self._wake()
 
     def give_away(self, task_id: str) -> None:
-        """End a task's lease now, as if its worker had been silent for too long."""
-        super().give_away(task_id)
+        """End a task's lease now, as if its worker had been silent for too long.
+
+        Raises as ``cancel`` does, and ``ValueError`` for a task which nobody holds any more.
+        """
+        super().give_away(self._known(task_id))
         self._excused.add(task_id)
         self._wake()
 

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from aiodp.emulator._definition import load_definition
 from aiodp.emulator._replies import ServiceError
 from aiodp.emulator._requests import read_request
+from aiodp.testing._reasons import waits_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from aiodp.emulator._definition import Wire
     from aiodp.emulator._records import Instance, Status
     from aiodp.emulator._service import Service
 
@@ -28,7 +30,8 @@ _numbers: Final = count(1)
 class Run:
     """An instance of a pipeline as it is at one moment.
 
-    ``error`` is the message of its last attempt, or why it ended without one.
+    ``error`` is the message of its last attempt, or why it ended without one. ``waits_for`` says
+    what has to happen next, such as "for a poll of 'reports'".
     """
 
     pipeline_id: str
@@ -38,16 +41,26 @@ class Run:
     attempts: int
     hostname: str
     error: str
+    waits_for: str
 
     def __str__(self) -> str:
         tries = f"{self.attempts} attempt{'' if self.attempts == 1 else 's'}"
         owner = f", the last by {self.hostname}" if self.hostname else ""
-        return f"{self.instance_id}: {self.status} ({tries}{owner})" + (
+        next_step = f", {self.waits_for}" if self.waits_for else ""
+        return f"{self.instance_id}: {self.status}{next_step} ({tries}{owner})" + (
             f": {self.error}" if self.error else ""
         )
 
 
-def run_of(instance: Instance) -> Run:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A pipeline which was put in, and what the service warns of in its definition."""
+
+    pipeline_id: str
+    warnings: tuple[str, ...]
+
+
+def run_of(instance: Instance, service: Service) -> Run:
     """Return an instance as it is now."""
     head = instance.head
     messages = head.outcome.get("errorMessage", ()) if head else ()
@@ -59,6 +72,7 @@ def run_of(instance: Instance) -> Run:
         attempts=len(instance.attempts),
         hostname=head.hostname if head else "",
         error="; ".join(field.value for field in messages) or instance.reason or "",
+        waits_for=waits_for(instance, service._calendar),
     )
 
 
@@ -77,12 +91,12 @@ def call(service: Service, operation: str, **params: Any) -> dict[str, Any]:
 
 def make_pipeline(
     service: Service, definition: Definition, values: Mapping[str, Any] | None, name: str | None
-) -> str:
-    """Create a pipeline and put its definition; return its id.
+) -> Made:
+    """Create a pipeline and put its definition.
 
     Raises ``ValueError`` for a definition which the service finds errors in.
     """
-    objects, parameters, own_values = load_definition(_text(definition))
+    objects, parameters, own_values = _read(definition)
     given = _wire_values(values or {})
     replaced = {value["id"] for value in given}
     kept = [value for value in own_values if value["id"] not in replaced]
@@ -99,8 +113,9 @@ def make_pipeline(
         parameterValues=kept + given,
     )
     if answer["errored"]:
-        raise ValueError(_errors(answer))
-    return pipeline_id
+        errors = _lines(answer, "errors")
+        raise ValueError("\n  ".join(["the service finds errors in the definition:", *errors]))
+    return Made(pipeline_id=pipeline_id, warnings=tuple(_lines(answer, "warnings")))
 
 
 def activity_definition(worker_group: str, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,6 +128,16 @@ def activity_definition(worker_group: str, fields: Mapping[str, Any]) -> dict[st
         "scheduleType": "ondemand",
     }
     return {"objects": [activity | dict(fields)]}
+
+
+def _read(definition: Definition) -> tuple[Wire, Wire, Wire]:
+    where = f"{definition}: " if isinstance(definition, PathLike) else ""
+    try:
+        return load_definition(_text(definition))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{where}the definition is no JSON: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"{where}{error}") from error
 
 
 def _text(definition: Definition) -> str:
@@ -132,10 +157,6 @@ def _wire_values(values: Mapping[str, Any]) -> list[dict[str, Any]]:
     return load_definition(json.dumps({"objects": [], "values": dict(values)}))[2]
 
 
-def _errors(answer: dict[str, Any]) -> str:
-    lines = [
-        f"  {item['id']}: {error}"
-        for item in answer["validationErrors"]
-        for error in item["errors"]
-    ]
-    return "\n".join(["the service finds errors in the definition:", *lines])
+def _lines(answer: dict[str, Any], key: str) -> list[str]:
+    items = answer[f"validation{key.title()}"]
+    return [f"{item['id']}: {text}" for item in items for text in item[key]]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import anyio
 
+from aiodp.emulator._clock import ManualClock
 from aiodp.testing import _goals as goals
 from aiodp.testing._kit import PATIENCE, Kit
 
@@ -20,8 +22,9 @@ if TYPE_CHECKING:
     from aiodp.emulator._service import Service
     from aiodp.emulator._settings import Settings
     from aiodp.emulator._views import TaskView
-    from aiodp.testing._goals import Goal, Work
+    from aiodp.testing._goals import Goal
     from aiodp.testing._pipelines import Run
+    from aiodp.testing._work import Work
 
 T = TypeVar("T")
 
@@ -32,7 +35,9 @@ class ServerKit(Kit):
     """A Data Pipeline on a port of this machine, with S3 and the rest of moto beside it.
 
     ``with ServerKit() as server:`` serves until the block ends. Its methods are for one region, and
-    for moto's default account. Those whose name starts with ``wait`` block their thread.
+    for moto's default account. Those whose name starts with ``wait`` block their thread. At a
+    ``time_scale`` of 0 its time stands still, but for ``jump``; a wait's timeout is in real seconds
+    then.
 
     Raises ``ModuleNotFoundError``, which says what to install, without the extra ``emulator``.
     """
@@ -46,8 +51,11 @@ class ServerKit(Kit):
     ) -> None:
         from aiodp.emulator import EmulatorServer  # noqa: PLC0415  # an extra, and slow to import
 
-        super().__init__()
-        self.server = EmulatorServer(time_scale=time_scale, settings=settings)
+        super().__init__(settings)
+        speed: dict[str, Any] = (
+            {"time_scale": time_scale} if time_scale else {"clock": ManualClock()}
+        )
+        self.server = EmulatorServer(settings=settings, **speed)
         """The server itself."""
         self.region_name = region_name
         self.default_timeout = PATIENCE * time_scale
@@ -99,12 +107,15 @@ class ServerKit(Kit):
         return self.service.assign(count, **options)
 
     def cancel(self, task_id: str) -> None:
-        """Cancel a task in the service; its worker hears of it at its next report."""
-        self.service.cancel(task_id)
+        """Cancel a task in the service; its worker hears of it at its next report.
+
+        Raises ``ValueError`` for an id which nobody was given, ``TypeError`` for what is no id.
+        """
+        self.service.cancel(self._known(task_id))
 
     def task(self, task_id: str) -> TaskView:
-        """Return what the service knows of a task it handed out."""
-        return self.service.task(task_id)
+        """Return what the service knows of a task it handed out; raises as ``cancel`` does."""
+        return self.service.task(self._known(task_id))
 
     def jump(self, seconds: float) -> None:
         """Let the service's time leap ahead; held tasks may be lost by it, through no fault."""
@@ -112,8 +123,11 @@ class ServerKit(Kit):
         self.service.jump(seconds)
 
     def give_away(self, task_id: str) -> None:
-        """End a task's lease now, as if its worker had been silent for too long."""
-        self.service.give_away(task_id)
+        """End a task's lease now, as if its worker had been silent for too long.
+
+        Raises as ``cancel`` does, and ``ValueError`` for a task which nobody holds any more.
+        """
+        self.service.give_away(self._known(task_id))
         self._excused.add(task_id)
 
     def wait_finished(self, work: Work, *, timeout: float | None = None) -> tuple[Run, ...]:
@@ -139,16 +153,24 @@ class ServerKit(Kit):
     def _model(self) -> AbstractContextManager[Service]:
         return self.service
 
+    def _limit(self, timeout: float | None) -> Callable[[], float]:
+        """Return what gives the deadline as it is by then; time that stands needs real seconds."""
+        if self._time_scale:
+            deadline = self._deadline(timeout)
+            return lambda: deadline
+        end = time.monotonic() + (PATIENCE if timeout is None else timeout)
+        return lambda: math.inf if time.monotonic() < end else -math.inf
+
     def _block(self, goal: Goal[T], timeout: float | None) -> T:
         __tracebackhide__ = True
-        deadline = self._deadline(timeout)
-        while (found := self._look(goal, deadline)) is None:
+        deadline = self._limit(timeout)
+        while (found := self._look(goal, deadline())) is None:
             time.sleep(_LOOK)
         return found
 
     async def _reach(self, goal: Goal[T], timeout: float | None) -> T:  # noqa: ASYNC109  # service time
         __tracebackhide__ = True
-        deadline = self._deadline(timeout)
-        while (found := self._look(goal, deadline)) is None:  # noqa: ASYNC110  # in other threads
+        deadline = self._limit(timeout)
+        while (found := self._look(goal, deadline())) is None:  # noqa: ASYNC110  # in other threads
             await anyio.sleep(_LOOK)
         return found

@@ -78,7 +78,7 @@ def _task(request: Input) -> dict[str, Any]:
     """Tell what the service knows of the task ?taskId=."""
     # No task id has a space, but a + which was not escaped is one by now.
     task_id = request.query("taskId").get("taskId", "").replace(" ", "+")
-    if task_id is None:
+    if not task_id:
         raise BadRequest("taskId is missing")
     return _about(request.service(), task_id)
 

@@ -1,0 +1,71 @@
+"""What a run that has not ended waits for, in the words of a failed test."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiodp.emulator._kinds import Kind
+from aiodp.emulator._records import TERMINAL, Attempt, Instance, Status, TaskState
+from aiodp.emulator._requirements import host, needed
+from aiodp.emulator._timers import Due
+
+if TYPE_CHECKING:
+    from aiodp.emulator._calendar import Calendar
+
+_HELD_BACK = frozenset({Status.WAITING_ON_DEPENDENCIES, Status.WAITING_FOR_RUNNER})
+
+
+def waits_for(instance: Instance, calendar: Calendar) -> str:
+    """Return what has to happen next to an instance; nothing, if that is up to its worker."""
+    if instance.status in TERMINAL:
+        return ""
+    if instance.status in _HELD_BACK and (hold := _hold(instance)):
+        return hold
+    if instance.status is Status.WAITING_ON_DEPENDENCIES:
+        return _dependencies(instance, calendar)
+    if instance.status is Status.WAITING_FOR_RUNNER:
+        return _runner(instance, calendar)
+    check = calendar.maybe(instance.due(Due.CHECK))
+    return f"next check at {check}" if check else ""
+
+
+def _hold(instance: Instance) -> str:
+    pipeline = instance.pipeline
+    if pipeline.state is not Status.SCHEDULED:
+        return f"while the pipeline is {pipeline.state}"
+    paused = pipeline.paused & {instance.component.id, host(instance).component.id}
+    return f"while {_listed(paused)} is PAUSED" if paused else ""
+
+
+def _dependencies(instance: Instance, calendar: Calendar) -> str:
+    turn = calendar.maybe(instance.due(Due.TURN))
+    if turn:
+        return f"until {turn}"
+    needs = needed(instance, calendar)
+    if needs.met():
+        user = instance.kind is Kind.RESOURCE
+        return "for what runs on it" if user else "for one of its other runs to end"
+    unmet = _listed({one.component.id for one in needs.unmet()})
+    return f"on {unmet}" if unmet else "on runs which are still to be made"
+
+
+def _runner(instance: Instance, calendar: Calendar) -> str:
+    retry = calendar.maybe(instance.due(Due.RETRY))
+    if retry:
+        return f"next try at {retry}"
+    return "" if instance.head is None else _attempt(instance.head)
+
+
+def _attempt(attempt: Attempt) -> str:
+    if attempt.task is not None and attempt.task.state is TaskState.ASSIGNED:
+        return "for its worker to report"
+    if attempt.queued:
+        return f"for a poll of {attempt.worker_group!r}"
+    resource = host(attempt.instance).resource
+    if resource is not None and resource.status is not Status.RUNNING:
+        return f"for {resource.component.id}, which is {resource.status}"
+    return "" if attempt.worker_group else "for a poll, but it has no workerGroup"
+
+
+def _listed(names: set[str]) -> str:
+    return ", ".join(sorted(names))
