@@ -6,12 +6,14 @@ import json
 import socket
 from contextlib import closing
 from http.client import HTTPConnection
+from urllib.request import urlopen
 
 import pytest
 from werkzeug.exceptions import Forbidden
 
 from aiodp.emulator import EmulatorServer, Settings
 from aiodp.emulator._admin._guard import check_caller
+from aiodp.emulator._store import Store
 from aiodp.testing import FaultKind
 
 JSON = {"Content-Type": "application/json"}
@@ -101,7 +103,10 @@ def test_every_kind_of_fault_can_be_scripted(api, kind):
         ({}, "kind is missing"),
         ({"kind": "tornado"}, "tornado"),
         ({"kind": "tornado"}, "throttle"),
-        ({"kind": 5}, "kind must be a string of 1 to 2048 characters, not 5"),
+        (
+            {"kind": 5},
+            "kind must be a string of 1 to 2048 characters which are legal in XML, not 5",
+        ),
         ({"kind": "hang", "colour": "red"}, "colour"),
         ({"kind": "hang", "colour": "red"}, "duration"),
         ({"kind": "hang", "count": -1}, "count"),
@@ -201,6 +206,13 @@ def _quoted(task_id):
         ("POST", "assign", {"count": 0}, 400, "count"),
         ("POST", "assign", {"count": 1_000_000}, 400, "count"),
         ("POST", "assign", {"reportProgressTimeout": "soon"}, 400, "soon"),
+        ("POST", "assign", {"reportProgressTimeout": "\ud800"}, 400, "reportProgressTimeout"),
+        ("POST", "assign", {"workerGroup": "\ud800"}, 400, "legal"),
+        ("POST", "assign", {"workerGroup": "a\x00"}, 400, "workerGroup"),
+        ("POST", "assign", {"hostname": "\udfff"}, 400, "hostname"),
+        ("POST", "assign", {"hostname": "h" * 1025}, 400, "1 to 1024"),
+        ("POST", "assign", {"workerGroup": "w" * 1025}, 400, "1 to 1024"),
+        ("POST", "faults", {"kind": "hang", "tasks": ["\ud800"]}, 400, "tasks"),
         ("GET", "audit?since=-1", None, 400, "since"),
         ("GET", "audit?since=x", None, 400, "since"),
         ("GET", "calls?region=mars", None, 400, "mars"),
@@ -265,6 +277,31 @@ def test_regions_and_accounts_are_apart(api, server):
     assert server.service("eu-west-1", "999999999999").audit
 
 
+def test_to_look_makes_no_service(tmp_path):
+    """Of an account or region which nobody has used, reading shows what a new service has."""
+    path = tmp_path / "state"
+    with EmulatorServer(state=path, ui=True) as server:
+        api = Api(server)
+        for n in range(3):
+            query = f"?account={n:012}&region=eu-west-1"
+            assert api("GET", f"audit{query}") == {"next": 0, "events": []}
+            assert api("GET", f"faults{query}") == {"faults": []}
+            assert api("GET", f"state{query}")["pipelines"] == {"rows": [], "total": 0}
+        api("POST", "assign?account=000000000009")
+        assert len(api("GET", "audit?account=000000000009")["events"]) == 2
+    with closing(Store(path)) as store:
+        assert store.known() == [("000000000009", "us-east-1")]
+
+
+def test_what_cannot_be_kept_is_not_begun(tmp_path):
+    """A name which the state file has no place for is refused, and the service goes on."""
+    with EmulatorServer(state=tmp_path / "state") as server:
+        api = Api(server)
+        for name in ("workerGroup", "hostname"):
+            assert api.refused("POST", "assign", {name: "\ud800"})[0] == 400
+        assert len(api("POST", "assign")["taskIds"]) == 1
+
+
 FOREIGN = [
     ({"Host": "evil.example"}, 403),
     ({"Host": "evil.example:5000"}, 403),
@@ -287,6 +324,30 @@ def test_foreign_pages_control_nothing(api, headers, status):
     """Neither a page of another origin nor one whose name was rebound to this machine may."""
     for method, path in (("GET", "/aiodp-api/"), ("DELETE", "/aiodp-api/faults")):
         assert api.raw(method, path, None, headers)[0] == status
+
+
+@pytest.mark.parametrize(("headers", "status"), FOREIGN)
+def test_foreign_pages_reach_neither_the_service_nor_moto_s_control(api, headers, status):
+    """What a browser marks with an origin is refused; programs may use any name."""
+    expected = status if "Origin" in headers else 200
+    target = {"X-Amz-Target": "DataPipeline.CreatePipeline"}
+    body = {"name": "n", "uniqueId": "u"}
+    for path, more, sent in (("/moto-api/reset", {}, None), ("/", target, body)):
+        answered, _, text = api.raw("POST", path, sent, headers | more)
+        assert answered == expected
+        assert (expected == 403) == ("error" in json.loads(text))
+
+
+def test_a_refused_page_changes_nothing(api):
+    """Neither an operation nor a reset from a foreign page has any effect."""
+    target = {"X-Amz-Target": "DataPipeline.CreatePipeline", "Origin": "https://evil.example"}
+    api("POST", "assign")
+    before = api("GET", "audit")
+    body = {"name": "n", "uniqueId": "u"}
+    assert api.raw("POST", "/", body, target)[0] == 403
+    assert api.raw("POST", "/moto-api/reset", None, {"Origin": "null"})[0] == 403
+    assert api("GET", "audit") == before
+    assert api("GET", "calls")["calls"] == {}
 
 
 @pytest.mark.parametrize("host", ["[", "[::1", "a b.c", "\x00.x"])
@@ -325,12 +386,24 @@ def test_a_connection_is_kept_over_control_and_service(server):
             assert answer.status == status
 
 
+@pytest.mark.parametrize("path", ["/AIODP-API/reset", "/aiodp-uix", "/aiodp-apis/x", "/Aiodp-Ui/"])
+def test_a_misspelt_path_is_none(api, path):
+    """What only looks like the control's paths is answered as one which is not there."""
+    for method in ("GET", "PATCH", "POST"):
+        status, _, text = api.raw(method, path)
+        assert status == 404
+        assert path in json.loads(text)["error"]
+
+
 def test_moto_s_own_paths_stay_moto_s(server, connect):
     """A bucket whose name only begins like the control's paths is a bucket."""
     client = connect(server, "s3")
     client.create_bucket(Bucket="aiodp-apis")
     client.put_object(Bucket="aiodp-apis", Key="key", Body=b"text")
     assert client.get_object(Bucket="aiodp-apis", Key="key")["Body"].read() == b"text"
+    names = {"Bucket": "aiodp-apis", "Key": "key"}
+    with urlopen(client.generate_presigned_url("get_object", Params=names)) as answer:
+        assert answer.read() == b"text"
 
 
 def test_the_page_is_off_unless_it_was_asked_for(api):

@@ -337,8 +337,20 @@ def test_a_pipeline_is_loaded_once(tmp_path):
     assert (first.new, second.new, third.new) == (True, False, False)
     assert (first.state, second.state, third.state) == ("PENDING", "SCHEDULED", "SCHEDULED")
     assert first.pipeline_id == second.pipeline_id == third.pipeline_id
-    assert service.calls["PutPipelineDefinition", "ok"] == 1
-    assert service.calls["ActivatePipeline", "ok"] == 1
+    made = {"pipelineId": first.pipeline_id}
+    assert len(service.perform("QueryObjects", sphere="INSTANCE", **made)["ids"]) == 1
+    [described] = service.perform("DescribePipelines", pipelineIds=[first.pipeline_id])[
+        "pipelineDescriptionList"
+    ]
+    assert {"key": "@version", "stringValue": "1"} in described["fields"]
+
+
+def test_to_load_spends_no_quota(tmp_path):
+    """However many files are loaded, the account's quotas and counters are as they were."""
+    files = read_files([definition(tmp_path, f"p{n}") for n in range(60)], None)
+    service = Service(lambda: 0.0)
+    assert all(load(service, file, activate=True).state == "SCHEDULED" for file in files)
+    assert not service.calls
 
 
 def test_a_restart_keeps_what_is_in_the_state_file(emulate, tmp_path):

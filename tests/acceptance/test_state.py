@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
+from http.client import RemoteDisconnected
 from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Final
@@ -177,6 +180,67 @@ def test_what_is_due_happens_without_a_call(life):
         assert [one.task_id for one in server.service().audit if one.kind is AuditKind.LAPSED] == [
             task_id
         ]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/aiodp-api/assign"),
+        ("POST", "/aiodp-api/reset"),
+        ("POST", "/aiodp-api/clock"),
+        ("POST", "/moto-api/reset"),
+        ("GET", "/aiodp-api/audit"),
+    ],
+)
+def test_a_server_which_stops_answers_no_control_call(tmp_path, method, path):
+    """Once nothing is kept any more a connection is dropped, though the port is still open."""
+    body = b'{"jump": 10}' if path.endswith("clock") else b"{}"
+    with EmulatorServer(state=tmp_path / "state") as server:
+        server.service().assign()
+        server._started.close()  # as stop() does first
+        with pytest.raises(RemoteDisconnected):
+            urlopen(Request(f"{server.endpoint}{path}", body, method=method))
+
+
+def test_what_is_answered_while_the_server_stops_is_kept(tmp_path):
+    """However many control calls come meanwhile."""
+    server = EmulatorServer(state=tmp_path / "state")
+    server.start()
+    request = Request(f"{server.endpoint}/aiodp-api/assign", b"{}")
+    answered: list[str] = []
+    begun = Event()
+
+    def call() -> None:
+        with suppress(OSError):
+            while True:
+                with urlopen(request) as answer:
+                    answered.extend(json.load(answer)["taskIds"])
+                begun.set()
+
+    caller = Thread(target=call, daemon=True)
+    caller.start()
+    assert begun.wait(30)
+    server.stop()
+    caller.join()
+    with EmulatorServer(state=tmp_path / "state") as server:
+        given = {one.task_id for one in server.service().audit if one.kind is AuditKind.ASSIGNED}
+        assert set(answered) <= given
+
+
+def test_a_forked_child_does_not_stop_the_server(tmp_path):
+    """It has none of the server's threads, so it would wait for them for ever."""
+    script = """\
+import os, sys
+from aiodp.emulator import EmulatorServer
+with EmulatorServer(state=sys.argv[1]) as server:
+    child = os.fork()
+    if child == 0:
+        server.stop()
+        os._exit(7)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    server.service().assign()
+"""
+    subprocess.run([sys.executable, "-c", script, tmp_path / "state"], check=True, timeout=60)
 
 
 def test_a_reset_empties_the_file(life):

@@ -293,6 +293,30 @@ def test_faults_are_shown(page):
     assert "one in 3 calls of SetTaskStatus" in row
 
 
+def test_rows_whose_names_are_cut_alike_stay_as_many(page):
+    """However often the page looks, each thing has one row, and what is gone has none."""
+    service = page.server.service()
+    for tail in "abc":
+        service.assign(worker_group="w" * 300 + tail)
+        page.call("ReportTaskRunnerHeartbeat", taskrunnerId="r" * 300 + tail)
+        service.request("O" * 300 + tail, {})
+    lists = ("queues", "runners", "calls")
+    page.wait(lambda: [len(page.rows(one)) for one in lists] == [3, 3, 4])
+    looks = page.script("shown.now")
+    page.wait(lambda: page.script("shown.now") > looks + 20)  # two looks, ten times as fast
+    assert [len(page.rows(one)) for one in lists] == [3, 3, 4]
+
+
+def test_rows_with_the_same_key_do_not_pile_up(page):
+    """A table shows what it was given last, whatever the keys."""
+    counts = page.script(
+        "(() => { const made = makeTable('x', [lines('A', (row) => [[row]])], () => 'same');"
+        " return [3, 3, 1].map((n) => { made.update(Array(n).fill('text'));"
+        " return made.table.tBodies[0].children.length; }); })()"
+    )
+    assert counts == [3, 3, 1]
+
+
 def test_the_page_says_nothing_on_the_console(page):
     """The page's own policy blocks nothing of it, and its script fails nowhere."""
     page.pipeline("p")

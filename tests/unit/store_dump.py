@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiodp.emulator._plan import Part, Plan
 from aiodp.emulator._records import Attempt, Instance, Pipeline, Task, Timeline
-from aiodp.emulator._timers import Timer
+from aiodp.emulator._timers import Timed, Timer
 from aiodp.emulator._views import fields_of, pipeline_fields, view_task
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def dump(service: Service) -> dict[str, Any]:
         "queues": {group: [_plain(a) for a in queue] for group, queue in _queues(service).items()},
         "tasks": {key: view_task(one) for key, one in service._desk.tasks.items()},
         "orders": [list(one) for one in _ordered(service)],
+        "due": sorted(_due(service)),
         "records": [_attributes(one) for one in _records(service)],
         "audit": list(service.audit),
         "audit of tasks": dict(service.audit._by_task),
@@ -47,6 +48,14 @@ def _records(service: Service) -> list[Kept]:
         records += pipeline.instances.values()
         records += pipeline.attempts.values()
     return records
+
+
+def _due(service: Service) -> Iterable[tuple[float, int, str]]:
+    """Yield all that is due, as its order decides what of one time is first."""
+    for record in _records(service):
+        for timer in record.timers.values() if isinstance(record, Timed) else ():
+            if timer.due is not None:
+                yield timer.due, timer.order, timer.kind
 
 
 def _ordered(service: Service) -> list[Iterable[str]]:

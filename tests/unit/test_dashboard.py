@@ -158,6 +158,7 @@ def test_worker_groups_show_what_waits_and_what_is_held():
     kit.call("SetTaskStatus", taskId=kit.poll(), taskStatus="FAILED")
     kit.call("SetStatus", pipelineId=pipeline_id, objectIds=["Work0"], status="PAUSE")
     rows = {row.pop("workerGroup"): row for row in shown(kit)["queues"]["rows"]}
+    assert [row.pop("key") for row in rows.values()] == list(rows)
     assert rows["workers"] == {"offered": 1, "later": 1, "held": 1}
     assert rows["paused"] == {"offered": 0, "later": 1, "held": 0}
 
@@ -194,8 +195,13 @@ def test_calls_are_counted_by_outcome():
     kit.call("ActivatePipeline", pipelineId="df-NONE")
     state = shown(kit)["calls"]
     assert state["rows"] == [
-        {"operation": "ActivatePipeline", "ok": 0, "others": {"PipelineNotFoundException": 1}},
-        {"operation": "CreatePipeline", "ok": 1, "others": {}},
+        {
+            "key": "ActivatePipeline",
+            "operation": "ActivatePipeline",
+            "ok": 0,
+            "others": {"PipelineNotFoundException": 1},
+        },
+        {"key": "CreatePipeline", "operation": "CreatePipeline", "ok": 1, "others": {}},
     ]
     assert (state["answered"], state["others"]) == (1, 1)
 
@@ -236,6 +242,7 @@ def test_task_runners_are_those_that_sent_a_heartbeat():
     two, one = shown(kit)["runners"]["rows"]
     assert two["id"] == "two"
     assert one == {
+        "key": "one",
         "id": "one",
         "workerGroup": "workers",
         "hostname": "h",
@@ -253,6 +260,20 @@ def test_long_texts_are_cut():
     [row] = shown(kit)["tasks"]["rows"]
     assert len(row["fields"]) == 8
     assert {len(value) for value in row["fields"].values()} == {200}
+
+
+def test_rows_whose_names_are_cut_alike_have_keys_of_their_own():
+    """The page tells rows apart by a key, however little of their names it shows."""
+    kit = Kit()
+    for tail in "abc":
+        kit.service.assign(worker_group="w" * 300 + tail)
+        kit.service.request("ReportTaskRunnerHeartbeat", {"taskrunnerId": "r" * 300 + tail})
+        kit.service.request("O" * 300 + tail, {})
+    state = shown(kit)
+    for name, shown_as in (("queues", "workerGroup"), ("runners", "id"), ("calls", "operation")):
+        rows = [row for row in state[name]["rows"] if len(row["key"]) > 200]
+        assert len({row["key"] for row in rows}) == 3, name
+        assert len({row[shown_as] for row in rows}) == 1, name
 
 
 def test_the_page_needs_nothing_else():

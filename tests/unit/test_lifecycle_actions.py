@@ -188,3 +188,11 @@ def test_a_slot_fires_its_own_actions(kit):
     kit.move(hours=1)
     kit.finish("A", at("A", hours=1))
     assert messages(kit) == ["2026-01-01T00:00:00", "2026-01-01T01:00:00"]
+
+
+def test_a_brace_within_quotes_ends_no_expression(kit):
+    """What can be evaluated is, beside what cannot, though its pattern has a brace."""
+    message = "#{format(node.@scheduledStartTime,'yyyy}MM')} #{node.nothing}"
+    kit.launch(daily(A=activity(onSuccess=Ref("Told")), Told=alarm(message=message)))
+    kit.finish("A")
+    assert [one.message for one in kit.outside.published] == ["2026}01 #{node.nothing}"]

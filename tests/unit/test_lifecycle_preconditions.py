@@ -315,3 +315,13 @@ def test_a_rerun_of_what_never_ran_has_its_runner_check_again(kit):
     assert work.attempt_id == f"{at('Pre')}_Attempt=2"
     kit.end(work)
     assert kit.status("A") == READY
+
+
+def test_a_check_takes_time_even_without_a_delay():
+    """Without any retry delay what does not hold is looked at each second, not for ever at once."""
+    kit = Lifecycle(retry_delay=0.0)
+    kit.launch(guarded(key_exists()))
+    assert kit.service.next_event() == kit.clock.now + 1
+    kit.outside.objects.add(READY_KEY)
+    kit.move(1)
+    assert kit.status("Pre") == "FINISHED"

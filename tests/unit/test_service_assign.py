@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from aiodp.emulator import AuditKind
 from unit.service_kit import Kit
 
@@ -52,10 +54,21 @@ def test_it_is_offered_again_behind_what_waits():
     assert attempts.index(kit.service.task(task_id).pipeline_id) == 2
 
 
-def test_a_timeout_which_is_no_period_is_none():
-    """A number without a unit is no reportProgressTimeout: the settings' lease holds."""
-    for text in ("5", "-5"):
-        kit = Kit(lease_timeout=300.0)
-        (task_id,) = kit.service.assign(report_progress_timeout=text)
-        kit.call("ReportTaskProgress", taskId=task_id)
-        assert kit.service.lease_deadline(task_id) == kit.service.now + 300.0
+@pytest.mark.parametrize("text", ["5", "-5"])
+def test_a_timeout_which_is_no_period_is_refused(text):
+    """A number without a unit is no reportProgressTimeout: nothing is handed out."""
+    kit = Kit()
+    with pytest.raises(ValueError, match=f"'{text}' is no period"):
+        kit.service.assign(report_progress_timeout=text)
+    assert not kit.service.audit
+
+
+@pytest.mark.parametrize("option", ["worker_group", "hostname"])
+@pytest.mark.parametrize("text", ["", "x" * 1025, "\ud800", "a\x00", "\uffff"])
+def test_a_name_which_no_poll_could_have_is_refused(option, text):
+    """Worker group and host are as PollForTask has them; otherwise nothing is handed out."""
+    kit = Kit()
+    with pytest.raises(ValueError, match=option):
+        kit.service.assign(1, **{option: text})
+    assert len(kit.service.audit) == 0
+    assert len(kit.service.assign(1, **{option: "x" * 1024})) == 1

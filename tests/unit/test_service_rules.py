@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -326,3 +327,19 @@ def test_two_owners_would_be_found():
     audit[index] = replace(audit[index], at=audit[index].at + 1)
     with pytest.raises(AssertionError, match="two owners"):
         audit.assert_single_owner()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("lease_timeout", math.nan), ("acknowledge_timeout", 0), ("max_pipelines", -1)],
+)
+def test_settings_which_cannot_be(name, value):
+    """A number that no rule could follow is refused with its name."""
+    with pytest.raises(ValueError, match=name):
+        Settings(**{name: value})
+
+
+def test_a_lease_is_a_period():
+    """A task is not handed out under another lease than was asked for."""
+    with pytest.raises(ValueError, match="15 minuets"):
+        Kit().service.assign(report_progress_timeout="15 minuets")

@@ -56,7 +56,7 @@ def test_another_format_is_refused(path):
     """The error names the file and both formats."""
     Store(path).close()
     execute(path, "PRAGMA user_version = 99")
-    with pytest.raises(ValueError, match=f"{path} has format 99, but .* has format 1"):
+    with pytest.raises(ValueError, match=f"{path} has format 99, but .* has format 2"):
         Store(path)
 
 
@@ -87,6 +87,30 @@ def test_a_file_which_cannot_be_written_is_refused(path, monkeypatch):
     assert raised.value.errno == errno.EACCES
 
 
+def test_a_file_which_cannot_be_opened_is_refused(path, monkeypatch):
+    """If it is there it is a matter of rights."""
+    path.touch()
+    monkeypatch.setattr("os.access", lambda *_: False)  # file modes do not bind every user
+
+    def connect(*_, **__):
+        error = sqlite3.OperationalError("unable to open database file")
+        error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+        raise error
+
+    monkeypatch.setattr(sqlite3, "connect", connect)
+    with pytest.raises(PermissionError, match=f"{path} cannot be used: unable to open"):
+        Store(path)
+    path.unlink()
+    with pytest.raises(PermissionError):  # to make one in its folder
+        Store(path)
+
+
+def test_an_empty_name_is_refused():
+    """It does not stand for the current directory."""
+    with pytest.raises(FileNotFoundError, match="the state file has an empty name"):
+        Store("")
+
+
 def test_an_empty_file_is_a_new_one(path):
     """As a temporary file is which was made for it."""
     path.touch()
@@ -112,6 +136,9 @@ def test_nothing_is_served_from_a_file_that_is_none(path):
         "UPDATE tasks SET data = '{'",
         "UPDATE instances SET component = 'unknown'",
         "UPDATE services SET epoch = 'yesterday'",
+        "UPDATE services SET now = 'then'",
+        "UPDATE services SET region = 'nowhere'",
+        "UPDATE definitions SET data = replace(data, 'stringValue', 'strangeValue')",
     ],
 )
 def test_a_damaged_file_is_refused(path, damage):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sqlite3
 from datetime import UTC, datetime
 
 import pytest
@@ -10,11 +11,12 @@ import pytest
 from aiodp.emulator import Fault, FaultKind, LockedService, Settings, TaskState
 from aiodp.emulator._changes import Changes
 from aiodp.emulator._clock import ManualClock
+from aiodp.emulator._locked import DroppedConnectionError
 from aiodp.emulator._store import Store
 from aiodp.emulator._timers import Due, Timed, Timers
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
-LEASE, ACKNOWLEDGE = 300.0, 120.0
+LEASE, ACKNOWLEDGE, RETRY = 300.0, 120.0, 120.0
 
 
 class ScaledByHand(ManualClock):
@@ -178,6 +180,40 @@ def test_a_reset_is_kept(machine):
     assert machine.service.now == 10.0
 
 
+def test_a_reset_gives_no_id_again(machine):
+    """Neither of the life before it nor, after a restart, of any other."""
+    given = machine.service.assign(5)
+    for _ in range(2):
+        machine.service.reset()
+        given += machine.service.assign(5)
+        machine.restart()
+        given += machine.service.assign(5)
+    assert len(set(given)) == 25
+
+
+@pytest.mark.parametrize("number", range(11))
+def test_a_reset_is_whole_or_not_at_all(machine, number):
+    """Killed between any two statements of it, the service is the old one."""
+    [task_id] = machine.service.assign()
+    machine.move(10.0)
+    changes = iter(range(100))
+
+    def deny(action, *_):
+        changing = action in {sqlite3.SQLITE_DELETE, sqlite3.SQLITE_INSERT}
+        killed = changing and next(changes) >= number
+        return sqlite3.SQLITE_DENY if killed else sqlite3.SQLITE_OK
+
+    machine.store._connection.set_authorizer(deny)
+    with pytest.raises(OSError, match="not authorized"):
+        machine.service.reset()
+    machine.store._connection.set_authorizer(None)
+    known = len(machine.service.audit)
+    machine.restart()
+    assert len(machine.service.audit) == known > 0
+    assert machine.service.now == 10.0
+    assert task_id not in machine.service.assign()
+
+
 def test_faults_are_not_kept(machine):
     """They are a test's own."""
     machine.service.faults.add(Fault(kind=FaultKind.THROTTLE))
@@ -202,6 +238,51 @@ def test_endless_leases_are_kept(machine):
     assert machine.service.lease_deadline(task_id) == math.inf
     machine.move(1e9)
     assert machine.report(task_id)
+
+
+def test_what_is_due_at_one_time_keeps_its_order(machine):
+    """Who failed first is tried again first, whatever their ids are."""
+    ids = machine.service.assign(3)
+    for task_id in reversed(ids):
+        params = {"taskId": task_id, "taskStatus": "FAILED"}
+        assert machine.service.request("SetTaskStatus", params).status == 200
+    failed = [machine.service.task(task_id).instance_id for task_id in reversed(ids)]
+    machine.restart()
+    machine.move(RETRY)
+    machine.service.settle()
+    assert [one.instance_id for one in machine.service.audit if one.kind == "offered"][
+        -3:
+    ] == failed
+
+
+def test_a_time_beyond_the_calendar_is_no_damage(machine):
+    """The machine's clock, or the scale, is to blame and not the file."""
+    machine.service.assign()
+    machine.rate = 1000.0
+    with pytest.raises(ValueError, match="the clock of this machine is wrong"):
+        machine.restart(after=1e9)
+    machine.restart(after=-1e9)
+    assert machine.service.audit
+
+
+def test_a_closed_service_changes_no_more(machine):
+    """What would not be kept is refused; what is known can still be read."""
+    [task_id] = machine.service.assign()
+    assert machine.report(task_id)
+    machine.service.close()
+    for change in (
+        machine.service.assign,
+        machine.service.reset,
+        machine.service.faults.clear,
+        lambda: machine.service.jump(1.0),
+        lambda: machine.service.cancel(task_id),
+    ):
+        with pytest.raises(DroppedConnectionError):
+            change()
+    assert machine.service.task(task_id).state is TaskState.HELD
+    assert machine.service.faults.active == ()
+    machine.restart()
+    assert machine.service.task(task_id).state is TaskState.HELD
 
 
 def test_services_do_not_mix(machine):

@@ -61,7 +61,11 @@ def _demo() -> int:
     terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
     console = _console(terminal=terminal)
     marks = Marks.fit_for(console.encoding)
-    settings = Settings(resource_worker_group=HELLO_GROUP, epoch=datetime.now(UTC))
+    settings = Settings(
+        resource_worker_group=HELLO_GROUP,
+        resource_startup=10.0,  # the scenario waits for no machine
+        epoch=datetime.now(UTC),
+    )
     try:
         with undisturbed(), EmulatorServer(time_scale=TIME_SCALE, settings=settings) as server:
             evidence = anyio.run(_watched, server, console, marks)

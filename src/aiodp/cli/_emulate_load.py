@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import click
 
-from aiodp.emulator import Service, load_definition
-from aiodp.emulator._definition import load_values
-from aiodp.emulator._replies import Answer
+from aiodp.emulator import Service, load_definition, load_values
+from aiodp.emulator._replies import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -19,15 +17,13 @@ if TYPE_CHECKING:
     from aiodp.emulator import Settings
     from aiodp.emulator._definition import Wire
 
-_OK = 200
-
 
 class LoadError(click.ClickException):
     """A file cannot be a pipeline; the text says which file, and all that is wrong with it."""
 
 
 class _Target(Protocol):
-    def request(self, operation: str, params: dict[str, Any], /) -> object: ...
+    def perform(self, operation: str, **params: Any) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,13 +116,10 @@ class _Calls:
         self.path = path
 
     def __call__(self, operation: str, **params: Any) -> dict[str, Any]:
-        answer = self._service.request(operation, params)
-        if not isinstance(answer, Answer):  # neither polls nor faults are about yet
-            raise TypeError(f"{operation} has no answer")
-        body: dict[str, Any] = json.loads(answer.body or b"{}")
-        if answer.status != _OK:
-            raise LoadError(f"{self.path}: {operation} is refused: {body.get('message')}")
-        return body
+        try:
+            return self._service.perform(operation, **params)
+        except ServiceError as error:
+            raise LoadError(f"{self.path}: {operation} is refused: {error.message}") from error
 
 
 def _put(call: _Calls, pipeline_id: str, file: DefinitionFile) -> tuple[str, ...]:

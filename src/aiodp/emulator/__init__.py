@@ -1,7 +1,8 @@
 """A local AWS Data Pipeline: one pure model of the service, and its HTTP form on moto's server.
 
-The model and what belongs to it need nothing beyond the standard library; ``EmulatorServer`` and
-``install`` need the extra ``aiodp[emulator]`` and are imported when they are first asked for.
+The model needs no more than aiodp itself, but for definitions with expressions; these,
+``EmulatorServer`` and ``install`` need the extra ``aiodp[emulator]``, which is imported when it is
+first needed.
 """
 
 from __future__ import annotations

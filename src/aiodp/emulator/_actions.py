@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from aiodp.emulator._audit import AuditKind
 from aiodp.emulator._expressions import ExpressionError, evaluate
+from aiodp.emulator._expressions._template import split
 from aiodp.emulator._fields import refs
 from aiodp.emulator._plan import ON_DEMAND
 from aiodp.emulator._records import BAD, GOOD, Status
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 _FAILED: Final = BAD - {Status.CANCELED}
 _TEXTS: Final = ("topicArn", "subject", "message")
-_PIECES: Final = re.compile(r"(#\{[^}]*\})")
 _NOT_STARTED: Final = frozenset({Status.WAITING_ON_DEPENDENCIES, Status.WAITING_FOR_RUNNER})
 
 
@@ -95,7 +94,7 @@ def _as_far_as(scope: ObjectScope, key: str) -> str:
     with suppress(ExpressionError):
         return scope.text(key) or ""
     raw = next(field.value for field in scope.fields[key] if not field.is_ref)
-    return "".join(_one(piece, scope) for piece in _PIECES.split(raw))
+    return "".join(_one(str(piece), scope) for piece in split(raw))
 
 
 def _one(piece: str, scope: ObjectScope) -> str:

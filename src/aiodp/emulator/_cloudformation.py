@@ -198,13 +198,13 @@ class EmulatedPipeline(Pipeline):
                 self._define(wanted)
             if wanted.active and (redefined or not before.active):
                 self.activate()
+            self._retag(before.tags, wanted.tags)
         except ServiceError:
             with suppress(ServiceError):  # the first refusal is the one to tell
                 self._define(before)
             raise
         if before.active and not wanted.active:
             self._deactivate()
-        self._retag(before.tags, wanted.tags)
         self._properties = wanted
 
     def _define(self, wanted: PipelineProperties) -> None:

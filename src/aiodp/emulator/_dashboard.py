@@ -1,7 +1,8 @@
 """What the page about the local service shows: who holds which task, and for how long still.
 
 All times are the service's own, in seconds, so that the page can count down by itself between two
-looks. Lists are cut to what somebody can read, and say how much more there is.
+looks. Lists are cut to what somebody can read, and say how much more there is. So are texts: where
+that might make two rows look the same, each has a ``key``, which is not cut.
 """
 
 from __future__ import annotations
@@ -178,6 +179,7 @@ def _waiting(pipelines: Iterable[Pipeline]) -> Iterator[Attempt]:
 
 def _group(name: str, counts: Counter[str]) -> Row:
     return {
+        "key": name,
         "workerGroup": _short(name),
         "offered": counts["offered"],
         "later": counts["later"],
@@ -192,6 +194,7 @@ def _runners(runners: Sequence[TaskRunnerView], limit: int) -> dict[str, Any]:
 
 def _runner(runner: TaskRunnerView) -> Row:
     return {
+        "key": runner.taskrunner_id,
         "id": _short(runner.taskrunner_id),
         "workerGroup": _short(runner.worker_group),
         "hostname": _short(runner.hostname),
@@ -211,7 +214,7 @@ def _calls(calls: Counter[tuple[str, str]], limit: int) -> dict[str, Any]:
 
 def _operation(name: str, outcomes: Counter[str]) -> Row:
     others = {outcome: count for outcome, count in outcomes.items() if outcome != "ok"}
-    return {"operation": _short(name), "ok": outcomes["ok"], "others": others}
+    return {"key": name, "operation": _short(name), "ok": outcomes["ok"], "others": others}
 
 
 def _faults(active: Sequence[ActiveFault], limit: int) -> dict[str, Any]:

@@ -27,8 +27,11 @@ class Keeping(Protocol):
     def save(self) -> None:
         """Keep what has changed since it was called last; raises ``OSError`` if it cannot."""
 
-    def forget(self) -> None:
-        """Forget all that was kept, so that ``begin`` gives a new service."""
+    def renew(self, time: LeapingClock, settings: Settings, outside: Outside | None) -> Service:
+        """Return a new service, which is kept instead of the one from ``begin``.
+
+        Raises ``OSError`` if it cannot be kept; the old one still is then.
+        """
 
 
 class InMemory:
@@ -47,5 +50,6 @@ class InMemory:
     def save(self) -> None:
         """Do nothing."""
 
-    def forget(self) -> None:
-        """Do nothing."""
+    def renew(self, time: LeapingClock, settings: Settings, outside: Outside | None) -> Service:
+        """Return a new service."""
+        return Service(time, settings, outside)

@@ -73,12 +73,21 @@ class LockedService:
         self._generation = 0
         self._closed = False
         self._time = LeapingClock(clock)
-        self._start()
+        rate = 1.0 / clock.real(1.0)
+        self._serve(self._keeping.begin(self._time, rate, settings, outside))
         self._unsubscribe = clock.subscribe(self._wake)
 
     def __enter__(self) -> Service:
-        """Take the lock and return the model."""
+        """Take the lock and return the model.
+
+        Raises ``DroppedConnectionError`` once the service is closed: nothing is kept any more.
+        """
         self._changed.acquire()
+        try:
+            self._check(self._generation)
+        except BaseException:
+            self._changed.release()
+            raise
         return self._service
 
     def __exit__(self, *_: object) -> None:
@@ -117,21 +126,32 @@ class LockedService:
             return math.inf if event is None else self._clock.real(event - self._time())
 
     def reset(self) -> None:
-        """Forget everything but the time: it drops every request it holds, and is as new."""
+        """Forget everything but the time: it drops every request it holds, and is as new.
+
+        Raises ``DroppedConnectionError`` once the service is closed, and ``OSError`` if the new
+        one cannot be kept: all is as it was then.
+        """
         with self._changed:
-            self._keeping.forget()
+            self._check(self._generation)
+            time = self._time.copy()
+            service = self._keeping.renew(time, self._settings, self._outside)
             self._generation += 1
-            self._time = self._time.copy()
-            self._start()
+            self._time = time
+            self._serve(service)
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Drop every request held, and each later one."""
+        """Drop every request held, and each later one; what it knows can still be read."""
         self._unsubscribe()
         with self._changed:
             self._keep_if_possible()
             self._closed = True
             self._changed.notify_all()
+
+    def perform(self, operation: str, **params: Any) -> dict[str, Any]:
+        """Do a call of the API at no quota's cost, as ``Service.perform`` does."""
+        with self as service:
+            return service.perform(operation, **params)
 
     def assign(self, count: int = 1, **options: Any) -> list[str]:
         """Make tasks and hand them out now, as ``Service.assign`` does; returns the task ids."""
@@ -204,10 +224,9 @@ class LockedService:
         with self._changed:
             return Counter(self._service.calls)
 
-    def _start(self) -> None:
-        rate = 1.0 / self._clock.real(1.0)
-        self._service = self._keeping.begin(self._time, rate, self._settings, self._outside)
-        self._service.subscribe(self._announce)
+    def _serve(self, service: Service) -> None:
+        self._service = service
+        service.subscribe(self._announce)
         self._on_change(self)
 
     def _wake(self) -> None:
@@ -298,5 +317,5 @@ class LockedFaults:
     @property
     def active(self) -> tuple[ActiveFault, ...]:
         """The faults which are not over."""
-        with self._service as service:
-            return service.faults.active
+        with self._service._changed:  # this class is a part of that one
+            return self._service._service.faults.active

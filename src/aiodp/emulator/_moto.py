@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -56,7 +56,8 @@ class EmulatedBackend(DataPipelineBackend):
 
     def reset(self) -> None:
         """Forget everything; moto calls it for ``POST /moto-api/reset``."""
-        self.service.reset()
+        with suppress(DroppedConnectionError):  # of a server which has stopped meanwhile
+            self.service.reset()
         self.pipelines.clear()
 
     def create_pipeline(self, name: str, unique_id: str, **kwargs: Any) -> EmulatedPipeline:
@@ -127,6 +128,7 @@ class Emulation:
 
     def __init__(self, clock: Clock, settings: Settings, store: Store | None = None) -> None:
         self.clock = clock
+        self.closed = False
         self._settings = settings
         self._store = store
         self._outbox = Outbox()
@@ -149,8 +151,16 @@ class Emulation:
 
     def restore(self) -> None:
         """Let all services which were kept go on; raises ``ValueError`` if one cannot be read."""
-        for account, region in self._store.known() if self._store else ():
-            self.service(account, region)
+        if self._store is None:
+            return
+        for account, region in self._store.known():
+            try:
+                self.service(account, region)
+            except KeyError as error:
+                path = self._store.path
+                raise ValueError(
+                    f"the state file {path} is damaged: AWS has no region {error}"
+                ) from error
 
     def make(self, account: str, region: str) -> LockedService:
         """Return the service behind a new backend; moto makes new backends after a reset."""
@@ -169,6 +179,7 @@ class Emulation:
 
     def close(self) -> None:
         """Drop every request that is held, and have moto forget this emulation."""
+        self.closed = True
         for service in list(self._services.values()):
             service.close()
         self._ticker.close(_LAST_DELIVERY)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from aiodp.emulator._records import Instance
     from aiodp.emulator._timers import Timers
 
+_LEAST_DELAY: Final = 1.0  # seconds; without any it would be checked for ever at one time
 _FIELDS: Final = {
     "DynamoDBDataExists": "tableName",
     "DynamoDBTableExists": "tableName",
@@ -63,7 +64,8 @@ class Preconditions:
         if met:
             self._lifecycle.set(instance, Status.FINISHED, now)
         else:
-            self._timers.set(instance, Due.CHECK, now + self._reader.retry_delay(instance))
+            delay = max(_LEAST_DELAY, self._reader.retry_delay(instance))
+            self._timers.set(instance, Due.CHECK, now + delay)
 
     def _holds(self, instance: Instance) -> bool:
         kind = instance.component.type

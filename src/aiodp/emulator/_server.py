@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -14,6 +15,7 @@ from aiodp.emulator._admin import Admin, is_control
 from aiodp.emulator._call import DEFAULT_REGION, SERVICE, Call
 from aiodp.emulator._clock import ServiceClock
 from aiodp.emulator._http import Server, is_gone
+from aiodp.emulator._locked import DroppedConnectionError
 from aiodp.emulator._moto import install
 from aiodp.emulator._settings import Settings
 from aiodp.emulator._store import Store
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 STOP_TIMEOUT: Final = 1.5
 """Real seconds which ``EmulatorServer.stop`` waits for connections to end."""
 _EVERY_ADDRESS: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104  # recognised, not bound
+_MOTOS_CONTROL: Final = "/moto-api"  # of which moto takes all that begins so
 
 
 class EmulatorServer:
@@ -78,6 +81,7 @@ class EmulatorServer:
         self._server: Server | None = None
         self._emulation: Emulation | None = None
         self._running: ExitStack | None = None
+        self._process = 0
 
     def __enter__(self) -> Self:
         self.start()
@@ -111,12 +115,15 @@ class EmulatorServer:
             server.start()
             stack.callback(server.stop, STOP_TIMEOUT)
             stack.callback(emulation.close)  # first of all, so that no request is held any more
-            self._server, self._emulation = server, emulation
+            self._server, self._emulation, self._process = server, emulation, os.getpid()
             self._running = stack.pop_all()
 
     def stop(self) -> None:
-        """Drop what is held, close every connection and the port; at once, and more than once."""
-        if self._running is None:
+        """Drop what is held, close every connection and the port; at once, and more than once.
+
+        It does nothing in a forked child: port and file are its parent's, and so are the threads.
+        """
+        if self._running is None or os.getpid() != self._process:
             return
         self._running.close()
         self._running = None
@@ -170,10 +177,12 @@ class _Front:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         target = environ.get("HTTP_X_AMZ_TARGET", "")
         # One without a dot, which is nobody's operation, moto cannot read at all.
-        if not target.startswith(SERVICE) and "." in (target or "."):
-            other = self._admin if is_control(environ["PATH_INFO"]) else self._moto
-            chunks: Iterable[bytes] = other(environ, start_response)
-            return chunks
+        is_call = target.startswith(SERVICE) or "." not in (target or ".")
+        guarded = is_call or environ["PATH_INFO"].startswith(_MOTOS_CONTROL)
+        if guarded and (refusal := self._admin.refusal(environ)):
+            return refusal(environ, start_response)
+        if not is_call:
+            return self._other(environ, start_response)
         body = environ["wsgi.input"].read()
         call = Call.of(environ["REQUEST_METHOD"], _headers(environ), body)
         connection = environ["werkzeug.socket"]
@@ -181,6 +190,18 @@ class _Front:
         status = f"{answer.status} {HTTPStatus(answer.status).phrase}"
         start_response(status, list(answer.headers.items()))
         return [answer.body]
+
+    def _other(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer what is no call to the service, unless it is closed: then nothing is kept."""
+        self._check()
+        other = self._admin if is_control(environ) else self._moto
+        chunks: Iterable[bytes] = other(environ, start_response)
+        self._check()  # it may have been closed before that was done
+        return chunks
+
+    def _check(self) -> None:
+        if self._emulation.closed:
+            raise DroppedConnectionError
 
 
 def _headers(environ: dict[str, Any]) -> Iterator[tuple[str, str]]:

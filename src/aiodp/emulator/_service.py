@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from aiodp._fields import illegal_character
 from aiodp.emulator._actions import Actions
 from aiodp.emulator._attempts import Attempts
 from aiodp.emulator._calendar import Calendar
@@ -27,6 +28,7 @@ from aiodp.emulator._faulty import (
 from aiodp.emulator._ids import Ids
 from aiodp.emulator._lifecycle import Lifecycle
 from aiodp.emulator._outside import FakeOutside
+from aiodp.emulator._period import parse_period
 from aiodp.emulator._polls import Pending
 from aiodp.emulator._preconditions import Preconditions
 from aiodp.emulator._query import Finder
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     from aiodp.emulator._outside import Outside
 
 Reply = Answer | Pending | Hang | Reset | Slow
+_LONGEST_NAME: Final = 1024  # the API reference of PollForTask
 
 
 class Service:
@@ -178,6 +181,15 @@ class Service:
 
     # What tests and demonstrations need
 
+    def perform(self, operation: str, **params: Any) -> dict[str, Any]:
+        """Do a call of the API at no quota's cost; no fault befalls it, and it is not counted.
+
+        Raises ``ServiceError`` for what the service refuses.
+        """
+        now = self.advance()
+        result: dict[str, Any] = self._handlers[operation](read_request(operation, params), now)
+        return result or {}
+
     @property
     def now(self) -> float:
         """The service's time."""
@@ -215,8 +227,15 @@ class Service:
     ) -> list[str]:
         """Make an on-demand pipeline of ``count`` activities and hand them all out now.
 
-        Returns the task ids. Neither quotas nor the limits of an account hold for it.
+        Returns the task ids. Neither quotas nor the limits of an account hold for it. Raises
+        ``ValueError`` for a ``report_progress_timeout`` which is no period, and for a name which no
+        poll could have: an empty one, one of more than 1,024 characters or of illegal ones.
         """
+        hostname = "localhost" if hostname is None else hostname
+        _check_name("worker_group", worker_group)
+        _check_name("hostname", hostname)
+        if report_progress_timeout is not None:
+            parse_period(report_progress_timeout)
         now = self.advance()
         pipeline = self._catalog.add("assigned", "", now, helper=True)
         fields = _activity_fields(worker_group, report_progress_timeout)
@@ -228,7 +247,7 @@ class Service:
         store(pipeline, definition)
         instances = self._control.start(pipeline, definition, now)
         attempts = [instance.head for instance in instances if instance.head is not None]
-        return [self._desk.hand_out(one, hostname or "localhost", now).id for one in attempts]
+        return [self._desk.hand_out(one, hostname, now).id for one in attempts]
 
     def cancel(self, task_id: str) -> None:
         """Cancel the task's instance as SetStatus TRY_CANCEL does, at no quota's cost.
@@ -236,14 +255,14 @@ class Service:
         An instance which has ended stays as it is. Raises ``KeyError`` for an id which was never
         given, ``ServiceError`` if the pipeline is deleted or FINISHED.
         """
-        now = self.advance()
+        self.advance()
         instance = self._desk.tasks[task_id].attempt.instance
-        params = {
-            "pipelineId": instance.pipeline.id,
-            "objectIds": [instance.id],
-            "status": "TRY_CANCEL",
-        }
-        self._control.set_status(params, now)
+        self.perform(
+            "SetStatus",
+            pipelineId=instance.pipeline.id,
+            objectIds=[instance.id],
+            status="TRY_CANCEL",
+        )
 
     def give_away(self, task_id: str) -> None:
         """End a task's lease now, as its worker's silence would: somebody else may have it.
@@ -320,6 +339,11 @@ class Service:
     def _notify(self) -> None:
         for callback in list(self._subscribers.values()):
             callback()
+
+
+def _check_name(name: str, value: str) -> None:
+    if not 1 <= len(value) <= _LONGEST_NAME or illegal_character(value) is not None:
+        raise ValueError(f"{name} must be 1 to {_LONGEST_NAME} characters which are legal in XML")
 
 
 def _activity_fields(

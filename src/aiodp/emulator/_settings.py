@@ -37,6 +37,10 @@ Actions which that page does not list have no quota.
 """
 _NOT_NEGATIVE: Final = (
     "max_stack_trace",
+    "max_pipelines",
+    "max_objects",
+    "max_described_pipelines",
+    "max_described_objects",
     "poll_hold",
     "retry_delay",
     "stalled_retry_delay",
@@ -156,7 +160,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name in ("acknowledge_timeout", "lease_timeout"):
-            if getattr(self, name) <= 0:
+            if not getattr(self, name) > 0:  # nor not a number
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)!r}")
         for name in _NOT_NEGATIVE:
             if not (getattr(self, name) or 0) >= 0:  # nor not a number

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from aiodp.emulator._locked import LockedService
 
+_AGAIN: Final = 1.0  # real seconds
 logger = logging.getLogger("aiodp.emulator")
 
 _LEAST_PAUSE: Final = 0.001  # a wait that rounds to nothing would spin
@@ -55,6 +56,7 @@ class Ticker:
                 self._settle(service)
 
     def _settle(self, service: LockedService) -> None:
+        self._due[service] = time.monotonic() + _AGAIN  # if it fails
         try:
             self._note(service, service.settle())
         except Exception:  # or no service would do anything by itself any more

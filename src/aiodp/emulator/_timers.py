@@ -52,15 +52,19 @@ class Timed(Kept):
 
 
 class Timer:
-    """Something due at a time which may move; ``due`` is ``None`` while nothing is."""
+    """Something due at a time which may move; ``due`` is ``None`` while nothing is.
 
-    __slots__ = ("_entry", "due", "kind", "owner")
+    ``order`` says what is first of all that is due at one time: what was set earlier.
+    """
+
+    __slots__ = ("_entry", "due", "kind", "order", "owner")
 
     def __init__(self, owner: Timed, kind: Due) -> None:
         self.owner = owner
         self.kind = kind
         self.due: float | None = None
-        self._entry: float | None = None
+        self.order = 0
+        self._entry: tuple[float, int] | None = None
 
 
 class Timers:
@@ -71,7 +75,7 @@ class Timers:
 
     def __init__(self, on_earlier: Callable[[], None]) -> None:
         self._heap: list[tuple[float, int, Timer]] = []
-        self._order = count()
+        self._orders = count()
         self._on_earlier = on_earlier
         self._handlers: dict[Due, Callable[[Any, float], None]] = {}
 
@@ -81,15 +85,12 @@ class Timers:
 
     def set(self, owner: Timed, kind: Due, due: float) -> None:
         """Let this be due then, instead of whenever it was."""
-        timer = owner.timers.get(kind)
-        if timer is None:
-            timer = owner.timers[kind] = Timer(owner, kind)
-        timer.due = due
-        owner.touch()
-        if timer._entry is None or due < timer._entry:  # this class owns timers
-            self._push(timer, due)
-            if self._heap[0][2] is timer:
-                self._on_earlier()
+        self._set(owner, kind, due, next(self._orders))
+
+    def restore(self, owner: Timed, kind: Due, due: float, order: int) -> None:
+        """Let this be due as it was in an earlier life; what is set from now on comes after it."""
+        self._orders = count(max(order + 1, next(self._orders)))
+        self._set(owner, kind, due, order)
 
     @staticmethod
     def stop(owner: Timed, *kinds: Due) -> None:
@@ -108,10 +109,10 @@ class Timers:
     def next(self) -> float | None:
         """Return when the next thing is due."""
         while self._heap:
-            when, _, timer = self._heap[0]
-            if timer.due == when:
+            when, order, timer = self._heap[0]
+            if (timer.due, timer.order) == (when, order):
                 return when
-            self._correct(when, timer)
+            self._correct((when, order), timer)
         return None
 
     def run(self, now: float) -> None:
@@ -122,13 +123,24 @@ class Timers:
             timer.owner.touch()
             self._handlers[timer.kind](timer.owner, when)
 
-    def _push(self, timer: Timer, when: float) -> None:
-        timer._entry = when
-        heapq.heappush(self._heap, (when, next(self._order), timer))
+    def _set(self, owner: Timed, kind: Due, due: float, order: int) -> None:
+        timer = owner.timers.get(kind)
+        if timer is None:
+            timer = owner.timers[kind] = Timer(owner, kind)
+        timer.due, timer.order = due, order
+        owner.touch()
+        if timer._entry is None or due < timer._entry[0]:  # this class owns timers
+            self._push(timer, due)
+            if self._heap[0][2] is timer:
+                self._on_earlier()
 
-    def _correct(self, when: float, timer: Timer) -> None:
+    def _push(self, timer: Timer, when: float) -> None:
+        timer._entry = (when, timer.order)
+        heapq.heappush(self._heap, (*timer._entry, timer))
+
+    def _correct(self, entry: tuple[float, int], timer: Timer) -> None:
         heapq.heappop(self._heap)
-        if timer._entry != when:  # an earlier entry has taken its place
+        if timer._entry != entry:  # an earlier entry has taken its place
             return
         timer._entry = None
         if timer.due is not None:

@@ -11,7 +11,7 @@ import anyio
 from aiobotocore.awsrequest import AioAWSResponse
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
-from aiodp.emulator._clock import ManualClock
+from aiodp.emulator._clock import ManualClock, ServiceClock
 from aiodp.emulator._outside import FakeOutside
 from aiodp.emulator._polls import Pending
 from aiodp.emulator._replies import Answer, Hang, Slow
@@ -228,7 +228,9 @@ class MemoryService:
             await changed.wait()
 
     def _real(self, seconds: float) -> float:
-        return self._clock.real(seconds) if isinstance(self._clock, ManualClock) else seconds
+        if isinstance(self._clock, ManualClock | ServiceClock):
+            return self._clock.real(seconds)
+        return seconds
 
 
 class _Response(AioAWSResponse):  # type: ignore[misc]  # aiobotocore has no types

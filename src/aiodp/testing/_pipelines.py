@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from aiodp.emulator._definition import load_definition
 from aiodp.emulator._replies import ServiceError
-from aiodp.emulator._requests import read_request
 from aiodp.testing._reasons import waits_for
 
 if TYPE_CHECKING:
@@ -81,12 +80,10 @@ def call(service: Service, operation: str, **params: Any) -> dict[str, Any]:
 
     Raises ``ValueError`` for what the service refuses.
     """
-    now = service.advance()
     try:
-        result = service._handlers[operation](read_request(operation, params), now)
+        return service.perform(operation, **params)
     except ServiceError as error:
         raise ValueError(f"{operation}: {error.code}: {error.message}") from error
-    return result or {}
 
 
 def make_pipeline(

@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
-from aiodp.emulator._admin._guard import check_caller
+from aiodp.emulator._admin._guard import check_caller, check_page
 from aiodp.emulator._admin._input import Input
 from aiodp.emulator._admin._paths import PATHS, ROOT, index
 
@@ -25,15 +25,19 @@ if TYPE_CHECKING:
 
     from aiodp.emulator._moto import Emulation
 
-_PREFIXES: Final = frozenset({"aiodp-api", "aiodp-ui"})
-_PAGE: Final = "/aiodp-ui"
+_PREFIXES: Final = ("aiodp-api", "aiodp-ui")
+_PAGE: Final = "aiodp-ui"
 _STATE: Final = "state"
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
-def is_control(path: str) -> bool:
-    """Return whether a path belongs to the control and not to moto."""
-    return path.startswith("/aiodp-") and path.split("/")[1] in _PREFIXES
+def is_control(environ: WSGIEnvironment) -> bool:
+    """Return whether a request belongs to the control and not to moto.
+
+    So does one with a misspelt path; but what is signed and only begins as one is about a bucket.
+    """
+    first = _first(environ["PATH_INFO"]).lower()
+    return first in _PREFIXES or (first.startswith(_PREFIXES) and not _is_signed(environ))
 
 
 class Admin:
@@ -64,6 +68,19 @@ class Admin:
         response.headers.update(_HEADERS)
         return response(environ, start_response)
 
+    def refusal(self, environ: WSGIEnvironment) -> Response | None:
+        """Return the answer to the request of a foreign page, and to any other ``None``.
+
+        For the service's own operations and moto's control, which any program may use.
+        """
+        try:
+            check_page(environ.get("HTTP_HOST"), environ.get("HTTP_ORIGIN"), self._host)
+        except HTTPException as error:
+            response = _refusal(error, Request(environ))
+            response.headers.update(_HEADERS)
+            return response
+        return None
+
     def _table(self) -> dict[tuple[str, str], Callable[[Input], dict[str, Any]]]:
         handlers = {
             (path, method): handler
@@ -76,7 +93,7 @@ class Admin:
         return handlers
 
     def _serve(self, request: Request) -> Response:
-        if request.path.startswith(_PAGE):
+        if _first(request.path) == _PAGE:
             return self._page(request)
         matched, _ = self._map.bind("").match(request.path, request.method)
         method = "GET" if matched[1] == "HEAD" else matched[1]
@@ -94,6 +111,14 @@ class Admin:
         request.query()
         state: dict[str, Any] = self._ui.state(request.service())
         return state
+
+
+def _first(path: str) -> str:
+    return path.removeprefix("/").partition("/")[0]
+
+
+def _is_signed(environ: WSGIEnvironment) -> bool:
+    return "HTTP_AUTHORIZATION" in environ or "Signature=" in environ.get("QUERY_STRING", "")
 
 
 def _refusal(error: HTTPException, request: Request) -> Response:

@@ -28,6 +28,15 @@ def check_caller(host: str | None, origin: str | None, own_host: str) -> None:
         raise Forbidden(f"pages of {origin!r} may not control this server")
 
 
+def check_page(host: str | None, origin: str | None, own_host: str) -> None:
+    """Check a request for which any program may use any name, as containers do, but no page.
+
+    Only browsers send an ``Origin``. Raises ``Forbidden`` as ``check_caller`` does.
+    """
+    if origin is not None:
+        check_caller(host, origin, own_host)
+
+
 def _is_ours(host: str, own_host: str) -> bool:
     try:
         name = (urlsplit(f"//{host}").hostname or "").rstrip(".")

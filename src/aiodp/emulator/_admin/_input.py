@@ -10,25 +10,31 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from werkzeug.exceptions import BadRequest
 
+from aiodp._fields import illegal_character
 from aiodp.emulator._call import DEFAULT_REGION
+from aiodp.emulator._locked import LockedService
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from werkzeug.wrappers import Request
 
-    from aiodp.emulator._locked import LockedService
     from aiodp.emulator._moto import Emulation
 
 _ACCOUNT: Final = re.compile(r"[0-9]{12}")
 _ADDRESS: Final = ("account", "region")
-_TEXT: Final = 2048  # longer than any name or id of the service
+_TEXT: Final = 2048  # as long as the longest id of the service, which is a task's
+_NAME: Final = 1024
+_LEGAL: Final = "characters which are legal in XML"
 _SHOWN: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A member of a body: its kind ("text", "texts", "number" or "count"), and whether it must be.
+    """A member of a body: its kind, and whether it must be.
 
-    A number is a finite one, a count a whole one which is not negative.
+    The kinds are "text", "texts", "name" (a shorter text), "number" (a finite one) and "count" (a
+    whole one which is not negative). A text must do without what the service's own requests must.
     """
 
     kind: str
@@ -45,16 +51,23 @@ class Input:
     def service(self) -> LockedService:
         """Return the service which the query names: the default account's, in us-east-1, if none.
 
-        Raises ``BadRequest`` for an account or a region which cannot be.
+        One that nobody has used yet begins with a change: to read, a new one will do. Raises
+        ``BadRequest`` for an account or a region which cannot be.
         """
         account = self._request.args.get("account", DEFAULT_ACCOUNT_ID)
         region = self._request.args.get("region", DEFAULT_REGION)
         if not _ACCOUNT.fullmatch(account):
             raise BadRequest(f"account must be twelve digits, not {_shown(account)}")
+        emulation = self.emulation
+        if self._only_reads() and _is_unused(emulation, account, region):
+            return _new(emulation)
         try:
-            return self.emulation.service(account, region)
+            return emulation.service(account, region)
         except KeyError:
             raise BadRequest(f"AWS has no region {_shown(region)}") from None
+
+    def _only_reads(self) -> bool:
+        return self._request.method in ("GET", "HEAD")
 
     def query(self, *names: str) -> dict[str, str]:
         """Return the parameters of the query with these names, of which any may be missing.
@@ -94,6 +107,18 @@ def whole(name: str, text: str) -> int:
     return int(text)
 
 
+def _is_unused(emulation: Emulation, account: str, region: str) -> bool:
+    known_region = region in emulation.backends[DEFAULT_ACCOUNT_ID]
+    return known_region and (account, region) not in emulation._services
+
+
+def _new(emulation: Emulation) -> LockedService:
+    """Return a service which is kept nowhere."""
+    service = LockedService(emulation.clock, emulation._settings)
+    service._unsubscribe()  # it goes with the request
+    return service
+
+
 def _check_names(given: Any, allowed: Any, what: str) -> None:
     for name in given:
         if name not in allowed:
@@ -122,20 +147,22 @@ def _read(name: str, kind: str, value: Any) -> Any:
     return value
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and 1 <= len(value) <= _TEXT
+def _is_text(value: Any, most: int = _TEXT) -> bool:
+    is_string = isinstance(value, str) and 1 <= len(value) <= most
+    return is_string and illegal_character(value) is None
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15  # noqa: PLR2004  # and so finite
 
 
-_KINDS: Final = {
-    "text": (_is_text, f"a string of 1 to {_TEXT} characters"),
+_KINDS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
+    "text": (_is_text, f"a string of 1 to {_TEXT} {_LEGAL}"),
     "texts": (
         lambda value: isinstance(value, list) and all(map(_is_text, value)),
         "a list of strings",
     ),
+    "name": (lambda value: _is_text(value, _NAME), f"a string of 1 to {_NAME} {_LEGAL}"),
     "number": (_is_number, "a number"),
     "count": (
         lambda value: _is_number(value) and isinstance(value, int) and value >= 0,

@@ -97,9 +97,9 @@ def _assign(request: Input) -> dict[str, Any]:
     """Make tasks and hand them out now: {count, workerGroup, reportProgressTimeout, hostname}."""
     given = request.body(
         count=Member(kind="count"),
-        workerGroup=Member(kind="text"),
+        workerGroup=Member(kind="name"),
         reportProgressTimeout=Member(kind="text"),
-        hostname=Member(kind="text"),
+        hostname=Member(kind="name"),
     )
     count = given.get("count", 1)
     if not 1 <= count <= _MOST_ASSIGNED:

@@ -43,6 +43,8 @@ class Store:
         self, path: str | os.PathLike[str], time_of_day: Callable[[], float] = time.time
     ) -> None:
         self.time_of_day = time_of_day
+        if not os.fspath(path):  # which would be the current directory
+            raise OSError(errno.ENOENT, "the state file has an empty name")
         self.path = Path(os.path.abspath(path))  # noqa: PTH100  # resolve() would follow links
         self._lock = RLock()
         if self.path.is_dir():
@@ -130,7 +132,16 @@ class Store:
                 raise ValueError(f"{self.path} is not a state file: {error}") from error
             if primary == sqlite3.SQLITE_BUSY:
                 raise self._os_error(errno.EBUSY, "another server uses it") from error
-            raise self._os_error(_ERRNO.get(primary, errno.EIO), str(error)) from error
+            number = _ERRNO.get(primary, errno.EIO)
+            if primary == sqlite3.SQLITE_CANTOPEN and not self._may_be_opened():
+                number = errno.EACCES
+            raise self._os_error(number, str(error)) from error
+
+    def _may_be_opened(self) -> bool:
+        """Return whether this process may open the file, or else make one in its folder."""
+        if self.path.exists():
+            return os.access(self.path, os.R_OK | os.W_OK)
+        return not self.path.parent.exists() or os.access(self.path.parent, os.W_OK | os.X_OK)
 
     def _os_error(self, number: int, reason: str) -> OSError:
         return OSError(number, f"the state file {self.path} cannot be used: {reason}")

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     Value = TypeVar("Value")
 
-Timings = dict[Due, float | None]
-"""What is due when."""
+Timings = dict[Due, tuple[float | None, int]]
+"""What is due when, and its order among what is due at that time."""
 
 
 class PipelineRow(Struct):
@@ -126,7 +126,7 @@ def encode_record(record: Kept, kind: type[Kept]) -> str:
     values = {name: getattr(record, name) for name in ROWS[kind].__struct_fields__}
     if isinstance(record, Timed):
         timers = record.timers.items()
-        values["timers"] = {due: one.due for due, one in timers if one.due is not None}
+        values["timers"] = {due: (one.due, one.order) for due, one in timers if one.due is not None}
     return encode(values)
 
 
@@ -143,5 +143,5 @@ def fill(record: Kept, kind: type[Kept], data: str, timers: Timers) -> None:
 
 
 def _set(record: Timed, timings: Timings, timers: Timers) -> None:
-    for due, when in timings.items():
-        timers.set(record, due, math.inf if when is None else when)
+    for due, (when, order) in timings.items():
+        timers.restore(record, due, math.inf if when is None else when, order)

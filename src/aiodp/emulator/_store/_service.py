@@ -54,11 +54,17 @@ class _Entry(NamedTuple):
     now: float
     wall: float
 
+    def moment(self) -> _Moment:
+        return _Moment(now=self.now, wall=self.wall)
+
+
+class _BeyondCalendarError(ValueError):
+    """The file is sound, but the time which has passed since is too long."""
+
 
 class ServiceStore:
     """Keeps the service of one account in one region; see ``Keeping`` for its methods."""
 
-    _number: int
     _time: LeapingClock
     _rate: float
     _moment: _Moment
@@ -68,6 +74,7 @@ class ServiceStore:
         self._store = store
         self._account = account
         self._region = region
+        self._number = 0  # nobody's
         self._life = 0
 
     def begin(
@@ -77,19 +84,23 @@ class ServiceStore:
         self._time, self._rate = time, rate
         found = self._store.read(FIND, self._account, self._region)
         if not found:
-            return self._new(settings, outside)
+            return self._new(time, settings, outside)
         try:
-            return self._kept(_Entry(*found[0]), settings, outside)
-        except (ValueError, LookupError) as error:
-            where = f"of account {self._account} in {self._region}"
+            entry = _Entry(*found[0])
+            later = entry.moment().later(self._store.time_of_day(), rate)
+            self._catch_up(later)
+            return self._kept(entry, settings, outside)
+        except (OSError, _BeyondCalendarError):
+            raise
+        except Exception as error:  # whatever wrong rows lead to, in any rule of the service
             raise ValueError(
-                f"the state file {self._store.path} is damaged: the service {where} cannot be "
+                f"the state file {self._store.path} is damaged: the service {self._name} cannot be "
                 f"read: {error!r}"
             ) from error
 
     def save(self) -> None:
         """Write what has changed, in one transaction."""
-        rows, moment = self._unsaved.rows(), self._now()
+        rows, moment = self._unsaved.rows(), self._moment_of(self._time)
         if not rows and not self._moment.is_wrong(moment, self._rate):
             return
         with self._store.transaction() as connection:
@@ -99,31 +110,29 @@ class ServiceStore:
         self._moment = moment
         self._unsaved.saved()
 
-    def forget(self) -> None:
-        """Remove the service from the file."""
-        with self._store.transaction() as connection:
+    def renew(self, time: LeapingClock, settings: Settings, outside: Outside | None) -> Service:
+        """Put a new service in the place of the one in the file; it has another life's ids."""
+        return self._new(time, settings, outside, self._life + 1)
+
+    def _new(
+        self, time: LeapingClock, settings: Settings, outside: Outside | None, life: int = 0
+    ) -> Service:
+        changes, moment = Changes(), self._moment_of(time)
+        past = Past(origin=moment.now, life=life, changes=changes)
+        service = Service(time, settings, outside, past)
+        who = (self._account, self._region, life, settings.epoch.isoformat(), moment.now)
+        with self._store.transaction() as connection:  # a crash leaves the old one or this one
             for table in TABLES:
                 connection.execute(table.clear, (self._number,))
             connection.execute(LEAVE, (self._number,))
-
-    def _new(self, settings: Settings, outside: Outside | None) -> Service:
-        self._moment, changes = self._now(), Changes()
-        origin = self._moment.now
-        past = Past(origin=origin, life=self._life, changes=changes)
-        service = Service(self._time, settings, outside, past)
-        self._unsaved = Unsaved(service, changes)
-        who = (self._account, self._region, self._life, settings.epoch.isoformat(), origin)
-        with self._store.transaction() as connection:
-            entered = connection.execute(ENTER, (*who, self._moment.now, self._moment.wall))
-            self._number = int(entered.lastrowid or 0)
+            entered = connection.execute(ENTER, (*who, moment.now, moment.wall))
+        self._number, self._life = int(entered.lastrowid or 0), life
+        self._time, self._moment, self._unsaved = time, moment, Unsaved(service, changes)
         return service
 
     def _kept(self, entry: _Entry, settings: Settings, outside: Outside | None) -> Service:
         self._number, self._life = entry.number, entry.life + 1
-        kept, changes = _Moment(now=entry.now, wall=entry.wall), Changes()
-        now = kept.later(self._store.time_of_day(), self._rate)
-        self._time.jump(max(0.0, now - self._time()))
-        self._moment = self._now()
+        self._moment, changes = self._moment_of(self._time), Changes()
         past = Past(origin=entry.origin, life=self._life, changes=changes)
         settings = replace(settings, epoch=datetime.fromisoformat(entry.epoch))
         service = Service(self._time, settings, outside, past)
@@ -135,5 +144,21 @@ class ServiceStore:
             connection.execute(LIVE_AGAIN, again)
         return service
 
-    def _now(self) -> _Moment:
-        return _Moment(now=self._time(), wall=self._store.time_of_day())
+    def _catch_up(self, now: float) -> None:
+        """Let the time leap to where it would be had the service gone on."""
+        leap = max(0.0, now - self._time())
+        try:
+            self._time.jump(leap)
+        except ValueError as error:
+            raise _BeyondCalendarError(
+                f"the service {self._name} cannot go on from the state file {self._store.path}: "
+                f"since then {leap:g} s of its time would have passed, which end beyond the "
+                "calendar; the clock of this machine is wrong, or the time scale is too large"
+            ) from error
+
+    @property
+    def _name(self) -> str:
+        return f"of account {self._account} in {self._region}"
+
+    def _moment_of(self, time: LeapingClock) -> _Moment:
+        return _Moment(now=time(), wall=self._store.time_of_day())

@@ -51,7 +51,8 @@ function makeTable(labelledBy, columns, keyOf) {
       old.delete(key);
       return Object.assign(line, { row, rowKey: key });
     });
-    old.forEach((line) => line.remove());
+    const kept = new Set(lines);
+    [...body.children].filter((line) => !kept.has(line)).forEach((line) => line.remove());
     lines.forEach((line, n) => {
       if (body.children[n] !== line) body.insertBefore(line, body.children[n] ?? null);
     });

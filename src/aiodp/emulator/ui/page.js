@@ -56,7 +56,7 @@ const SECTIONS = [
   },
   {
     id: "queues", title: "Worker groups", empty: "No worker group has work.", half: true,
-    key: (row) => row.workerGroup,
+    key: (row) => row.key,
     columns: [
       group,
       lines("Waiting", (row) => [[count(row.offered)]], "number"),
@@ -66,7 +66,7 @@ const SECTIONS = [
   },
   {
     id: "runners", title: "Task runners", empty: "None has sent a heartbeat.", half: true,
-    key: (row) => row.id,
+    key: (row) => row.key,
     columns: [
       lines("Task runner", (row) => [[row.id, "id"], [row.hostname, "quiet"]]), group,
       lines("Heartbeat", (row) => [
@@ -76,7 +76,7 @@ const SECTIONS = [
   },
   {
     id: "calls", title: "Calls", empty: "Nobody has called.", half: true,
-    key: (row) => row.operation,
+    key: (row) => row.key,
     columns: [
       lines("Operation", (row) => [[row.operation]]),
       lines("Answered", (row) => [[count(row.ok)]], "number"),
