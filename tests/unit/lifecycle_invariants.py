@@ -237,7 +237,10 @@ def check_state(shot: Snapshot, live: int, *, on_demand: bool, meddled: bool) ->
 def check_progress(
     before: Snapshot, after: Snapshot, *, rerun: set[str], marked: set[str], meddled: bool
 ) -> None:
-    """Terminal stays terminal, but for what this step ran again or marked, and what that wakes."""
+    """Terminal stays terminal, but for what this step ran again or marked, and what that wakes.
+
+    A resource which a deactivation has shut down comes back for what still waits for it.
+    """
     assert before.instances.keys() <= after.instances.keys(), "an instance has gone"
     assert before.attempts.keys() <= after.attempts.keys(), "an attempt has gone"
     for one in before.instances.values():
@@ -249,7 +252,7 @@ def check_progress(
             (one.id in marked and now.status == "FINISHED")
             or one.id in rerun
             or (rerun and woken)
-            or (meddled and one.is_resource)
+            or (one.is_resource and (meddled or one.status == "FINISHED"))
         ), f"{one.id} was {one.status} and is {now.status}"
     for tried in before.attempts.values():
         if tried.status in ATTEMPT_ENDS:
