@@ -416,7 +416,8 @@ def test_two_owners_fail_the_test(pytester):
     for form in TWO_OWNERS:
         result.stdout.fnmatch_lines([f"ERROR test_{form}_checked.py::test_it - *two workers had*"])
     said = "*@Activity_*: one (task *) did not acknowledge it and lost it at *, two (task *"
-    assert len([line for line in result.outlines if fnmatch(line, said)]) == len(TWO_OWNERS)
+    lines = {line for line in result.outlines if fnmatch(line, said)}  # a summary may repeat them
+    assert len(lines) == len(TWO_OWNERS)
 
 
 @pytest.mark.parametrize("mode", ["strict", "auto"])

@@ -63,7 +63,7 @@ def _demo() -> int:
     marks = Marks.fit_for(console.encoding)
     settings = Settings(
         resource_worker_group=HELLO_GROUP,
-        resource_startup=10.0,  # the scenario waits for no machine
+        resource_startup=0.0,  # the scenario waits for no machine
         epoch=datetime.now(UTC),
     )
     try:
