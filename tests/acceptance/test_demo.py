@@ -179,12 +179,12 @@ def test_ctrl_c_ends_it_at_once(demo, until):
 
 def test_it_gives_up_in_time_and_says_what_is_missing(monkeypatch):
     """If the scenario gets stuck, it ends before its limit, names what has no end, exits with 1."""
-    monkeypatch.setattr(_demo_scenario, "LONGEST", 3.0)
+    monkeypatch.setattr(_demo_scenario, "LONGEST", 1.5)
     done = CliRunner().invoke(demo_command, standalone_mode=False)
     assert done.exception is None
     assert done.return_value == 1
     assert re.search(r"^  no end +40  01-40$", done.output, re.MULTILINE)
-    assert "given up: this takes longer than 3 s" in done.output
+    assert "given up: this takes longer than 1.5 s" in done.output
     assert re.search(r"came to exactly one end\n +@Task01.*silent at its worker", done.output)
     assert re.search(r"^\d of 9 promises were broken\.$", done.output, re.MULTILINE)
 
