@@ -183,9 +183,10 @@ def test_it_gives_up_in_time_and_says_what_is_missing(monkeypatch):
     done = CliRunner().invoke(demo_command, standalone_mode=False)
     assert done.exception is None
     assert done.return_value == 1
-    assert re.search(r"^  no end +40  01-40$", done.output, re.MULTILINE)
+    # On a busy machine the task of AWS's sample may not have ended by then, either.
+    assert re.search(r"^  no end +4[01]  .*01-40", done.output, re.MULTILINE)
     assert "given up: this takes longer than 1.5 s" in done.output
-    assert re.search(r"came to exactly one end\n +@Task01.*silent at its worker", done.output)
+    assert re.search(r"came to exactly one end\n +@.*silent at its worker", done.output)
     assert re.search(r"^\d of 9 promises were broken\.$", done.output, re.MULTILINE)
 
 
