@@ -2,33 +2,59 @@
 
 from aiodp._errors import (
     AiodpError,
+    CallFailed,
     LeaseLost,
     ReporterClosed,
     ReportRejected,
+    RunnerStopped,
     StatusNotSet,
     TaskCanceled,
+    TaskFailed,
 )
 from aiodp._fields import FieldValue, Ref
-from aiodp._reporter import ProgressReporter, TrackOptions
+from aiodp._objects import ObjectField, PipelineObject
+from aiodp._options import ReporterOptions, TrackOptions
+from aiodp._questions import Selector
+from aiodp._reporter import ProgressReporter
+from aiodp._runner import TaskRunner
+from aiodp._runner_task import Task
 from aiodp._task import TaskEvent, TrackedTask, current_task
-from aiodp._types import LeaseState, LostReason, Quota, ReportKind, Statistics, TaskStatus
+from aiodp._types import (
+    LeaseState,
+    LostReason,
+    Quota,
+    ReportKind,
+    RunnerStatistics,
+    Statistics,
+    TaskStatus,
+)
 
 __all__ = [
     "AiodpError",
+    "CallFailed",
     "FieldValue",
     "LeaseLost",
     "LeaseState",
     "LostReason",
+    "ObjectField",
+    "PipelineObject",
     "ProgressReporter",
     "Quota",
     "Ref",
     "ReportKind",
     "ReportRejected",
     "ReporterClosed",
+    "ReporterOptions",
+    "RunnerStatistics",
+    "RunnerStopped",
+    "Selector",
     "Statistics",
     "StatusNotSet",
+    "Task",
     "TaskCanceled",
     "TaskEvent",
+    "TaskFailed",
+    "TaskRunner",
     "TaskStatus",
     "TrackOptions",
     "TrackedTask",

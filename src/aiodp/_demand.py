@@ -53,6 +53,10 @@ class Demand:
         """Whether more is needed than the quota can give."""
         return self.needed > self._allowed
 
+    def has_room(self, count: int, timing: Timing) -> bool:
+        """Return whether so many more leases would not be too much."""
+        return self.needed + count / timing.usable_lease <= self._allowed
+
     @property
     def least_rate(self) -> float:
         """The rate that throttling may not push below: what is needed, and modest wants."""

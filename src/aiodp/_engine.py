@@ -7,7 +7,7 @@ import math
 import random
 import threading
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
@@ -21,7 +21,7 @@ from aiodp._transport import TIMED_OUT, describe
 from aiodp._types import LeaseState, LostReason, Outcome, ReportKind, Statistics
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from anyio.abc import TaskGroup
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from aiodp._types import Quota
 
 _log = logging.getLogger("aiodp")
+_T = TypeVar("_T", bound=TrackedTask)
 
 EXIT_GRACE = 900.0  # the service's longer ownership window: API reference of ReportTaskProgress
 _NOTEWORTHY_LAG = 1.0  # seconds that the event loop may be late without a word
@@ -73,16 +74,21 @@ class Engine:
         self._wake.set()
 
     def register(
-        self, task_id: str, timing: Timing, assigned_at: float, fields: PendingFields | None
-    ) -> TrackedTask:
-        """Start a lease; raise `ReporterClosed` if nobody would hold it."""
+        self,
+        task_id: str,
+        timing: Timing,
+        assigned_at: float,
+        fields: PendingFields | None,
+        make: Callable[[Engine, Lease], _T],
+    ) -> _T:
+        """Start a lease, make what its user holds; raise `ReporterClosed` if nobody holds it."""
         if self.failure is not None:
             raise ReporterClosed("the reporter has crashed, see the cause") from self.failure
         if self._stopping or self._canceled_at is not None:
             raise ReporterClosed("the reporter is closed, or its event loop is ending")
         lease = Lease(task_id, timing, assigned_at)
         lease.fields = fields
-        task = TrackedTask(self, lease)
+        task = make(self, lease)
         lease.watcher = task
         now = anyio.current_time()
         self.schedule.add(lease, now)
@@ -102,7 +108,7 @@ class Engine:
                 f"{describe(lease.error)}"
             ) from lease.error
         if lease.state is LeaseState.LOST:
-            task.raise_if_ended()
+            task._raise_if_ended()
 
     async def release(self, task: TrackedTask) -> None:
         """Start no new report of the task, and wait for the one in flight."""
@@ -137,7 +143,7 @@ class Engine:
         await task._until(settled)
         if lease.state is LeaseState.CANCELED:
             return True
-        task.raise_if_ended()
+        task._raise_if_ended()
         task._raise_if_released()
         return False
 

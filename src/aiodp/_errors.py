@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from aiodp._members import check_error_id
+
 if TYPE_CHECKING:
     from aiodp._types import LostReason
 
@@ -60,3 +62,30 @@ class ReporterClosed(AiodpError):  # noqa: N818 - the name is part of the public
 
 class StatusNotSet(AiodpError):  # noqa: N818 - the name is part of the public contract
     """The service did not acknowledge a task's status; `__cause__` is the last error."""
+
+
+class CallFailed(AiodpError):  # noqa: N818 - named like its siblings
+    """The service did not answer a question about a pipeline; `__cause__` is the error."""
+
+
+class RunnerStopped(AiodpError):  # noqa: N818 - named like its siblings
+    """The task runner was told to stop at once, so the work of its tasks was interrupted."""
+
+
+class TaskFailed(AiodpError):  # noqa: N818 - named like its siblings
+    """What a handler may raise to say how its task failed; any other exception does as well.
+
+    `error_id` is sent as ``errorId``, the name of the exception's class if it is not given, and
+    `error_stack_trace` in the place of the traceback. Raises `ValueError` for an `error_id` which
+    the service does not accept: empty, longer than 1,024 characters or with the reserved prefix
+    ``Service_`` (API reference of SetTaskStatus).
+    """
+
+    def __init__(
+        self, message: str, *, error_id: str | None = None, error_stack_trace: str | None = None
+    ) -> None:
+        super().__init__(message)
+        if error_id is not None:
+            check_error_id(error_id)
+        self.error_id = error_id
+        self.error_stack_trace = error_stack_trace

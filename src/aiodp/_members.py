@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from aiodp._fields import MAX_VALUE_BYTES, illegal_character, replace_illegal, shown
 
-_MAX_ERROR_ID = 1024
+MAX_ERROR_ID = 1024
 _MAX_STACK_TRACE = 1024  # the SDKs' models; the API page's 4,095 is not safe with all of them
-_RESERVED = "Service_"
+RESERVED = "Service_"
 
 
 def error_members(
@@ -18,7 +18,7 @@ def error_members(
     """
     members = {}
     if error_id is not None:
-        members["errorId"] = _checked_error_id(error_id)
+        members["errorId"] = check_error_id(error_id)
     if error_message is not None:
         cut = replace_illegal(error_message).encode()[:MAX_VALUE_BYTES]
         members["errorMessage"] = cut.decode(errors="ignore")
@@ -27,12 +27,13 @@ def error_members(
     return members
 
 
-def _checked_error_id(error_id: str) -> str:
-    if not isinstance(error_id, str) or not 1 <= len(error_id) <= _MAX_ERROR_ID:
+def check_error_id(error_id: str) -> str:
+    """Return the id of an error; raise `ValueError` for one that the service does not accept."""
+    if not isinstance(error_id, str) or not 1 <= len(error_id) <= MAX_ERROR_ID:
         what = f"{len(error_id):,} characters" if isinstance(error_id, str) else shown(error_id)
-        raise ValueError(f"error_id must be a str of 1 to {_MAX_ERROR_ID:,} characters, not {what}")
-    if error_id.startswith(_RESERVED):
-        raise ValueError(f"error_id {shown(error_id)} begins with {_RESERVED!r}: the service's own")
+        raise ValueError(f"error_id must be a str of 1 to {MAX_ERROR_ID:,} characters, not {what}")
+    if error_id.startswith(RESERVED):
+        raise ValueError(f"error_id {shown(error_id)} begins with {RESERVED!r}: the service's own")
     if (bad := illegal_character(error_id)) is not None:
         raise ValueError(f"error_id holds the character {bad!a}, which the service does not accept")
     return error_id

@@ -6,8 +6,7 @@ import inspect
 import logging
 import math
 from contextlib import asynccontextmanager
-from datetime import timedelta  # noqa: TC003 - TrackOptions is evaluated at run time
-from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, Self, TypeVar, TypeVarTuple
 
 import anyio
 from anyio import AsyncContextManagerMixin
@@ -16,7 +15,9 @@ from aiodp._demand import capacity
 from aiodp._engine import EXIT_GRACE, Engine
 from aiodp._errors import ReporterClosed
 from aiodp._fields import PendingFields, illegal_character
+from aiodp._task import TrackedTask
 from aiodp._timing import Timing, seconds
+from aiodp._tracking import Tracking
 from aiodp._transport import open_transport
 from aiodp._types import Quota, Statistics
 from aiodp._work import check_work, work_on
@@ -24,33 +25,25 @@ from aiodp._work import check_work, work_on
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
     from contextlib import AbstractAsyncContextManager
-    from types import TracebackType
+    from datetime import timedelta
     from typing import Unpack
 
     from aiobotocore.session import AioSession
     from botocore.config import Config
 
     from aiodp._fields import FieldValue
-    from aiodp._task import TrackedTask
+    from aiodp._lease import Lease
+    from aiodp._options import TrackOptions
 
 _log = logging.getLogger("aiodp")
 
 _T = TypeVar("_T")
+_Tracked = TypeVar("_Tracked", bound=TrackedTask)
 _Ts = TypeVarTuple("_Ts")
 
 _MAX_TASK_ID = 2048
 _MAX_CONNECTIONS = 256  # below the usual limit of open files
 _DEFAULT_QUOTA = Quota()
-
-
-class TrackOptions(TypedDict, total=False):
-    """The keyword arguments of `ProgressReporter.track`."""
-
-    fields: Mapping[str, FieldValue] | None
-    assigned_at: float | None
-    interval: float | timedelta | None
-    ack_timeout: float | timedelta | None
-    lease_timeout: float | timedelta | None
 
 
 class ProgressReporter(AsyncContextManagerMixin):
@@ -174,6 +167,27 @@ class ProgressReporter(AsyncContextManagerMixin):
             lease_timeout: For this task, for example its object's ``reportProgressTimeout``.
 
         """
+        return self._track(
+            TrackedTask,
+            task_id,
+            fields=fields,
+            assigned_at=assigned_at,
+            interval=interval,
+            ack_timeout=ack_timeout,
+            lease_timeout=lease_timeout,
+        )
+
+    def _track(
+        self,
+        make: Callable[[Engine, Lease], _Tracked],
+        task_id: str,
+        *,
+        fields: Mapping[str, FieldValue] | None = None,
+        assigned_at: float | None = None,
+        interval: float | timedelta | None = None,
+        ack_timeout: float | timedelta | None = None,
+        lease_timeout: float | timedelta | None = None,
+    ) -> Tracking[_Tracked]:
         _check_task_id(task_id)
         if assigned_at is not None:
             assigned_at = seconds("assigned_at", assigned_at)
@@ -184,7 +198,7 @@ class ProgressReporter(AsyncContextManagerMixin):
         timing = self._timing.override(
             interval=interval, ack_timeout=ack_timeout, lease_timeout=lease_timeout
         )
-        return _Track(self, task_id, timing, assigned_at, pending)
+        return Tracking(self._open_engine, make, task_id, timing, assigned_at, pending)
 
     async def run(
         self,
@@ -207,7 +221,7 @@ class ProgressReporter(AsyncContextManagerMixin):
         try:
             check_work(work, args)
             async with self.track(task_id, **track_options) as task:
-                task.raise_if_ended()
+                task._raise_if_ended()
                 return await work_on(task, work, args)
         finally:
             if inspect.iscoroutine(work):
@@ -227,6 +241,10 @@ class ProgressReporter(AsyncContextManagerMixin):
             raise ReporterClosed("the reporter has not been opened: use `async with`")
         return self._engine.statistics()
 
+    def _has_room(self, count: int) -> bool:
+        """Return whether the quota can keep so many more tasks of the usual lease alive."""
+        return self._engine is None or self._engine.schedule.has_room(count, self._timing)
+
     @property
     def _max_in_flight(self) -> int:
         if self._quota is None:
@@ -240,55 +258,6 @@ class ProgressReporter(AsyncContextManagerMixin):
                 f"the reporter is {self._state}: track inside its `async with` block"
             )
         return self._engine
-
-
-class _Track:
-    """Registers a task for the time of a block."""
-
-    __slots__ = ("_assigned_at", "_fields", "_reporter", "_task", "_task_id", "_timing")
-
-    def __init__(
-        self,
-        reporter: ProgressReporter,
-        task_id: str,
-        timing: Timing,
-        assigned_at: float | None,
-        fields: PendingFields | None,
-    ) -> None:
-        self._reporter = reporter
-        self._task_id = task_id
-        self._timing = timing
-        self._assigned_at = assigned_at
-        self._fields = fields
-        self._task: TrackedTask | None = None
-
-    async def __aenter__(self) -> TrackedTask:
-        if self._task is not None:
-            raise ReporterClosed("this block was entered before: call track again")
-        engine = self._reporter._open_engine()
-        now = anyio.current_time()
-        assigned_at = now if self._assigned_at is None else self._assigned_at
-        if assigned_at > now:
-            raise ValueError(
-                f"assigned_at ({assigned_at:g}) is later than now ({now:g}); both are in seconds, "
-                f"on the scale of anyio.current_time()"
-            )
-        task = self._task = engine.register(self._task_id, self._timing, assigned_at, self._fields)
-        try:
-            await engine.acknowledged(task)
-        except BaseException:
-            await engine.release(task)
-            raise
-        return task
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._task is not None:
-            await self._task._engine.release(self._task)
 
 
 @asynccontextmanager

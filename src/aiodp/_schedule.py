@@ -22,6 +22,7 @@ from aiodp._queue import LeaseQueue
 from aiodp._types import LeaseState, LostReason, Outcome, ReportKind
 
 if TYPE_CHECKING:
+    from aiodp._timing import Timing
     from aiodp._types import Quota
 
 _GOLDEN = 0.6180339887498949  # multiples of it, modulo 1, spread most evenly
@@ -70,6 +71,10 @@ class Schedule:
         else:
             self._expiry.push(lease, lease.lost_at)
             self._enqueue(lease)
+
+    def has_room(self, count: int, timing: Timing) -> bool:
+        """Return whether so many more leases would be kept alive."""
+        return self._demand.has_room(count, timing)
 
     def remove(self, lease: Lease) -> None:
         """Forget a lease: no new report of it is started."""

@@ -74,7 +74,7 @@ class StatusSetter:
 
     def _raise_if_hopeless(self, task: TrackedTask) -> None:
         if _hopeless(task._lease):
-            task.raise_if_ended()
+            task._raise_if_ended()
             task._raise_if_released()
 
     async def _try_until_acknowledged(
@@ -92,7 +92,7 @@ class StatusSetter:
             now = anyio.current_time()
             if outcome.kind is ReportKind.REFUSED:
                 await self._learn_why(task, outcome.error, doubtful=doubtful)
-                task.raise_if_ended()
+                task._raise_if_ended()
             doubtful |= outcome.kind in _DOUBTFUL
             if outcome.kind is ReportKind.INVALID and members.keys() & set(_DETAILS):
                 members = self._without_details(lease, members, outcome)
@@ -150,7 +150,7 @@ class StatusSetter:
                 await self._engine.report_now(task)
                 return
             self._engine.refuse(lease, error)  # nobody says that it is still ours
-            task.raise_if_ended()
+            task._raise_if_ended()
         except LeaseLost as lost:
             if doubtful:
                 lost.add_note("A try that was not answered may have set the status all the same.")

@@ -171,6 +171,9 @@ class TrackedTask:
 
     def raise_if_ended(self) -> None:
         """Raise `TaskCanceled` or `LeaseLost` if the work must stop; callable from any thread."""
+        self._raise_if_ended()
+
+    def _raise_if_ended(self) -> None:
         lease, state = self._lease, self.state
         if state is LeaseState.CANCELED:
             raise TaskCanceled(

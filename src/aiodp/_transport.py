@@ -15,7 +15,7 @@ from aiodp._errors import ReportRejected
 from aiodp._types import Outcome, ReportKind
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 
     from aiobotocore.session import AioSession
     from botocore.config import Config
@@ -88,6 +88,9 @@ EXCEPTIONS: tuple[tuple[type[Exception], ReportKind], ...] = (
     (botocore_errors.BotoCoreError, ReportKind.CONFIGURATION),
 )
 """What an exception raised on this side means; the first row that fits."""
+
+ONCE = {"total_max_attempts": 1, "mode": "standard"}
+"""The retries of a client whose calls are tried again by us, if at all."""
 
 TIMED_OUT = Outcome(kind=ReportKind.TIMEOUT, error=TimeoutError("a call was not answered in time"))
 
@@ -163,7 +166,7 @@ class ClientTransport:
 
     async def report(self, task_id: str, fields: Sequence[WireField]) -> Outcome:
         """Call ReportTaskProgress."""
-        answer = await _call(
+        answer = await call_service(
             self._reports.report_task_progress(
                 taskId=task_id, **({"fields": fields} if fields else {})
             )
@@ -171,23 +174,23 @@ class ClientTransport:
         if isinstance(answer, Outcome):
             return answer
         canceled = answer.get("canceled")
-        if not answer.get(_GENUINE) or not isinstance(canceled, bool):
-            return _malformed("ReportTaskProgress", answer)
+        if not is_genuine(answer) or not isinstance(canceled, bool):
+            return malformed("ReportTaskProgress", answer)
         return Outcome(kind=ReportKind.OK, canceled=canceled)
 
     async def set_status(self, task_id: str, status: str, error: Mapping[str, str]) -> Outcome:
         """Call SetTaskStatus."""
-        answer = await _call(
+        answer = await call_service(
             self._statuses.set_task_status(taskId=task_id, taskStatus=status, **error)
         )
         if isinstance(answer, Outcome):
             return answer
-        if not answer.get(_GENUINE):
-            return _malformed("SetTaskStatus", answer)
+        if not is_genuine(answer):
+            return malformed("SetTaskStatus", answer)
         return Outcome(kind=ReportKind.OK)
 
 
-async def _call(call: Awaitable[dict[str, Any]]) -> dict[str, Any] | Outcome:
+async def call_service(call: Awaitable[dict[str, Any]]) -> dict[str, Any] | Outcome:
     try:
         return await call
     except anyio.get_cancelled_exc_class():
@@ -199,7 +202,13 @@ async def _call(call: Awaitable[dict[str, Any]]) -> dict[str, Any] | Outcome:
         return outcome_of(error)
 
 
-def _malformed(action: str, answer: Mapping[str, Any]) -> Outcome:
+def is_genuine(answer: Mapping[str, Any]) -> bool:
+    """Return whether an answer comes from the service, and not from a proxy on the way."""
+    return bool(answer.get(_GENUINE))
+
+
+def malformed(action: str, answer: Mapping[str, Any]) -> Outcome:
+    """Return the outcome of a call whose answer is none of the service."""
     status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
     error = ValueError(f"HTTP {status} without an answer of {action} in it")
     return Outcome(kind=ReportKind.MALFORMED, error=error)
@@ -216,25 +225,47 @@ async def open_transport(
     max_in_flight: int,
 ) -> AsyncIterator[Transport]:
     """Open clients on the shared session; raise `ReportRejected` if no client can be made."""
-
-    def client(connections: int) -> Any:
-        own = AioConfig(
+    own = [
+        AioConfig(
             connect_timeout=attempt_timeout,
             read_timeout=attempt_timeout,
             max_pool_connections=connections,
             # Retries belong to the scheduler: botocore's own would outlast the lease.
-            retries={"total_max_attempts": 1, "mode": "standard"},
+            retries=ONCE,
         )
-        merged = AioConfig().merge(config).merge(own) if config else own
-        return session.create_client(
-            _SERVICE, region_name=region_name, endpoint_url=endpoint_url, config=merged
-        )
+        for connections in (max_in_flight, _STATUS_CONNECTIONS)
+    ]
+    async with open_clients(
+        session, own, region_name=region_name, endpoint_url=endpoint_url, config=config
+    ) as clients:
+        yield ClientTransport(*clients)
 
+
+@asynccontextmanager
+async def open_clients(
+    session: AioSession,
+    own: Iterable[AioConfig],
+    *,
+    region_name: str | None,
+    endpoint_url: str | None,
+    config: Config | None,
+) -> AsyncIterator[list[Any]]:
+    """Open a client for each config, which goes over the user's; raise `ReportRejected`.
+
+    Their answers are marked as genuine or not, see `is_genuine`.
+    """
     async with AsyncExitStack() as stack:
         try:
             clients = [
-                await stack.enter_async_context(client(connections))
-                for connections in (max_in_flight, _STATUS_CONNECTIONS)
+                await stack.enter_async_context(
+                    session.create_client(
+                        _SERVICE,
+                        region_name=region_name,
+                        endpoint_url=endpoint_url,
+                        config=AioConfig().merge(config).merge(one) if config else one,
+                    )
+                )
+                for one in own
             ]
         except (botocore_errors.BotoCoreError, ValueError) as error:  # of an endpoint's address
             raise ReportRejected(
@@ -244,7 +275,7 @@ async def open_transport(
         for each in clients:
             each.meta.events.register("before-parse.data-pipeline", _mark_genuine)
         try:
-            yield ClientTransport(*clients)
+            yield clients
         finally:
             with anyio.move_on_after(_CLOSE_TIMEOUT, shield=True):
                 await stack.aclose()

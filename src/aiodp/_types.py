@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -121,3 +122,42 @@ class Statistics:
     """The longest that a report was sent behind its schedule, in seconds."""
     effective_rate: float | None
     """Calls per second that the service grants at present, as learned; `None` without a quota."""
+
+
+class RunEnd(StrEnum):
+    """How a task ended for its runner. The keys of `RunnerStatistics.ended`."""
+
+    FINISHED = "FINISHED"
+    FAILED = "FAILED"
+    FALSE = "FALSE"
+    CANCELED = "canceled"
+    """The service canceled it: no status was due."""
+    LOST = "lost"
+    """It was given to somebody else, or may be: no status was due."""
+    NO_STATUS = "no status"
+    """Its status could not be set."""
+    UNACKNOWLEDGED = "unacknowledged"
+    """It could not be acknowledged; the service offers it again."""
+    DUPLICATE = "duplicate"
+    """It was in hand already."""
+    INTERRUPTED = "interrupted"
+    """The runner had to stop; if the handler runs in a thread, that may go on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerStatistics:
+    """A snapshot of a task runner."""
+
+    polls: int = 0
+    """PollForTask calls made."""
+    polls_failed: int = 0
+    polling: int = 0
+    """Polls that wait for an answer now."""
+    received: int = 0
+    """Tasks that polls have brought."""
+    running: int = 0
+    """Tasks in hand now."""
+    ended: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    """Tasks that ended, by `RunEnd`."""
+    reports: Statistics | None = None
+    """Of the runner's reporter; None before the runner is run."""

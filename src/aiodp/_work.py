@@ -53,5 +53,5 @@ async def work_on(
                 task._interrupt = None
     finally:
         current.reset(token)
-    task.raise_if_ended()  # only the end of the task interrupts its work without an exception
+    task._raise_if_ended()  # only the end of the task interrupts its work without an exception
     return cast("_T", result)

@@ -14,11 +14,15 @@ import aiodp
 SOURCE = Path(aiodp.__file__).parent
 
 LAYERS = {
-    0: {"_errors", "_fields", "_members", "_timing", "_types"},
+    0: {"_errors", "_failure", "_fields", "_members", "_objects", "_period", "_timing", "_types"},
     1: {"_bucket", "_demand", "_lease", "_queue", "_schedule"},
-    2: {"_backend", "_transport"},
-    3: {"_engine", "_reporter", "_status", "_task", "_work"},
-    4: {"testing", "emulator", "cli", "otel"},
+    2: {"_backend", "_options", "_questions", "_runner_transport", "_transport"},
+    3: {
+        *("_engine", "_reporter", "_status", "_task", "_tracking", "_waiting", "_work"),
+        *("_assignment", "_handlers", "_poller", "_run", "_runner", "_runner_task", "_shift"),
+        *("_shutdown", "_slots", "_workshop"),
+    },
+    4: {"testing", "emulator", "cli", "otel", "shell"},
 }
 LAYER_OF = {name: layer for layer, names in LAYERS.items() for name in names}
 MODULES = sorted(path for path in SOURCE.glob("_*.py") if path.stem not in {"__init__", "__main__"})
@@ -66,6 +70,7 @@ def test_the_core_is_pure(path):
     if LAYER_OF[path.stem] > 1:
         return
     allowed = {"__future__", "typing", "collections", "collections.abc", "dataclasses", "enum"}
+    allowed |= {"contextlib", "traceback", "types"}
     allowed |= {"math", "heapq", "itertools", "re", "datetime", "threading"}
     for name in imported(path):
         assert name in allowed or name.startswith("aiodp."), f"{path.stem} imports {name}"

@@ -11,8 +11,8 @@ from aiobotocore.httpxsession import HttpxSession
 from aiobotocore.session import AioSession, get_session
 from trio.testing import MockClock
 
-from aiodp import ProgressReporter
-from aiodp.testing import MemoryService, VirtualTimeLoop
+from aiodp import ProgressReporter, TaskRunner
+from aiodp.testing import MemoryKit, MemoryService, VirtualTimeLoop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,14 +37,40 @@ def service() -> MemoryService:
 
 
 @pytest.fixture
-def session(service: MemoryService, anyio_backend_name: str) -> AioSession:
-    """A session whose calls go to the service; on trio over the HTTP library that runs there."""
-    session = get_session()
-    session.register_component("data_loader", LOADER)
-    if anyio_backend_name == "trio":
-        session.set_default_client_config(AioConfig(http_session_cls=HttpxSession))
-    service.attach(session)
-    return session
+def new_session(anyio_backend_name: str) -> Callable[[], AioSession]:
+    """Makes sessions; on trio over the HTTP library that runs there."""
+
+    def make() -> AioSession:
+        session = get_session()
+        session.register_component("data_loader", LOADER)
+        if anyio_backend_name == "trio":
+            session.set_default_client_config(AioConfig(http_session_cls=HttpxSession))
+        return session
+
+    return make
+
+
+@pytest.fixture
+def session(service: MemoryService, new_session: Callable[[], AioSession]) -> AioSession:
+    """A session whose calls go to the service."""
+    return service.attach(new_session())
+
+
+@pytest.fixture
+def kit() -> MemoryKit:
+    """A Data Pipeline of the test's own, with pipelines in it."""
+    return MemoryKit()
+
+
+@pytest.fixture
+def runner(kit: MemoryKit, new_session: Callable[[], AioSession]) -> Callable[..., TaskRunner]:
+    """Makes task runners of the kit's worker group."""
+    session = kit.attach(new_session())
+
+    def make(handler: object = None, **options: object) -> TaskRunner:
+        return TaskRunner(session, worker_group="workers", handler=handler, **options)  # type: ignore[arg-type]
+
+    return make
 
 
 @pytest.fixture

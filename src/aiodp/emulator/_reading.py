@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from aiodp._period import parse_period
 from aiodp.emulator._expressions import ExpressionError, has_expression
-from aiodp.emulator._period import parse_period
 from aiodp.emulator._scopes import ObjectScope
 
 if TYPE_CHECKING:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from aiodp._period import split_period
 from aiodp.emulator._calendar import parse_date
 from aiodp.emulator._expressions import ExpressionError
 from aiodp.emulator._kinds import Kind
-from aiodp.emulator._period import parse_schedule_period, split_period
+from aiodp.emulator._period import parse_schedule_period
 from aiodp.emulator._plan import ON_DEMAND, ONCE, Plan
 from aiodp.emulator._reading import on_demand_limit
 from aiodp.emulator._records import Instance, Pipeline, Slot, Status, Timeline

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from aiodp._fields import illegal_character
+from aiodp._period import parse_period
 from aiodp.emulator._actions import Actions
 from aiodp.emulator._attempts import Attempts
 from aiodp.emulator._calendar import Calendar
@@ -28,7 +29,6 @@ from aiodp.emulator._faulty import (
 from aiodp.emulator._ids import Ids
 from aiodp.emulator._lifecycle import Lifecycle
 from aiodp.emulator._outside import FakeOutside
-from aiodp.emulator._period import parse_period
 from aiodp.emulator._polls import Pending
 from aiodp.emulator._preconditions import Preconditions
 from aiodp.emulator._query import Finder

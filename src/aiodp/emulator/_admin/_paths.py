@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 from werkzeug.exceptions import BadRequest, NotFound
 
 from aiodp._errors import shorten
+from aiodp._period import parse_period
 from aiodp.emulator._admin._input import Member, whole
 from aiodp.emulator._admin._views import shown
 from aiodp.emulator._faults import Fault, FaultKind
-from aiodp.emulator._period import parse_period
 from aiodp.emulator._replies import ServiceError
 
 if TYPE_CHECKING:

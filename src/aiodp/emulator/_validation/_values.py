@@ -7,10 +7,11 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from aiodp._period import parse_period
 from aiodp.emulator._expressions import names, syntax_errors
 from aiodp.emulator._fields import MAX_KEY_BYTES, beyond_limit
 from aiodp.emulator._object_types import BaseType, is_user_field
-from aiodp.emulator._period import ON_DEMAND_PERIOD, parse_period, parse_schedule_period
+from aiodp.emulator._period import ON_DEMAND_PERIOD, parse_schedule_period
 from aiodp.emulator._validation._parts import is_open
 
 if TYPE_CHECKING:

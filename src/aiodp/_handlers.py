@@ -1,0 +1,121 @@
+"""The handlers of a runner: coroutine functions are awaited, plain functions run in threads."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import anyio
+import anyio.to_thread
+
+from aiodp._backend import asked_to_cancel
+from aiodp._errors import TaskFailed
+from aiodp._fields import shown
+from aiodp._task import current
+from aiodp._work import work_on
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from aiodp._runner_task import Task
+
+Handler: TypeAlias = "Callable[[Task], Awaitable[bool | None]] | Callable[[Task], bool | None]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activity:
+    """What does the tasks of one type; `limit` is how many of them at once, None for no limit."""
+
+    handler: Handler
+    limit: int | None = None
+
+
+def check_handler(handler: object) -> None:
+    """Raise `TypeError` for what can be no handler."""
+    if not callable(handler):
+        raise TypeError(f"a handler must be a function of a task, not {shown(handler)}")
+
+
+class Handlers:
+    """Finds the handler of a type: its own, or the one that takes the rest."""
+
+    def __init__(self, rest: Handler | None) -> None:
+        self._rest = None if rest is None else Activity(handler=rest)
+        self._by_type: dict[str, Activity] = {}
+
+    def __bool__(self) -> bool:
+        return self._rest is not None or bool(self._by_type)
+
+    def add(self, type_name: str, activity: Activity) -> None:
+        """Register a handler; raise `ValueError` if the type has one."""
+        if type_name in self._by_type:
+            raise ValueError(f"{type_name!r} has a handler already")
+        self._by_type[type_name] = activity
+
+    def find(self, task: Task) -> Activity:
+        """Return the activity for a task; raise `TaskFailed` if there is none."""
+        activity = self._by_type.get(task.type, self._rest)
+        if activity is None:
+            known = ", ".join(sorted(self._by_type))
+            raise TaskFailed(
+                f"this task runner has no handler for {task.type or 'objects without a type'}; "
+                f"it has handlers for {known}",
+                error_id="NoHandler",
+            )
+        return activity
+
+
+class Call:
+    """One call of a handler.
+
+    `finished` tells whether it returned, and `result` what; if not, and nothing was raised, it was
+    interrupted. `left_behind` tells that its thread goes on, although nobody waits for it.
+    """
+
+    def __init__(self, handler: Handler, task: Task, threads: anyio.CapacityLimiter) -> None:
+        self.finished = False
+        self.result: object = None
+        self.left_behind = False
+        self._handler = handler
+        self._task = task
+        self._threads = threads
+
+    async def run(self) -> None:
+        """Call it; raise what it raises, and `TaskCanceled` or `LeaseLost` if the task ends."""
+        if _is_asynchronous(self._handler):
+            await work_on(self._task, self._await, (self._handler,))
+            return
+        result = await self._in_thread()
+        if inspect.isawaitable(result):  # a lambda, say, which calls a coroutine function
+            await work_on(self._task, self._await, (lambda _: result,))
+        else:
+            self._finish(result)
+
+    async def _await(self, handler: Callable[[Task], Any]) -> None:
+        self._finish(await handler(self._task))
+
+    def _finish(self, result: object) -> None:
+        self.result = result
+        self.finished = True
+
+    async def _in_thread(self) -> Any:
+        token = current.set(self._task)  # anyio hands the context to the thread
+        try:
+            return await anyio.to_thread.run_sync(
+                self._handler, self._task, abandon_on_cancel=True, limiter=self._threads
+            )
+        except anyio.get_cancelled_exc_class():
+            self.left_behind = asked_to_cancel()
+            raise
+        finally:
+            current.reset(token)
+
+
+def _is_asynchronous(handler: Any) -> bool:
+    while isinstance(handler, partial):
+        handler = handler.func
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
+        getattr(handler, "__call__", None)  # noqa: B004 - of an object, which may be asynchronous
+    )

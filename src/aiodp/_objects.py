@@ -1,0 +1,144 @@
+"""The objects of a pipeline as PollForTask and DescribeObjects give them.
+
+A field comes as a key with a stringValue or a refValue; a key that is repeated is a list (API
+reference of PollForTask; the translation is the one of the AWS CLI).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from aiodp._fields import Ref, shown
+from aiodp._period import parse_period
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ObjectField: TypeAlias = str | Ref | list[str | Ref]
+
+
+class PipelineObject:
+    """One object of a pipeline: an attempt, an instance or a component.
+
+    `fields` maps each key to a str, to a `Ref`, or to a list of these where the key is repeated.
+    """
+
+    __slots__ = ("_objects", "fields", "id", "name")
+
+    def __init__(
+        self,
+        object_id: str,
+        name: str,
+        fields: Mapping[str, ObjectField],
+        objects: Mapping[str, PipelineObject] | None = None,
+    ) -> None:
+        self.id = object_id
+        self.name = name
+        self.fields: Mapping[str, ObjectField] = MappingProxyType(dict(fields))
+        self._objects = objects if objects is not None else {}
+
+    def __repr__(self) -> str:
+        return f"<{self.type or 'PipelineObject'} {self.id!r}, {len(self.fields)} fields>"
+
+    @property
+    def type(self) -> str:
+        """Its type, such as ``ShellCommandActivity``; empty if it has none."""
+        return self.text("type") or ""
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """Return all string values of a field, none if there is no such field."""
+        return tuple(value for value in self._values(key) if isinstance(value, str))
+
+    def text(self, key: str) -> str | None:
+        """Return the one string value of a field; None if there is no such field.
+
+        Raises `ValueError` if it has several.
+        """
+        values = self.texts(key)
+        if len(values) > 1:
+            raise ValueError(f"{self.id}: field {key!r} has {len(values)} values, not one")
+        return values[0] if values else None
+
+    def period(self, key: str) -> float | None:
+        """Return the seconds of a field such as ``10 minutes``; None if there is no such field.
+
+        Raises `ValueError` if it is no period (Developer Guide, "Data Types").
+        """
+        text = self.text(key)
+        return None if text is None else parse_period(text)
+
+    def refs(self, key: str) -> tuple[PipelineObject, ...]:
+        """Return all objects that a field refers to, none if there is no such field.
+
+        Raises `LookupError` for a reference to an object that did not come with this one.
+        """
+        return tuple(
+            self._resolved(key, value) for value in self._values(key) if isinstance(value, Ref)
+        )
+
+    def ref(self, key: str) -> PipelineObject:
+        """Return the one object that a field refers to.
+
+        Raises `LookupError` if there is none, or if it did not come with this one, and `ValueError`
+        if there are several.
+        """
+        found = self.refs(key)
+        if not found:
+            raise LookupError(f"{self.id} has no field {key!r} that refers to an object")
+        if len(found) > 1:
+            raise ValueError(f"{self.id}: field {key!r} refers to {len(found)} objects, not one")
+        return found[0]
+
+    def _values(self, key: str) -> list[str | Ref]:
+        value = self.fields.get(key, [])
+        return value if isinstance(value, list) else [value]
+
+    def _resolved(self, key: str, ref: Ref) -> PipelineObject:
+        try:
+            return self._objects[ref.object_id]
+        except KeyError:
+            raise LookupError(
+                f"{self.id}: field {key!r} refers to {ref.object_id!r}, which the service did not "
+                f"send along; `describe` asks for it"
+            ) from None
+
+
+def parse_object(
+    answer: Any, objects: Mapping[str, PipelineObject] | None = None
+) -> PipelineObject:
+    """Read one object of an answer; raise `ValueError` for what is none."""
+    try:
+        object_id, name, wire = answer["id"], answer.get("name"), answer.get("fields") or []
+        return PipelineObject(str(object_id), str(name or object_id), _fields(wire), objects)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"this is no object of a pipeline: {shown(answer)}") from error
+
+
+def parse_objects(answers: Mapping[str, Any]) -> Mapping[str, PipelineObject]:
+    """Read the objects of a task, which refer to one another; raise `ValueError`."""
+    if not isinstance(answers, Mapping):
+        raise ValueError(f"these are no objects of a pipeline: {shown(answers)}")  # noqa: TRY004
+    objects: dict[str, PipelineObject] = {}
+    for key, answer in answers.items():
+        objects[key] = parse_object(answer, objects)
+    return MappingProxyType(objects)
+
+
+def _fields(wire: Iterable[Mapping[str, Any]]) -> dict[str, ObjectField]:
+    fields: dict[str, ObjectField] = {}
+    for one in wire:
+        key, value = one["key"], _value(one)
+        if key not in fields:
+            fields[key] = value
+            continue
+        before = fields[key]
+        fields[key] = [*before, value] if isinstance(before, list) else [before, value]
+    return fields
+
+
+def _value(one: Mapping[str, Any]) -> str | Ref:
+    """Return a field's value; a stringValue goes before a refValue, as in the AWS CLI."""
+    text = one.get("stringValue")
+    return str(text) if text is not None else Ref(str(one["refValue"]))

@@ -1,0 +1,300 @@
+"""The task runner that users make."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+import uuid
+from contextlib import asynccontextmanager
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import anyio
+
+from aiodp._errors import ReporterClosed
+from aiodp._fields import illegal_character, shown
+from aiodp._handlers import Activity, Handlers, check_handler
+from aiodp._reporter import ProgressReporter
+from aiodp._runner_transport import open_runner_transport
+from aiodp._shift import Identity, Shift
+from aiodp._shutdown import Shutdown, Step
+from aiodp._timing import seconds
+from aiodp._types import RunnerStatistics
+from aiodp._workshop import Workshop
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from datetime import timedelta
+    from typing import Unpack
+
+    from aiobotocore.session import AioSession
+
+    from aiodp._handlers import Handler
+    from aiodp._options import ReporterOptions
+    from aiodp._runner_task import Task
+
+_log = logging.getLogger("aiodp")
+
+_H = TypeVar("_H", bound="Handler")
+
+_MAX_STRING: Final = 1024  # the API's ``string``
+_ACK_TIMEOUT: Final = 120.0  # of the service: API reference of ReportTaskProgress
+_STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+class TaskRunner:
+    """Polls a worker group for tasks, does them with handlers, and tells the service the ends.
+
+    Each task is kept alive by a `ProgressReporter` from before its handler is called until its
+    status is acknowledged. Any number of runners, in any number of processes, share a worker group.
+
+    Raises `ValueError` and `TypeError` for arguments out of their limits.
+
+    Args:
+        session: An aiobotocore session; the runner opens clients of its own on it.
+        worker_group: Whose tasks it takes: 1 to 1,024 characters, compared exactly (API reference
+            of PollForTask).
+        handler: Does the tasks of the types that have no handler of their own, see `activity`.
+        max_concurrency: How many tasks run at once. Polls are made only for free slots, at most two
+            a second (Developer Guide, "AWS Data Pipeline Limits").
+        taskrunner_id: The runner's name in its own heartbeats, unique in the account; made up if
+            not given.
+        hostname: Of this machine, as the service shows it at the attempts.
+        drain_timeout: Seconds that a drain may take before the tasks are interrupted; None for no
+            limit.
+        handle_signals: Drain at SIGINT and SIGTERM, and interrupt the tasks at a second one; for
+            programs in which something else does, False. In other threads than the main one it has
+            no effect.
+        reporter_options: As `ProgressReporter` takes them. An `ack_timeout` other than the two
+            minutes of the service tells that its time runs at another speed, and all periods are
+            scaled by that: see `aiodp.testing.scaled`.
+
+    """
+
+    def __init__(
+        self,
+        session: AioSession,
+        *,
+        worker_group: str,
+        handler: Handler | None = None,
+        max_concurrency: int = 2,
+        taskrunner_id: str | None = None,
+        hostname: str | None = None,
+        drain_timeout: float | timedelta | None = None,
+        handle_signals: bool = True,
+        **reporter_options: Unpack[ReporterOptions],
+    ) -> None:
+        if handler is not None:
+            check_handler(handler)
+        host = socket.gethostname() or "localhost" if hostname is None else hostname
+        made_up = f"{host[:64]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self._identity = Identity(
+            worker_group=_checked("worker_group", worker_group),
+            hostname=_checked("hostname", host),
+            taskrunner_id=_checked(
+                "taskrunner_id", made_up if taskrunner_id is None else taskrunner_id
+            ),
+        )
+        self._max_concurrency = _at_least_one("max_concurrency", max_concurrency)
+        self._drain_timeout = _checked_timeout("drain_timeout", drain_timeout)
+        self._handle_signals = handle_signals
+        self._session = session
+        self._options = reporter_options
+        self._reporter = ProgressReporter(session, **reporter_options)
+        self._handlers = Handlers(handler)
+        self._shutdown = Shutdown()
+        self._shift: Shift | None = None
+        self._state = "new"
+
+    def __repr__(self) -> str:
+        running = len(self._shift.runs) if self._shift else 0
+        group = self._identity.worker_group
+        return f"<TaskRunner of {shown(group)}, {self._state}, {running} running>"
+
+    @property
+    def worker_group(self) -> str:
+        """Whose tasks it takes."""
+        return self._identity.worker_group
+
+    @property
+    def taskrunner_id(self) -> str:
+        """Its name in its own heartbeats."""
+        return self._identity.taskrunner_id
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks in hand now, the oldest first."""
+        runs = self._shift.runs if self._shift else ()
+        return tuple(run.task for run in runs if run.task is not None)
+
+    def activity(self, type_name: str, *, max_concurrency: int | None = None) -> Callable[[_H], _H]:
+        """Decorate a handler for the tasks of one type, such as ``ShellCommandActivity``.
+
+        A handler is a coroutine function of a `Task`, or a plain function, which runs in a thread.
+        `max_concurrency` limits how many of its tasks run at once; further ones are kept alive
+        until they may. Raises `ValueError` if the type has a handler already.
+        """
+        _checked("type_name", type_name)
+        if max_concurrency is not None:
+            _at_least_one("max_concurrency", max_concurrency)
+
+        def register(handler: _H) -> _H:
+            check_handler(handler)
+            self._handlers.add(type_name, Activity(handler=handler, limit=max_concurrency))
+            return handler
+
+        return register
+
+    async def run(self, *, max_tasks: int | None = None, once: bool = False) -> None:
+        """Work until `stop`, a signal, or the service's word to terminate.
+
+        Failing polls never end it; they are repeated with growing delays. A handler's return sets
+        its task FINISHED (for a precondition, False sets FALSE), an exception FAILED. Tasks that
+        are canceled or lost get no status. If this is canceled, the handlers are interrupted once
+        and have 30 seconds to clean up; their tasks are FAILED with ``RunnerStopped``.
+
+        Args:
+            max_tasks: Take so many tasks, and return when they have ended.
+            once: Poll once, and return when the task that it brings, if any, has ended.
+
+        Raises `ReportRejected` if the configuration allows no client, `ReporterClosed` if the
+        runner was used before or if its reporter crashed, and `ValueError` without any handler.
+
+        """
+        if max_tasks is not None:
+            _at_least_one("max_tasks", max_tasks)
+        if not self._handlers:
+            raise ValueError("give the runner a handler: TaskRunner(handler=…) or @runner.activity")
+        if self._state != "new":
+            raise ReporterClosed("a task runner can be run once; make another one")
+        self._state = "running"
+        try:
+            async with self._open_shift() as shift:
+                await self._supervise(shift, max_tasks=max_tasks, once=once)
+        finally:
+            self._state = "closed"
+        if shift.failure is not None:
+            raise shift.failure
+
+    def stop(self) -> None:
+        """Drain: poll no more, and let `run` return when the tasks in hand have ended.
+
+        May be called from any thread, and before `run`.
+        """
+        self._shutdown.ask(Step.DRAINING)
+
+    def cancel(self) -> None:
+        """Stop at once: interrupt the handlers, and let their tasks fail with ``RunnerStopped``.
+
+        Handlers have 30 seconds to clean up; those in threads are left behind then, without a
+        status. May be called from any thread.
+        """
+        self._shutdown.ask(Step.CANCELING)
+
+    def statistics(self) -> RunnerStatistics:
+        """Return a snapshot, of nothing before `run`; not from other threads."""
+        shift = self._shift
+        if shift is None:
+            return RunnerStatistics()
+        return RunnerStatistics(
+            polls=shift.poller.polls,
+            polls_failed=shift.poller.unanswered.count,
+            polling=shift.poller.outstanding,
+            received=shift.received,
+            running=len(shift.runs),
+            ended=MappingProxyType({end.value: count for end, count in shift.ended.items()}),
+            reports=self._reporter.statistics(),
+        )
+
+    @asynccontextmanager
+    async def _open_shift(self) -> AsyncIterator[Shift]:
+        options = self._options
+        async with (
+            open_runner_transport(
+                self._session,
+                region_name=options.get("region_name"),
+                endpoint_url=options.get("endpoint_url"),
+                config=options.get("config"),
+                polls_at_once=self._max_concurrency,
+            ) as (transport, questions),
+            self._reporter,
+        ):
+            self._shutdown.open()
+            shop = Workshop(
+                self._handlers,
+                self._shutdown,
+                max_concurrency=self._max_concurrency,
+                scale=_ACK_TIMEOUT / self._reporter._timing.ack_timeout,
+            )
+            self._shift = Shift(
+                self._identity,
+                shop,
+                self._shutdown,
+                reporter=self._reporter,
+                transport=transport,
+                questions=questions,
+                drain_timeout=self._drain_timeout,
+            )
+            yield self._shift
+
+    async def _supervise(self, shift: Shift, *, max_tasks: int | None, once: bool) -> None:
+        """Let the shift come to its own end even if this is canceled: it knows how."""
+        over = anyio.Event()
+        crashed: list[Exception] = []
+
+        async def work() -> None:
+            try:
+                await shift.run(max_tasks=max_tasks, once=once)
+            except Exception as error:  # noqa: BLE001 - raised again below, outside the group
+                crashed.append(error)
+            finally:
+                over.set()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(work, name="aiodp task runner")
+            if self._handle_signals and threading.current_thread() is threading.main_thread():
+                group.start_soon(self._listen, name="aiodp task runner signals")
+            try:
+                await over.wait()
+            finally:
+                if not over.is_set():
+                    self._shutdown.reach(Step.CANCELING)
+            group.cancel_scope.cancel()
+        if crashed:
+            raise crashed[0]
+
+    async def _listen(self) -> None:
+        # What is ignored from the start, as nohup does, stays so.
+        heard = [one for one in _STOPPING if signal.getsignal(one) is not signal.SIG_IGN]
+        with anyio.open_signal_receiver(*heard) as signals:
+            async for number in signals:
+                draining = self._shutdown.step >= Step.DRAINING
+                _log.warning(
+                    "%s: %s", number.name, "the tasks are interrupted" if draining else "draining"
+                )
+                self._shutdown.reach(Step.CANCELING if draining else Step.DRAINING)
+
+
+def _checked(name: str, text: Any) -> str:
+    if not isinstance(text, str) or not 1 <= len(text) <= _MAX_STRING:
+        what = f"{len(text):,} characters" if isinstance(text, str) else shown(text)
+        raise ValueError(f"{name} must be a str of 1 to {_MAX_STRING:,} characters, not {what}")
+    if (bad := illegal_character(text)) is not None:
+        raise ValueError(f"{name} holds the character {bad!a}, which the service does not accept")
+    return text
+
+
+def _at_least_one(name: str, number: Any) -> int:
+    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, not {shown(number)}")
+    return number
+
+
+def _checked_timeout(name: str, value: float | timedelta | None) -> float | None:
+    timeout = None if value is None else seconds(name, value)
+    if timeout is not None and timeout < 0:
+        raise ValueError(f"{name} must not be negative, but is {timeout:g} s")
+    return timeout

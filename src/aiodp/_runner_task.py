@@ -1,0 +1,153 @@
+"""What a handler holds: a tracked task, and what it is about."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiodp._errors import RunnerStopped, shorten
+from aiodp._task import TrackedTask
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Mapping
+
+    from aiodp._assignment import Assignment
+    from aiodp._engine import Engine
+    from aiodp._lease import Lease
+    from aiodp._objects import ObjectField, PipelineObject
+    from aiodp._questions import Questions, Selector
+
+
+class Task(TrackedTask):
+    """A task that a `TaskRunner` works on. Made by the runner, for a handler.
+
+    It is a `TrackedTask`, with the objects that came with it. `set_status` may be called by the
+    handler; the runner does it otherwise.
+    """
+
+    __slots__ = ("_assignment", "_questions", "_stopped")
+
+    def __init__(
+        self, engine: Engine, lease: Lease, *, assignment: Assignment, questions: Questions
+    ) -> None:
+        super().__init__(engine, lease)
+        self._assignment = assignment
+        self._questions = questions
+        self._stopped = False
+
+    def __repr__(self) -> str:
+        state = super().__repr__().rpartition(f"{shorten(self.task_id)!r} ")[2]
+        return f"<Task {self.type or 'of no type'} {self.attempt_id!r} {state}"
+
+    @property
+    def pipeline_id(self) -> str:
+        """The pipeline that it belongs to."""
+        return self._assignment.pipeline_id
+
+    @property
+    def attempt_id(self) -> str:
+        """The attempt, such as ``@Copy_2026-01-01T00:00:00_Attempt=1``."""
+        return self._assignment.attempt_id
+
+    @property
+    def type(self) -> str:
+        """The type of its object, such as ``ShellCommandActivity``; empty if it has none."""
+        return self._assignment.attempt.type
+
+    @property
+    def is_precondition(self) -> bool:
+        """Whether it asks for a truth and not for work; see `TaskStatus.FALSE`."""
+        return self.type == "Exists" or self.type.endswith("Precondition")
+
+    @property
+    def fields(self) -> Mapping[str, ObjectField]:
+        """The fields of the attempt: str, `Ref`, or a list of these where a key is repeated.
+
+        The service has put in what the component inherits, and the values of expressions.
+        """
+        return self._assignment.attempt.fields
+
+    @property
+    def objects(self) -> Mapping[str, PipelineObject]:
+        """All objects that came with the task, by their ids: the attempt, and what it refers to."""
+        return self._assignment.objects
+
+    @property
+    def attempt(self) -> PipelineObject:
+        """The object of the attempt: `fields` with ways to read them."""
+        return self._assignment.attempt
+
+    @property
+    def assigned_at(self) -> float:
+        """When PollForTask gave it, on the scale of `anyio.current_time()`."""
+        return self._assignment.assigned_at
+
+    def ref(self, key: str) -> PipelineObject:
+        """Return the object that a field refers to, such as ``task.ref("input")``.
+
+        Raises `LookupError` if there is none, or if it did not come with the task, and `ValueError`
+        if there are several: see `refs`.
+        """
+        return self.attempt.ref(key)
+
+    def refs(self, key: str) -> tuple[PipelineObject, ...]:
+        """Return all objects that a field refers to, none if there is no such field.
+
+        Raises `LookupError` for one that did not come with the task.
+        """
+        return self.attempt.refs(key)
+
+    @property
+    def report_progress_timeout(self) -> float | None:
+        """Its ``reportProgressTimeout`` in seconds of the service, which sets the lease.
+
+        None if it has none, or none that is a period such as ``10 minutes``.
+        """
+        try:
+            return self.attempt.period("reportProgressTimeout")
+        except ValueError:
+            return None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the runner wants the work to end at once; see `raise_if_ended`."""
+        return self._stopped
+
+    def raise_if_ended(self) -> None:
+        """Raise if the work must stop: a handler in a thread looks now and then.
+
+        Raises `TaskCanceled`, `LeaseLost`, or `RunnerStopped` if the runner is told to stop at
+        once. May be called from any thread.
+        """
+        super().raise_if_ended()
+        if self._stopped:
+            raise RunnerStopped(f"task {shorten(self.task_id)}: the task runner was stopped")
+
+    async def evaluate(self, expression: str, *, object_id: str | None = None) -> str:
+        """Return the value of an expression such as ``#{format(@scheduledStartTime,'YYYY')}``.
+
+        It is evaluated by the service (API reference of EvaluateExpression), in the context of the
+        attempt or of another object of the pipeline. Raises `CallFailed` if the service cannot.
+        """
+        return await self._questions.evaluate(
+            self.pipeline_id, object_id or self.attempt_id, expression
+        )
+
+    def query(self, sphere: str, *selectors: Selector) -> AsyncIterator[str]:
+        """Give the ids of the pipeline's objects for which all selectors hold, page by page.
+
+        `sphere` is ``COMPONENT``, ``INSTANCE`` or ``ATTEMPT``; a selector is a tuple such as
+        ``("@status", "EQ", "FINISHED")`` (API reference of QueryObjects). Iterating raises
+        `CallFailed` if the service does not answer.
+        """
+        return self._questions.query(self.pipeline_id, sphere, selectors)
+
+    def describe(
+        self, object_ids: Iterable[str], *, evaluate_expressions: bool = True
+    ) -> AsyncIterator[PipelineObject]:
+        """Give objects of the pipeline by their ids, 25 a call (API reference of DescribeObjects).
+
+        Iterating raises `CallFailed` if the service does not answer.
+        """
+        return self._questions.describe(
+            self.pipeline_id, object_ids, evaluate_expressions=evaluate_expressions
+        )

@@ -1,0 +1,306 @@
+"""One shift of a task runner: from the first poll until the last task has its status."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from aiodp._assignment import read_assignment
+from aiodp._errors import AiodpError, LeaseLost, ReporterClosed, ReportRejected
+from aiodp._poller import Poller, Trouble
+from aiodp._run import Run
+from aiodp._runner_task import Task
+from aiodp._shutdown import Step
+from aiodp._slots import Slot
+from aiodp._types import LostReason, Outcome, ReportKind, RunEnd, TaskStatus
+from aiodp._waiting import first_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from anyio.abc import TaskGroup
+
+    from aiodp._assignment import Assignment
+    from aiodp._questions import Questions
+    from aiodp._reporter import ProgressReporter
+    from aiodp._runner_transport import RunnerTransport
+    from aiodp._shutdown import Shutdown
+    from aiodp._workshop import Workshop
+
+_log = logging.getLogger("aiodp")
+
+_HEARTBEAT = 900.0  # seconds of the service: API reference of ReportTaskRunnerHeartbeat
+_LAST_ANSWER = 2.0  # seconds for the answer of a poll that is under way when a drain begins
+_CLEAN_UP = 30.0  # seconds for handlers that are interrupted
+_ROOM_AGAIN = 5.0  # seconds of the service until the quota is looked at again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """How a runner shows itself to the service."""
+
+    worker_group: str
+    taskrunner_id: str
+    hostname: str
+
+
+class Shift:
+    """Polls while there are slots, and holds what the polls bring."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        shop: Workshop,
+        shutdown: Shutdown,
+        *,
+        reporter: ProgressReporter,
+        transport: RunnerTransport,
+        questions: Questions,
+        drain_timeout: float | None,
+    ) -> None:
+        self.ended: Counter[RunEnd] = Counter()
+        self.received = 0
+        self.failure: BaseException | None = None
+        self.poller = Poller(
+            transport,
+            worker_group=identity.worker_group,
+            hostname=identity.hostname,
+            scale=shop.scale,
+        )
+        self.runs: dict[Run, None] = {}
+        self._unheld: set[Slot] = set()  # of polls, and of tasks that are not acknowledged yet
+        self._newest: dict[tuple[str, str], Run] = {}  # of each instance
+        self._identity = identity
+        self._shop = shop
+        self._shutdown = shutdown
+        self._reporter = reporter
+        self._transport = transport
+        self._questions = questions
+        self._drain_timeout = drain_timeout
+        self._max_tasks: int | None = None
+        self._polls: dict[anyio.CancelScope, None] = {}
+        self._dispatching = anyio.CancelScope()
+        self._all = anyio.CancelScope(shield=True)
+        self._changed = anyio.Event()
+
+    async def run(self, *, max_tasks: int | None, once: bool) -> None:
+        """Work until the shutdown has come to its end, or as much as there was to be done."""
+        self._max_tasks = max_tasks
+        with self._all:
+            async with anyio.create_task_group() as background:
+                background.start_soon(self._beat, name="aiodp task runner heartbeat")
+                background.start_soon(self._end_polls, name="aiodp end of polls")
+                background.start_soon(self._limit_drain, name="aiodp limit of a drain")
+                async with anyio.create_task_group() as work:
+                    self._shutdown.on_step(self._on_step)
+                    with self._dispatching:
+                        await self._dispatch(work, once=once)
+                background.cancel_scope.cancel()
+
+    # Polling
+
+    async def _dispatch(self, work: TaskGroup, *, once: bool) -> None:
+        budget = anyio.Semaphore(self._max_tasks) if self._max_tasks else None
+        while True:
+            slot = Slot(self._shop.slots)
+            await slot.take()
+            try:
+                if budget is not None:
+                    await budget.acquire()
+                await self._room()
+                await self.poller.turn()
+            except BaseException:
+                slot.release()
+                raise
+            self._unheld.add(slot)
+            work.start_soon(self._fill, slot, budget, name="aiodp task runner slot")
+            if once:
+                return
+
+    async def _room(self) -> None:
+        """Wait until the quota can keep one more task alive."""
+        while not self._reporter._has_room(len(self._unheld) + 1):
+            with anyio.move_on_after(_ROOM_AGAIN / self._shop.scale):
+                await self._changed.wait()
+
+    async def _fill(self, slot: Slot, budget: anyio.Semaphore | None) -> None:
+        answer = None
+        try:
+            answer = await self._poll()
+            if answer is not None:
+                await self._take(answer, slot)
+        except Exception:  # noqa: BLE001 - a fault of ours must not end the other tasks
+            _log.critical("a fault in the task runner itself", exc_info=True)
+        finally:
+            self._unheld.discard(slot)
+            slot.release()
+            if answer is None and budget is not None:
+                budget.release()
+
+    async def _poll(self) -> Mapping[str, Any] | None:
+        with anyio.CancelScope() as scope:
+            self._polls[scope] = None
+            try:
+                answer = await self.poller.poll()
+            finally:
+                del self._polls[scope]
+            if answer is not None:
+                self.received += 1
+                if self.received == self._max_tasks:
+                    self._dispatching.cancel()
+            return answer
+        return None
+
+    # Tasks
+
+    async def _take(self, answer: Mapping[str, Any], slot: Slot) -> None:
+        try:
+            assignment = read_assignment(answer, anyio.current_time())
+            lease_timeout = self._lease_timeout(assignment)
+        except ValueError as error:
+            await self._refuse(answer, error)
+            return
+        end = RunEnd.INTERRUPTED
+        try:
+            end = await self._hold(assignment, slot, lease_timeout)
+        finally:
+            self.ended[end] += 1
+
+    async def _refuse(self, answer: Mapping[str, Any], error: ValueError) -> None:
+        """Fail a task that cannot be held as it is, or it would be handed out for ever."""
+        _log.error("a task cannot be held: %s", error)
+        end = RunEnd.UNACKNOWLEDGED
+        try:
+            async with self._reporter.track(answer.get("taskId", "")) as task:
+                await task.set_status(
+                    TaskStatus.FAILED, error_id="MalformedTask", error_message=str(error)
+                )
+                end = RunEnd.FAILED
+        except (AiodpError, ValueError) as refused:
+            _log.warning("it could not be failed: %s", refused)
+        self.ended[end] += 1
+
+    async def _hold(
+        self, assignment: Assignment, slot: Slot, lease_timeout: float | None
+    ) -> RunEnd:
+        earlier = self._newest.get(assignment.instance)
+        if earlier is not None and earlier.assignment.task_id == assignment.task_id:
+            _log.warning("%s was given twice", assignment, extra=assignment.extra)
+            return RunEnd.DUPLICATE
+        run = Run(assignment, self._shop, slot)
+        self.runs[run] = None
+        self._newest[assignment.instance] = run
+        if self._shutdown.step >= Step.CANCELING:
+            run.stop()
+        try:
+            return await self._track(run, earlier, lease_timeout)
+        finally:
+            del self.runs[run]
+            if self._newest[assignment.instance] is run:
+                del self._newest[assignment.instance]
+            run.over.set()
+            self._changed.set()
+            self._changed = anyio.Event()
+
+    async def _track(self, run: Run, earlier: Run | None, lease_timeout: float | None) -> RunEnd:
+        assignment = run.assignment
+        make = partial(Task, assignment=assignment, questions=self._questions)
+        try:
+            async with self._reporter._track(
+                make,
+                assignment.task_id,
+                assigned_at=assignment.assigned_at,
+                lease_timeout=lease_timeout,
+            ) as task:
+                self._unheld.discard(run.slot)
+                self.poller.unacknowledged.succeed()
+                _log.info("%s is begun", assignment, extra=assignment.extra)
+                return await run.work(task, earlier)
+        except (AiodpError, ValueError) as error:  # the latter for a task id that cannot be one
+            self._not_acknowledged(assignment, error)
+            return RunEnd.UNACKNOWLEDGED
+
+    def _lease_timeout(self, assignment: Assignment) -> float | None:
+        """Return the task's own; raise `ValueError` if no lease of that length can be kept."""
+        period = assignment.attempt.period("reportProgressTimeout")
+        timeout = None if period is None else period / self._shop.scale
+        self._reporter._timing.override(interval=None, ack_timeout=None, lease_timeout=timeout)
+        return timeout
+
+    def _not_acknowledged(self, assignment: Assignment, error: Exception) -> None:
+        """Poll more slowly, for what was not acknowledged is offered again after two minutes."""
+        _log.info("%s is not begun: %s", assignment, error, extra=assignment.extra)
+        if isinstance(error, ReporterClosed):
+            self.failure = error
+            self._shutdown.reach(Step.CANCELING)
+        elif not (isinstance(error, LeaseLost) and error.reason is LostReason.REFUSED):
+            rejected = isinstance(error, ReportRejected)
+            kind = ReportKind.CONFIGURATION if rejected else ReportKind.UNEXPECTED
+            self.poller.wait_after(self.poller.unacknowledged, Outcome(kind=kind, error=error))
+
+    # The runner's own heartbeat
+
+    async def _beat(self) -> None:
+        trouble = Trouble("heartbeats of the task runner")
+        one = self._identity
+        while True:
+            answer = await self._transport.heartbeat(
+                one.taskrunner_id, one.worker_group, one.hostname
+            )
+            if isinstance(answer, Outcome):
+                wait = trouble.fail(answer)
+            else:
+                trouble.succeed()
+                wait = _HEARTBEAT
+            if answer is True and self._shutdown.step < Step.DRAINING:
+                _log.warning("the service tells this task runner to terminate")
+                self._shutdown.reach(Step.DRAINING)
+            await anyio.sleep(wait / self._shop.scale)
+
+    # The end
+
+    def _on_step(self, step: Step) -> None:
+        if step is Step.DRAINING:
+            self._dispatching.cancel()
+        elif step is Step.CANCELING:
+            self._break_off_polls()
+            for run in list(self.runs):
+                run.stop()
+        else:
+            self._all.cancel()
+
+    async def _end_polls(self) -> None:
+        """Break off the polls of a drain once no task runs: what one brings meanwhile is run."""
+        await self._shutdown.wait(Step.DRAINING)
+        await anyio.sleep(_LAST_ANSWER)
+        while self.runs:
+            await self._changed.wait()
+        self._break_off_polls()
+
+    def _break_off_polls(self) -> None:
+        if self._polls:
+            _log.warning(
+                "%d polls are broken off; if the service has just given them a task, it offers "
+                "that again after two minutes",
+                len(self._polls),
+            )
+        for scope in list(self._polls):
+            scope.cancel()
+
+    async def _limit_drain(self) -> None:
+        await self._shutdown.wait(Step.DRAINING)
+        if self._shutdown.step is Step.DRAINING:
+            limit = anyio.sleep_forever if self._drain_timeout is None else self._drained_too_long
+            await first_of(limit, partial(self._shutdown.wait, Step.CANCELING))
+            self._shutdown.reach(Step.CANCELING)
+        await anyio.sleep(_CLEAN_UP)
+        self._shutdown.reach(Step.ABANDONING)
+
+    async def _drained_too_long(self) -> None:
+        await anyio.sleep(self._drain_timeout or 0.0)
+        _log.warning("the drain takes longer than %g s", self._drain_timeout)

@@ -1,0 +1,78 @@
+"""How a runner ends: it drains, then it cancels, then it abandons; each step once, and no way back.
+
+| step | polls | tasks that run |
+| --- | --- | --- |
+| drain | no new ones; the ones under way are left open while tasks run | go on to their end |
+| cancel | are broken off | are interrupted once, and may clean up |
+| abandon | | are left behind |
+"""
+
+from __future__ import annotations
+
+import threading
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.from_thread
+import anyio.lowlevel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Step(IntEnum):
+    """How far the end has come."""
+
+    RUNNING = 0
+    DRAINING = 1
+    CANCELING = 2
+    ABANDONING = 3
+
+
+class Shutdown:
+    """The steps, and events to wait for them; may be asked for from any thread."""
+
+    def __init__(self) -> None:
+        self.step = Step.RUNNING
+        self._wanted = Step.RUNNING  # before there is an event loop
+        self._events: dict[Step, anyio.Event] = {}
+        self._hooks: list[Callable[[Step], None]] = []
+        self._thread: int | None = None
+        self._token: anyio.lowlevel.EventLoopToken | None = None
+
+    def open(self) -> None:
+        """Begin, in the event loop of the runner."""
+        self._thread = threading.get_ident()
+        self._token = anyio.lowlevel.current_token()
+        self._events = {step: anyio.Event() for step in Step}
+        self.reach(self._wanted)
+
+    def on_step(self, hook: Callable[[Step], None]) -> None:
+        """Call this at each step that is reached, also at those that were."""
+        self._hooks.append(hook)
+        for step in Step:
+            if Step.RUNNING < step <= self.step:
+                hook(step)
+
+    def ask(self, step: Step) -> None:
+        """Go as far as this step, if it is not reached yet."""
+        if self._token is None:
+            self._wanted = max(self._wanted, step)
+        elif threading.get_ident() == self._thread:
+            self.reach(step)
+        else:
+            anyio.from_thread.run_sync(self.reach, step, token=self._token)
+
+    def reach(self, step: Step) -> None:
+        """As `ask`, in the event loop."""
+        for each in Step:
+            if self.step < each <= step:
+                self.step = each
+                self._events[each].set()
+                for hook in self._hooks:
+                    hook(each)
+
+    async def wait(self, step: Step) -> None:
+        """Return when the step is reached."""
+        await self._events[step].wait()

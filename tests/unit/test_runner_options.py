@@ -1,0 +1,186 @@
+"""TaskRunner's arguments, and its small parts."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from aiobotocore.session import get_session
+
+from aiodp import Quota, Ref, TaskFailed, TaskRunner
+from aiodp._assignment import read_assignment
+from aiodp._failure import error_id_of, message_of, stack_trace_of
+from aiodp._members import error_members
+from aiodp._objects import parse_object, parse_objects
+from aiodp._period import parse_period
+
+
+async def work(task): ...
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"worker_group": ""}, "worker_group must be a str of 1 to 1,024 characters, not 0 char"),
+        ({"worker_group": "x" * 1025}, "not 1,025 characters"),
+        ({"worker_group": "a\x00b"}, r"worker_group holds the character '\\x00'"),
+        ({"worker_group": None}, "worker_group must be a str"),
+        ({"max_concurrency": 0}, "max_concurrency must be a whole number of at least 1, not 0"),
+        ({"max_concurrency": True}, "max_concurrency must be a whole number"),
+        ({"max_concurrency": 1.5}, "max_concurrency must be a whole number"),
+        ({"taskrunner_id": ""}, "taskrunner_id must be a str"),
+        ({"hostname": "x" * 2000}, "hostname must be a str of 1 to 1,024 characters"),
+        ({"drain_timeout": -1}, "drain_timeout must not be negative, but is -1 s"),
+        ({"drain_timeout": "soon"}, "drain_timeout must be seconds"),
+        ({"interval": 400}, "interval .400 s. must be shorter than lease_timeout"),
+    ],
+)
+def test_bad_arguments_are_refused(options, message):
+    """`ValueError` names the argument, the value and the limit, before anything is sent."""
+    with pytest.raises(ValueError, match=message):
+        TaskRunner(get_session(), **{"worker_group": "workers", "handler": work} | options)
+
+
+def test_bad_types_are_refused():
+    """`TypeError` for what is no session, no handler and no quota."""
+    with pytest.raises(TypeError, match="session must be a session of aiobotocore"):
+        TaskRunner(None, worker_group="workers", handler=work)
+    with pytest.raises(TypeError, match="a handler must be a function of a task, not 'work'"):
+        TaskRunner(get_session(), worker_group="workers", handler="work")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="quota must be"):
+        TaskRunner(get_session(), worker_group="w", handler=work, quota=10)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        TaskRunner(get_session(), worker_group="w", handler=work, pace=10)  # type: ignore[call-arg]
+
+
+def test_handlers_of_types_are_checked():
+    """One for each type; a limit is a whole number."""
+    runner = TaskRunner(
+        get_session(),
+        worker_group="workers",
+        drain_timeout=timedelta(minutes=1),
+        quota=Quota(rate=1),
+    )
+    assert runner.activity("CopyActivity", max_concurrency=2)(work) is work
+    with pytest.raises(ValueError, match="'CopyActivity' has a handler already"):
+        runner.activity("CopyActivity")(work)
+    with pytest.raises(ValueError, match="max_concurrency must be a whole number"):
+        runner.activity("SqlActivity", max_concurrency=0)
+    with pytest.raises(ValueError, match="type_name must be a str"):
+        runner.activity("")
+    with pytest.raises(TypeError, match="a handler must be a function"):
+        runner.activity("SqlActivity")(None)  # type: ignore[type-var]
+
+
+def test_names_are_made_up_if_not_given():
+    """Two runners of one process are two to the service."""
+    first, second = (TaskRunner(get_session(), worker_group="w", handler=work) for _ in range(2))
+    assert first.taskrunner_id != second.taskrunner_id
+    assert first.worker_group == "w"
+    assert repr(first) == "<TaskRunner of 'w', new, 0 running>"
+    assert first.tasks == ()
+
+
+def test_objects():
+    """Repeated keys are lists; a stringValue goes before a refValue; what is missing is None."""
+    objects = parse_objects(
+        {
+            "a": {
+                "id": "a",
+                "fields": [
+                    {"key": "x", "stringValue": "1"},
+                    {"key": "x", "refValue": "b"},
+                    {"key": "x", "stringValue": "2", "refValue": "b"},
+                    {"key": "once", "stringValue": ""},
+                    {"key": "period", "stringValue": "3 Days"},
+                ],
+            },
+            "b": {"id": "b", "name": "B", "fields": None},
+        }
+    )
+    one = objects["a"]
+    assert one.name == "a"
+    assert one.fields["x"] == ["1", Ref("b"), "2"]
+    assert one.texts("x") == ("1", "2")
+    assert one.refs("x") == (objects["b"],)
+    assert one.ref("x") is objects["b"]
+    assert (one.text("once"), one.text("never")) == ("", None)
+    assert one.period("period") == 3 * 86_400
+    assert one.period("never") is None
+    assert one.type == ""
+    assert repr(objects["b"]) == "<PipelineObject 'b', 0 fields>"
+    with pytest.raises(ValueError, match="a: field 'x' has 2 values, not one"):
+        one.text("x")
+    with pytest.raises(ValueError, match="is no period"):
+        one.period("once")
+    with pytest.raises(TypeError):
+        one.fields["new"] = "value"  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [None, 3, "text", {}, {"fields": []}, {"id": "a", "fields": [3]}, {"id": "a", "fields": [{}]}],
+)
+def test_what_is_no_object_is_said(odd):
+    """`ValueError`, whatever it is."""
+    with pytest.raises(ValueError, match="this is no object of a pipeline"):
+        parse_object(odd)
+
+
+def test_assignments():
+    """What an attempt is one of, and what logs say of it."""
+    answer = {
+        "taskId": "T" * 1000,
+        "pipelineId": "df-1",
+        "attemptId": "@A_2026-01-01T00:00:00_Attempt=12",
+        "objects": {"@A_2026-01-01T00:00:00_Attempt=12": {"id": "x", "fields": []}},
+    }
+    one = read_assignment(answer, 5.0)
+    assert one.instance == ("df-1", "@A_2026-01-01T00:00:00")
+    assert str(one) == "task @A_2026-01-01T00:00:00_Attempt=12 of df-1"
+    assert one.extra["task"] == "TTTTTTTT…TTTTTTTT"
+    with pytest.raises(ValueError, match="its pipelineId is None"):
+        read_assignment({**answer, "pipelineId": None}, 5.0)
+
+
+def test_task_failed_checks_its_id():
+    """`ValueError` where it is raised, and not when it is sent."""
+    assert error_id_of(TaskFailed("x")) == "TaskFailed"
+    assert error_id_of(TaskFailed("x", error_id="Own")) == "Own"
+    with pytest.raises(ValueError, match="begins with 'Service_'"):
+        TaskFailed("x", error_id="Service_x")
+    with pytest.raises(ValueError, match="1 to 1,024 characters"):
+        TaskFailed("x", error_id="")
+
+
+class Evil(Exception):  # noqa: N818
+    """Raises wherever it is looked at."""
+
+    def __str__(self):
+        raise ValueError("str")
+
+    def __repr__(self):
+        raise ValueError("repr")
+
+
+def test_any_exception_can_be_told():
+    """Evil ones, with evil causes, make members that the service accepts."""
+    for name in ("", "\x01", "x" * 5000, "Service_", "Service_" * 200):
+        error = type(name, (Evil,), {})()
+        error.__cause__ = Evil()
+        members = error_members(error_id_of(error), message_of(error), stack_trace_of(error))
+        assert 1 <= len(members["errorId"]) <= 1024
+        assert not members["errorId"].startswith("Service_")
+        assert members["errorMessage"]
+        assert len(members["errorStackTrace"]) <= 1024
+        for text in members.values():
+            text.encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("10 minutes", 600), ("1 Hour", 3600), ("2 DAYS", 172_800), (" 1  week ", 604_800)],
+)
+def test_periods(text, seconds):
+    """Any case, singular or plural."""
+    assert parse_period(text) == seconds

@@ -1,0 +1,267 @@
+"""TaskRunner with plain functions, which run in threads and so in real time."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from functools import partial
+
+import anyio
+import anyio.to_thread
+import pytest
+from aiobotocore.session import get_session
+
+import aiodp
+from aiodp import RunnerStopped, TaskCanceled, TaskRunner
+from aiodp import _shift as shift
+from aiodp.testing import MemoryKit, Settings, scaled
+
+pytestmark = pytest.mark.anyio
+
+SCALE = 120.0
+TIMINGS = scaled(SCALE)
+RUN_OUT = 10.0
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+@pytest.fixture
+def kit():
+    """A service whose minutes last half a second."""
+    return MemoryKit(
+        Settings(
+            quotas=None,
+            acknowledge_timeout=120 / SCALE,
+            lease_timeout=300 / SCALE,
+            poll_hold=90 / SCALE,
+        )
+    )
+
+
+@pytest.fixture
+def runner(kit):
+    session = kit.attach(get_session())
+
+    def make(handler, **options):
+        return TaskRunner(session, worker_group="workers", handler=handler, **TIMINGS, **options)
+
+    return make
+
+
+async def test_a_plain_function_runs_in_a_thread(kit, runner):
+    """The event loop goes on; the task is there as argument and as `current_task()`."""
+    pipeline = kit.activity()
+    seen = []
+
+    def work(task):
+        seen.append((threading.current_thread(), aiodp.current_task() is task, task.type))
+        task.update(percentComplete=100)
+
+    await runner(work).run(max_tasks=1)
+    kit.assert_finished(pipeline)
+    [(thread, same, type_name)] = seen
+    assert thread is not threading.main_thread()
+    assert same
+    assert type_name == "ShellCommandActivity"
+
+
+async def test_what_it_raises_fails_the_task(kit, runner):
+    """SystemExit of a thread included; the runner goes on to the next."""
+    pipelines = [kit.activity(), kit.activity(), kit.activity()]
+    errors = [SystemExit("gone"), StopIteration(3)]
+
+    def work(task):
+        if errors:
+            raise errors.pop()
+
+    one = runner(work, max_concurrency=1)
+    await one.run(max_tasks=3)
+    assert one.statistics().ended == {"FAILED": 2, "FINISHED": 1}
+    kit.assert_finished(pipelines[2])
+
+
+async def test_kinds_of_callables(kit, runner):
+    """Partials, objects and lambdas, of coroutine functions and of plain ones."""
+    done = []
+
+    async def coroutine(name, task):
+        await anyio.lowlevel.checkpoint()
+        done.append(name)
+
+    def plain(name, task):
+        done.append(name)
+
+    class Asynchronous:
+        async def __call__(self, task):
+            await coroutine("object", task)
+
+    class Plain:
+        def __call__(self, task):
+            plain("plain object", task)
+
+    handlers = {
+        "partial": partial(coroutine, "partial"),
+        "plain partial": partial(plain, "plain partial"),
+        "object": Asynchronous(),
+        "plain object": Plain(),
+        "lambda": lambda task: coroutine("lambda", task),
+        "plain lambda": lambda task: plain("plain lambda", task),
+    }
+    for handler in handlers.values():
+        pipeline = kit.activity()
+        await runner(handler).run(max_tasks=1)
+        kit.assert_finished(pipeline)
+    assert done == list(handlers)
+
+
+async def test_a_thread_hears_of_a_cancel(kit, runner):
+    """`task.canceled` can be read there, and `raise_if_ended` raises; no status is sent."""
+    pipeline = kit.activity()
+    begun, heard = threading.Event(), []
+
+    def work(task):
+        begun.set()
+        while not task.canceled.is_set():
+            threading.Event().wait(0.005)
+        try:
+            task.raise_if_ended()
+        except TaskCanceled as canceled:
+            heard.append(canceled)
+            raise
+
+    one = runner(work)
+    async with anyio.create_task_group() as group:
+        group.start_soon(one.run)
+        held = await kit.held(pipeline)
+        await anyio.to_thread.run_sync(begun.wait)
+        kit.cancel(held.task_id)
+        await kit.until(lambda: one.statistics().ended)
+        one.stop()
+    assert len(heard) == 1
+    assert one.statistics().ended == {"canceled": 1}
+    assert not [name for name, _ in kit.calls if name == "SetTaskStatus"]
+
+
+async def test_a_thread_that_hears_nothing_keeps_its_slot(kit, runner):
+    """Its task is canceled, its work goes on: the slot is free when it ends, and not before."""
+    deaf = kit.activity()
+    begun, release = threading.Event(), threading.Event()
+
+    def work(task):
+        if task.pipeline_id == deaf.id:
+            begun.set()
+            assert release.wait(RUN_OUT)
+
+    one = runner(work, max_concurrency=1)
+    async with anyio.create_task_group() as group:
+        group.start_soon(one.run)
+        held = await kit.held(deaf)
+        await anyio.to_thread.run_sync(begun.wait)
+        kit.cancel(held.task_id)
+        canceled = one.tasks[0].canceled
+        await kit.until(canceled.is_set)
+        other = kit.activity()
+        await kit.until(lambda: one.statistics().reports.sent >= 2)
+        assert one.statistics().polling == 0
+        release.set()
+        await kit.finished(other)
+        one.stop()
+    assert one.statistics().ended == {"canceled": 1, "FINISHED": 1}
+
+
+async def test_a_thread_hears_that_the_runner_stops(kit, runner):
+    """`raise_if_ended` raises RunnerStopped, and the task fails with that."""
+    pipeline = kit.activity()
+    begun = threading.Event()
+
+    def work(task):
+        begun.set()
+        while True:
+            task.raise_if_ended()
+            threading.Event().wait(0.005)
+
+    one = runner(work)
+    async with anyio.create_task_group() as group:
+        group.start_soon(one.run)
+        await kit.held(pipeline)
+        await anyio.to_thread.run_sync(begun.wait)
+        one.cancel()
+    [run] = pipeline.runs
+    assert "the task runner was stopped" in run.error
+
+
+async def test_a_thread_that_does_not_end_is_left_behind(kit, runner, monkeypatch, caplog):
+    """After its time the runner returns without it, sets no status, and says so."""
+    monkeypatch.setattr(shift, "_CLEAN_UP", 0.2)
+    pipeline = kit.activity()
+    begun, release = threading.Event(), threading.Event()
+
+    def work(task):
+        begun.set()
+        assert release.wait(RUN_OUT)
+
+    one = runner(work)
+    async with anyio.create_task_group() as group:
+        group.start_soon(one.run)
+        await kit.held(pipeline)
+        await anyio.to_thread.run_sync(begun.wait)
+        one.cancel()
+    release.set()
+    assert one.statistics().ended == {"interrupted": 1}
+    assert "its handler's thread goes on" in caplog.text
+    assert not [name for name, _ in kit.calls if name == "SetTaskStatus"]
+
+
+async def test_stop_and_cancel_from_other_threads(kit, runner):
+    """A plain handler may end its runner; so may any thread."""
+    pipelines = [kit.activity()]
+
+    def work(task):
+        one.stop()
+
+    one = runner(work)
+    await one.run()
+    kit.assert_finished(pipelines)
+
+    kit.activity()
+    begun = asyncio.Event()
+
+    async def forever(task):
+        begun.set()
+        await anyio.sleep_forever()
+
+    other = runner(forever)
+    async with anyio.create_task_group() as group:
+        group.start_soon(other.run)
+        await begun.wait()
+        await anyio.to_thread.run_sync(other.cancel)
+    assert other.statistics().ended == {"FAILED": 1}
+
+
+async def test_a_coroutine_may_use_threads_itself(kit, runner):
+    """Interrupted while it waits for one, it is told as a stop; the context reaches the thread."""
+    kit.activity()
+    begun, release = threading.Event(), threading.Event()
+    seen = []
+
+    def blocking():
+        seen.append(aiodp.current_task())
+        begun.set()
+        assert release.wait(RUN_OUT)
+
+    async def work(task):
+        await asyncio.to_thread(blocking)
+
+    one = runner(work)
+    async with anyio.create_task_group() as group:
+        group.start_soon(one.run)
+        await anyio.to_thread.run_sync(begun.wait)
+        one.cancel()
+    release.set()
+    assert isinstance(seen[0], aiodp.Task)
+    assert one.statistics().ended == {"FAILED": 1}
+    with pytest.raises(RunnerStopped):
+        seen[0].raise_if_ended()

@@ -1,0 +1,61 @@
+"""What the tests of the task runner share."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from aiodp import TaskRunner
+    from aiodp.testing import MemoryKit
+
+
+@asynccontextmanager
+async def running(runner: TaskRunner, **options: Any) -> AsyncIterator[TaskRunner]:
+    """Run a runner beside the block; then drain it, and wait until it has ended.
+
+    The block begins when its clients are open: on trio that takes a thread, for which virtual time
+    does not wait.
+    """
+    opened = anyio.Event()
+    supervise = runner._supervise
+
+    async def supervised(shift: Any, **how: Any) -> None:
+        opened.set()
+        await supervise(shift, **how)
+
+    runner._supervise = supervised  # type: ignore[method-assign]
+    async with anyio.create_task_group() as group:
+
+        async def run() -> None:
+            await runner.run(**options)
+
+        group.start_soon(run)
+        await opened.wait()
+        yield runner
+        runner.stop()
+
+
+def attempts(kit: MemoryKit, pipeline: Any) -> list[dict[str, Any]]:
+    """Return the fields of a pipeline's attempts, in the order of their making."""
+
+    def call(operation: str, **params: Any) -> dict[str, Any]:
+        return kit.service.perform(operation, pipelineId=pipeline.id, **params)
+
+    ids = call("QueryObjects", sphere="ATTEMPT")["ids"]
+    if not ids:
+        return []
+    found = {
+        one["id"]: {field["key"]: field.get("stringValue") for field in one["fields"]}
+        for one in call("DescribeObjects", objectIds=ids)["pipelineObjects"]
+    }
+    return [found[one] for one in sorted(ids)]
+
+
+def calls(kit: MemoryKit, operation: str) -> int:
+    """Return how many calls of an operation the service has seen, however they ended."""
+    return sum(count for (name, _), count in kit.calls.items() if name == operation)

@@ -1,0 +1,346 @@
+"""TaskRunner: how it stops, and what becomes of the tasks in hand."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import anyio
+import pytest
+from aiobotocore.session import get_session
+
+from aiodp import TaskRunner
+from aiodp.testing import AuditKind, Fault, FaultKind, Status, VirtualTimeLoop
+from virtual.kit import asyncio_only
+from virtual.runner_kit import attempts, calls, running
+
+pytestmark = pytest.mark.anyio
+
+
+async def sleep_long(task):
+    await anyio.sleep(1800)
+
+
+async def test_heartbeats_go_on_to_the_last_status_of_a_drain(kit, runner):
+    """Tasks run for half an hour after `stop`; none is lost, each is FINISHED, no poll is begun."""
+    pipelines = [kit.activity() for _ in range(3)]
+    one = runner(sleep_long, max_concurrency=4)
+    async with running(one):
+        await kit.until(lambda: len(one.tasks) == 3)
+        await anyio.sleep(10)
+        one.stop()
+        polls = one.statistics().polls
+        began = kit.now
+        kit.activity(worker_group="others")
+    assert one.statistics().polls == polls
+    kit.assert_finished(pipelines)
+    kit.assert_single_owner()
+    assert kit.now - began > 1700
+    reports = [event for event in kit.audit if event.kind is AuditKind.PROGRESS]
+    assert len(reports) >= 3 * 28
+    assert one.statistics().ended == {"FINISHED": 3}
+
+
+async def test_a_task_of_the_last_poll_is_run(kit, runner):
+    """A poll that is under way when a drain begins brings a task: it is done like any other."""
+    first = kit.activity()
+    one = runner(sleep_long)
+    async with running(one):
+        await kit.until(lambda: one.statistics().running == 1 and one.statistics().polling == 1)
+        one.stop()
+        await anyio.sleep(30)
+        last = kit.activity()
+    kit.assert_finished([first, last])
+    assert one.statistics().received == 2
+
+
+async def test_an_idle_runner_stops_at_once(kit, runner, caplog):
+    """Its polls are broken off and said so; what comes then waits for somebody else, untouched."""
+    one = runner(sleep_long)
+    async with running(one):
+        await kit.until(lambda: one.statistics().polling == 2)
+        one.stop()
+        began = kit.now
+    assert kit.now - began < 3
+    assert "2 polls are broken off" in caplog.text
+    later = kit.activity()
+    await anyio.sleep(5)
+    [run] = later.runs
+    assert run.status is Status.WAITING_FOR_RUNNER
+    assert [event.kind for event in kit.audit] == [AuditKind.OFFERED]
+
+
+async def test_no_task_is_dropped_whenever_it_comes(kit, runner):
+    """Around the moment in which polls are broken off: run, or left to others, and never lost."""
+    for tenth in range(12, 30):
+        one = runner(sleep_long)
+        async with running(one):
+            await kit.until(lambda: one.statistics().polling == 2)  # noqa: B023 - awaited here
+            one.stop()
+            await anyio.sleep(tenth / 10)
+            pipeline = kit.activity()
+            await anyio.sleep(0.01)
+        [run] = pipeline.runs
+        assert run.status in (Status.FINISHED, Status.WAITING_FOR_RUNNER)
+        if run.status is Status.WAITING_FOR_RUNNER:
+            assert not attempts(kit, pipeline)[0].get("hostname")
+            pipeline.delete()
+
+
+async def test_cancel_interrupts_and_says_so(kit, runner):
+    """The handler cleans up while heartbeats go on; its task is FAILED with RunnerStopped."""
+    pipeline = kit.activity()
+    cleaned = []
+
+    begun = []
+
+    async def work(task):
+        begun.append(task)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(20)
+            cleaned.append(task.stopped)
+
+    one = runner(work)
+    async with running(one):
+        await kit.until(lambda: begun)
+        one.cancel()
+    assert cleaned == [True]
+    [attempt] = attempts(kit, pipeline)
+    assert attempt["@status"] == "FAILED"
+    assert attempt["errorId"] == "RunnerStopped"
+    assert one.statistics().ended == {"FAILED": 1}
+
+
+@asyncio_only
+async def test_on_asyncio_the_handler_is_canceled_once(kit, runner):
+    """A plain `finally: await ...` runs to its end when the runner stops at once."""
+    kit.activity()
+    cleaned = []
+
+    begun = []
+
+    async def work(task):
+        begun.append(task)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            await anyio.sleep(5)
+            await anyio.sleep(5)
+            cleaned.append(True)
+
+    one = runner(work)
+    async with running(one):
+        await kit.until(lambda: begun)
+        one.cancel()
+    assert cleaned == [True]
+
+
+async def test_work_that_is_done_in_spite_of_a_stop_is_finished(kit, runner):
+    """Who hears the interruption and finishes all the same has finished."""
+    pipeline = kit.activity()
+
+    begun = []
+
+    async def work(task):
+        begun.append(task)
+        try:
+            await anyio.sleep_forever()
+        except anyio.get_cancelled_exc_class():
+            return True
+
+    one = runner(work)
+    async with running(one):
+        await kit.until(lambda: begun)
+        one.cancel()
+    kit.assert_finished(pipeline)
+
+
+async def test_a_drain_has_its_time(kit, runner):
+    """After `drain_timeout` the handlers are interrupted."""
+    pipeline = kit.activity()
+    one = runner(sleep_long, drain_timeout=300)
+    async with running(one):
+        await kit.held(pipeline)
+        began = kit.now
+    assert 300 <= kit.now - began < 310
+    assert attempts(kit, pipeline)[0]["errorId"] == "RunnerStopped"
+
+
+async def test_a_stop_is_bounded_when_the_service_hangs(kit, runner):
+    """Neither a status nor a report that is never answered keeps the runner for ever."""
+    pipeline = kit.activity()
+    one = runner(sleep_long)
+    async with running(one):
+        await kit.held(pipeline)
+        kit.faults.add(Fault(kind=FaultKind.HANG))
+        began = kit.now
+        one.cancel()
+    assert kit.now - began < 60
+    assert one.statistics().ended == {"no status": 1}
+
+
+async def test_cleaning_up_is_bounded(kit, runner):
+    """Who does not end half a minute after the interruption is canceled the hard way."""
+    pipeline = kit.activity()
+
+    begun = []
+
+    async def work(task):
+        begun.append(task)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            with anyio.move_on_after(200, shield=True):
+                await anyio.sleep_forever()
+            await anyio.sleep_forever()
+
+    one = runner(work)
+    async with running(one):
+        await kit.until(lambda: begun)
+        began = kit.now
+        one.cancel()
+    assert kit.now - began < 250
+    assert attempts(kit, pipeline)[0]["errorId"] == "RunnerStopped"
+    assert one.statistics().ended == {"interrupted": 1}
+
+
+async def test_cancellation_from_outside(kit, runner):
+    """A scope around `run` ends it like `cancel`: clean-up, status, and then the cancellation."""
+    pipeline = kit.activity()
+    begun = []
+    cleaned = []
+
+    async def work(task):
+        begun.append(task)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(20)
+            cleaned.append(True)
+
+    with anyio.CancelScope() as scope:
+        async with running(runner(work)):
+            await kit.until(lambda: begun)
+            scope.cancel()
+    assert scope.cancelled_caught
+    assert cleaned == [True]
+    assert attempts(kit, pipeline)[0]["errorId"] == "RunnerStopped"
+
+
+def test_the_end_of_the_event_loop(kit):
+    """It cancels everything at once: the handler's task gets its status all the same."""
+    pipeline = kit.activity()
+    begun = []
+
+    async def work(task):
+        begun.append(task)
+        await anyio.sleep_forever()
+
+    async def main():
+        one = TaskRunner(kit.attach(get_session()), worker_group="workers", handler=work)
+        running = asyncio.ensure_future(one.run())
+        await kit.until(lambda: begun)
+        return running
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as loop:
+        running = loop.run(main())
+    assert running.cancelled()
+    assert attempts(kit, pipeline)[0]["errorId"] == "RunnerStopped"
+
+
+@asyncio_only
+async def test_signals_drain_and_then_interrupt(kit, runner):
+    """SIGTERM drains; SIGINT after it interrupts; a program that wants neither says so."""
+    pipelines = [kit.activity(), kit.activity()]
+    one = runner(sleep_long)
+    async with running(one):
+        await kit.until(lambda: len(one.tasks) == 2)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await anyio.sleep(60)
+        assert one._shutdown.step == 1
+        assert len(one.tasks) == 2
+        os.kill(os.getpid(), signal.SIGINT)
+    assert [attempts(kit, each)[0]["errorId"] for each in pipelines] == ["RunnerStopped"] * 2
+
+
+@asyncio_only
+async def test_signals_may_be_somebody_elses(kit, runner):
+    """With `handle_signals=False` the program's own handlers stay."""
+    heard = []
+    before = signal.signal(signal.SIGTERM, lambda *_: heard.append(True))
+    try:
+        pipeline = kit.activity()
+        one = runner(sleep_long, handle_signals=False)
+        async with running(one):
+            await kit.held(pipeline)
+            os.kill(os.getpid(), signal.SIGTERM)
+            await anyio.sleep(1)
+            assert heard == [True]
+            assert one._shutdown.step == 0
+        kit.assert_finished(pipeline)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+async def test_the_service_may_terminate_a_runner(kit, runner):
+    """The answer `terminate` to its heartbeat drains it; heartbeats go on meanwhile."""
+    pipeline = kit.activity()
+    one = runner(sleep_long, taskrunner_id="mine", hostname="here")
+    async with running(one):
+        await kit.held(pipeline)
+        [seen] = kit.runners
+        assert (seen.taskrunner_id, seen.worker_group, seen.hostname) == ("mine", "workers", "here")
+        kit.terminate("mine")
+        await kit.until(lambda: one._shutdown.step == 1)
+        assert kit.now == pytest.approx(900, abs=1)
+        await kit.until(lambda: calls(kit, "ReportTaskRunnerHeartbeat") == 3)
+    kit.assert_finished(pipeline)
+
+
+async def test_heartbeats_of_the_runner(kit, runner):
+    """At the start and every 15 minutes; what fails is repeated, and ends nothing."""
+    beat = frozenset({"ReportTaskRunnerHeartbeat"})
+    one = runner(sleep_long)
+    async with running(one):
+        await anyio.sleep(4000)
+        assert calls(kit, "ReportTaskRunnerHeartbeat") == 5
+        kit.faults.add(Fault(kind=FaultKind.GARBAGE, actions=beat, duration=1000))
+        await anyio.sleep(2000)
+        assert kit.calls["ReportTaskRunnerHeartbeat", "ok"] >= 6
+        assert one._shutdown.step == 0
+
+
+async def test_once_polls_once(kit, runner):
+    """One poll, one task; and no poll is broken off when it brings nothing."""
+    pipelines = [kit.activity(), kit.activity()]
+    one = runner(sleep_long)
+    await one.run(once=True)
+    assert one.statistics().polls == 1
+    assert [run.status for each in pipelines for run in each.runs] == [
+        Status.FINISHED,
+        Status.WAITING_FOR_RUNNER,
+    ]
+    other = runner(sleep_long)
+    await other.run(once=True)
+    began = kit.now
+    third = runner(sleep_long)
+    await third.run(once=True)
+    assert kit.now - began == pytest.approx(90, abs=1)
+    assert third.statistics().received == 0
+
+
+async def test_max_tasks_takes_no_more(kit, runner):
+    """Three of five; polls that find nothing do not count."""
+    one = runner(sleep_long, max_concurrency=4)
+    async with running(one, max_tasks=3):
+        await anyio.sleep(400)
+        pipelines = [kit.activity() for _ in range(5)]
+        await kit.until(lambda: one.statistics().ended.get("FINISHED") == 3)
+    states = [run.status for each in pipelines for run in each.runs]
+    assert states.count(Status.FINISHED) == 3
+    assert states.count(Status.WAITING_FOR_RUNNER) == 2

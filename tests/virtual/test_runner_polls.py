@@ -1,0 +1,336 @@
+"""TaskRunner: when it polls, and what it makes of odd answers."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from typing import Any
+
+import anyio
+import pytest
+
+from aiodp import Quota, ReporterClosed, TaskStatus
+from aiodp._runner_transport import ClientRunnerTransport
+from aiodp.testing import AuditKind, Fault, FaultKind
+from virtual.runner_kit import attempts, calls, running
+
+pytestmark = pytest.mark.anyio
+
+POLL = frozenset({"PollForTask"})
+REPORT = frozenset({"ReportTaskProgress"})
+
+
+async def nothing(task): ...
+
+
+async def sleep_long(task):
+    await anyio.sleep(1800)
+
+
+@pytest.fixture
+def polled_at(kit, monkeypatch):
+    """The times at which polls were made."""
+    times = []
+    poll = ClientRunnerTransport.poll
+
+    async def noting(self, *args):
+        times.append(anyio.current_time())
+        return await poll(self, *args)
+
+    monkeypatch.setattr(ClientRunnerTransport, "poll", noting)
+    return times
+
+
+async def test_one_poll_for_each_free_slot(kit, runner):
+    """Three slots, one of them at work: two polls are held, each renewed after its 90 s."""
+    kit.activity()
+    one = runner(sleep_long, max_concurrency=3)
+    async with running(one):
+        await kit.until(lambda: one.statistics().running == 1 and one.statistics().polling == 2)
+        for _ in range(50):
+            await anyio.sleep(7)
+            assert one.statistics().polling <= 2
+        polls = one.statistics().polls
+        assert 1 + 2 * 4 <= polls <= 1 + 2 * 5
+        one.cancel()
+
+
+async def test_no_more_than_two_polls_a_second(kit, runner, polled_at):
+    """Not even when each brings a task that takes no time: the account has two a second."""
+    pipelines = [kit.activity() for _ in range(30)]
+    one = runner(nothing, max_concurrency=10)
+    async with running(one):
+        await kit.finished(pipelines)
+    assert len(polled_at) >= 30
+    for first, third in zip(polled_at, polled_at[2:], strict=False):
+        assert third - first >= 1 - 1e-6
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        FaultKind.SERVER_ERROR,
+        FaultKind.UNAVAILABLE,
+        FaultKind.RESET,
+        FaultKind.THROTTLE,
+        FaultKind.GARBAGE,
+        FaultKind.EMPTY,
+        FaultKind.HTML,
+        FaultKind.HTML_ERROR,
+        FaultKind.TYPE_IN_OK,
+        FaultKind.ACCESS_DENIED,
+        FaultKind.EXPIRED_TOKEN,
+        FaultKind.INVALID_REQUEST,
+    ],
+)
+async def test_failing_polls_back_off_and_never_end_the_runner(
+    kit, runner, polled_at, caplog, kind
+):
+    """An hour of failures costs some hundred polls and one line; then work is found soon."""
+    kit.faults.add(Fault(kind=kind, actions=POLL, duration=3600))
+    pipeline = kit.activity()
+    one = runner(nothing, max_concurrency=1)
+    async with running(one):
+        await anyio.sleep(3590)
+        assert one.statistics().polls_failed == len(polled_at)
+        assert 60 <= len(polled_at) <= 150
+        gaps = [second - first for first, second in itertools.pairwise(polled_at)]
+        assert max(gaps) <= 60
+        assert min(gaps[8:]) >= 30
+        assert max(gaps[:2]) <= 2
+        await kit.finished(pipeline, timeout=200)
+    lines = [r for r in caplog.records if "polls fail" in r.getMessage()]
+    assert len(lines) == 1
+    denied = kind in (FaultKind.ACCESS_DENIED, FaultKind.EXPIRED_TOKEN)
+    assert lines[0].levelno == (logging.ERROR if denied else logging.WARNING)
+
+
+async def test_a_poll_that_is_never_answered_ends(kit, runner, polled_at):
+    """A hanging poll is given up after its 90 seconds and some, and repeated."""
+    kit.faults.add(Fault(kind=FaultKind.HANG, actions=POLL, count=1))
+    pipeline = kit.activity()
+    one = runner(nothing, max_concurrency=1)
+    async with running(one):
+        await kit.finished(pipeline)
+    assert 95 < polled_at[1] - polled_at[0] < 115
+
+
+async def test_a_task_whose_hand_over_is_lost_comes_again(kit, runner):
+    """The service offers it again after two minutes; the runner does it then, once."""
+    kit.faults.add(Fault(kind=FaultKind.RESET_AFTER, actions=POLL, count=1))
+    pipeline = kit.activity()
+    one = runner(nothing)
+    async with running(one):
+        await kit.finished(pipeline)
+    assert 120 <= kit.now < 130
+    assert pipeline.runs[0].attempts == 1
+
+
+async def test_polls_wait_when_nothing_can_be_acknowledged(kit, runner, caplog):
+    """Who may poll but not report would take one task after the other, and do none."""
+    caplog.set_level(logging.INFO, logger="aiodp")
+    for _ in range(50):
+        kit.activity()
+    kit.faults.add(Fault(kind=FaultKind.ACCESS_DENIED, actions=REPORT, duration=600))
+    done = []
+
+    async def work(task):
+        done.append(task)
+
+    one = runner(work)
+    async with running(one):
+        await anyio.sleep(590)
+        assert done == []
+        assert 5 < one.statistics().received < 40
+        assert one.statistics().ended == {"unacknowledged": one.statistics().received}
+        await kit.until(lambda: len(done) == 50)
+    errors = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert len([r for r in errors if "acknowledgements of tasks fail" in r.getMessage()]) == 1
+    assert "acknowledgements of tasks succeed again" in caplog.text
+
+
+async def test_no_polls_beyond_what_the_quota_can_keep_alive(kit, runner):
+    """With a tenth of a report a second there is room for 28 tasks: the rest is left to others."""
+    pipelines = [kit.activity() for _ in range(32)]
+    one = runner(sleep_long, max_concurrency=40, quota=Quota(rate=0.1, burst=50))
+    async with running(one):
+        await anyio.sleep(1000)
+        assert one._reporter.capacity == 28
+        assert one.statistics().running == 28
+        assert one.statistics().polling == 0
+        await kit.finished(pipelines, timeout=5000)
+    assert one.statistics().ended == {"FINISHED": 32}
+
+
+async def test_the_same_task_given_twice_is_done_once(kit, runner, monkeypatch):
+    """A duplicate of what is in hand is dropped, with a word."""
+    pipeline = kit.activity()
+    poll = ClientRunnerTransport.poll
+    answers: list[Any] = []
+
+    async def twice(self, *args):
+        if answers:
+            return answers.pop()
+        answer = await poll(self, *args)
+        answers.append(answer)
+        return answer
+
+    monkeypatch.setattr(ClientRunnerTransport, "poll", twice)
+    done = []
+
+    async def work(task):
+        done.append(task)
+        await anyio.sleep(100)
+
+    one = runner(work)
+    await one.run(max_tasks=2)
+    assert len(done) == 1
+    assert one.statistics().ended == {"duplicate": 1, "FINISHED": 1}
+    kit.assert_finished(pipeline)
+
+
+async def test_two_attempts_are_never_worked_on_together(kit, runner):
+    """What comes again while its first handler cleans up waits for that, and is kept alive."""
+    pipeline = kit.activity()
+    at_once = []
+
+    async def work(task):
+        at_once.append(task)
+        assert len(at_once) == 1
+        try:
+            await anyio.sleep(1000)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(400)
+            at_once.remove(task)
+
+    one = runner(work)
+    async with running(one):
+        held = await kit.held(pipeline)
+        await anyio.sleep(5)
+        kit.give_away(held.task_id)
+        await kit.until(lambda: len(one.tasks) == 2)
+        assert len(at_once) == 1
+        await kit.finished(pipeline)
+    assert one.statistics().ended == {"lost": 1, "FINISHED": 1}
+    assert pipeline.runs[0].attempts == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"pipelineId": "df-1"},
+        {"taskId": "", "pipelineId": "df-1", "attemptId": "a", "objects": {}},
+        {"taskId": "x" * 3000, "pipelineId": "df", "attemptId": "a", "objects": {"a": {"id": "a"}}},
+        {"taskId": 7},
+        {"taskId": "unknown", "pipelineId": "df-1", "attemptId": "a", "objects": []},
+        {"taskId": "unknown", "pipelineId": "df-1", "attemptId": "a", "objects": {"a": None}},
+        {
+            "taskId": "unknown",
+            "pipelineId": "df-1",
+            "attemptId": "a",
+            "objects": {"a": {"id": "a", "fields": [{"key": "type"}]}},
+        },
+    ],
+)  # fmt: skip
+async def test_garbage_for_a_task_harms_nobody(kit, runner, monkeypatch, caplog, answer):
+    """It is said what is wrong, and the next task is done."""
+    pipeline = kit.activity()
+    poll = ClientRunnerTransport.poll
+    answers = [answer]
+
+    async def odd(self, *args):
+        return answers.pop() if answers else await poll(self, *args)
+
+    monkeypatch.setattr(ClientRunnerTransport, "poll", odd)
+    one = runner(nothing)
+    await one.run(max_tasks=2)
+    kit.assert_finished(pipeline)
+    assert one.statistics().ended == {"unacknowledged": 1, "FINISHED": 1}
+    assert not [record for record in caplog.records if record.levelno >= logging.CRITICAL]
+
+
+async def test_a_task_that_cannot_be_read_is_failed(kit, runner, monkeypatch):
+    """Or it would be handed out again and again."""
+    pipeline = kit.activity()
+    poll = ClientRunnerTransport.poll
+
+    async def without_objects(self, *args):
+        answer: Any = await poll(self, *args)
+        return {**answer, "objects": {}}
+
+    monkeypatch.setattr(ClientRunnerTransport, "poll", without_objects)
+    await runner(nothing).run(max_tasks=1)
+    [attempt] = attempts(kit, pipeline)
+    assert attempt["errorId"] == "MalformedTask"
+    assert "is not among its objects" in attempt["errorMessage"]
+
+
+async def test_a_lease_too_short_to_be_kept_is_said(kit, runner):
+    """A margin as long as a task's own lease leaves no time to work: it fails, and says so."""
+    pipeline = kit.activity(reportProgressTimeout="1 minute")
+    await runner(nothing, safety_margin=65).run(max_tasks=1)
+    [attempt] = attempts(kit, pipeline)
+    assert attempt["errorId"] == "MalformedTask"
+    why = "safety_margin (65 s) must be shorter than lease_timeout (60 s)"
+    assert attempt["errorMessage"].startswith(why)
+
+
+async def test_a_reporter_that_crashes_ends_the_runner(kit, runner):
+    """Nothing could be kept alive any more: handlers are interrupted, `run` raises the cause."""
+    kit.activity()
+    one = runner(sleep_long, max_concurrency=1)
+
+    raised: list[ReporterClosed] = []
+
+    def crash(*_):
+        raise RuntimeError("a bug")
+
+    async def run():
+        try:
+            await one.run()
+        except ReporterClosed as closed:
+            raised.append(closed)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(run)
+        await kit.until(lambda: one.tasks)
+        one._reporter._engine.schedule.take = crash
+        kit.activity()
+    assert str(raised[0].__cause__) == "a bug"
+    assert one.statistics().ended == {"lost": 1, "unacknowledged": 1}
+
+
+async def test_time_scale(kit, runner):
+    """An `ack_timeout` other than two minutes tells how fast the service's time runs."""
+    kit.activity(reportProgressTimeout="10 minutes")
+    leases = []
+
+    async def work(task):
+        leases.append(task.deadline - task.last_reported_at)
+        await task.set_status(TaskStatus.FINISHED)
+
+    one = runner(work, ack_timeout=2, lease_timeout=5, safety_margin=0.5, interval=1)
+    async with running(one):
+        await kit.until(lambda: leases)
+        await anyio.sleep(100)
+        assert calls(kit, "ReportTaskRunnerHeartbeat") == 7
+    assert leases == [10]
+
+
+async def test_two_runners_share_a_worker_group(kit, runner):
+    """The service is what distributes: each task is done by one of them."""
+    pipelines = [kit.activity() for _ in range(40)]
+    done = []
+
+    async def work(task):
+        done.append(task.attempt_id)
+        await anyio.sleep(100)
+
+    first, second = runner(work, max_concurrency=10), runner(work, max_concurrency=10)
+    async with running(first), running(second):
+        await kit.finished(pipelines)
+    assert len(done) == 40
+    assert first.statistics().received + second.statistics().received == 40
+    kit.assert_single_owner()
+    assert len([event for event in kit.audit if event.kind is AuditKind.STATUS]) == 40
