@@ -190,6 +190,9 @@ class Run:
             return RunEnd.CANCELED
         if task.state is LeaseState.LOST and (error is not None or lease.silenced):
             return RunEnd.LOST
+        if isinstance(error, StatusNotSet):  # by the handler: what it meant may yet be true
+            _log.error("%s", error, extra=self._extra)
+            return RunEnd.NO_STATUS
         self._log_end(status, error)
         end = RunEnd.NO_STATUS
 

@@ -176,6 +176,7 @@ class TaskRunner:
                 await self._supervise(shift, max_tasks=max_tasks, once=once)
         finally:
             self._state = "closed"
+            self._shutdown.close()
         if shift.failure is not None:
             raise shift.failure
 
@@ -267,15 +268,22 @@ class TaskRunner:
             raise crashed[0]
 
     async def _listen(self) -> None:
+        before = {number: signal.getsignal(number) for number in _STOPPING}
         # What is ignored from the start, as nohup does, stays so.
-        heard = [one for one in _STOPPING if signal.getsignal(one) is not signal.SIG_IGN]
-        with anyio.open_signal_receiver(*heard) as signals:
-            async for number in signals:
-                draining = self._shutdown.step >= Step.DRAINING
-                _log.warning(
-                    "%s: %s", number.name, "the tasks are interrupted" if draining else "draining"
-                )
-                self._shutdown.reach(Step.CANCELING if draining else Step.DRAINING)
+        heard = [number for number, how in before.items() if how is not signal.SIG_IGN]
+        try:
+            with anyio.open_signal_receiver(*heard) as signals:
+                async for number in signals:
+                    self._hear(number)
+        finally:
+            for number in heard:  # the receiver leaves the defaults behind
+                signal.signal(number, before[number] or signal.SIG_DFL)
+
+    def _hear(self, number: signal.Signals) -> None:
+        draining = self._shutdown.step >= Step.DRAINING
+        what = "the tasks are interrupted" if draining else "draining"
+        _log.warning("%s: %s", number.name, what)
+        self._shutdown.reach(Step.CANCELING if draining else Step.DRAINING)
 
 
 def _checked(name: str, text: Any) -> str:

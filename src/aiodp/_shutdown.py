@@ -48,6 +48,10 @@ class Shutdown:
         self._events = {step: anyio.Event() for step in Step}
         self.reach(self._wanted)
 
+    def close(self) -> None:
+        """End: what is asked for now has no effect."""
+        self._token = None
+
     def on_step(self, hook: Callable[[Step], None]) -> None:
         """Call this at each step that is reached, also at those that were."""
         self._hooks.append(hook)

@@ -57,6 +57,15 @@ FAULTS = {
     "the heartbeater dies silently": (
         "virtual/test_engine.py::test_a_crash_of_the_reporter_ends_every_lease_with_its_cause"
     ),
+    "the heartbeat ends when the worker begins to stop": (
+        "virtual/test_runner_end.py::test_heartbeats_go_on_to_the_last_status_of_a_drain"
+    ),
+    "the same job given twice crashes the worker": (
+        "virtual/test_runner_polls.py::test_the_same_task_given_twice_is_done_once"
+    ),
+    "stopping hangs on a connection": (
+        "virtual/test_runner_end.py::test_a_stop_is_bounded_when_the_service_hangs"
+    ),
     "hung work beats for ever": (
         "virtual/test_long_running.py::test_hung_work_can_be_capped_by_its_user"
     ),

@@ -241,6 +241,15 @@ async def test_stop_and_cancel_from_other_threads(kit, runner):
     assert other.statistics().ended == {"FAILED": 1}
 
 
+async def test_what_is_asked_after_the_end_has_no_effect(kit, runner):
+    """`stop` and `cancel` of a runner that has ended return, from any thread."""
+    one = runner(lambda _: None)
+    one.stop()
+    await one.run()
+    one.stop()
+    await anyio.to_thread.run_sync(one.cancel)
+
+
 async def test_a_coroutine_may_use_threads_itself(kit, runner):
     """Interrupted while it waits for one, it is told as a stop; the context reaches the thread."""
     kit.activity()

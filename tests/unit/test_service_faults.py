@@ -394,7 +394,7 @@ def anyio_backend():
 
 
 @pytest.fixture
-async def by_hand(anyio_backend):  # noqa: ARG001  # the loop to be started in
+async def by_hand(anyio_backend):  # the loop to be started in
     """A client of a service in process, the service, and its clock, which is moved by hand."""
     clock = ManualClock()
     memory = MemoryService(clock=clock, settings=Settings(quotas=None))

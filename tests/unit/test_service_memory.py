@@ -38,7 +38,7 @@ def memory():
 
 
 @pytest.fixture
-async def client(memory, config, anyio_backend):  # noqa: ARG001  # the loop to be started in
+async def client(memory, config, anyio_backend):  # the loop to be started in
     session = memory.attach(AioSession())
     async with session.create_client("datapipeline", config=config) as made:
         yield made
@@ -208,7 +208,7 @@ def no_configuration(monkeypatch, tmp_path):
     return tmp_path
 
 
-async def test_a_bare_session_gets_what_it_lacks(memory, config, no_configuration):  # noqa: ARG001
+async def test_a_bare_session_gets_what_it_lacks(memory, config, no_configuration):
     """A session without region and credentials works, with made-up ones."""
     session = memory.attach(AioSession())
     async with session.create_client("datapipeline", config=config) as client:

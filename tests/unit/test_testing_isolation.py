@@ -41,7 +41,7 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-def _lost_profile(configured: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
+def _lost_profile(configured: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine on which a profile is asked for that it lacks."""
     monkeypatch.setenv("AWS_PROFILE", "lacking")
 

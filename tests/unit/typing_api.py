@@ -11,10 +11,15 @@ from aiobotocore.session import get_session
 from aiodp import (
     LeaseState,
     LostReason,
+    ObjectField,
+    PipelineObject,
     ProgressReporter,
     Quota,
     Ref,
+    RunnerStatistics,
     Statistics,
+    Task,
+    TaskRunner,
     TaskStatus,
     TrackedTask,
     current_task,
@@ -47,3 +52,36 @@ async def api() -> None:
         await reporter.run("task", work, 3, "x", no_such_option=1)  # type: ignore[call-arg]
         reporter.track("task", fields={"a": None})  # type: ignore[dict-item]
     assert_type(current_task(), TrackedTask)
+
+
+async def runner() -> None:
+    one = TaskRunner(
+        get_session(),
+        worker_group="workers",
+        drain_timeout=timedelta(minutes=5),
+        region_name="eu-west-1",
+        lease_timeout=600,
+        quota=None,
+    )
+
+    @one.activity("ShellCommandActivity", max_concurrency=2)
+    async def shell(task: Task) -> bool:
+        assert_type(task.fields, Mapping[str, ObjectField])
+        assert_type(task.ref("input"), PipelineObject)
+        assert_type(task.report_progress_timeout, float | None)
+        assert_type(await task.evaluate("#{x}"), str)
+        found = [one async for one in task.query("INSTANCE", ("@status", "EQ", "FAILED"))]
+        assert_type(found, list[str])
+        return True
+
+    @one.activity("CopyActivity")
+    def copy(task: Task) -> None:
+        task.raise_if_ended()
+
+    def rest(task: Task) -> None:
+        assert_type(task.canceled.is_set(), bool)
+
+    TaskRunner(get_session(), worker_group="workers", handler=rest)
+    assert_type(await shell(one.tasks[0]), bool)
+    assert_type(one.statistics(), RunnerStatistics)
+    await one.run(max_tasks=3)

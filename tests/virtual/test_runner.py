@@ -129,6 +129,20 @@ async def test_a_handler_may_set_the_status_itself(kit, runner):
     assert calls(kit, "SetTaskStatus") == 2
 
 
+async def test_a_status_of_the_handlers_own_that_fails_is_not_contradicted(kit, runner):
+    """If its FINISHED was not acknowledged, the task is not FAILED instead: it may be done."""
+    kit.activity()
+    kit.faults.add(Fault(kind=FaultKind.INVALID_REQUEST, actions=STATUS, count=1))
+
+    async def work(task):
+        await task.set_status(TaskStatus.FINISHED)
+
+    one = runner(work)
+    await one.run(max_tasks=1)
+    assert one.statistics().ended == {"no status": 1}
+    assert calls(kit, "SetTaskStatus") == 1
+
+
 def deep(levels: int) -> None:
     if levels:
         deep(levels - 1)

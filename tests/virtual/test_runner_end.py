@@ -269,6 +269,22 @@ async def test_signals_drain_and_then_interrupt(kit, runner):
 
 
 @asyncio_only
+async def test_signal_handlers_are_put_back(kit, runner):
+    """After `run` the program hears signals as before."""
+
+    def mine(*_): ...
+
+    before = signal.signal(signal.SIGTERM, mine)
+    try:
+        async with running(runner(sleep_long)):
+            await kit.until(lambda: calls(kit, "ReportTaskRunnerHeartbeat"))
+            assert signal.getsignal(signal.SIGTERM) is not mine
+        assert signal.getsignal(signal.SIGTERM) is mine
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@asyncio_only
 async def test_signals_may_be_somebody_elses(kit, runner):
     """With `handle_signals=False` the program's own handlers stay."""
     heard = []
