@@ -1,6 +1,6 @@
-"""OpenTelemetry metrics of a reporter. Needs the extra: ``pip install "aiodp[otel]"``.
+"""OpenTelemetry metrics of a reporter or a task runner.
 
-The names are ``aiodp.tasks``, ``aiodp.reports`` and so on; see `record`.
+Needs the extra: ``pip install "aiodp[otel]"``. The names are ``aiodp.tasks``, ``aiodp.reports`` and so on; see `record`.
 """
 
 from __future__ import annotations
@@ -14,23 +14,28 @@ try:
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError('aiodp.otel needs its extra: pip install "aiodp[otel]"') from error
 
-from aiodp._types import ReportKind
+from aiodp._types import ReportKind, RunnerStatistics
 
 if TYPE_CHECKING:
-    from opentelemetry.metrics import Meter
+    from collections.abc import Mapping
+
+    from opentelemetry.metrics import Counter, Meter
 
     from aiodp._reporter import ProgressReporter
+    from aiodp._runner import TaskRunner
     from aiodp._types import Statistics
 
 
 async def record(
-    reporter: ProgressReporter, *, every: float = 15.0, meter: Meter | None = None
+    source: ProgressReporter | TaskRunner, *, every: float = 15.0, meter: Meter | None = None
 ) -> NoReturn:
-    """Record the reporter's statistics every so many seconds, until canceled.
+    """Record the statistics of a reporter or a runner every so many seconds, until canceled.
 
     Start it in a task group beside the work. Gauges: ``aiodp.tasks`` (by ``state``: tracked,
     acknowledged), ``aiodp.lag`` (s), ``aiodp.smallest_remaining_lease`` (s), ``aiodp.rate``
-    (calls/s, as learned). Counter: ``aiodp.reports`` (by ``outcome``: a value of `ReportKind`).
+    (calls/s, as learned). Counter: ``aiodp.reports`` (by ``outcome``: a value of `ReportKind`). Of
+    a runner, too: ``aiodp.polls`` (by ``outcome``: ok, failed) and ``aiodp.ended`` (tasks, by
+    ``end``: a value of `RunEnd`).
 
     Raises `ValueError` for a period that is not positive.
     """
@@ -38,7 +43,7 @@ async def record(
         raise ValueError(f"every must be longer than 0 s, not {every:g} s")
     instruments = _Instruments(meter or metrics.get_meter("aiodp"))
     while True:
-        instruments.record(reporter.statistics())
+        instruments.record(source.statistics())
         await anyio.sleep(every)
 
 
@@ -51,9 +56,21 @@ class _Instruments:
         )
         self._rate = meter.create_gauge("aiodp.rate", "{call}/s", "Calls that the service grants")
         self._reports = meter.create_counter("aiodp.reports", "{report}", "Reports, by outcome")
-        self._counted: dict[str, int] = {}
+        self._polls = meter.create_counter("aiodp.polls", "{poll}", "Polls, by outcome")
+        self._ended = meter.create_counter("aiodp.ended", "{task}", "Tasks, by how they ended")
+        self._counted: dict[tuple[Counter, str], int] = {}
 
-    def record(self, statistics: Statistics) -> None:
+    def record(self, statistics: Statistics | RunnerStatistics) -> None:
+        if not isinstance(statistics, RunnerStatistics):
+            self._record_reports(statistics)
+            return
+        answered = statistics.polls - statistics.polls_failed - statistics.polling
+        self._count(self._polls, "outcome", {"ok": answered, "failed": statistics.polls_failed})
+        self._count(self._ended, "end", statistics.ended)
+        if statistics.reports is not None:
+            self._record_reports(statistics.reports)
+
+    def _record_reports(self, statistics: Statistics) -> None:
         self._tasks.set(statistics.tracked, {"state": "tracked"})
         self._tasks.set(statistics.acknowledged, {"state": "acknowledged"})
         self._lag.set(statistics.worst_lag)
@@ -61,13 +78,14 @@ class _Instruments:
             self._lease.set(statistics.smallest_remaining_lease)
         if statistics.effective_rate is not None:
             self._rate.set(statistics.effective_rate)
-        self._count(statistics)
-
-    def _count(self, statistics: Statistics) -> None:
         counts = dict(statistics.failed)
         counts[ReportKind.OK.value] = statistics.succeeded
         counts[ReportKind.THROTTLED.value] = statistics.throttled
-        for outcome, count in counts.items():
-            if increase := count - self._counted.get(outcome, 0):
-                self._reports.add(increase, {"outcome": outcome})
-        self._counted = counts
+        self._count(self._reports, "outcome", counts)
+
+    def _count(self, counter: Counter, attribute: str, counts: Mapping[str, int]) -> None:
+        for value, count in counts.items():
+            key = (counter, value)
+            if increase := count - self._counted.get(key, 0):
+                counter.add(increase, {attribute: value})
+                self._counted[key] = count

@@ -9,6 +9,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from aiodp import otel
 from aiodp.testing import Fault, FaultKind
+from virtual.runner_kit import running
 
 pytestmark = pytest.mark.anyio
 
@@ -52,6 +53,35 @@ async def test_metrics(service, reporter):
         assert 230 < seen["aiodp.smallest_remaining_lease",] < 290
         assert seen["aiodp.lag",] >= 0
         group.cancel_scope.cancel()
+
+
+async def test_metrics_of_a_runner(kit, runner):
+    """Polls and ends are counted, beside what its reporter does."""
+    reader = InMemoryMetricReader()
+    meter = MeterProvider([reader]).get_meter("test")
+    pipeline = kit.activity()
+
+    async def work(task):
+        await anyio.sleep(100)
+
+    one = runner(work, max_concurrency=1)
+    async with running(one), anyio.create_task_group() as group:
+
+        async def run_record():
+            await otel.record(one, every=5, meter=meter)
+
+        group.start_soon(run_record)
+        kit.faults.add(
+            Fault(kind=FaultKind.SERVER_ERROR, actions=frozenset({"PollForTask"}), count=1)
+        )
+        await kit.finished(pipeline)
+        await anyio.sleep(10)
+        group.cancel_scope.cancel()
+    seen = values(reader)
+    assert seen["aiodp.polls", "failed"] == 1
+    assert seen["aiodp.polls", "ok"] == 1
+    assert seen["aiodp.ended", "FINISHED"] == 1
+    assert seen["aiodp.reports", "ok"] == 2
 
 
 async def test_an_impossible_period(reporter):
