@@ -1,6 +1,7 @@
 """OpenTelemetry metrics of a reporter or a task runner.
 
-Needs the extra: ``pip install "aiodp[otel]"``. The names are ``aiodp.tasks``, ``aiodp.reports`` and so on; see `record`.
+Needs the extra: ``pip install "aiodp[otel]"``. The names are ``aiodp.tasks``, ``aiodp.reports`` and
+so on; see `record`.
 """
 
 from __future__ import annotations

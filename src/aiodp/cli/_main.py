@@ -12,6 +12,7 @@ from aiodp.cli import HINT
 
 _COMMANDS: Final = {
     "demo": "Hold forty tasks at once through trouble, on a local service.",
+    "doctor": "Check what a task runner needs, and say what to mend.",
     "emulate": "Serve a local AWS Data Pipeline over HTTP.",
     "hold": "Keep a task alive while a command runs.",
 }

@@ -1,0 +1,64 @@
+"""How far this machine's clock is from the service's."""
+
+from __future__ import annotations
+
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Final
+
+from aiodp.cli._doctor_findings import Finding, Verdict
+
+if TYPE_CHECKING:
+    from aiodp.cli._doctor_endpoint import Answer
+
+_REFUSED: Final = 300.0
+"""Seconds of skew from which signatures are refused (AWS General Reference, "Signing")."""
+_DOUBTFUL: Final = 30.0
+_GRAIN: Final = 1.0  # a Date header has whole seconds
+_MEND: Final = "Let this machine's clock be set, by NTP or chrony."
+
+
+def examine_clock(answer: Answer) -> Finding:
+    """Compare the Date header of an answer of the service with the local clock."""
+    try:
+        date = parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
+    except ValueError:
+        return Finding(
+            check="clock",
+            verdict=Verdict.WARNING,
+            found="the service's answer has no date to compare with",
+            mend="Compare the clock with another one: signatures allow 5 minutes.",
+        )
+    return judge_skew(skew(date, sent_at=answer.sent_at, received_at=answer.received_at))
+
+
+def skew(date: float, *, sent_at: float, received_at: float) -> float:
+    """Return how many seconds the local clock is certainly ahead of a date; all are epoch times.
+
+    Negative if it is behind. The date was taken at some moment between sending and receiving.
+    """
+    if date > received_at:
+        return received_at - date
+    return max(0.0, sent_at - (date + _GRAIN))
+
+
+def judge_skew(seconds: float) -> Finding:
+    """Return the finding about a skew."""
+    if not seconds:
+        return Finding(check="clock", verdict=Verdict.OK, found="agrees with the service's")
+    side = "ahead of" if seconds > 0 else "behind"
+    found = f"{abs(seconds):,.0f} s {side} the service's"
+    if abs(seconds) <= _DOUBTFUL:
+        return Finding(check="clock", verdict=Verdict.OK, found=found)
+    if abs(seconds) < _REFUSED:
+        return Finding(
+            check="clock",
+            verdict=Verdict.WARNING,
+            found=f"{found}; from 5 minutes on, signatures are refused",
+            mend=_MEND,
+        )
+    return Finding(
+        check="clock",
+        verdict=Verdict.FAILED,
+        found=f"{found}; signatures are refused",
+        mend=_MEND,
+    )

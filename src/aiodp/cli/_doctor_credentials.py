@@ -1,0 +1,126 @@
+"""Which credentials a task runner would use, and for how long."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+
+from aiodp.cli._doctor_findings import Finding, Verdict
+
+if TYPE_CHECKING:
+    from aiobotocore.session import AioSession
+
+_PATIENCE: Final = 4.0
+"""Seconds for all providers together: metadata services, processes, calls to STS."""
+_SOON: Final = 900.0
+"""Seconds: what expires sooner and is renewed by nobody is worth a warning."""
+
+_PROVIDERS: Final = {
+    "assume-role": "a role that is assumed",
+    "assume-role-with-web-identity": "a role that is assumed with a web identity",
+    "config-file": "the AWS config file",
+    "container-role": "the role of this container",
+    "custom-process": "the credential_process of the profile",
+    "env": "environment variables",
+    "explicit": "the session",
+    "iam-role": "the instance profile of this machine",
+    "login": "aws login",
+    "shared-credentials-file": "the shared credentials file",
+    "sso": "IAM Identity Center",
+}
+"""How people call botocore's providers."""
+_FIXED: Final = frozenset({"config-file", "env", "explicit", "shared-credentials-file"})
+"""Providers that renew nothing while a program runs."""
+
+_WHERE: Final = (
+    "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile in AWS_PROFILE, or give this "
+    "machine a role."
+)
+
+
+async def examine_credentials(session: AioSession) -> Finding:
+    """Return what is found; only the access key is shown, and that is shortened."""
+    try:
+        with anyio.fail_after(_PATIENCE):
+            credentials = await session.get_credentials()
+            if credentials is None:
+                return _failed("none", _WHERE)
+            frozen = await credentials.get_frozen_credentials()
+    except TimeoutError:
+        return _failed(f"not to be had within {_PATIENCE:g} s", f"See what holds it up. {_WHERE}")
+    except Exception as error:  # noqa: BLE001 - of botocore's providers, which are many
+        return _failed(f"{type(error).__name__}: {error}", _WHERE)
+    if not (frozen.access_key and frozen.secret_key):
+        return _failed("the access key or the secret key is empty", _WHERE)
+    return judge_credentials(
+        method=credentials.method,
+        access_key=frozen.access_key,
+        temporary=bool(frozen.token),
+        expires=_expiry_of(credentials),
+        now=datetime.now(UTC),
+    )
+
+
+def judge_credentials(
+    *, method: str, access_key: str, temporary: bool, expires: datetime | None, now: datetime
+) -> Finding:
+    """Return the finding about credentials that were had."""
+    provider = _PROVIDERS.get(method, method)
+    found = f"from {provider}, access key {shorten_key(access_key)}"
+    fixed = method in _FIXED
+    if expires is None:
+        return _of_unknown_expiry(found, doubtful=temporary and fixed)
+    left = (expires - now).total_seconds()
+    found += f", {_expiry(expires, left)}"
+    if left <= 0:
+        return _failed(found, "Renew them.")
+    if fixed and left < _SOON:
+        return _warning(found, "Renew them: a task runner works longer than that.")
+    return _well(found if fixed else f"{found} and are renewed by themselves")
+
+
+def shorten_key(access_key: str) -> str:
+    """Return an access key as it may be shown.
+
+    What does not look like one is not shown at all: it may be a secret in the wrong place.
+    """
+    if re.fullmatch(r"[A-Z0-9]{16,128}", access_key):
+        return f"{access_key[:4]}…{access_key[-4:]}"
+    return f"of {len(access_key)} characters, which is not of AWS's form"
+
+
+def _of_unknown_expiry(found: str, *, doubtful: bool) -> Finding:
+    if not doubtful:
+        return _well(found)
+    return _warning(
+        f"{found}, temporary, and nothing says until when",
+        "Use a provider that renews them, such as a role: a task runner outlives these.",
+    )
+
+
+def _expiry(expires: datetime, left: float) -> str:
+    when = f"{expires.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    if left <= 0:
+        return f"which expired at {when}"
+    return f"which expire in {left / 60:,.0f} min, at {when}"
+
+
+def _expiry_of(credentials: Any) -> datetime | None:
+    """Return the time that refreshable credentials keep; botocore does not publish it."""
+    expires = getattr(credentials, "_expiry_time", None)
+    return expires if isinstance(expires, datetime) else None
+
+
+def _well(found: str) -> Finding:
+    return Finding(check="credentials", verdict=Verdict.OK, found=found)
+
+
+def _warning(found: str, mend: str) -> Finding:
+    return Finding(check="credentials", verdict=Verdict.WARNING, found=found, mend=mend)
+
+
+def _failed(found: str, mend: str) -> Finding:
+    return Finding(check="credentials", verdict=Verdict.FAILED, found=found, mend=mend)

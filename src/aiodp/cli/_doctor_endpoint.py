@@ -1,0 +1,198 @@
+"""Whether the service can be reached, and is the one that answers.
+
+An unsigned call about a task that there is not finds it out, over the very client that a task
+runner has, and without credentials: the service refuses it in its own words.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import anyio
+from aiobotocore.config import AioConfig
+from botocore import UNSIGNED
+from botocore import exceptions as botocore_errors
+from botocore.utils import get_environ_proxies
+
+from aiodp._errors import ReportRejected
+from aiodp._transport import ONCE, call_service, describe, open_clients
+from aiodp._types import Outcome
+from aiodp.cli._doctor_findings import Finding, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aiobotocore.session import AioSession
+
+_DNS_PATIENCE: Final = 3.0
+_PATIENCE: Final = 3.0
+_CONFIG: Final = AioConfig(
+    signature_version=UNSIGNED,
+    connect_timeout=_PATIENCE,
+    read_timeout=_PATIENCE,
+    retries=ONCE,
+)
+_PORTS: Final = {"http": 80, "https": 443}
+_ERROR: Final = 400
+_FIREWALL: Final = "Let this machine connect to it: firewall, security group, VPC endpoint, proxy."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An HTTP answer; header names are in lower case, times are local epoch times."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    sent_at: float
+    received_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Way:
+    """Where the service is, and the host to which connections are made; no passwords of theirs."""
+
+    url: str
+    host: str
+    port: int
+    proxy: bool
+
+    @classmethod
+    def to(cls, url: str) -> _Way:
+        """Return the way that aiobotocore takes, by the proxy of the environment if there is one.
+
+        Raises `ValueError` for an address that is none.
+        """
+        there = urlsplit(url)
+        proxy = get_environ_proxies(url).get(there.scheme)
+        if proxy and "://" not in proxy:
+            proxy = f"http://{proxy}"
+        hop = urlsplit(proxy) if proxy else there
+        port = hop.port or _PORTS.get(hop.scheme, 443)
+        shown = there._replace(netloc=there.netloc.rpartition("@")[2]).geturl()
+        return cls(url=shown, host=hop.hostname or "", port=port, proxy=bool(proxy))
+
+    def __str__(self) -> str:
+        return f"{self.url} through the proxy {self.host}:{self.port}" if self.proxy else self.url
+
+
+async def examine_endpoint(
+    session: AioSession, *, task_id: str, region: str, endpoint_url: str | None
+) -> tuple[Finding, Answer | None]:
+    """Return what is found, and the answer if it is one of the service."""
+    try:
+        async with open_clients(
+            session, [_CONFIG], region_name=region, endpoint_url=endpoint_url, config=None
+        ) as [client]:
+            return await _examine(client, task_id)
+    except (ReportRejected, ValueError) as error:
+        return _failed(str(error), "Correct the region, the endpoint or the proxy."), None
+
+
+async def _examine(client: Any, task_id: str) -> tuple[Finding, Answer | None]:
+    way = _Way.to(client.meta.endpoint_url)
+    if trouble := await _unknown_host(way):
+        return trouble, None
+    answer, outcome = await _ask(client, task_id)
+    if answer is None:
+        return _unreachable(way, outcome), None
+    if not is_of_service(answer):
+        return _foreign(way, answer), None
+    took = (answer.received_at - answer.sent_at) * 1000
+    found = f"{way} answers, in {took:.0f} ms"
+    return Finding(check="endpoint", verdict=Verdict.OK, found=found), answer
+
+
+async def _unknown_host(way: _Way) -> Finding | None:
+    try:
+        with anyio.fail_after(_DNS_PATIENCE):
+            await anyio.getaddrinfo(way.host, way.port)
+    except TimeoutError:
+        found = f"{way}: no DNS answer about {way.host} within {_DNS_PATIENCE:g} s"
+        return _failed(found, "Mend this machine's name resolution.")
+    except (OSError, UnicodeError) as error:
+        found = f"{way}: {way.host} is unknown ({getattr(error, 'strerror', None) or error})"
+        return _failed(found, "Check the region or the address, and this machine's DNS.")
+    return None
+
+
+async def _ask(client: Any, task_id: str) -> tuple[Answer | None, Outcome | None]:
+    answers: list[Answer] = []
+    sent_at = time.time()
+
+    def keep(response_dict: Mapping[str, Any], **_: Any) -> None:
+        answers.append(
+            Answer(
+                status=response_dict["status_code"],
+                headers={name.lower(): text for name, text in response_dict["headers"].items()},
+                body=response_dict["body"],
+                sent_at=sent_at,
+                received_at=time.time(),
+            )
+        )
+
+    client.meta.events.register("before-parse.data-pipeline", keep)
+    outcome: dict[str, Any] | Outcome | None = None
+    with anyio.move_on_after(_PATIENCE):
+        outcome = await call_service(client.report_task_progress(taskId=task_id))
+    failure = outcome if isinstance(outcome, Outcome) else None
+    return (answers[0] if answers else None), failure
+
+
+def is_of_service(answer: Answer) -> bool:
+    """Return whether an answer is one of the service, and not of a proxy on the way.
+
+    The service answers with a JSON object, which names an error if and only if the status does.
+    """
+    try:
+        content = json.loads(answer.body)
+    except ValueError:
+        return False
+    named = isinstance(content, dict) and "__type" in content
+    if answer.status >= _ERROR:
+        return named
+    return isinstance(content, dict) and not named
+
+
+def _unreachable(way: _Way, outcome: Outcome | None) -> Finding:
+    error = outcome.error if outcome else None
+    if isinstance(error, botocore_errors.SSLError):
+        return _failed(
+            f"{way}: TLS fails, {_reason(error)}",
+            "Trust the certificate's authority with AWS_CA_BUNDLE, if it is your proxy's.",
+        )
+    if isinstance(error, botocore_errors.ConnectTimeoutError):
+        return _failed(f"{way}: no connection within {_PATIENCE:g} s", _FIREWALL)
+    if error is None or isinstance(error, botocore_errors.ReadTimeoutError):
+        return _failed(
+            f"{way}: connected, but no answer within {_PATIENCE:g} s",
+            "Try again; if it stays so, look at the proxy or at what stands behind the address.",
+        )
+    return _failed(f"{way} cannot be reached: {_reason(error)}", _FIREWALL)
+
+
+def _reason(error: Exception) -> str:
+    """Return the reason that botocore wraps, in few words."""
+    inner = getattr(error, "kwargs", {}).get("error")
+    certificate = getattr(inner, "certificate_error", None)
+    if isinstance(message := getattr(certificate, "verify_message", None), str):
+        return message
+    number = getattr(inner, "errno", None)
+    return os.strerror(number) if isinstance(number, int) and number > 0 else describe(error)
+
+
+def _foreign(way: _Way, answer: Answer) -> Finding:
+    kind = answer.headers.get("content-type", "no content type")
+    return _failed(
+        f"{way}: something else answers, HTTP {answer.status}, {kind}",
+        "Look for a proxy or a login page on the way (HTTPS_PROXY, NO_PROXY), or a wrong address.",
+    )
+
+
+def _failed(found: str, mend: str) -> Finding:
+    return Finding(check="endpoint", verdict=Verdict.FAILED, found=found, mend=mend)
