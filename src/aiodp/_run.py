@@ -17,7 +17,7 @@ from aiodp._types import LeaseState, RunEnd, TaskStatus
 from aiodp._waiting import first_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from aiodp._assignment import Assignment
     from aiodp._handlers import Activity
@@ -52,8 +52,11 @@ class Run:
             if self.task._interrupt is not None:
                 self.task._interrupt()
 
-    async def work(self, task: Task, earlier: Run | None) -> RunEnd:
-        """Do the work, and set the status. Nothing but a cancellation is raised."""
+    async def work(self, task: Task, earlier: Sequence[Run]) -> RunEnd:
+        """Do the work after all `earlier` runs of the instance are over, and set the status.
+
+        Nothing but a cancellation is raised.
+        """
         self.task = task
         if self._stopped.is_set():
             self.stop()
@@ -61,7 +64,7 @@ class Run:
         error: BaseException | None = None
         try:
             task._raise_if_ended()
-            if earlier is not None:
+            if earlier:
                 await self._outlast(earlier)
             status = await self._status()
         except anyio.get_cancelled_exc_class() as canceled:
@@ -77,7 +80,7 @@ class Run:
 
     # The work
 
-    async def _outlast(self, earlier: Run) -> None:
+    async def _outlast(self, earlier: Sequence[Run]) -> None:
         """Wait for the end of other work on the same instance; the service took it from there."""
         _log.warning(
             "task %s was handed out again while it is worked on here; it waits for that to end",
@@ -85,13 +88,20 @@ class Run:
             extra=self._extra,
         )
 
-        async def make_it_notice() -> None:
-            with suppress(AiodpError):
-                if earlier.task is not None:
-                    await earlier.task.report()
-            await earlier.over.wait()
+        async def all_over() -> None:
+            async with anyio.create_task_group() as group:
+                for run in earlier:
+                    group.start_soon(run.notice, name="aiodp lost task")
+            for run in earlier:
+                await run.over.wait()
 
-        await self._unless_over(make_it_notice)
+        await self._unless_over(all_over)
+
+    async def notice(self) -> None:
+        """Ask the service whether the task is still ours, so that a loss is noticed at once."""
+        with suppress(AiodpError):
+            if self.task is not None:
+                await self.task.report()
 
     async def _status(self) -> TaskStatus:
         """Return what the handler makes of the task; a precondition may be looked at repeatedly."""

@@ -21,7 +21,7 @@ from aiodp._types import LostReason, Outcome, ReportKind, RunEnd, TaskStatus
 from aiodp._waiting import first_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from anyio.abc import TaskGroup
 
@@ -74,7 +74,6 @@ class Shift:
         )
         self.runs: dict[Run, None] = {}
         self._unheld: set[Slot] = set()  # of polls, and of tasks that are not acknowledged yet
-        self._newest: dict[tuple[str, str], Run] = {}  # of each instance
         self._identity = identity
         self._shop = shop
         self._shutdown = shutdown
@@ -188,26 +187,23 @@ class Shift:
     async def _hold(
         self, assignment: Assignment, slot: Slot, lease_timeout: float | None
     ) -> RunEnd:
-        earlier = self._newest.get(assignment.instance)
-        if earlier is not None and earlier.assignment.task_id == assignment.task_id:
+        earlier = [one for one in self.runs if one.assignment.instance == assignment.instance]
+        if assignment.task_id in {one.assignment.task_id for one in earlier}:
             _log.warning("%s was given twice", assignment, extra=assignment.extra)
             return RunEnd.DUPLICATE
         run = Run(assignment, self._shop, slot)
         self.runs[run] = None
-        self._newest[assignment.instance] = run
         if self._shutdown.step >= Step.CANCELING:
             run.stop()
         try:
             return await self._track(run, earlier, lease_timeout)
         finally:
             del self.runs[run]
-            if self._newest[assignment.instance] is run:
-                del self._newest[assignment.instance]
             run.over.set()
             self._changed.set()
             self._changed = anyio.Event()
 
-    async def _track(self, run: Run, earlier: Run | None, lease_timeout: float | None) -> RunEnd:
+    async def _track(self, run: Run, earlier: Sequence[Run], lease_timeout: float | None) -> RunEnd:
         assignment = run.assignment
         make = partial(Task, assignment=assignment, questions=self._questions)
         try:

@@ -216,6 +216,37 @@ async def test_two_attempts_are_never_worked_on_together(kit, runner):
     assert pipeline.runs[0].attempts == 2
 
 
+async def test_nor_are_three(kit, runner):
+    """One that waits for the first and ends before it does not let the next one pass."""
+    pipeline = kit.activity()
+    at_once = []
+
+    async def work(task):
+        at_once.append(task)
+        assert len(at_once) == 1
+        try:
+            await anyio.sleep(1000)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(400)
+            at_once.remove(task)
+
+    def in_hand(attempt):
+        return [task for task in one.tasks if task.attempt_id.endswith(f"_Attempt={attempt}")]
+
+    one = runner(work, max_concurrency=4)
+    async with running(one):
+        for attempt in (1, 2):
+            await kit.until(lambda: in_hand(attempt))  # noqa: B023 - awaited here
+            await anyio.sleep(5)
+            kit.give_away(in_hand(attempt)[0].task_id)
+        await kit.until(lambda: in_hand(3))
+        await kit.until(lambda: not in_hand(2))
+        assert in_hand(1)
+        await kit.finished(pipeline)
+    assert one.statistics().ended == {"lost": 2, "FINISHED": 1}
+
+
 @pytest.mark.parametrize(
     "answer",
     [
