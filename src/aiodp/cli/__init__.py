@@ -1,4 +1,4 @@
-"""The command line: ``aiodp demo``, ``aiodp emulate`` and ``aiodp hold``."""
+"""The command line: ``aiodp demo``, ``doctor``, ``emulate``, ``hold`` and ``run``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _give_up_closed_streams() -> None:
     What is left in its buffer would fail once more when the interpreter ends, and make the exit
     code 120, whatever the command returned.
     """
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None: it was closed from the start
         try:
             stream.flush()
         except OSError:

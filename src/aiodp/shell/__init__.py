@@ -1,0 +1,10 @@
+"""Runs the shell commands of Data Pipeline's tasks, as AWS' Task Runner does.
+
+`ShellHandler` is a handler for a `TaskRunner`. What it does where the service's documentation is
+silent stands in docs/shell.md.
+"""
+
+from aiodp.shell._errors import CommandFailed
+from aiodp.shell._handler import ShellHandler
+
+__all__ = ["CommandFailed", "ShellHandler"]

@@ -1,0 +1,53 @@
+"""How a shell command's task fails; each failure has an ``errorId`` of its own."""
+
+from __future__ import annotations
+
+import signal
+from typing import Final
+
+from aiodp._errors import TaskFailed
+
+_SHOWN: Final = 1024
+"""Bytes of stderr's end that a message shows."""
+
+
+class CommandFailed(TaskFailed):
+    """The command ended with an exit code other than 0, or was killed.
+
+    `returncode` is the exit code, or -n if signal n killed the shell. The message and the stack
+    trace show the last 1,024 bytes of what it wrote to stderr.
+    """
+
+    def __init__(self, returncode: int, stderr: bytes = b"") -> None:
+        shown = stderr[-_SHOWN:].decode(errors="replace").strip("\ufffd\n")
+        said = f"; the end of its stderr:\n{shown}" if shown else "; it wrote nothing to stderr"
+        super().__init__(
+            f"the command {_end(returncode)}{said}",
+            error_id="CommandFailed",
+            error_stack_trace=shown,
+        )
+        self.returncode = returncode
+
+
+def bad_definition(message: str) -> TaskFailed:
+    """Return the failure of a task whose objects ask for what cannot be done."""
+    return TaskFailed(message, error_id="BadDefinition")
+
+
+def staging_failed(message: str) -> TaskFailed:
+    """Return the failure of a task whose data could not be brought or taken away."""
+    return TaskFailed(message, error_id="StagingFailed")
+
+
+def local_failed(message: str) -> TaskFailed:
+    """Return the failure of a task to which this machine, its disk for instance, did not do."""
+    return TaskFailed(message, error_id="LocalFailed")
+
+
+def _end(returncode: int) -> str:
+    if returncode >= 0:
+        return f"failed with exit code {returncode}"
+    try:
+        return f"was killed by {signal.Signals(-returncode).name}"
+    except ValueError:  # a real-time signal has no name
+        return f"was killed by signal {-returncode}"

@@ -1,0 +1,196 @@
+"""A command with a process group of its own, which is ended as a whole."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import anyio
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from anyio.abc import Process
+
+_START_TIMEOUT: Final = 60.0
+"""Seconds that the system may take to make a process, while nothing can interrupt that."""
+_DEATH_TIMEOUT: Final = 5.0
+"""Seconds that a killed process may take to vanish; one that hangs in the kernel takes for ever."""
+_BURIAL_TIMEOUT: Final = 1.0
+"""Seconds in which the rest of a killed group vanishes; for ever, if init does not wait for it."""
+_POLL: Final = 0.02
+"""Seconds between two looks at a group whose leader is gone."""
+
+_OVER: Final = "over"
+_GUARD: Final = f"""\
+read -r group || exit 0
+[ "$group" = {_OVER} ] && exit 0
+read -r _ && exit 0
+kill -s TERM -- "-$group"
+sleep "$1"
+kill -s KILL -- "-$group"
+"""
+"""What a shell does beside us: it reads a group, and ends it if no other line follows."""
+_ANNOUNCED: Final = ("/bin/sh", "-c", 'echo "$$" >&0 && exec "$@" </dev/null', "aiodp-start")
+"""Tells the guard, to which its input leads, of its own group before it becomes the command."""
+
+
+class Command:
+    """A command that runs in a session, and so a process group, of its own.
+
+    A session of its own, for in a mere process group of its own it would be stopped as soon as it
+    read from the terminal.
+
+    What is not given is inherited; the outputs are file descriptors. Should this process die before
+    `close`, a guard ends the group, SIGKILL following SIGTERM after `grace` seconds. A command
+    without our input tells the guard of its group before anything of it runs. One that inherits it
+    is told of by us, and lives on if we are killed in that very moment.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        grace: float,
+        cwd: str | os.PathLike[str] | None = None,
+        env: Mapping[str, str] | None = None,
+        stdout: int | None = None,
+        stderr: int | None = None,
+        inherits_input: bool = True,
+    ) -> None:
+        self._argv = command
+        self._grace = grace
+        self._inherits_input = inherits_input
+        self._settings: dict[str, Any] = {
+            "cwd": cwd,
+            "env": env,
+            "stdout": stdout,
+            "stderr": stderr,
+        }
+        self._guard: subprocess.Popen[str] | None = None
+        self._process: Process | None = None
+        self._error: Exception | None = None
+
+    @classmethod
+    async def start(cls, command: Sequence[str], *, grace: float) -> Self:
+        """Return a command that runs. Raises `OSError` if it cannot; then nothing runs."""
+        started = cls(command, grace=grace)
+        try:
+            await started.begin()
+        except BaseException:
+            started.close()
+            raise
+        return started
+
+    async def begin(self) -> None:
+        """Start it; raise `OSError` if it cannot be.
+
+        It may run if this is cancelled: then `stop` it. In any case `close` it.
+        """
+        self._guard = _start_guard(self._grace)
+        # An event loop that is interrupted here would kill the process, but nobody would know its
+        # group: so nothing interrupts it.
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._begin, self._guard, name="aiodp command start")
+        if self._process is None:
+            raise self._error or TimeoutError("the system does not start the command")
+
+    async def _begin(self, guard: subprocess.Popen[str]) -> None:
+        announced = () if self._inherits_input else _ANNOUNCED
+        with anyio.move_on_after(_START_TIMEOUT, shield=True):
+            try:
+                self._process = await anyio.open_process(
+                    (*announced, *self._argv),
+                    stdin=None if self._inherits_input else guard.stdin,
+                    start_new_session=True,
+                    **self._settings,
+                )
+            except Exception as error:  # noqa: BLE001 - raised by `begin`, outside the group
+                self._error = error
+            else:
+                if self._inherits_input:
+                    _tell(guard, str(self._process.pid))
+
+    def close(self) -> None:
+        """Send the guard home; kill what is left of a command that has not ended by itself."""
+        if self.lives:
+            self.signal(signal.SIGKILL)
+        if self._guard is not None:
+            _end_guard(self._guard)
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit code, -n if signal n ended it, None while it runs or if it never did."""
+        return None if self._process is None else self._process.returncode
+
+    @property
+    def lives(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.returncode is None
+
+    async def wait(self) -> None:
+        """Return once the command itself has ended."""
+        if self._process is not None:
+            await self._process.wait()
+
+    def signal(self, number: int) -> bool:
+        """Send a signal to all of the group; return whether anybody got it."""
+        if self._process is None:
+            return False
+        try:
+            os.killpg(self._process.pid, number)
+        except (ProcessLookupError, PermissionError):  # the latter: it runs as somebody else
+            return False
+        return True
+
+    async def stop(self, grace: float) -> None:
+        """End the whole group: SIGTERM, then SIGKILL after `grace` seconds.
+
+        Returns once all of it has ended, or cannot be ended.
+        """
+        self.signal(signal.SIGTERM)
+        self.signal(signal.SIGCONT)  # a stopped process would not hear
+        with anyio.move_on_after(grace) as scope:
+            await self._vanished()
+        if scope.cancelled_caught:
+            self.signal(signal.SIGKILL)
+        with anyio.move_on_after(_DEATH_TIMEOUT, shield=True):
+            await self.wait()
+        with anyio.move_on_after(_BURIAL_TIMEOUT, shield=True):
+            await self._vanished()
+
+    async def _vanished(self) -> None:
+        await self.wait()
+        while self.signal(0):  # noqa: ASYNC110 - no event tells of it
+            await anyio.sleep(_POLL)
+
+
+def _start_guard(grace: float) -> subprocess.Popen[str]:
+    return subprocess.Popen(  # noqa: S603 - a constant script and a number
+        ["/bin/sh", "-c", _GUARD, "aiodp-guard", f"{grace:.3f}"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        text=True,
+    )
+
+
+def _tell(guard: subprocess.Popen[str], line: str) -> None:
+    with suppress(BrokenPipeError):  # somebody killed the guard: there is nothing to be done
+        if guard.stdin:
+            guard.stdin.write(line + "\n")
+            guard.stdin.flush()
+
+
+def _end_guard(guard: subprocess.Popen[str]) -> None:
+    """Send it home, and wait for it; one that was stopped must not stop us."""
+    _tell(guard, _OVER)
+    try:
+        guard.communicate(timeout=_DEATH_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        guard.kill()
+        guard.communicate()

@@ -1,0 +1,126 @@
+"""The run of one script, from its start until nothing of it is left."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from aiodp._errors import shorten
+from aiodp.shell._errors import local_failed
+from aiodp.shell._process import Command
+from aiodp.shell._recorder import Recorder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from aiodp._errors import TaskFailed
+    from aiodp._runner_task import Task
+
+_LAST_MOMENT: Final = 0.25
+"""Seconds before its deadline at which the command of a lost task is killed at the latest."""
+_SPARE: Final = 10.0
+"""Seconds that the end of a command may take beside its grace."""
+
+_log = logging.getLogger("aiodp")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a script ended, and how the keeping of its output did."""
+
+    returncode: int
+    """Its exit code, or -n if signal n killed it."""
+    stderr: bytes
+    """The end of it."""
+    unkept: TaskFailed | None
+    """Why its output could not be kept, if so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What is run, and where. `streams` are the files of stdout and stderr."""
+
+    argv: Sequence[str]
+    cwd: Path
+    env: Mapping[str, str]
+    streams: tuple[Path, Path]
+    grace: float
+    max_output: int
+
+    async def finish(self, task: Task) -> Ended:
+        """Run it; return how it ended, with all processes of its group dead.
+
+        Raises `OSError` if it cannot be started. If this is cancelled, its group is ended.
+        """
+        recorder = Recorder(self.streams, self.max_output)
+        stdout, stderr = (stream.writing for stream in recorder.streams)
+        command = Command(
+            self.argv,
+            grace=self.grace,
+            cwd=self.cwd,
+            env=self.env,
+            stdout=stdout,
+            stderr=stderr,
+            inherits_input=False,
+        )
+        try:
+            await self._watch(command, recorder, task)
+        finally:
+            command.close()
+            if not await recorder.finish():
+                _warn(task, "what its command wrote is not on the disk yet, which hangs")
+        return Ended(
+            returncode=command.returncode or 0,
+            stderr=recorder.streams[1].tail,
+            unkept=_unkept(recorder),
+        )
+
+    async def _watch(self, command: Command, recorder: Recorder, task: Task) -> None:
+        """Return once the command and what it left in its group have ended."""
+        try:
+            try:
+                await command.begin()
+            finally:
+                recorder.started()
+            await command.wait()
+            await command.stop(self.grace)
+        except BaseException:
+            await self._stop(command, task)
+            raise
+
+    async def _stop(self, command: Command, task: Task) -> None:
+        grace = time_to_stop(task, self.grace)
+        try:
+            with anyio.move_on_after(grace + _SPARE, shield=True):
+                await command.stop(grace)
+        except BaseException:
+            command.signal(signal.SIGKILL)
+            raise
+        if command.lives:  # it runs as another user, or hangs in the kernel
+            _warn(task, "its command could not be ended, it still runs")
+
+
+def time_to_stop(task: Task, grace: float) -> float:
+    """Return the grace, cut short if the service may soon give the task to somebody else."""
+    if task.canceled.is_set():
+        return grace
+    return max(0.0, min(grace, task.deadline - anyio.current_time() - _LAST_MOMENT))
+
+
+def _warn(task: Task, message: str) -> None:
+    short = shorten(task.task_id)
+    _log.warning("task %s: %s", short, message, extra={"task": short})
+
+
+def _unkept(recorder: Recorder) -> TaskFailed | None:
+    for stream in recorder.streams:
+        if (error := stream.error) is not None:
+            failure = local_failed(f"{stream.path.name} could not be kept: {error.strerror}")
+            failure.__cause__ = error
+            return failure
+    return None

@@ -1,0 +1,47 @@
+"""Addresses in S3."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Self
+
+_SCHEME: Final = "s3://"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3Uri:
+    """A bucket, and a key or the beginning of keys, which may be empty."""
+
+    bucket: str
+    key: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``s3://bucket/key``; raise `ValueError` for anything else."""
+        bucket, _, key = text.removeprefix(_SCHEME).partition("/")
+        if not is_s3(text) or not bucket:
+            raise ValueError(f"{text!r:.300} is not of the form s3://BUCKET/KEY")
+        return cls(bucket=bucket, key=key)
+
+    def __str__(self) -> str:
+        return f"{_SCHEME}{self.bucket}/{self.key}"
+
+    @property
+    def name(self) -> str:
+        """What follows the last slash of the key."""
+        return self.key.rpartition("/")[2]
+
+    @property
+    def directory(self) -> Self:
+        """The same with a slash at its end, unless it is the whole bucket."""
+        slash = "/" if self.key and not self.key.endswith("/") else ""
+        return type(self)(bucket=self.bucket, key=self.key + slash)
+
+    def below(self, *parts: str) -> Self:
+        """Return the key of these parts below the directory that this one names."""
+        return type(self)(bucket=self.bucket, key=self.directory.key + "/".join(parts))
+
+
+def is_s3(text: str) -> bool:
+    """Return whether it is meant to be an address in S3."""
+    return text.startswith(_SCHEME)
