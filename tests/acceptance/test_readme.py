@@ -6,15 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import boto3
 import pytest
 from markdown_it import MarkdownIt
 
-from aiodp.emulator import EmulatorServer, Settings
+from aiodp.testing import ServerKit, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,19 +26,20 @@ FENCES = [
 PYTESTS = [content for info, content in FENCES if info == "python" and "def test_" in content]
 PYTHON = [content for info, content in FENCES if info == "python" and content not in PYTESTS]
 SHELL = [content for info, content in FENCES if info == "sh"]
-DEMO, TESTS, HOLD, EMULATE = SHELL
+DEMO, TESTS, RUN, HOLD, EMULATE = SHELL
+RUNNER, *PYTHON = PYTHON
 OWN = ["-o", "asyncio_default_fixture_loop_scope=function"]  # pytest-asyncio asks for it
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[EmulatorServer]:
+def server() -> Iterator[ServerKit]:
     """The local service, in real time, but for a poll that finds nothing."""
-    with EmulatorServer(settings=Settings(poll_hold=1.0)) as running:
+    with ServerKit(Settings(poll_hold=1.0)) as running:
         yield running
 
 
-def environment(server: EmulatorServer) -> dict[str, str]:
+def environment(server: ServerKit) -> dict[str, str]:
     """The environment of a user whose clients are pointed at the local service."""
     return CLEAN | {
         "AWS_ENDPOINT_URL": server.endpoint,
@@ -52,9 +51,9 @@ def environment(server: EmulatorServer) -> dict[str, str]:
     }
 
 
-def assign(server: EmulatorServer) -> str:
-    [task_id] = server.service().assign()
-    return str(task_id)
+def assign(server: ServerKit) -> str:
+    [task_id] = server.assign()
+    return task_id
 
 
 def test_there_is_no_block_of_another_kind():
@@ -62,31 +61,59 @@ def test_there_is_no_block_of_another_kind():
     assert {info for info, _ in FENCES} == {"python", "sh"}
 
 
-def queue(server: EmulatorServer) -> str:
-    """Activate a pipeline of two tasks, and return their worker group."""
-    activity = {"type": "ShellCommandActivity", "command": "true", "workerGroup": "readme"}
-    fields = [{"key": key, "stringValue": value} for key, value in activity.items()]
-    objects = [{"id": f"Work{n}", "name": f"Work{n}", "fields": fields} for n in range(2)]
-    objects.append(
+TWO_TYPES = {
+    "objects": [
+        {"id": "Default", "scheduleType": "ondemand", "workerGroup": "readme"},
+        {"id": "Source", "type": "S3DataNode", "filePath": "s3://bucket/key"},
+        {"id": "Target", "type": "S3DataNode", "filePath": "s3://bucket/copy"},
+        {"id": "Shell", "type": "ShellCommandActivity", "command": "echo hello"},
         {
-            "id": "Default",
-            "name": "Default",
-            "fields": [{"key": "scheduleType", "stringValue": "ondemand"}],
-        }
+            "id": "Copy",
+            "type": "CopyActivity",
+            "input": {"ref": "Source"},
+            "output": {"ref": "Target"},
+        },
+    ]
+}
+
+
+def test_the_runner_does_its_tasks_until_it_is_drained(server, tmp_path):
+    """The first block finishes a task of each type, and ends well at SIGTERM."""
+    pipeline = server.pipeline(TWO_TYPES)
+    script = tmp_path / "block.py"
+    script.write_text(RUNNER)
+    with subprocess.Popen(
+        [sys.executable, "-W", "error", "-u", str(script), "readme"],
+        env=environment(server),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        try:
+            server.wait_finished(pipeline, timeout=60)
+            running.send_signal(signal.SIGTERM)
+            out, err = running.communicate(timeout=60)
+        finally:
+            running.kill()
+    assert running.returncode == 0, err
+    assert "working on @Shell_" in out
+    assert "echo hello" in out
+    assert "from s3://bucket/key" in out
+    assert "Traceback" not in err
+
+
+def test_run(server, tmp_path):
+    """The shell block does two shell commands, keeps their output, and ends."""
+    pipelines = [server.activity("readme-run", command="echo hello") for _ in range(2)]
+    subprocess.run(
+        ["bash", "-euc", RUN],
+        env=environment(server) | {"WORKER_GROUP": "readme-run", "OUTPUT": str(tmp_path)},
+        timeout=60,
+        check=True,
     )
-    credentials = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
-    with closing(
-        boto3.client(
-            "datapipeline",
-            endpoint_url=server.endpoint,
-            region_name="us-east-1",
-            **credentials,
-        )
-    ) as client:
-        pipeline = client.create_pipeline(name="readme", uniqueId="readme")["pipelineId"]
-        client.put_pipeline_definition(pipelineId=pipeline, pipelineObjects=objects)
-        client.activate_pipeline(pipelineId=pipeline)
-    return "readme"
+    server.assert_finished(pipelines)
+    outputs = list(tmp_path.rglob("StdOutput"))
+    assert [path.read_text() for path in outputs] == ["hello\n"] * 2
 
 
 @pytest.mark.parametrize("number", range(len(PYTESTS)))
@@ -120,12 +147,11 @@ def test_pytest_blocks(number, tmp_path):
 
 @pytest.mark.parametrize("number", range(len(PYTHON)))
 def test_python_blocks(number, server, tmp_path):
-    """Each runs as it stands, as a script that is given a task's id, or a worker's group."""
+    """Each runs as it stands, as a script that is given a task's id."""
     script = tmp_path / "block.py"
     script.write_text(PYTHON[number])
-    argument = queue(server) if "worker_group" in PYTHON[number] else assign(server)
     done = subprocess.run(
-        [sys.executable, "-W", "error", str(script), argument],
+        [sys.executable, "-W", "error", str(script), assign(server)],
         env=environment(server),
         capture_output=True,
         text=True,
@@ -133,21 +159,17 @@ def test_python_blocks(number, server, tmp_path):
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    if argument == "readme":
-        assert done.stdout.count("working on @Work0_") == 5
-        assert done.stdout.count("working on @Work1_") == 5
-        assert server.service().calls["SetTaskStatus", "ok"] >= 2
 
 
-def test_the_first_use_finishes_its_task(server, tmp_path):
-    """What the first block does reaches the service."""
+def test_a_reporter_of_ones_own_finishes_its_task(server, tmp_path):
+    """What the second block does reaches the service."""
     task_id = assign(server)
     script = tmp_path / "block.py"
     script.write_text(PYTHON[0])
     subprocess.run(
         [sys.executable, str(script), task_id], env=environment(server), timeout=60, check=True
     )
-    assert server.service().task(task_id).status == "FINISHED"
+    assert server.task(task_id).status == "FINISHED"
 
 
 def test_hold(server):
@@ -159,7 +181,7 @@ def test_hold(server):
         timeout=60,
         check=True,
     )
-    assert server.service().task(task_id).status == "FINISHED"
+    assert server.task(task_id).status == "FINISHED"
 
 
 def test_emulate(server):

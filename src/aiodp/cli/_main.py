@@ -15,6 +15,7 @@ _COMMANDS: Final = {
     "doctor": "Check what a task runner needs, and say what to mend.",
     "emulate": "Serve a local AWS Data Pipeline over HTTP.",
     "hold": "Keep a task alive while a command runs.",
+    "run": "Work on the tasks of a worker group.",
 }
 """Each command ``x`` is the function ``x`` of the module ``aiodp.cli._x``."""
 

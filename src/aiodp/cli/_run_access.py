@@ -1,0 +1,178 @@
+"""With which keys, and through which proxy, ``aiodp run`` speaks to AWS."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self
+from urllib.parse import quote
+
+import click
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from aiobotocore.session import AioSession
+
+    from aiodp.cli._run_options import Options
+
+_REGION: Final = "us-east-1"
+"""Task Runner's (Developer Guide, "Task Runner Configuration Options")."""
+_MEMBERS: Final = ("access-id", "private-key")
+_NO_PART_OF_A_HOST: Final = frozenset("/@?#[] \t\r\n")
+_UNSUPPORTED: Final = ("proxy_domain", "proxy_workstation")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Keys:
+    """An access key id and its secret, which no text of this object shows."""
+
+    access_id: str
+    secret: str
+
+    @classmethod
+    def of(cls, options: Options) -> Self | None:
+        """Return the keys that are given, the command line before the file; None if none are.
+
+        Raises `click.UsageError` for half of them, and for a file that does not hold both.
+        """
+        filed = _read_keys(options.config) if options.config else {}
+        access_id = options.access_id or filed.get("access-id")
+        secret = options.secret_key or filed.get("private-key")
+        if not access_id and not secret:
+            return None
+        if not access_id or not secret:
+            given, missing = ("--access-id", "--secret-key")[:: 1 if access_id else -1]
+            raise click.UsageError(f"{given} needs {missing}.", click.get_current_context())
+        return cls(access_id=access_id, secret=secret)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Proxy:
+    """An HTTP proxy, with a user's name and password if it wants them."""
+
+    host: str
+    port: int
+    username: str | None
+    password: str | None
+
+    @classmethod
+    def of(cls, options: Options) -> Self | None:
+        """Return the proxy that is given, None if none is; raise `click.UsageError`."""
+        _refuse_ntlm(options)
+        given = [name for name in _PROXY if getattr(options, name)]
+        if not given:
+            return None
+        for name in given:
+            needed = _PROXY[name]
+            if not getattr(options, needed):
+                message = f"{_spelled(name)} needs {_spelled(needed)}."
+                raise click.UsageError(message, click.get_current_context())
+        host, port = options.proxy_host or "", options.proxy_port or 0
+        if _NO_PART_OF_A_HOST.intersection(host):
+            raise click.BadParameter(
+                f"{host!r:.60} is not the name or address of a machine.",
+                ctx=click.get_current_context(),
+                param_hint="'--proxy-host'",
+            )
+        return cls(
+            host=host, port=port, username=options.proxy_username, password=options.proxy_password
+        )
+
+    @property
+    def url(self) -> str:
+        """As botocore takes it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{self._user}{host}:{self.port}"
+
+    @property
+    def _user(self) -> str:
+        if not self.username:
+            return ""
+        password = "" if self.password is None else f":{quote(self.password, safe='')}"
+        return f"{quote(self.username, safe='')}{password}@"
+
+
+_PROXY: Final = {
+    "proxy_host": "proxy_port",
+    "proxy_port": "proxy_host",
+    "proxy_username": "proxy_host",
+    "proxy_password": "proxy_username",
+}
+"""What each option of the proxy is good for only with another one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Access:
+    """How the service is reached."""
+
+    keys: Keys | None
+    proxy: Proxy | None
+
+    @classmethod
+    def of(cls, options: Options) -> Self:
+        """Return what the options say; raise `click.UsageError`."""
+        return cls(keys=Keys.of(options), proxy=Proxy.of(options))
+
+    def session(self) -> AioSession:
+        """Return a session for all clients, of Data Pipeline and of S3."""
+        session = get_session()
+        if self.keys is not None:
+            session.set_credentials(self.keys.access_id, self.keys.secret)
+        if self.proxy is not None:
+            proxies = {"http": self.proxy.url, "https": self.proxy.url}
+            session.set_default_client_config(AioConfig(proxies=proxies))
+        return session
+
+    @property
+    def secrets(self) -> Iterator[str]:
+        """Give what no log may show, in all its forms."""
+        if self.keys is not None:
+            yield self.keys.secret
+        if self.proxy is not None and self.proxy.password:
+            for form in (quote(self.proxy.password, safe=""), self.proxy.password):
+                yield f":{form}@"
+
+
+def region_of(session: AioSession, options: Options) -> str:
+    """Return the region; raise what botocore does about a configuration that it cannot read."""
+    configured: str | None = session.get_config_variable("region")
+    return options.region or configured or _REGION
+
+
+def _read_keys(path: Path) -> dict[str, str]:
+    """Read Task Runner's file of keys. What is said about it shows nothing of its content."""
+    try:
+        read = json.loads(path.read_bytes())
+    except OSError as error:
+        raise _bad_file(path, f"cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise _bad_file(path, "is no JSON") from None
+    if not isinstance(read, dict):
+        raise _bad_file(path, "is no JSON object")
+    for name in _MEMBERS:
+        if not isinstance(read.get(name), str) or not read[name]:
+            raise _bad_file(path, f'needs a text "{name}"')
+    return {name: read[name] for name in _MEMBERS}
+
+
+def _bad_file(path: Path, what: str) -> click.BadParameter:
+    context = click.get_current_context()
+    return click.BadParameter(f"{path} {what}.", ctx=context, param_hint="'--config'")
+
+
+def _refuse_ntlm(options: Options) -> None:
+    for name in _UNSUPPORTED:
+        if getattr(options, name):
+            raise click.UsageError(
+                f"{_spelled(name)} is of NTLM, which is not supported: leave it out, and use a "
+                f"proxy with basic authentication or none.",
+                click.get_current_context(),
+            )
+
+
+def _spelled(name: str) -> str:
+    return "--" + name.replace("_", "-")

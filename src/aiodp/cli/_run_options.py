@@ -1,0 +1,256 @@
+"""The options of ``aiodp run``: those of AWS' Task Runner, each in two spellings, and our own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from aiodp.cli._hold import _Seconds, _Url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_MAX_OUTPUT: Final = 100 * 1024 * 1024
+_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+_DIRECTORY: Final = click.Path(file_okay=False, path_type=Path)
+
+
+class LogFormat(StrEnum):
+    """The forms of a line on stderr."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The options as they are given, by their names."""
+
+    worker_group: str
+    region: str | None
+    endpoint_url: str | None
+    config: Path | None
+    access_id: str | None
+    secret_key: str | None
+    taskrunner_id: str | None
+    hostname: str | None
+    output: Path
+    log_uri: str | None
+    tasks: int
+    proxy_host: str | None
+    proxy_port: int | None
+    proxy_username: str | None
+    proxy_password: str | None
+    proxy_domain: str | None
+    proxy_workstation: str | None
+    handlers: tuple[str, ...]
+    once: bool
+    max_tasks: int | None
+    drain_timeout: float | None
+    grace: float | None
+    max_output: int
+    log_format: str
+    table: bool | None
+    time_scale: float
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant together."""
+        if self.once and self.max_tasks is not None:
+            raise click.UsageError("--once and --max-tasks exclude each other.", _context())
+
+
+class _Handlers(click.ParamType[str]):
+    name = "handler"
+    envvar_list_splitter = "\n"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = str(value).strip()
+        if not text:
+            self.fail("a handler's name is empty.", param, ctx)
+        return text
+
+
+def _context() -> click.Context:
+    return click.get_current_context()
+
+
+def _option(*names: str, **settings: Any) -> Callable[[Any], Any]:
+    return click.option(*names, show_envvar=True, **settings)
+
+
+TASK_RUNNERS: Final = (
+    _option(
+        *("--worker-group", "--workerGroup", "worker_group"),
+        required=True,
+        metavar="NAME",
+        help="Worker group whose tasks are done.",
+    ),
+    _option(
+        "--region",
+        metavar="NAME",
+        help="AWS region; else the one of the AWS configuration, else us-east-1.",
+    ),
+    _option(
+        *("--endpoint-url", "--endpoint", "endpoint_url"),
+        metavar="URL",
+        type=_Url(),
+        help="Another endpoint of Data Pipeline than the region's.",
+    ),
+    _option(
+        "--config",
+        metavar="FILE",
+        type=_FILE,
+        help='File with keys: {"access-id": "...", "private-key": "..."}.',
+    ),
+    _option(
+        *("--access-id", "--accessId", "--accessID", "access_id"),
+        metavar="KEY",
+        help="AWS access key id. Without keys, the AWS configuration gives them.",
+    ),
+    _option(
+        *("--secret-key", "--secretKey", "secret_key"),
+        metavar="KEY",
+        help="AWS secret access key. Others see it in the list of processes: better the "
+        "environment variable, --config, or the AWS configuration.",
+    ),
+    _option(
+        *("--taskrunner-id", "--taskrunnerId", "taskrunner_id"),
+        metavar="NAME",
+        help="Name in the runner's own heartbeats, unique in the account. By default made up.",
+    ),
+    _option(
+        "--output",
+        metavar="DIRECTORY",
+        type=_DIRECTORY,
+        default="output",
+        show_default=True,
+        help="Where logs and the work of commands are kept.",
+    ),
+    _option(
+        *("--log-uri", "--logUri", "log_uri"),
+        metavar="S3_URI",
+        help="Where the runner's log goes every hour and at the end, and the logs of tasks without "
+        "a pipelineLogUri.",
+    ),
+    _option(
+        "--tasks",
+        metavar="N",
+        type=click.IntRange(min=1),
+        default=2,
+        show_default=True,
+        help="Tasks that are done at once.",
+    ),
+    _option(
+        *("--proxy-host", "--proxyHost", "proxy_host"),
+        metavar="HOST",
+        help="HTTP proxy. Without it, HTTPS_PROXY and HTTP_PROXY name one.",
+    ),
+    _option(
+        *("--proxy-port", "--proxyPort", "proxy_port"),
+        metavar="PORT",
+        type=click.IntRange(1, 65535),
+        help="Port of the proxy.",
+    ),
+    _option(
+        *("--proxy-username", "--proxyUsername", "proxy_username"),
+        metavar="NAME",
+        help="User at the proxy.",
+    ),
+    _option(
+        *("--proxy-password", "--proxyPassword", "proxy_password"),
+        metavar="TEXT",
+        help="Password at the proxy; as for --secret-key, better in the environment variable.",
+    ),
+    _option(
+        *("--proxy-domain", "--proxyDomain", "proxy_domain"),
+        metavar="NAME",
+        help="Of NTLM, which is not supported: must be empty.",
+    ),
+    _option(
+        *("--proxy-workstation", "--proxyWorkstation", "proxy_workstation"),
+        metavar="NAME",
+        help="Of NTLM, which is not supported: must be empty.",
+    ),
+)
+"""What AWS' Task Runner knows (Developer Guide, "Task Runner Configuration Options")."""
+
+OURS: Final = (
+    _option(
+        *("--handler", "handlers"),
+        envvar="AIODP_RUN_HANDLER",
+        metavar="[TYPE=]MODULE:FUNCTION",
+        multiple=True,
+        type=_Handlers(),
+        help="Do the tasks of this type with a Python function; without a type, all that have no "
+        "other. Repeatable; one a line in the environment variable. What no handler takes is run "
+        "as a shell command.",
+    ),
+    _option("--once", is_flag=True, help="Poll once, do the task that it brings, and end."),
+    _option(
+        "--max-tasks",
+        metavar="N",
+        type=click.IntRange(min=1),
+        help="Do so many tasks, and end.",
+    ),
+    _option(
+        "--drain-timeout",
+        metavar="SECONDS",
+        type=_Seconds(zero=True),
+        help="That tasks have to end by themselves when the runner stops; then they are "
+        "interrupted. By default no limit.",
+    ),
+    _option(
+        "--grace",
+        metavar="SECONDS",
+        type=_Seconds(zero=True),
+        show_default="10; both divided by --time-scale",
+        help="From SIGTERM to SIGKILL when a command is interrupted, at most 45. A task counts as "
+        "lost so much earlier.",
+    ),
+    _option(
+        "--max-output",
+        metavar="BYTES",
+        type=click.IntRange(min=0),
+        default=_MAX_OUTPUT,
+        show_default=True,
+        help="That are kept of each of a command's two streams.",
+    ),
+    _option(
+        "--hostname",
+        metavar="NAME",
+        help="Of this machine, as the service shows it. By default the system's.",
+    ),
+    _option(
+        "--log-format",
+        type=click.Choice([one.value for one in LogFormat]),
+        default=LogFormat.TEXT.value,
+        show_default=True,
+        help="Form of a line on stderr.",
+    ),
+    _option(
+        "--table/--no-table",
+        "table",
+        default=None,
+        show_default="on a terminal, unless --log-format is json",
+        help="Show the tasks in hand in a table below the log. Never without a terminal.",
+    ),
+    _option(
+        "--time-scale",
+        metavar="FACTOR",
+        type=_Seconds(),
+        default=1,
+        show_default=True,
+        help="How fast a local service runs: that of aiodp emulate --time-scale.",
+    ),
+)
+
+
+def all_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a command with all of them, in this order."""
+    for option in reversed((*TASK_RUNNERS, *OURS)):
+        command = option(command)
+    return command

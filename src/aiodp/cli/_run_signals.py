@@ -1,0 +1,81 @@
+"""The signals that ask ``aiodp run`` to stop: each one more urgently than the one before."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import signal
+import socket
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+STOPPING: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+DIED: Final = 128
+"""Plus a signal's number: the exit code of what died of it, by the custom of shells."""
+_PATIENCE: Final = 2
+"""Signals that are answered in the event loop; the next one ends the process."""
+_STDERR: Final = 2
+_SHOW_CURSOR: Final = b"\x1b[?25h"
+
+
+class Signals:
+    """Hears signals in a thread, so even while a handler blocks the event loop; acts in the loop.
+
+    `act` is called with each signal and its number in the row; the third one ends the process at
+    once. `suspended` is called instead of an obedience to SIGTSTP.
+    """
+
+    def __init__(
+        self, act: Callable[[signal.Signals, int], None], suspended: Callable[[], None]
+    ) -> None:
+        self.heard: list[signal.Signals] = []
+        self._act = act
+        self._suspended = suspended
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ear, self._mouth = socket.socketpair()
+
+    def listen(self) -> None:
+        """Begin, in the event loop of the main thread, until the process ends."""
+        self._loop = asyncio.get_running_loop()
+        self._mouth.setblocking(False)
+        signal.set_wakeup_fd(self._mouth.fileno(), warn_on_full_buffer=False)
+        for one in (*STOPPING, signal.SIGTSTP):
+            # What is ignored from the start, as nohup does, stays so.
+            if signal.getsignal(one) is not signal.SIG_IGN:
+                signal.signal(one, _pass)
+        threading.Thread(target=self._hear, name="aiodp signals", daemon=True).start()
+
+    def _hear(self) -> None:
+        while numbers := self._ear.recv(1):
+            if numbers[0] == signal.SIGTSTP:
+                self._call(self._suspended)
+            elif numbers[0] in STOPPING:
+                self._on_stop(signal.Signals(numbers[0]))
+
+    def _on_stop(self, number: signal.Signals) -> None:
+        self.heard.append(number)
+        count = len(self.heard)
+        if count > _PATIENCE:
+            leave(DIED + number)
+        self._call(self._act, number, count)
+
+    def _call(self, function: Callable[..., object], *args: object) -> None:
+        with suppress(RuntimeError):  # the loop is closed: the process is about to end
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(function, *args)
+
+
+def leave(code: int) -> None:
+    """End the process at once. The guards of commands end these."""
+    if os.isatty(_STDERR) and select.select([], [_STDERR], [], 0)[1]:
+        os.write(_STDERR, _SHOW_CURSOR)  # which a table hides
+    os._exit(code)
+
+
+def _pass(*_: object) -> None:
+    """Do nothing: the byte that Python writes when a signal comes is all that is needed."""

@@ -1,0 +1,187 @@
+"""The tasks in hand in a table below the log, on a terminal."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from aiodp._types import RunEnd
+from aiodp.cli._run_lines import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from rich.console import RenderableType
+
+    from aiodp import RunnerStatistics, Task, TaskRunner
+
+_STYLES: Final = {
+    "assigned": "yellow",
+    "held": "cyan",
+    "canceled": "magenta",
+    "lost": "red",
+    "released": "green",
+}
+_LEVELS: Final = ((logging.ERROR, "bold red"), (logging.WARNING, "yellow"))
+_TOTALS: Final = (
+    ("finished", (RunEnd.FINISHED, RunEnd.FALSE)),
+    ("failed", (RunEnd.FAILED,)),
+    ("canceled", (RunEnd.CANCELED,)),
+    ("lost", (RunEnd.LOST,)),
+)
+_FRAME: Final = 5
+"""Lines beside the tasks: a blank one, totals, the head, what is left out, and the cursor's."""
+_LEAST: Final = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A task in hand. Times are in seconds."""
+
+    attempt: str
+    type: str
+    state: str
+    age: float
+    lease_left: float
+    fields: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """What is shown at one moment."""
+
+    rows: tuple[Row, ...]
+    totals: Mapping[str, int]
+
+
+class Eye:
+    """Looks at the tasks in hand, in the event loop, and remembers what they had to report."""
+
+    def __init__(self) -> None:
+        self._fields: dict[Task, dict[str, str]] = {}
+
+    def look(self, tasks: Iterable[Task], now: RunnerStatistics) -> Frame:
+        """Return what there is to be shown."""
+        self._fields = {one: self._reported(one) for one in tasks}
+        return Frame(
+            rows=tuple(_row(one, fields) for one, fields in self._fields.items()),
+            totals={"polls": now.polls}
+            | {name: sum(now.ended.get(end, 0) for end in ends) for name, ends in _TOTALS},
+        )
+
+    def _reported(self, task: Task) -> dict[str, str]:
+        """Return the fields of a task, also those that the service has got meanwhile."""
+        known = self._fields.get(task, {})
+        if task._lease.fields is None:
+            return known
+        waiting = task._lease.fields.snapshot()[1]
+        fresh = {one["key"]: one.get("stringValue") or one.get("refValue", "") for one in waiting}
+        return known | fresh
+
+
+class Screen(logging.Handler):
+    """Writes log records above the table, and the table; all but `look` in one thread."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        super().__init__()
+        self._console = console or Console(stderr=True, highlight=False)
+        self._eye = Eye()
+        self._live = Live(
+            console=self._console,
+            auto_refresh=False,
+            vertical_overflow="crop",
+            # What handlers print goes above the table only if it would be on the terminal anyhow.
+            redirect_stdout=bool(sys.stdout and sys.stdout.isatty()),
+        )
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether there is a terminal that can show a table."""
+        return self._console.is_terminal and not self._console.is_dumb_terminal
+
+    def look(self, runner: TaskRunner) -> Frame:
+        """Return what there is to be shown of a runner; in its event loop.
+
+        Raises `ReporterClosed` before it runs.
+        """
+        return self._eye.look(runner.tasks, runner.statistics())
+
+    def start(self) -> None:
+        """Begin to show."""
+        self._live.start()
+
+    def close(self) -> None:
+        """Leave the last state standing."""
+        self._live.stop()
+        super().close()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record above the table."""
+        style = next((one for level, one in _LEVELS if record.levelno >= level), "")
+        self._console.print(Text(self.format(record), style=style), soft_wrap=True)
+
+    def show(self, frame: Frame) -> None:
+        """Draw the table."""
+        self._live.update(self._drawn(frame), refresh=True)
+
+    def _drawn(self, frame: Frame) -> RenderableType:
+        room = max(_LEAST, self._console.size.height - _FRAME)
+        shown, left_out = frame.rows[:room], len(frame.rows) - room
+        parts: list[Any] = [Text(), _totals(frame.totals)]
+        if shown:
+            parts.append(_table(shown))
+        if left_out > 0:
+            parts.append(Text(f"and {left_out} more", style="dim"))
+        return Group(*parts)
+
+
+def _row(task: Task, fields: Mapping[str, str]) -> Row:
+    now = anyio.current_time()
+    return Row(
+        attempt=task.attempt_id,
+        type=task.type,
+        state=task.state.value,
+        age=now - task.assigned_at,
+        lease_left=max(0.0, task.deadline - now),
+        fields=printable(" ".join(f"{key}={value}" for key, value in fields.items())),
+    )
+
+
+def _totals(totals: Mapping[str, int]) -> Text:
+    text = Text("aiodp run  ", style="bold", no_wrap=True, overflow="crop")
+    told = ", ".join(f"{count} {name}" for name, count in totals.items())
+    return text.append(told, style="not bold")
+
+
+def _table(rows: Iterable[Row]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name, options in _COLUMNS.items():
+        table.add_column(name, no_wrap=True, **options)
+    for row in rows:
+        table.add_row(
+            Text(row.attempt),
+            Text(row.type),
+            Text(row.state, style=_STYLES.get(row.state, "")),
+            f"{row.age:.0f} s",
+            f"{row.lease_left:.0f} s",
+            Text(row.fields),
+        )
+    return table
+
+
+_COLUMNS: Final[Mapping[str, dict[str, Any]]] = {
+    "attempt": {"overflow": "ellipsis", "ratio": 4},
+    "type": {"overflow": "ellipsis", "ratio": 2},
+    "state": {"min_width": 8},
+    "age": {"justify": "right", "min_width": 5},
+    "lease": {"justify": "right", "min_width": 5},
+    "reported": {"overflow": "ellipsis", "ratio": 3},
+}

@@ -1,0 +1,400 @@
+"""The options of ``aiodp run``: what they become, and what is wrong with them. Nothing is sent."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from aiodp.cli._main import cli
+from aiodp.cli._run_options import OURS, TASK_RUNNERS
+from aiodp.cli._run_work import Work
+from aiodp.shell import ShellHandler
+
+SECRET = "wJalrXUtnFEMI/K7MDENG"
+KEYS = ["--access-id", "AKID", "--secret-key", SECRET]
+NTLM = "NTLM, which is not supported"
+
+
+@pytest.fixture(autouse=True)
+def _place(tmp_path, monkeypatch):
+    """A directory of its own, and no settings of the user's."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def invoke(monkeypatch):
+    """Calls ``aiodp run`` up to where it would begin to work; returns the result and the works."""
+    works: list[Work] = []
+
+    async def begin(work: Work) -> int:
+        works.append(work)
+        return 0
+
+    monkeypatch.setattr(Work, "run", begin)
+
+    def call(*arguments: str, **environment: str) -> tuple[Any, list[Work]]:
+        result = CliRunner().invoke(cli, ["run", *arguments], env=environment)
+        return result, works
+
+    return call
+
+
+@pytest.fixture
+def made(invoke):
+    """Calls ``aiodp run`` with a worker group; returns the work that it would begin."""
+
+    def call(*arguments: str, **environment: str) -> Work:
+        works: list[Work]
+        result, works = invoke("--worker-group", "wg", *arguments, **environment)
+        assert result.exit_code == 0, result.output
+        return works[-1]
+
+    return call
+
+
+@pytest.fixture
+def refused(invoke):
+    """Calls ``aiodp run`` in vain; returns what it says, in one line."""
+
+    def call(*arguments: str, **environment: str) -> str:
+        result, works = invoke("--worker-group", "wg", *arguments, **environment)
+        assert result.exit_code == 2, result.output
+        assert not works
+        return " ".join(result.output.split("Error: ")[1].split())
+
+    return call
+
+
+# Spellings
+
+SPELLINGS = [
+    (["--workerGroup", "--worker-group"], "g", "worker_group"),
+    (["--region"], "eu-west-1", "region"),
+    (["--endpoint", "--endpoint-url"], "http://h:1", "endpoint_url"),
+    (["--accessId", "--accessID", "--access-id"], "AKID", "access_id"),
+    (["--secretKey", "--secret-key"], SECRET, "secret_key"),
+    (["--taskrunnerId", "--taskrunner-id"], "t", "taskrunner_id"),
+    (["--logUri", "--log-uri"], "s3://b/k", "log_uri"),
+    (["--proxyHost", "--proxy-host"], "p", "proxy_host"),
+    (["--proxyPort", "--proxy-port"], "3128", "proxy_port"),
+    (["--proxyUsername", "--proxy-username"], "u", "proxy_username"),
+    (["--proxyPassword", "--proxy-password"], "p", "proxy_password"),
+]
+PARTNERS = [
+    *("--worker-group", "wg", *KEYS),
+    *("--proxy-host", "p", "--proxy-port", "1", "--proxy-username", "u", "--proxy-password", "p"),
+]
+
+
+@pytest.mark.parametrize(
+    ("spelling", "value", "name"),
+    [(one, value, name) for spellings, value, name in SPELLINGS for one in spellings],
+)
+def test_task_runners_spelling_and_the_unix_one_are_the_same(invoke, spelling, value, name):
+    """Each option of AWS' Task Runner may be given in both spellings."""
+    result, works = invoke(*PARTNERS, spelling, value)
+    assert result.exit_code == 0, result.output
+    assert str(getattr(works[0].options, name)) == value
+
+
+def test_each_option_has_an_environment_variable(invoke):
+    """--help names one for each option, and each has the same prefix."""
+    result, _ = invoke("--help")
+    named = result.output.replace("\n", " ").count("AIODP_RUN_")
+    assert named == len(TASK_RUNNERS) + len(OURS)
+
+
+def test_options_come_from_the_environment(invoke):
+    """A runner needs no argument at all, and a command line goes before the environment."""
+    environment = {
+        "AIODP_RUN_WORKER_GROUP": "wg",
+        "AIODP_RUN_TASKS": "7",
+        "AIODP_RUN_ENDPOINT_URL": "http://h:1",
+        "AIODP_RUN_HANDLER": "A=json:loads\nos.path:exists",
+    }
+    result, works = invoke("--tasks", "8", **environment)
+    assert result.exit_code == 0, result.output
+    options = works[0].options
+    assert (options.worker_group, options.tasks) == ("wg", 8)
+    assert options.endpoint_url == "http://h:1"
+    assert options.handlers == ("A=json:loads", "os.path:exists")
+
+
+def test_the_defaults_are_task_runners(made):
+    """Two tasks at once, a directory named output, and no key of the command line's."""
+    work = made()
+    assert work.options.tasks == work.runner._max_concurrency == 2
+    assert str(work.options.output) == "output"
+    assert work.session._credentials is None
+
+
+# Region, keys, proxy
+
+
+def test_the_region_is_found_where_it_is_given(made, monkeypatch):
+    """The option goes before the AWS configuration, and Task Runner's us-east-1 is the last."""
+    assert made().region == "us-east-1"
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "ap-southeast-2")
+    assert made().region == "ap-southeast-2"
+    assert made("--region", "eu-west-1").region == "eu-west-1"
+
+
+def test_an_aws_configuration_that_cannot_be_read_has_the_exit_code_123(invoke, monkeypatch):
+    """A profile that is not there allows no client."""
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    result, works = invoke("--worker-group", "wg")
+    assert (result.exit_code, works) == (123, [])
+    assert "nobody" in result.output
+
+
+def write_keys(path: Any, **members: object) -> str:
+    named = {name.replace("_", "-"): value for name, value in members.items()}
+    path.write_text(json.dumps(named))
+    return str(path)
+
+
+def test_keys_come_from_a_file(made, tmp_path):
+    """The file is Task Runner's; what else stands in it is left alone."""
+    file = write_keys(tmp_path / "keys", access_id="FILE", private_key="secret", region="x")
+    credentials = made("--config", file).session._credentials
+    assert (credentials.access_key, credentials.secret_key) == ("FILE", "secret")
+
+
+def test_the_command_line_goes_before_the_file(made, tmp_path):
+    """Each key for itself."""
+    file = write_keys(tmp_path / "keys", access_id="FILE", private_key="secret")
+    credentials = made("--config", file, *KEYS).session._credentials
+    assert (credentials.access_key, credentials.secret_key) == ("AKID", SECRET)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (f'{{"access-id": "a", "private-key": "{SECRET}"', "is no JSON"),
+        (f'["{SECRET}"]', "is no JSON object"),
+        (f'{{"private-key": "{SECRET}"}}', 'needs a text "access-id"'),
+        (f'{{"access-id": "{SECRET}", "private-key": 3}}', 'needs a text "private-key"'),
+        (f'{{"access-id": "a", "private-key": "", "x": "{SECRET}"}}', 'needs a text "private-key"'),
+    ],
+)
+def test_a_bad_file_of_keys_is_said_without_its_content(refused, tmp_path, content, words):
+    """What is wrong is named, what is secret is not."""
+    file = tmp_path / "keys"
+    file.write_text(content)
+    said = refused("--config", str(file))
+    assert words in said
+    assert SECRET not in said
+
+
+def test_a_proxy_is_for_all_clients(made):
+    """Of the session, so Data Pipeline's and S3's alike; names are quoted for the URL."""
+    given = ["--proxyHost", "proxy.local", "--proxyPort", "3128"]
+    user = ["--proxyUsername", "us:er", "--proxyPassword", "p@ss/"]
+    config = made(*given, *user).session.get_default_client_config()
+    url = "http://us%3Aer:p%40ss%2F@proxy.local:3128"
+    assert config.proxies == {"http": url, "https": url}
+    bare = made("--proxy-host", "::1", "--proxy-port", "1").session.get_default_client_config()
+    assert bare.proxies["https"] == "http://[::1]:1"
+    assert made().session.get_default_client_config() is None
+
+
+def test_empty_ntlm_options_are_let_pass(made):
+    """Scripts hand them on empty."""
+    assert made("--proxyDomain", "", "--proxyWorkstation", "")
+
+
+# Wrong use
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--access-id", "AKID"], "--access-id needs --secret-key."),
+        (["--secret-key", SECRET], "--secret-key needs --access-id."),
+        (["--config", "nowhere"], "'nowhere' does not exist"),
+        (["--proxy-host", "h"], "--proxy-host needs --proxy-port."),
+        (["--proxy-port", "1"], "--proxy-port needs --proxy-host."),
+        (["--proxy-username", "u"], "--proxy-username needs --proxy-host."),
+        (["--proxy-password", "p"], "--proxy-password needs --proxy-username."),
+        (["--proxy-host", "http://h", "--proxy-port", "1"], "'http://h' is not the name"),
+        (["--proxyDomain", "d"], f"--proxy-domain is of {NTLM}"),
+        (["--proxyWorkstation", "w"], f"--proxy-workstation is of {NTLM}"),
+        (["--tasks", "0"], "0 is not in the range x>=1"),
+        (["--max-tasks", "0"], "0 is not in the range x>=1"),
+        (["--once", "--max-tasks", "1"], "--once and --max-tasks exclude each other."),
+        (["--endpoint", "localhost"], "'localhost' is not of the form http[s]://HOST"),
+        (["--log-uri", "b/k"], "--log-uri: 'b/k' is not of the form s3://BUCKET/KEY"),
+        (["--drain-timeout", "-1"], "'-1' is not a number of seconds of at least 0"),
+        (["--grace", "46"], "46 s are more than 45 s"),
+        (["--grace", "1", "--time-scale", "60"], "1 s are more than 0.75 s"),
+        (["--time-scale", "0"], "'0' is not a number of seconds above 0"),
+        (["--worker-group", ""], "--worker-group must be a str of 1 to 1,024 characters, not 0"),
+        (["--worker-group", "g" * 1025], "not 1,025 characters"),
+        (["--taskrunner-id", ""], "--taskrunner-id must be a str of 1 to 1,024 characters"),
+        (["--hostname", "a\x01"], "--hostname holds the character '\\x01'"),
+        (["--log-format", "xml"], "'xml' is not one of 'text', 'json'"),
+        (["more"], "unexpected extra argument"),
+    ],
+)
+def test_wrong_use_names_the_option_and_what_is_wrong(refused, tmp_path, arguments, words):
+    """Exit code 2; nothing is sent, and nothing written."""
+    said = refused(*arguments)
+    assert words in said
+    assert SECRET not in said
+    assert not (tmp_path / "output").exists()
+
+
+def test_an_output_that_cannot_be_made_is_wrong_use(refused, tmp_path):
+    """Found out before the first poll."""
+    (tmp_path / "output").mkdir()
+    (tmp_path / "output" / "logs").touch()
+    assert "'--output': output/logs cannot be written: File exists." in refused()
+
+
+def test_the_worker_group_is_required(invoke):
+    """There is no default."""
+    result, works = invoke()
+    assert (result.exit_code, works) == (2, [])
+    assert "Missing option '--worker-group'" in result.output
+
+
+# Handlers
+
+MODULE = """
+def work(task): ...
+def more(task, extra): ...
+class Things:
+    async def work(self, task): ...
+    def __call__(self, task): ...
+things = Things()
+number = 3
+"""
+
+
+@pytest.fixture
+def module(tmp_path, request):
+    """A module in the current directory, whose name no other test uses; returns the name."""
+    name = f"mine_{abs(hash(request.node.name))}"
+    (tmp_path / f"{name}.py").write_text(MODULE)
+    return name
+
+
+def handlers_of(work: Work) -> tuple[Any, dict[str, Any]]:
+    handlers = work.runner._handlers
+    rest = handlers._rest
+    assert rest is not None
+    return rest.handler, {name: one.handler for name, one in handlers._by_type.items()}
+
+
+def test_without_handlers_the_shell_takes_all(made):
+    """Task Runner's work is done by the shell handler."""
+    rest, typed = handlers_of(made())
+    assert isinstance(rest._shell, ShellHandler)
+    assert typed == {}
+
+
+def test_handlers_are_found_in_the_current_directory(made, module):
+    """A function, a method of an object, a callable object; the shell handler takes the rest."""
+    work = made(
+        *("--handler", f"A={module}:work"),
+        *("--handler", f"B={module}:things.work"),
+        *("--handler", f"C={module}:things"),
+    )
+    rest, typed = handlers_of(work)
+    assert {name: getattr(one, "__name__", "object") for name, one in typed.items()} == {
+        "A": "work",
+        "B": "work",
+        "C": "object",
+    }
+    assert isinstance(rest._shell, ShellHandler)
+
+
+def test_a_handler_without_a_type_takes_the_rest(made, module):
+    """Shell commands too, for they have no handler of their own then."""
+    rest, typed = handlers_of(made("--handler", f"{module}:work"))
+    assert (rest.__name__, typed) == ("work", {})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{m}", "is not of the form [TYPE=]PACKAGE.MODULE:FUNCTION"),
+        ("{m}:", "is not of the form"),
+        ("A={m}.py:work", "there is no module {m}.py"),
+        ("./{m}:work", "is not of the form"),
+        ("={m}:work", "names no type before the ="),
+        ("no_such_module_at_all:work", "there is no module no_such_module_at_all"),
+        ("{m}:nothing", "module {m} has no nothing"),
+        ("{m}:things.nothing", "module {m} has no things.nothing"),
+        ("{m}:number", "is no function, but int"),
+        ("{m}:more", "is no function of one argument, the task"),
+    ],
+)
+def test_a_bad_handler_is_said_before_anything_is_sent(refused, module, tmp_path, text, words):
+    """The text is named, and what is wrong with it."""
+    said = refused("--handler", text.format(m=module))
+    assert words.format(m=module) in said
+    assert not (tmp_path / "output").exists()
+
+
+@pytest.mark.parametrize("code", ["1 / 0", "import sys; sys.exit(7)", "x ="])
+def test_a_module_that_cannot_be_imported_is_said(refused, tmp_path, code):
+    """With the error, in a line and not with a traceback."""
+    (tmp_path / "broken_one.py").write_text(code)
+    assert "importing broken_one raises" in refused("--handler", "broken_one:f")
+
+
+@pytest.mark.parametrize(("types", "what"), [(("A=", "A="), "A"), (("", ""), "all other types")])
+def test_two_handlers_for_one_type_are_refused(refused, module, types, what):
+    """Which one was meant."""
+    first, second = (f"{one}{module}:work" for one in types)
+    assert f"is the second one for {what}" in refused("--handler", first, "--handler", second)
+
+
+# The runner
+
+
+def test_a_lost_tasks_command_is_dead_before_the_deadline(made):
+    """The margin at which a task counts as lost exceeds the grace, at any pace."""
+    for arguments in ([], ["--grace", "45"], ["--grace", "0"]):
+        for scale in (1, 60):
+            work = made(*(arguments if scale == 1 else []), "--time-scale", str(scale))
+            timing = work.runner._reporter._timing
+            grace = handlers_of(work)[0]._shell._options.grace
+            assert timing.safety_margin >= grace + 5 / scale
+            assert timing.safety_margin < 60 / scale  # the shortest lease there is
+
+
+def test_the_pace_of_a_local_service_is_kept(made):
+    """The two minutes of the service last as long as --time-scale says."""
+    timing = made("--time-scale", "60").runner._reporter._timing
+    assert (timing.ack_timeout, timing.interval, timing.lease_timeout) == (2, 1, 5)
+
+
+def test_options_reach_the_runner_and_the_shell(made, tmp_path):
+    """What is given is what is used."""
+    work = made(
+        *("--tasks", "5", "--drain-timeout", "7", "--hostname", "here", "--taskrunner-id", "me"),
+        *("--output", "out", "--log-uri", "s3://b/k", "--grace", "3", "--max-output", "99"),
+    )
+    runner, shell = work.runner, handlers_of(work)[0]._shell._options
+    assert (runner.worker_group, runner.taskrunner_id) == ("wg", "me")
+    assert (runner._identity.hostname, runner._drain_timeout) == ("here", 7)
+    assert runner._max_concurrency == 5
+    assert (shell.output, shell.log_uri) == (tmp_path / "out", "s3://b/k")
+    assert (shell.grace, shell.max_output, shell.region_name) == (3, 99, "us-east-1")
+
+
+def test_nothing_stays_behind(made):
+    """The handlers of the log are taken away again."""
+    before = list(logging.getLogger().handlers)
+    made()
+    assert logging.getLogger().handlers == before
