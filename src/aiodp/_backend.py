@@ -34,6 +34,18 @@ def clock() -> Callable[[], float]:
     return current_clock().current_time
 
 
+def soon() -> Callable[[Callable[[], object]], object]:
+    """Return a function that lets another one run in this event loop, soon.
+
+    It may be called from any thread, and from a signal handler; the loop wakes up for it.
+    """
+    if _on_asyncio():
+        return asyncio.get_running_loop().call_soon_threadsafe
+    from trio.lowlevel import current_trio_token  # noqa: PLC0415 - trio is an extra
+
+    return current_trio_token().run_sync_soon
+
+
 def asked_to_cancel() -> bool:
     """Return whether this task was asked to end, and not only something that it awaited."""
     if not _on_asyncio():

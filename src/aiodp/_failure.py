@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from aiodp._errors import TaskFailed
 from aiodp._fields import replace_illegal
-from aiodp._members import MAX_ERROR_ID, RESERVED
+from aiodp._members import MAX_ERROR_ID, RESERVED, check_error_id
 
 _FRAMES = 50  # of each traceback; the last 1,024 characters are sent
 _UNSPEAKABLE = "(its message cannot be shown: __str__ raises)"
@@ -15,8 +15,9 @@ _UNSPEAKABLE = "(its message cannot be shown: __str__ raises)"
 
 def error_id_of(error: BaseException) -> str:
     """Return the ``errorId``: the name of the exception's class, or what `TaskFailed` gives."""
-    if isinstance(error, TaskFailed) and error.error_id:
-        return error.error_id
+    if isinstance(error, TaskFailed):
+        with suppress(Exception):  # of a subclass, which may have set anything, or nothing
+            return check_error_id(error.error_id or "")
     name = replace_illegal(type(error).__name__)[:MAX_ERROR_ID] or "Exception"
     return f"Handler.{name}"[:MAX_ERROR_ID] if name.startswith(RESERVED) else name
 
@@ -32,8 +33,9 @@ def message_of(error: BaseException) -> str:
 
 def stack_trace_of(error: BaseException) -> str:
     """Return the traceback, with those of its causes."""
-    if isinstance(error, TaskFailed) and error.error_stack_trace is not None:
-        return error.error_stack_trace
+    given = getattr(error, "error_stack_trace", None) if isinstance(error, TaskFailed) else None
+    if isinstance(given, str):
+        return given
     with suppress(Exception):  # of a __cause__ or __notes__ that raises
         return "".join(traceback.format_exception(error, limit=-_FRAMES))
     return "".join(traceback.format_tb(error.__traceback__, limit=-_FRAMES)) + message_of(error)

@@ -24,9 +24,12 @@ if TYPE_CHECKING:
 Handler: TypeAlias = "Callable[[Task], Awaitable[bool | None]] | Callable[[Task], bool | None]"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Activity:
-    """What does the tasks of one type; `limit` is how many of them at once, None for no limit."""
+    """What does the tasks of one type; `limit` is how many of them at once, None for no limit.
+
+    Two are never equal: the same handler for two types has two limits.
+    """
 
     handler: Handler
     limit: int | None = None
@@ -68,10 +71,11 @@ class Handlers:
 
 
 class Call:
-    """One call of a handler.
+    """One call of a handler, in a task of its own: what that does to itself is its own affair.
 
     `finished` tells whether it returned, and `result` what; if not, and nothing was raised, it was
-    interrupted. `left_behind` tells that its thread goes on, although nobody waits for it.
+    interrupted. `error` is what it raised, `left_behind` tells that its thread goes on, although
+    nobody waits for it.
     """
 
     def __init__(self, handler: Handler, task: Task, threads: anyio.CapacityLimiter) -> None:
@@ -81,26 +85,52 @@ class Call:
         self._handler = handler
         self._task = task
         self._threads = threads
+        self.error: BaseException | None = None
 
     async def run(self) -> None:
         """Call it; raise what it raises, and `TaskCanceled` or `LeaseLost` if the task ends."""
-        if _is_asynchronous(self._handler):
-            await work_on(self._task, self._await, (self._handler,))
-            return
-        result = await self._in_thread()
-        if inspect.isawaitable(result):  # a lambda, say, which calls a coroutine function
-            await work_on(self._task, self._await, (lambda _: result,))
-        else:
-            self._finish(result)
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._run, name="aiodp handler")
+        if self.error is not None:
+            raise self.error
+
+    async def _run(self) -> None:
+        try:
+            if _is_asynchronous(self._handler):
+                await self._await(self._handler)
+            else:
+                await self._in_thread()
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except anyio.get_cancelled_exc_class() as canceled:
+            self.error = canceled  # its own doing, unless `run` is canceled as well
+            raise
+        except BaseException as error:  # noqa: BLE001 - raised by `run`, outside the group
+            self.error = error
 
     async def _await(self, handler: Callable[[Task], Any]) -> None:
-        self._finish(await handler(self._task))
+        async def work() -> None:
+            self._finish(await handler(self._task))
+
+        self._task.raise_if_ended()  # it may have come before there was something to interrupt
+        await work_on(self._task, work, ())
 
     def _finish(self, result: object) -> None:
         self.result = result
         self.finished = True
 
-    async def _in_thread(self) -> Any:
+    async def _in_thread(self) -> None:
+        result = await self._result_of_thread()
+        if inspect.isawaitable(result):  # of a lambda, say, which calls a coroutine function
+            try:
+                await self._await(lambda _: result)
+            finally:
+                if inspect.iscoroutine(result):
+                    result.close()  # no "was never awaited" if it did not come to that
+        else:
+            self._finish(result)
+
+    async def _result_of_thread(self) -> Any:
         token = current.set(self._task)  # anyio hands the context to the thread
         try:
             return await anyio.to_thread.run_sync(

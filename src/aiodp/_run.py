@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from aiodp._backend import asked_to_cancel
 from aiodp._errors import AiodpError, LeaseLost, RunnerStopped, StatusNotSet, TaskFailed, shorten
 from aiodp._failure import error_id_of, message_of, stack_trace_of
 from aiodp._handlers import Call
@@ -68,7 +67,7 @@ class Run:
                 await self._outlast(earlier)
             status = await self._status()
         except anyio.get_cancelled_exc_class() as canceled:
-            if asked_to_cancel():
+            if self._call is None or canceled is not self._call.error:
                 await self._tell_at_last()
                 raise
             error = canceled  # the handler's own
@@ -108,7 +107,7 @@ class Run:
         activity = self._shop.handlers.find(self._held)
         deadline = self._precondition_deadline()
         status = await self._limited(activity)
-        while status is TaskStatus.FALSE and await self._pause(deadline):
+        while self._is_open(status) and await self._pause(deadline):
             look = Slot(self._shop.looks)
             try:
                 await self._unless_over(look.take)
@@ -116,6 +115,10 @@ class Run:
             finally:
                 look.release()
         return status
+
+    def _is_open(self, status: TaskStatus) -> bool:
+        """Return whether a precondition is to be looked at again, and not told already."""
+        return status is TaskStatus.FALSE and not self._held._lease.status_acknowledged
 
     async def _limited(self, activity: Activity) -> TaskStatus:
         limit = self._shop.limit_of(activity)

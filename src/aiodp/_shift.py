@@ -133,6 +133,10 @@ class Shift:
             answer = await self._poll()
             if answer is not None:
                 await self._take(answer, slot)
+        except anyio.get_cancelled_exc_class():
+            if self._all.cancel_called:
+                raise
+            # Asyncio's own, when the event loop ends: it must not cancel the others of the group.
         except Exception:  # noqa: BLE001 - a fault of ours must not end the other tasks
             _log.critical("a fault in the task runner itself", exc_info=True)
         finally:

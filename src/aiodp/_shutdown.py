@@ -9,13 +9,14 @@
 
 from __future__ import annotations
 
-import threading
+from contextlib import suppress
 from enum import IntEnum
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
-import anyio.from_thread
-import anyio.lowlevel
+
+from aiodp._backend import soon
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,26 +32,27 @@ class Step(IntEnum):
 
 
 class Shutdown:
-    """The steps, and events to wait for them; may be asked for from any thread."""
+    """The steps, and events to wait for them.
+
+    They may be asked for from any thread, and from a signal handler.
+    """
 
     def __init__(self) -> None:
         self.step = Step.RUNNING
         self._wanted = Step.RUNNING  # before there is an event loop
         self._events: dict[Step, anyio.Event] = {}
         self._hooks: list[Callable[[Step], None]] = []
-        self._thread: int | None = None
-        self._token: anyio.lowlevel.EventLoopToken | None = None
+        self._soon: Callable[[Callable[[], object]], object] | None = None
 
     def open(self) -> None:
         """Begin, in the event loop of the runner."""
-        self._thread = threading.get_ident()
-        self._token = anyio.lowlevel.current_token()
         self._events = {step: anyio.Event() for step in Step}
+        self._soon = soon()
         self.reach(self._wanted)
 
     def close(self) -> None:
         """End: what is asked for now has no effect."""
-        self._token = None
+        self._soon = None
 
     def on_step(self, hook: Callable[[Step], None]) -> None:
         """Call this at each step that is reached, also at those that were."""
@@ -60,16 +62,14 @@ class Shutdown:
                 hook(step)
 
     def ask(self, step: Step) -> None:
-        """Go as far as this step, if it is not reached yet."""
-        if self._token is None:
-            self._wanted = max(self._wanted, step)
-        elif threading.get_ident() == self._thread:
-            self.reach(step)
-        else:
-            anyio.from_thread.run_sync(self.reach, step, token=self._token)
+        """Go as far as this step, if it is not reached yet, at the event loop's next turn."""
+        self._wanted = max(self._wanted, step)
+        if self._soon is not None:
+            with suppress(RuntimeError):  # the event loop is closed
+                self._soon(partial(self.reach, step))
 
     def reach(self, step: Step) -> None:
-        """As `ask`, in the event loop."""
+        """As `ask`, at once and in the event loop."""
         for each in Step:
             if self.step < each <= step:
                 self.step = each

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import threading
 from functools import partial
 
@@ -170,6 +172,53 @@ async def test_a_thread_that_hears_nothing_keeps_its_slot(kit, runner):
         await kit.finished(other)
         one.stop()
     assert one.statistics().ended == {"canceled": 1, "FINISHED": 1}
+
+
+async def test_a_coroutine_of_a_plain_function_is_not_begun_too_late(kit, runner):
+    """If the task was canceled while the function ran, what it returns is not awaited."""
+    pipeline = kit.activity()
+    begun, release = threading.Event(), threading.Event()
+    awaited = []
+
+    async def coroutine():
+        awaited.append(True)
+
+    def work(task):
+        begun.set()
+        assert release.wait(RUN_OUT)
+        return coroutine()
+
+    one = runner(work)
+    async with anyio.create_task_group() as group:
+        group.start_soon(one.run)
+        held = await kit.held(pipeline)
+        await anyio.to_thread.run_sync(begun.wait)
+        kit.cancel(held.task_id)
+        canceled = one.tasks[0].canceled
+        await kit.until(canceled.is_set)
+        release.set()
+        await kit.until(lambda: one.statistics().ended)
+        one.stop()
+    assert awaited == []
+    assert one.statistics().ended == {"canceled": 1}
+
+
+@pytest.mark.parametrize("how", ["stop", "cancel"])
+async def test_a_signal_handler_of_the_program_may_stop_it(monkeypatch, how):
+    """An idle runner wakes up for it, and does not sleep until its polls of 90 s are over."""
+    monkeypatch.setattr(shift, "_LAST_ANSWER", 0.05)
+    kit = MemoryKit()
+    session = kit.attach(get_session())
+    one = TaskRunner(session, worker_group="w", handler=lambda _: None, handle_signals=False)
+    before = signal.signal(signal.SIGUSR1, lambda *_: getattr(one, how)())
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(one.run)
+            await kit.until(lambda: one.statistics().polling == 2)
+            threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert one.statistics().polls == 2
 
 
 async def test_a_thread_hears_that_the_runner_stops(kit, runner):

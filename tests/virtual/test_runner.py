@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
 
 import anyio
 import pytest
@@ -235,6 +237,54 @@ async def test_a_cancellation_of_the_handlers_own_is_a_failure(kit, runner):
     kit.assert_finished(pipelines[1])
 
 
+@asyncio_only
+@pytest.mark.parametrize("stale", [False, True])
+async def test_a_handler_that_cancels_itself_harms_no_other(kit, runner, stale):
+    """By its own hand, now or with a request that it never took back: it alone has failed."""
+    pipelines = [kit.activity(), kit.activity(), kit.activity()]
+
+    async def work(task):
+        if task.pipeline_id != pipelines[0].id:
+            return await anyio.sleep(100)
+        me = asyncio.current_task()
+        assert me is not None
+        me.cancel()
+        with suppress(asyncio.CancelledError) if stale else nullcontext():
+            await anyio.sleep(1)
+        raise ValueError("after all")
+
+    one = runner(work, max_concurrency=2)
+    async with running(one):
+        await kit.finished(pipelines[1:])
+        assert one._state == "running"
+    [attempt] = attempts(kit, pipelines[0])
+    assert attempt["errorId"] == ("ValueError" if stale else "CancelledError")
+    assert one.statistics().ended == {"FAILED": 1, "FINISHED": 2}
+
+
+class Odd(TaskFailed):
+    def __init__(self, **members):
+        vars(self).update(members)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [{}, {"error_id": "Service_x"}, {"error_id": 3}, {"error_id": "x", "error_stack_trace": [1]}],
+)
+async def test_a_task_failed_of_ones_own_making_is_told(kit, runner, members):
+    """What a subclass sets, or does not set, costs no status."""
+    pipeline = kit.activity()
+
+    async def work(task):
+        raise Odd(**members)
+
+    one = runner(work)
+    await one.run(max_tasks=1)
+    [attempt] = attempts(kit, pipeline)
+    assert attempt["errorId"] == ("x" if len(members) == 2 else "Odd")
+    assert "Odd" in attempt["errorStackTrace"]
+
+
 async def test_what_a_return_value_means(kit, runner, caplog):
     """False fails an activity; what has no meaning counts as done, with a warning."""
     pipelines = [kit.activity(), kit.activity()]
@@ -301,6 +351,23 @@ async def test_a_precondition_is_looked_at_again_as_its_fields_say(kit, runner):
     gaps = [after - before for before, after in itertools.pairwise(looked)]
     assert gaps == pytest.approx([600, 600], abs=1)
     assert "FALSE" not in one.statistics().ended
+
+
+async def test_a_precondition_that_says_false_itself_has_said_it(kit, runner):
+    """Its handler set the status: it is not looked at again under the same task."""
+    kit.pipeline(guarded(retryDelay="10 minutes"))
+    looked = []
+
+    async def work(task):
+        looked.append(task.task_id)
+        await task.set_status(TaskStatus.FALSE)
+        return False
+
+    one = runner(work, max_concurrency=1)
+    async with running(one):
+        await kit.until(lambda: len(looked) == 3)
+    assert len(set(looked)) == 3
+    assert one.statistics().ended == {"FALSE": 3}
 
 
 async def test_a_precondition_has_its_time(kit, runner):
@@ -511,6 +578,30 @@ async def test_a_limit_of_one_type(kit, runner):
     kit.assert_single_owner()
 
 
+async def test_limits_are_of_types_and_not_of_handlers(kit, runner):
+    """One handler for two types has a limit for each, even if it cannot be hashed."""
+    pipelines = [kit.activity(), kit.activity(type="CopyActivity")]
+
+    @dataclass
+    class Handler:
+        at_once: int = 0
+        most: int = 0
+
+        async def __call__(self, _):
+            self.at_once += 1
+            self.most = max(self.most, self.at_once)
+            await anyio.sleep(100)
+            self.at_once -= 1
+
+    handler = Handler()
+    one = runner()
+    one.activity("ShellCommandActivity", max_concurrency=1)(handler)
+    one.activity("CopyActivity", max_concurrency=1)(handler)
+    await one.run(max_tasks=2)
+    kit.assert_finished(pipelines)
+    assert handler.most == 2
+
+
 async def test_stop_may_be_called_by_a_handler(kit, runner):
     """A handler ends its runner; its own task still gets its status."""
     pipeline = kit.activity()
@@ -565,8 +656,11 @@ async def test_raise_if_ended_hears_of_a_stop(kit, runner):
     heard: list[str] = []
 
     async def work(task):
-        assert not task.stopped
+        task.raise_if_ended()
         one.cancel()
+        with suppress(anyio.get_cancelled_exc_class()):
+            await anyio.sleep_forever()
+        assert task.stopped
         try:
             task.raise_if_ended()
         except RunnerStopped as stopped:
