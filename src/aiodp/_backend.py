@@ -8,6 +8,7 @@ asyncio's own, the one behind `asyncio.timeout`, which cancels once.
 from __future__ import annotations
 
 import asyncio
+import signal
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
@@ -44,6 +45,16 @@ def soon() -> Callable[[Callable[[], object]], object]:
     from trio.lowlevel import current_trio_token  # noqa: PLC0415 - trio is an extra
 
     return current_trio_token().run_sync_soon
+
+
+def may_be_heard(handler: object) -> bool:
+    """Return whether a signal with this handler may be listened to.
+
+    What is ignored from the start, as nohup does, stays so; and asyncio's loops have one handler
+    for each signal, which is not to be taken from the program.
+    """
+    taken = getattr(getattr(asyncio, "unix_events", None), "_sighandler_noop", None)
+    return handler is not signal.SIG_IGN and (taken is None or handler is not taken)
 
 
 def asked_to_cancel() -> bool:

@@ -35,27 +35,39 @@ class Demand:
         self._allowed = self._most_allowed = USABLE_SHARE * self._full_rate * (1 + _ROUNDING)
         self.needed = 0.0  # without it some lease is lost
         self._wanted = 0.0  # what the intervals ask for
+        self._leases = 0
         self._granted = 0
         self._denied = 0
 
     def add(self, timing: Timing) -> None:
         """Count a lease."""
+        self._leases += 1
         self.needed += 1 / timing.usable_lease
         self._wanted += 1 / timing.interval
 
     def drop(self, timing: Timing) -> None:
         """Count a lease no more."""
+        self._leases -= 1
         self.needed = max(0.0, self.needed - 1 / timing.usable_lease)
         self._wanted = max(0.0, self._wanted - 1 / timing.interval)
 
     @property
     def excessive(self) -> bool:
         """Whether more is needed than the quota can give."""
-        return self.needed > self._allowed
+        return self.needed > self._limit(self._leases)
 
     def has_room(self, count: int, timing: Timing) -> bool:
         """Return whether so many more leases would not be too much."""
-        return self.needed + count / timing.usable_lease <= self._allowed
+        needed = self.needed + count / timing.usable_lease
+        return needed <= self._limit(self._leases + count)
+
+    def _limit(self, leases: int) -> float:
+        """Return what so many leases may need.
+
+        What was learned from throttling does not hold for a single one: only its reports can tell
+        that there is more again.
+        """
+        return self._allowed if leases > 1 else self._most_allowed
 
     @property
     def least_rate(self) -> float:

@@ -39,6 +39,9 @@ def check_handler(handler: object) -> None:
     """Raise `TypeError` for what can be no handler."""
     if not callable(handler):
         raise TypeError(f"a handler must be a function of a task, not {shown(handler)}")
+    for function in _functions(handler):
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError(f"a handler must not be a generator, which does nothing: {handler!r}")
 
 
 class Handlers:
@@ -143,9 +146,12 @@ class Call:
             current.reset(token)
 
 
-def _is_asynchronous(handler: Any) -> bool:
+def _is_asynchronous(handler: object) -> bool:
+    return any(inspect.iscoroutinefunction(one) for one in _functions(handler))
+
+
+def _functions(handler: Any) -> tuple[object, object]:
+    """Return what is called: a function, without the arguments it has already, or an object's."""
     while isinstance(handler, partial):
         handler = handler.func
-    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
-        getattr(handler, "__call__", None)  # noqa: B004 - of an object, which may be asynchronous
-    )
+    return handler, getattr(handler, "__call__", None)  # noqa: B004 - it may be asynchronous

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -153,6 +154,11 @@ class Run:
         if result is False:
             raise TaskFailed("the handler returned False", error_id="ReturnedFalse")
         what = f"a value of type {type(result).__name__}"
+        if inspect.isgenerator(result) or inspect.isasyncgen(result):
+            raise TaskFailed(
+                f"the handler returned {what}, so it has not done anything",
+                error_id="BadReturnValue",
+            )
         if precondition:
             raise TaskFailed(
                 f"the handler of a precondition must return True, False or None, not {what}",
@@ -197,23 +203,28 @@ class Run:
     async def _tell(self, status: TaskStatus, error: BaseException | None) -> RunEnd:
         task, lease = self._held, self._held._lease
         if lease.status_acknowledged and lease.status is not None:  # by the handler itself
-            self._log_end(lease.status, error)
-            return RunEnd(lease.status.value)
-        if task.state is LeaseState.CANCELED:
-            return RunEnd.CANCELED
-        if task.state is LeaseState.LOST and (error is not None or lease.silenced):
-            return RunEnd.LOST
-        if isinstance(error, StatusNotSet):  # by the handler: what it meant may yet be true
-            _log.error("%s", error, extra=self._extra)
-            return RunEnd.NO_STATUS
-        self._log_end(status, error)
+            end = RunEnd(lease.status.value)
+        elif task.state is LeaseState.CANCELED:
+            end = RunEnd.CANCELED
+        elif task.state is LeaseState.LOST and (error is not None or lease.silenced):
+            end = RunEnd.LOST
+        elif isinstance(error, StatusNotSet):  # by the handler: what it meant may yet be true
+            end = RunEnd.NO_STATUS
+        else:
+            end = await self._insist(status, error)
+        self._log_end(end, error)
+        return end
+
+    async def _insist(self, status: TaskStatus, error: BaseException | None) -> RunEnd:
+        """Set the status, for as long as there is hope; a runner that stops has ten seconds."""
         end = RunEnd.NO_STATUS
 
         async def tell() -> None:
             nonlocal end
             end = await self._set_status(status, error)
 
-        await first_of(tell, self._last_moment)
+        with anyio.CancelScope(shield=True):  # the work is done: not to say so means to repeat it
+            await first_of(tell, self._last_moment)
         return end
 
     async def _last_moment(self) -> None:
@@ -273,14 +284,15 @@ class Run:
         if self._stopped.is_set():
             raise self._stop_error()
 
-    def _log_end(self, status: TaskStatus, error: BaseException | None) -> None:
+    def _log_end(self, end: RunEnd, error: BaseException | None) -> None:
         seconds = anyio.current_time() - self.assignment.assigned_at
-        extra = {**self._extra, "status": status.value, "seconds": seconds}
+        extra = {**self._extra, "status": end.value, "seconds": seconds}
+        level = logging.ERROR if end is RunEnd.NO_STATUS else logging.INFO
         if error is None:
-            _log.info("%s is %s", self.assignment, status, extra=extra)
+            _log.log(level, "%s: %s", self.assignment, end, extra=extra)
         else:
             what = f"{error_id_of(error)}: {message_of(error)}"
-            _log.info("%s is %s: %.500s", self.assignment, status, what, extra=extra)
+            _log.log(level, "%s: %s: %.500s", self.assignment, end, what, extra=extra)
 
     def _stop_error(self) -> RunnerStopped:
         return RunnerStopped("the task runner was told to stop at once, the work was broken off")

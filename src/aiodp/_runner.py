@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import anyio
 
+from aiodp._backend import may_be_heard
 from aiodp._errors import ReporterClosed
 from aiodp._fields import illegal_character, shown
 from aiodp._handlers import Activity, Handlers, check_handler
@@ -65,9 +66,9 @@ class TaskRunner:
         hostname: Of this machine, as the service shows it at the attempts.
         drain_timeout: Seconds that a drain may take before the tasks are interrupted; None for no
             limit.
-        handle_signals: Drain at SIGINT and SIGTERM, and interrupt the tasks at a second one; for
-            programs in which something else does, False. In other threads than the main one it has
-            no effect.
+        handle_signals: Drain at SIGINT and SIGTERM, and interrupt the tasks at a second one. False
+            for programs in which something else does. Signals that are ignored, or that the event
+            loop has a handler for, are left alone, and all of them outside the main thread.
         reporter_options: As `ProgressReporter` takes them. An `ack_timeout` other than the two
             minutes of the service tells that its time runs at another speed, and all periods are
             scaled by that: see `aiodp.testing.scaled`.
@@ -244,6 +245,7 @@ class TaskRunner:
     async def _supervise(self, shift: Shift, *, max_tasks: int | None, once: bool) -> None:
         """Let the shift come to its own end even if this is canceled: it knows how."""
         over = anyio.Event()
+        listening = anyio.CancelScope(shield=True)  # to the end of the clean-up
         crashed: list[Exception] = []
 
         async def work() -> None:
@@ -253,11 +255,12 @@ class TaskRunner:
                 crashed.append(error)
             finally:
                 over.set()
+                listening.cancel()
 
         async with anyio.create_task_group() as group:
             group.start_soon(work, name="aiodp task runner")
             if self._handle_signals and threading.current_thread() is threading.main_thread():
-                group.start_soon(self._listen, name="aiodp task runner signals")
+                group.start_soon(self._listen, listening, name="aiodp task runner signals")
             try:
                 await over.wait()
             finally:
@@ -267,12 +270,13 @@ class TaskRunner:
         if crashed:
             raise crashed[0]
 
-    async def _listen(self) -> None:
+    async def _listen(self, listening: anyio.CancelScope) -> None:
         before = {number: signal.getsignal(number) for number in _STOPPING}
-        # What is ignored from the start, as nohup does, stays so.
-        heard = [number for number, how in before.items() if how is not signal.SIG_IGN]
+        heard = [number for number, handler in before.items() if may_be_heard(handler)]
+        if not heard:
+            return
         try:
-            with anyio.open_signal_receiver(*heard) as signals:
+            with listening, anyio.open_signal_receiver(*heard) as signals:
                 async for number in signals:
                     self._hear(number)
         finally:

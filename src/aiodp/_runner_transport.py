@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _READ_TIMEOUT = 100.0  # a poll is held for 90 s: API reference of PollForTask
 _POLL_TIMEOUT = 110.0  # for all of it: a server that trickles would keep each read alive
+_HEARTBEAT_TIMEOUT = 60.0  # for all of it, as well, with its retries
 _CALL_TIMEOUT = 10.0
 _CALLS_AT_ONCE = 10
 _TRIES = 5  # of questions, which change nothing
@@ -66,11 +67,13 @@ class ClientRunnerTransport:
         self, taskrunner_id: str, worker_group: str, hostname: str
     ) -> bool | Outcome:
         """Call ReportTaskRunnerHeartbeat."""
-        answer = await call_service(
-            self._others.report_task_runner_heartbeat(
-                taskrunnerId=taskrunner_id, workerGroup=worker_group, hostname=hostname
+        answer: dict[str, Any] | Outcome = TIMED_OUT
+        with anyio.move_on_after(_HEARTBEAT_TIMEOUT):
+            answer = await call_service(
+                self._others.report_task_runner_heartbeat(
+                    taskrunnerId=taskrunner_id, workerGroup=worker_group, hostname=hostname
+                )
             )
-        )
         if isinstance(answer, Outcome):
             return answer
         terminate = answer.get("terminate")

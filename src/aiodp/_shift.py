@@ -219,7 +219,7 @@ class Shift:
             ) as task:
                 self._unheld.discard(run.slot)
                 self.poller.unacknowledged.succeed()
-                _log.info("%s is begun", assignment, extra=assignment.extra)
+                _log.info("%s: begun", assignment, extra=assignment.extra)
                 return await run.work(task, earlier)
         except (AiodpError, ValueError) as error:  # the latter for a task id that cannot be one
             self._not_acknowledged(assignment, error)
@@ -234,7 +234,7 @@ class Shift:
 
     def _not_acknowledged(self, assignment: Assignment, error: Exception) -> None:
         """Poll more slowly, for what was not acknowledged is offered again after two minutes."""
-        _log.info("%s is not begun: %s", assignment, error, extra=assignment.extra)
+        _log.info("%s: not begun: %s", assignment, error, extra=assignment.extra)
         if isinstance(error, ReporterClosed):
             self.failure = error
             self._shutdown.reach(Step.CANCELING)

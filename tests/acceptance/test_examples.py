@@ -205,7 +205,7 @@ def test_plain_function_is_stopped_by_a_second_signal(start, connect, server):
     """The thread looks at `raise_if_ended`, so the task is FAILED and the process ends."""
     pipeline = queue(connect, server, "stopped")
     with start(*python("plain_function.py", f"{GROUP}-stopped")) as (process, log):
-        eventually(lambda: "is begun" in log.read_text(), log)
+        eventually(lambda: ": begun" in log.read_text(), log)
         process.send_signal(signal.SIGTERM)
         eventually(lambda: "draining" in log.read_text(), log)
         stop(process, log)

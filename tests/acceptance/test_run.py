@@ -297,7 +297,7 @@ def test_a_status_that_is_refused_while_it_stops_is_1(start, activate, service, 
     """Somebody must look after the task, whose work is done."""
     activate(command=GATED)
     with start() as process:
-        until(process, "is begun")
+        until(process, ": begun")
         process.send_signal(signal.SIGTERM)
         until(process, "draining")
         status = frozenset({"SetTaskStatus"})
@@ -311,7 +311,7 @@ def test_a_canceled_task_is_no_success(start, activate, service, tmp_path):
     """Its owner took it back, so what was counted on is not done."""
     pipeline_id = activate(command=GATED)
     with start("--max-tasks", "1") as process:
-        until(process, "is begun")
+        until(process, ": begun")
         service.perform("DeactivatePipeline", pipelineId=pipeline_id)
         process.communicate(timeout=TOO_LONG)
     assert process.returncode == 1
@@ -373,7 +373,7 @@ def test_a_signal_drains(start, activate, service, tmp_path, number):
     """The task in hand comes to its own end, no other one is begun, and that is 0."""
     activate(command=GATED)
     with start("--tasks", "1") as process:
-        until(process, "is begun")
+        until(process, ": begun")
         process.send_signal(number)
         until(process, f"{number.name}: draining")
         activate(command="echo another")
@@ -396,7 +396,7 @@ def test_a_drain_that_takes_too_long_interrupts(start, activate, service):
     """The task fails, which is told: 0."""
     pipeline_id = activate(command=GATED)
     with start("--drain-timeout", "0.2") as process:
-        until(process, "is begun")
+        until(process, ": begun")
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=TOO_LONG)
     assert process.returncode == 0
@@ -484,7 +484,7 @@ def test_it_is_not_suspended(start, activate, service, tmp_path):
     """Ctrl-Z would stop the heartbeats and leave the commands running: it is not obeyed."""
     activate(command=GATED)
     with start("--max-tasks", "1") as process:
-        until(process, "is begun")
+        until(process, ": begun")
         process.send_signal(signal.SIGTSTP)
         until(process, "not suspended")
         (tmp_path / "go").touch()
@@ -527,7 +527,7 @@ def test_its_log_is_in_a_file_as_task_runners(run, activate, tmp_path):
     start = r"\d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d,\d{3} \[(INFO|WARNING)\] \([^)]+\) \S+ \S+: ."
     lines = runner_log(tmp_path).splitlines()
     assert all(re.match(start, line) for line in lines)
-    assert [line for line in lines if f" {pipeline_id} " in line and "is FINISHED" in line]
+    assert [line for line in lines if f" {pipeline_id} " in line and ": FINISHED" in line]
 
 
 def test_it_says_in_one_line_what_it_does(run, server):
@@ -649,7 +649,7 @@ def test_a_terminal_shows_plain_lines_if_that_is_asked_for(start, activate, give
             text = read_all(ours)
             process.wait(TOO_LONG)
     assert process.returncode == 0
-    assert "is FINISHED" in text
+    assert ": FINISHED" in text
     assert "\x1b" not in text.removesuffix("\x1b[?25h")
     assert "aiodp run  " not in text
 
@@ -659,7 +659,7 @@ def test_no_table_without_a_terminal(run, activate):
     activate(command="true")
     done = run("--once", "--table", FORCE_COLOR="1", TERM="xterm")
     assert done.returncode == 0
-    assert "is FINISHED" in done.stderr
+    assert ": FINISHED" in done.stderr
     assert "\x1b" not in done.stderr
 
 

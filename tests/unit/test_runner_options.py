@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from aiobotocore.session import get_session
@@ -51,6 +52,21 @@ def test_bad_types_are_refused():
         TaskRunner(get_session(), worker_group="w", handler=work, quota=10)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="unexpected keyword"):
         TaskRunner(get_session(), worker_group="w", handler=work, pace=10)  # type: ignore[call-arg]
+
+
+def generator(task):
+    yield task
+
+
+async def asynchronous_generator(task):
+    yield task
+
+
+@pytest.mark.parametrize("handler", [generator, asynchronous_generator, partial(generator, None)])
+def test_generators_are_no_handlers(handler):
+    """One stray `yield`, and nothing of the work would be done."""
+    with pytest.raises(TypeError, match="must not be a generator"):
+        TaskRunner(get_session(), worker_group="workers", handler=handler)
 
 
 def test_handlers_of_types_are_checked():

@@ -299,6 +299,18 @@ async def test_what_a_return_value_means(kit, runner, caplog):
     assert "returned a value of type dict, which has no meaning" in caplog.text
 
 
+async def test_a_generator_has_done_nothing(kit, runner):
+    """A handler that returns one is no work done, whatever it is for."""
+    pipeline = kit.activity()
+
+    async def work(task):
+        return (number for number in range(3))
+
+    await runner(work).run(max_tasks=1)
+    [attempt] = attempts(kit, pipeline)
+    assert attempt["errorId"] == "BadReturnValue"
+
+
 def guarded(**precondition: str) -> dict[str, object]:
     """A pipeline of an activity that waits for a precondition of the runner's."""
     return {
@@ -628,8 +640,8 @@ async def test_what_is_logged(kit, runner, caplog):
     records = [record for record in caplog.records if record.name == "aiodp"]
     what = f"ShellCommandActivity @Activity_2026-01-01T00:00:00_Attempt=1 of {pipeline.id}"
     assert [record.getMessage() for record in records] == [
-        f"{what} is begun",
-        f"{what} is FAILED: ValueError: no luck",
+        f"{what}: begun",
+        f"{what}: FAILED: ValueError: no luck",
     ]
     assert records[1].pipeline == pipeline.id
     assert records[1].status == "FAILED"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from contextlib import suppress
 
 import anyio
 import pytest
@@ -208,6 +209,48 @@ async def test_cleaning_up_is_bounded(kit, runner):
     assert one.statistics().ended == {"interrupted": 1}
 
 
+async def test_work_that_is_done_at_the_last_moment_is_told(kit, runner):
+    """A handler may use all of its half minute: the status has time of its own."""
+    pipeline = kit.activity()
+    begun = []
+
+    async def work(task):
+        begun.append(task)
+        try:
+            await anyio.sleep_forever()
+        except anyio.get_cancelled_exc_class():
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(29.5)
+            kit.latency = 1.0
+
+    one = runner(work)
+    async with running(one):
+        await kit.until(lambda: begun)
+        one.cancel()
+    kit.assert_finished(pipeline)
+    assert one.statistics().ended == {"FINISHED": 1}
+
+
+async def test_a_status_that_was_not_set_is_said(kit, runner, caplog):
+    """The log's last word about a task is what the service was told, or that it was not."""
+    pipeline = kit.activity()
+    begun = []
+
+    async def work(task):
+        begun.append(task)
+        with suppress(anyio.get_cancelled_exc_class()):
+            await anyio.sleep_forever()
+
+    one = runner(work)
+    async with running(one):
+        await kit.until(lambda: begun)
+        kit.faults.add(Fault(kind=FaultKind.SERVER_ERROR))
+        one.cancel()
+    last = [record for record in caplog.records if pipeline.id in record.getMessage()][-1]
+    assert last.getMessage().endswith(": no status")
+    assert last.levelname == "ERROR"
+
+
 async def test_cancellation_from_outside(kit, runner):
     """A scope around `run` ends it like `cancel`: clean-up, status, and then the cancellation."""
     pipeline = kit.activity()
@@ -301,6 +344,61 @@ async def test_signals_may_be_somebody_elses(kit, runner):
         kit.assert_finished(pipeline)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@asyncio_only
+async def test_signals_of_the_loops_own_are_left_alone(kit, runner):
+    """What the program has given to asyncio's loop is not taken from it."""
+    loop = asyncio.get_running_loop()
+    heard: list[bool] = []
+    loop.add_signal_handler(signal.SIGTERM, heard.append, True)
+    try:
+        async with running(runner(sleep_long)) as one:
+            await kit.until(lambda: calls(kit, "ReportTaskRunnerHeartbeat"))
+            os.kill(os.getpid(), signal.SIGTERM)
+            await anyio.sleep(1)
+            assert one._shutdown.step == 0
+        os.kill(os.getpid(), signal.SIGTERM)
+        await anyio.sleep(1)
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+    assert heard == [True, True]
+
+
+async def test_ignored_signals_stay_ignored(kit, runner):
+    """As nohup wants it, even if there is none left to listen to."""
+    before = {each: signal.signal(each, signal.SIG_IGN) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        async with running(runner(sleep_long)) as one:
+            await kit.until(lambda: calls(kit, "ReportTaskRunnerHeartbeat"))
+            os.kill(os.getpid(), signal.SIGTERM)
+            await anyio.sleep(1)
+            assert one._shutdown.step == 0
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+@asyncio_only
+async def test_signals_are_heard_during_the_clean_up_of_a_cancellation(kit, runner):
+    """`run` was canceled from outside: a SIGTERM meanwhile must not kill the process."""
+    pipeline = kit.activity()
+    begun = []
+
+    async def work(task):
+        begun.append(task)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            await anyio.sleep(10)
+            os.kill(os.getpid(), signal.SIGTERM)
+            await anyio.sleep(10)
+
+    with anyio.CancelScope() as scope:
+        async with running(runner(work)):
+            await kit.until(lambda: begun)
+            scope.cancel()
+    assert attempts(kit, pipeline)[0]["errorId"] == "RunnerStopped"
 
 
 async def test_the_service_may_terminate_a_runner(kit, runner):
