@@ -27,7 +27,7 @@ def message_of(error: BaseException) -> str:
     name = type(error).__name__
     try:
         return str(error) or name
-    except Exception:  # noqa: BLE001 - a __str__ may do anything
+    except BaseException:  # noqa: BLE001 - a __str__ may do anything
         return f"{name} {_UNSPEAKABLE}"
 
 

@@ -103,8 +103,6 @@ class Call:
                 await self._await(self._handler)
             else:
                 await self._in_thread()
-        except (KeyboardInterrupt, GeneratorExit):
-            raise
         except anyio.get_cancelled_exc_class() as canceled:
             self.error = canceled  # its own doing, unless `run` is canceled as well
             raise

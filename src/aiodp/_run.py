@@ -208,7 +208,7 @@ class Run:
             end = RunEnd.CANCELED
         elif task.state is LeaseState.LOST and (error is not None or lease.silenced):
             end = RunEnd.LOST
-        elif isinstance(error, StatusNotSet):  # by the handler: what it meant may yet be true
+        elif error is not None and task._not_set:  # what the handler wanted to say may be true
             end = RunEnd.NO_STATUS
         else:
             end = await self._insist(status, error)
@@ -256,8 +256,15 @@ class Run:
             message = "task %s: its handler's thread goes on, although the runner stops"
             _log.error(message, self._name, extra=self._extra)
             return
-        with anyio.move_on_after(_LAST_STATUS, shield=True):
-            await self._tell(TaskStatus.FAILED, self._stop_error())
+        status = TaskStatus.FAILED
+        error: BaseException | None = self._stop_error()
+        if self._call is not None and self._call.finished:
+            try:
+                status, error = self._meaning(self._call.result), None
+            except TaskFailed as failed:
+                error = failed
+        self._stopped.set()  # which bounds the telling
+        await self._tell(status, error)
 
     # Parts
 

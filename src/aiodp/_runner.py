@@ -162,7 +162,8 @@ class TaskRunner:
             once: Poll once, and return when the task that it brings, if any, has ended.
 
         Raises `ReportRejected` if the configuration allows no client, `ReporterClosed` if the
-        runner was used before or if its reporter crashed, and `ValueError` without any handler.
+        runner was used before or if its reporter crashed, `RunnerStopped` if its inner tasks were
+        canceled one by one, as the end of an event loop does, and `ValueError` without any handler.
 
         """
         if max_tasks is not None:

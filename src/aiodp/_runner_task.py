@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiodp._errors import RunnerStopped, shorten
+from aiodp._errors import RunnerStopped, StatusNotSet, shorten
 from aiodp._task import TrackedTask
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from aiodp._lease import Lease
     from aiodp._objects import ObjectField, PipelineObject
     from aiodp._questions import Questions, Selector
+    from aiodp._types import TaskStatus
 
 
 class Task(TrackedTask):
@@ -24,7 +25,7 @@ class Task(TrackedTask):
     handler; the runner does it otherwise.
     """
 
-    __slots__ = ("_assignment", "_questions", "_stopped")
+    __slots__ = ("_assignment", "_not_set", "_questions", "_stopped")
 
     def __init__(
         self, engine: Engine, lease: Lease, *, assignment: Assignment, questions: Questions
@@ -33,6 +34,7 @@ class Task(TrackedTask):
         self._assignment = assignment
         self._questions = questions
         self._stopped = False
+        self._not_set = False  # a status that the handler wanted to set
 
     def __repr__(self) -> str:
         state = super().__repr__().rpartition(f"{shorten(self.task_id)!r} ")[2]
@@ -121,6 +123,29 @@ class Task(TrackedTask):
         super().raise_if_ended()
         if self._stopped:
             raise RunnerStopped(f"task {shorten(self.task_id)}: the task runner was stopped")
+
+    async def set_status(
+        self,
+        status: TaskStatus,
+        *,
+        error_id: str | None = None,
+        error_message: str | None = None,
+        error_stack_trace: str | None = None,
+    ) -> None:
+        """As `TrackedTask.set_status`; the runner sets no other one then.
+
+        If this fails, and the handler with it, none is set: it may have been set all the same.
+        """
+        try:
+            await super().set_status(
+                status,
+                error_id=error_id,
+                error_message=error_message,
+                error_stack_trace=error_stack_trace,
+            )
+        except StatusNotSet:
+            self._not_set = True
+            raise
 
     async def evaluate(self, expression: str, *, object_id: str | None = None) -> str:
         """Return the value of an expression such as ``#{format(@scheduledStartTime,'YYYY')}``.

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from aiodp._assignment import read_assignment
-from aiodp._errors import AiodpError, LeaseLost, ReporterClosed, ReportRejected
+from aiodp._errors import (
+    AiodpError,
+    LeaseLost,
+    ReporterClosed,
+    ReportRejected,
+    RunnerStopped,
+)
 from aiodp._poller import Poller, Trouble
 from aiodp._run import Run
 from aiodp._runner_task import Task
@@ -88,8 +94,12 @@ class Shift:
         self._changed = anyio.Event()
 
     async def run(self, *, max_tasks: int | None, once: bool) -> None:
-        """Work until the shutdown has come to its end, or as much as there was to be done."""
+        """Work until the shutdown has come to its end, or as much as there was to be done.
+
+        Raises `RunnerStopped` if somebody canceled what this has running inside.
+        """
         self._max_tasks = max_tasks
+        over = False
         with self._all:
             async with anyio.create_task_group() as background:
                 background.start_soon(self._beat, name="aiodp task runner heartbeat")
@@ -99,7 +109,10 @@ class Shift:
                     self._shutdown.on_step(self._on_step)
                     with self._dispatching:
                         await self._dispatch(work, once=once)
+                over = True
                 background.cancel_scope.cancel()
+        if not (over or self._all.cancel_called):
+            raise RunnerStopped("the task runner was broken off from inside the event loop")
 
     # Polling
 

@@ -64,9 +64,10 @@ class Shutdown:
     def ask(self, step: Step) -> None:
         """Go as far as this step, if it is not reached yet, at the event loop's next turn."""
         self._wanted = max(self._wanted, step)
-        if self._soon is not None:
+        later = self._soon  # another thread may close it now
+        if later is not None:
             with suppress(RuntimeError):  # the event loop is closed
-                self._soon(partial(self.reach, step))
+                later(partial(self.reach, step))
 
     def reach(self, step: Step) -> None:
         """As `ask`, at once and in the event loop."""

@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 import aiodp
-from aiodp import RunnerStatistics, RunnerStopped, TaskFailed, TaskStatus
+from aiodp import RunnerStatistics, RunnerStopped, StatusNotSet, TaskFailed, TaskStatus
 from aiodp.testing import AuditKind, Fault, FaultKind, Status
 from virtual.kit import asyncio_only
 from virtual.runner_kit import attempts, calls, running
@@ -143,6 +143,17 @@ async def test_a_status_of_the_handlers_own_that_fails_is_not_contradicted(kit, 
     await one.run(max_tasks=1)
     assert one.statistics().ended == {"no status": 1}
     assert calls(kit, "SetTaskStatus") == 1
+
+
+async def test_an_error_about_another_task_is_a_failure_like_any_other(kit, runner):
+    """Only a status of the task itself is in doubt."""
+    pipeline = kit.activity()
+
+    async def work(task):
+        raise StatusNotSet("of something else")
+
+    await runner(work).run(max_tasks=1)
+    assert attempts(kit, pipeline)[0]["errorId"] == "StatusNotSet"
 
 
 def deep(levels: int) -> None:

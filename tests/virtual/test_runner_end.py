@@ -11,7 +11,7 @@ import anyio
 import pytest
 from aiobotocore.session import get_session
 
-from aiodp import TaskRunner
+from aiodp import RunnerStopped, TaskRunner
 from aiodp.testing import AuditKind, Fault, FaultKind, Status, VirtualTimeLoop
 from virtual.kit import asyncio_only
 from virtual.runner_kit import attempts, calls, running
@@ -231,6 +231,27 @@ async def test_work_that_is_done_at_the_last_moment_is_told(kit, runner):
     assert one.statistics().ended == {"FINISHED": 1}
 
 
+async def test_work_that_is_done_after_the_last_moment_is_told(kit, runner):
+    """Who was abandoned and finishes all the same has finished: it need not be done again."""
+    pipeline = kit.activity()
+    begun = []
+
+    async def work(task):
+        begun.append(task)
+        try:
+            await anyio.sleep_forever()
+        except anyio.get_cancelled_exc_class():
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(31)
+        return True
+
+    one = runner(work)
+    async with running(one):
+        await kit.until(lambda: begun)
+        one.cancel()
+    kit.assert_finished(pipeline)
+
+
 async def test_a_status_that_was_not_set_is_said(kit, runner, caplog):
     """The log's last word about a task is what the service was told, or that it was not."""
     pipeline = kit.activity()
@@ -294,6 +315,19 @@ def test_the_end_of_the_event_loop(kit):
         running = loop.run(main())
     assert running.cancelled()
     assert attempts(kit, pipeline)[0]["errorId"] == "RunnerStopped"
+
+
+@asyncio_only
+async def test_inner_tasks_that_are_canceled_end_it_with_a_word(kit, runner):
+    """Who cancels tasks of the loop by their names ends the runner, but not silently."""
+    one = runner(sleep_long)
+    with pytest.RaisesGroup(RunnerStopped):
+        async with running(one):
+            await kit.until(lambda: one.statistics().polling == 2)
+            for task in asyncio.all_tasks():
+                if task.get_name().startswith("aiodp task runner heartbeat"):
+                    task.cancel()
+            await anyio.sleep(100)
 
 
 @asyncio_only
