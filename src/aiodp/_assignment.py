@@ -58,6 +58,7 @@ def read_assignment(answer: Mapping[str, Any], assigned_at: float) -> Assignment
     objects = parse_objects(answer.get("objects") or {})
     if attempt_id not in objects:
         raise ValueError(f"its attempt {shown(attempt_id)} is not among its objects")
+    _ = objects[attempt_id].type  # there must be no two of it
     return Assignment(
         task_id=_text(answer, "taskId"),
         pipeline_id=_text(answer, "pipelineId"),

@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("aiodp")
 
-_RETRY_DELAY = (
-    120.0  # seconds of the service, which knows no shorter one: Developer Guide, "Limits"
-)
+_RETRY_DELAY = 120.0  # seconds of the service, its shortest: Developer Guide, "Limits"
 _LAST_STATUS = 10.0  # seconds for the status of a task whose runner stops at once
 
 
@@ -68,15 +66,22 @@ class Run:
                 await self._outlast(earlier)
             status = await self._status()
         except anyio.get_cancelled_exc_class() as canceled:
-            if self._call is None or canceled is not self._call.error:
+            if not self._is_the_handlers(canceled):
                 await self._tell_at_last()
                 raise
-            error = canceled  # the handler's own
-        except (KeyboardInterrupt, GeneratorExit):
+            error = canceled
+        except KeyboardInterrupt:
             raise
+        except GeneratorExit as closed:
+            if not self._is_the_handlers(closed):
+                raise
+            error = closed
         except BaseException as raised:  # noqa: BLE001 - whatever a handler raises, it is told
             error = raised
         return await self._tell(status, error)
+
+    def _is_the_handlers(self, error: BaseException) -> bool:
+        return self._call is not None and self._call.error is error
 
     # The work
 
@@ -143,6 +148,7 @@ class Run:
                 raise
         if not call.finished:
             self._raise_if_stopped()
+            raise RuntimeError("the handler was broken off, but neither by its task nor its runner")
         return self._meaning(call.result)
 
     def _meaning(self, result: object) -> TaskStatus:

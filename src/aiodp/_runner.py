@@ -105,6 +105,8 @@ class TaskRunner:
         self._session = session
         self._options = reporter_options
         self._reporter = ProgressReporter(session, **reporter_options)
+        if self._reporter.capacity == 0:
+            raise ValueError(f"{reporter_options.get('quota')} cannot keep a single task alive")
         self._handlers = Handlers(handler)
         self._shutdown = Shutdown()
         self._shift: Shift | None = None

@@ -136,7 +136,10 @@ class Shift:
 
     async def _room(self) -> None:
         """Wait until the quota can keep one more task alive."""
+        engine = self._reporter._open_engine()
         while not self._reporter._has_room(len(self._unheld) + 1):
+            message = "no polls until the quota can keep more tasks alive"
+            engine.note("room", logging.WARNING, message)
             with anyio.move_on_after(_ROOM_AGAIN / self._shop.scale):
                 await self._changed.wait()
 
@@ -159,6 +162,8 @@ class Shift:
                 budget.release()
 
     async def _poll(self) -> Mapping[str, Any] | None:
+        if self._shutdown.step >= Step.DRAINING:
+            return None
         with anyio.CancelScope() as scope:
             self._polls[scope] = None
             try:

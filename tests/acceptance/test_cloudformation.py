@@ -46,14 +46,14 @@ def service() -> Iterator[LockedService]:
 
 
 @pytest.fixture
-def stacks(service) -> Iterator[Any]:  # noqa: ARG001  # must be there first
+def stacks(service) -> Iterator[Any]:  # must be there first
     made = boto3.client("cloudformation", region_name=REGION)
     yield made
     made.close()
 
 
 @pytest.fixture
-def pipelines(service) -> Iterator[Any]:  # noqa: ARG001  # must be there first
+def pipelines(service) -> Iterator[Any]:  # must be there first
     made = boto3.client("datapipeline", region_name=REGION)
     yield made
     made.close()

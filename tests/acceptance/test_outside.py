@@ -52,7 +52,7 @@ def outbox() -> Iterator[Outbox]:
 
 
 @pytest.fixture
-def outside(aws: None, outbox: Outbox) -> Outside:  # noqa: ARG001
+def outside(aws: None, outbox: Outbox) -> Outside:
     return MotoOutside(DEFAULT_ACCOUNT_ID, "us-east-1", outbox)
 
 
@@ -260,7 +260,7 @@ def test_an_alarm_rings_though_nobody_calls(connect):
         assert receive().startswith("of @Work_")
 
 
-def test_install_sees_the_mocks_of_its_process(aws):  # noqa: ARG001
+def test_install_sees_the_mocks_of_its_process(aws):
     """Under ``mock_aws`` the service looks into the same S3 as everybody."""
     with install(ServiceClock(), Settings(quotas=None, poll_hold=0)) as emulation:
         client("s3").create_bucket(Bucket="inbox")

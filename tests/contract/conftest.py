@@ -45,7 +45,7 @@ async def pipeline_service(
     form: str,
     session: AioSession,
     settings: Settings,
-    anyio_backend: tuple[str, dict[str, Any]],  # noqa: ARG001  # the loop to be started in
+    anyio_backend: tuple[str, dict[str, Any]],  # the loop to be started in
 ) -> AsyncIterator[PipelineService]:
     running = MemoryForm(session, settings) if form == "memory" else HttpForm(session, settings)
     yield running

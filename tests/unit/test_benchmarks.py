@@ -58,3 +58,15 @@ def test_the_local_service_is_measured_in_memory_and_with_its_state_in_a_file(ru
     table = run("emulator.py", "--leases", "20", "--rate", "20", "--seconds", "0.5")
     assert table.count("calls/s") == 4
     assert table.count("{'ok': 10}") == 4
+
+
+def test_heartbeats_are_measured_beside_long_polls(run):
+    """Few tasks and polls: no lease is lost, and only on one client do reports wait for polls."""
+    few = ("--tasks", "10", "--polls", "12", "--rounds", "1")
+    printed = run("polls.py", *few, "--seconds", "2.2", "--time-scale", "30")
+    rows = [line.split("|") for line in printed.splitlines() if "|    " in line]
+    median = {row[1].strip(): float(row[3].replace(",", "")) for row in rows if row[1].strip()}
+    assert len(median) == 4
+    assert median["all on one client"] > 2 * median["beside the polls"]
+    assert printed.count(", beside the polls / ") == 6
+    assert printed.endswith("holds\n")

@@ -33,6 +33,7 @@ async def work(task): ...
         ({"hostname": "x" * 2000}, "hostname must be a str of 1 to 1,024 characters"),
         ({"drain_timeout": -1}, "drain_timeout must not be negative, but is -1 s"),
         ({"drain_timeout": "soon"}, "drain_timeout must be seconds"),
+        ({"quota": Quota(rate=0.001)}, "Quota.rate=0.001.* cannot keep a single task alive"),
         ({"interval": 400}, "interval .400 s. must be shorter than lease_timeout"),
     ],
 )
@@ -155,6 +156,9 @@ def test_assignments():
     assert one.instance == ("df-1", "@A_2026-01-01T00:00:00")
     assert str(one) == "task @A_2026-01-01T00:00:00_Attempt=12 of df-1"
     assert one.extra["task"] == "TTTTTTTT…TTTTTTTT"
+    twice = {"id": "x", "fields": [{"key": "type", "stringValue": one} for one in "ab"]}
+    with pytest.raises(ValueError, match="field 'type' has 2 values"):
+        read_assignment({**answer, "objects": {answer["attemptId"]: twice}}, 5.0)
     with pytest.raises(ValueError, match="its pipelineId is None"):
         read_assignment({**answer, "pipelineId": None}, 5.0)
 

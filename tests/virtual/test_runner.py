@@ -189,6 +189,10 @@ def unspeakable() -> None:
 class Own(BaseException): ...
 
 
+def closed() -> None:
+    raise GeneratorExit("mine")
+
+
 def own() -> None:
     raise Own("own")
 
@@ -209,9 +213,10 @@ def looped() -> None:
         (odd, "BaseExceptionGroup", "odd (2 sub-exceptions)"),
         (unspeakable, "Unspeakable", "Unspeakable (its message cannot be shown: __str__ raises)"),
         (own, "Own", "own"),
+        (closed, "GeneratorExit", "mine"),
         (looped, "ValueError", "loop"),
     ],
-    ids=["deep", "reserved", "chained", "exit", "group", "unspeakable", "own", "looped"],
+    ids=["deep", "reserved", "chained", "exit", "group", "unspeakable", "own", "closed", "looped"],
 )
 async def test_no_exception_is_too_odd_to_be_told(kit, runner, fail, error_id, message):
     """Long, deep, illegal, speechless: each makes a valid SetTaskStatus, and the runner lives."""

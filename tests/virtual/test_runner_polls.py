@@ -149,7 +149,7 @@ async def test_polls_wait_when_nothing_can_be_acknowledged(kit, runner, caplog):
     assert "acknowledgements of tasks succeed again" in caplog.text
 
 
-async def test_no_polls_beyond_what_the_quota_can_keep_alive(kit, runner):
+async def test_no_polls_beyond_what_the_quota_can_keep_alive(kit, runner, caplog):
     """With a tenth of a report a second there is room for 28 tasks: the rest is left to others."""
     pipelines = [kit.activity() for _ in range(32)]
     one = runner(sleep_long, max_concurrency=40, quota=Quota(rate=0.1, burst=50))
@@ -158,6 +158,7 @@ async def test_no_polls_beyond_what_the_quota_can_keep_alive(kit, runner):
         assert one._reporter.capacity == 28
         assert one.statistics().running == 28
         assert one.statistics().polling == 0
+        assert caplog.text.count("no polls until the quota can keep more tasks alive") == 1
         await kit.finished(pipelines, timeout=5000)
     assert one.statistics().ended == {"FINISHED": 32}
 

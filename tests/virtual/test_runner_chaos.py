@@ -1,0 +1,340 @@
+"""Seeded chaos: three runners on one worker group, of which one is drained and one stops at once.
+
+Handlers return, fail, report and set statuses; calls are slow, fail in every way and are answered
+by nonsense; tasks are canceled and given away. Whatever comes, an instance is worked on by one
+handler at a time, and each comes to an end that can be accounted for.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections import Counter, defaultdict
+from contextlib import contextmanager
+from functools import partial
+
+import anyio
+import pytest
+from aiobotocore.config import AioConfig
+from botocore import UNSIGNED
+
+from aiodp import LeaseState, Quota, TaskRunner, TaskStatus
+from aiodp.testing import AuditKind, Fault, FaultKind, MemoryKit, Settings, Status
+from virtual.test_engine import block
+
+pytestmark = pytest.mark.anyio
+
+SEEDS = 20
+PIPELINES = 2
+ACTIVITIES = 60
+RETRIES = 2
+TROUBLES = 80
+DAY = 86_400
+ENDS = {AuditKind.REASSIGNED, AuditKind.LAPSED}
+KINDS = [kind for kind in FaultKind if kind is not FaultKind.CLOCK_JUMP]
+"""No client can see the service's own time leap, so no lease could be safe from that."""
+FEW = "HadoopActivity"
+"""A type of which a runner does two tasks at once."""
+CHEAP = AioConfig(signature_version=UNSIGNED, user_agent="aiodp-chaos")
+"""Calls that need less time, and are handled as any."""
+SLOW = 0.5
+"""The share of handlers which are, on a rough day, slow to stop."""
+TROUBLE = ["fault"] * 3 + ["block", "calm", "calm", "cancel"] + ["give away"] * 3
+FATES = ["return"] * 6 + ["say it", "report", "raise", "say no"]
+
+
+class Floor:
+    """Who works on what: each handler's call, from its begin to its end."""
+
+    def __init__(self, dice, *, margin, rough):
+        self.dice = dice
+        self.margin = margin
+        self.rough = rough  # the event loop is blocked at times, and handlers are slow to stop
+        self.running = defaultdict(list)
+        self.calls: Counter[str] = Counter()
+        self.returned = []
+        self.given_away = set()
+        self.complaints = []
+
+    def handler(self, runner):
+        """Return the handler of one runner."""
+
+        async def handle(task):
+            with self.noted(runner, task):
+                result = await self.work(task)
+                self.returned.append(task.task_id)
+                return result
+
+        return handle
+
+    @contextmanager
+    def noted(self, runner, task):
+        here = self.running[task.pipeline_id, task.attempt_id.rpartition("_Attempt=")[0]]
+        self.calls[task.task_id] += not task.is_precondition  # these may be looked at repeatedly
+        self.complaints += [f"{task} began beside {one}" for one in here if self.clash(runner, one)]
+        here.append((runner, task))
+        try:
+            yield
+        finally:
+            here.remove((runner, task))
+
+    def clash(self, runner, other):
+        """Whether the other call should have ended before one in this runner begins.
+
+        A runner waits for its own. Another one may not have heard yet of what was given away, and
+        what it has given up may be slow to stop.
+        """
+        other_runner, task = other
+        if runner == other_runner:
+            return True
+        if task.task_id in self.given_away:
+            return False
+        return not (self.rough and task.ended.is_set())
+
+    def expect_nobody(self, runner):
+        """Note whoever works on in a runner that was stopped, and has had its time to clean up."""
+        if not self.rough:
+            calls = [call for calls in self.running.values() for call in calls]
+            self.complaints += [f"{task} goes on" for number, task in calls if number == runner]
+
+    async def work(self, task):
+        try:
+            task.update(step="begun")
+            await anyio.sleep(self.dice.uniform(0, self.dice.choice([30, 30, 30, 300])))
+            return await self.end(task, self.dice.choice(FATES))
+        finally:
+            with anyio.CancelScope(shield=True):
+                slow = self.rough and self.dice.random() < SLOW
+                await anyio.sleep(self.dice.uniform(0, 200 if slow else self.margin / 2))
+
+    async def end(self, task, fate):
+        if fate == "raise":
+            raise ValueError("bad luck")
+        if fate == "report":
+            await task.report()
+        elif fate == "say it":
+            await task.set_status(TaskStatus.FINISHED)
+        return fate != "say no"
+
+    @property
+    def tasks(self):
+        """The tasks that handlers work on now."""
+        return [task for calls in self.running.values() for _, task in calls]
+
+
+class Chaos:
+    """One run: runners, trouble, and somebody who looks on."""
+
+    def __init__(self, kit, floor, runners, pipelines):
+        self.kit = kit
+        self.floor = floor
+        self.dice = floor.dice
+        self.runners = runners
+        self.pipelines = pipelines
+        self.canceled = set()
+        self.looks = 0
+
+    async def play(self):
+        async with anyio.create_task_group() as around:
+            around.start_soon(self.trouble)
+            around.start_soon(self.watch)
+            async with anyio.create_task_group() as running:
+                for runner in self.runners:
+                    running.start_soon(runner.run)
+                await self.end_two()
+                await self.kit.ended(self.pipelines, timeout=DAY)
+                self.runners[-1].stop()
+            around.cancel_scope.cancel()
+
+    async def end_two(self):
+        """Drain the first runner, and stop the second at once, each with tasks in hand."""
+        ends = [self.runners[0].stop, self.runners[1].cancel]
+        for number, end in enumerate(ends, start=1):
+            await self.kit.until(partial(self.is_time, number), timeout=DAY)
+            end()
+        await anyio.sleep(self.floor.margin / 2 + 1)
+        self.floor.expect_nobody(1)
+
+    def is_time(self, number):
+        done = len(self.floor.returned)
+        return done >= number * PIPELINES * ACTIVITIES / 4 and self.runners[number - 1].tasks
+
+    async def trouble(self):
+        for _ in range(TROUBLES):
+            await anyio.sleep(self.dice.uniform(0, 50))
+            kind = self.dice.choice(TROUBLE)
+            if kind == "fault":
+                self.kit.faults.add(self.fault())
+            elif kind == "block" and self.floor.rough:
+                block(self.dice.uniform(0, 1.2 * self.kit.service.settings.lease_timeout))
+            elif kind == "calm":
+                self.kit.faults.clear()
+            elif tasks := [task for runner in self.runners for task in runner.tasks]:
+                waiting = [task for task in tasks if task not in self.floor.tasks]
+                self.meddle(kind, self.dice.choice(waiting or tasks))
+        self.kit.faults.clear()
+
+    def fault(self):
+        return Fault(
+            kind=self.dice.choice(KINDS),
+            duration=self.dice.uniform(0, 80),
+            every=self.dice.choice([1, 2, 3]),
+            delay=self.dice.uniform(0, 15),
+        )
+
+    def meddle(self, kind, task):
+        """Take a task from its runner, unless it is over already."""
+        view = self.kit.task(task.task_id)
+        if kind == "cancel":
+            self.canceled.add((view.pipeline_id, view.instance_id))
+            self.kit.cancel(task.task_id)
+        elif view.deadline is not None and not view.canceled:
+            self.floor.given_away.add(task.task_id)
+            self.kit.give_away(task.task_id)
+
+    async def watch(self):
+        """Let nobody believe to hold what the service has given to somebody else."""
+        while True:
+            self.kit.service.advance()
+            for task in self.floor.tasks:
+                believed = not task.ended.is_set() and task.state is LeaseState.HELD
+                if believed and task.task_id not in self.floor.given_away:
+                    self.looks += 1
+                    taken = self.kit.audit.of(task.task_id, *ENDS)
+                    assert not taken, f"{task} at {anyio.current_time()}: {taken}"
+            await anyio.sleep(self.dice.uniform(0.01, 5))
+
+
+def make_pipeline(kit):
+    common = {"workerGroup": "workers", "scheduleType": "ondemand", "maximumRetries": str(RETRIES)}
+    objects = [common | one for number in range(ACTIVITIES) for one in objects_of(number)]
+    return kit.pipeline({"objects": objects})
+
+
+def objects_of(number):
+    """Return an activity: some are of a type with a limit, some wait for a precondition."""
+    activity = {"id": f"Work{number}", "type": "ShellCommandActivity", "command": "true"}
+    if number % 5 == 0:
+        activity |= {"type": FEW, "jarUri": "s3://nowhere/few.jar"}
+        del activity["command"]
+    if number % 10 == 3:
+        guarded = {"precondition": {"ref": f"Ready{number}"}, "failureAndRerunMode": "cascade"}
+        return [activity | guarded, precondition(number)]
+    return [activity]
+
+
+def precondition(number):
+    """Return a precondition: some are looked at again by the service, some by the runner."""
+    ready = {"id": f"Ready{number}", "type": "ShellCommandPrecondition", "command": "true"}
+    again = {"retryDelay": "2 minutes", "preconditionTimeout": "1 day"}
+    return ready | again if number % 20 == 3 else ready
+
+
+def make_runner(session, floor, number, lease):
+    runner = TaskRunner(
+        session,
+        worker_group="workers",
+        handler=floor.handler(number),
+        max_concurrency=floor.dice.choice([4, 8, 12]),
+        hostname=f"runner{number}",
+        handle_signals=False,
+        lease_timeout=lease,
+        safety_margin=floor.margin,
+        interval=min(60, lease / 3),
+        quota=floor.dice.choice([None, Quota(), Quota(rate=0.5, burst=10)]),
+    )
+    runner.activity(FEW, max_concurrency=2)(floor.handler(number))
+    return runner
+
+
+def make_chaos(session, service, seed):
+    random.seed(seed)  # the delays of the library itself
+    dice = random.Random(seed)
+    lease = dice.choice([60, 300, 900])
+    quotas = dice.choice([None, Settings().quotas])
+    service.detach(session)
+    kit = MemoryKit(Settings(lease_timeout=lease, quotas=quotas))
+    kit.attach(session)
+    config = session.get_default_client_config() or AioConfig()
+    session.set_default_client_config(config.merge(CHEAP))
+    kit.latency = lambda: dice.choice([0, 0.05, 0.5, dice.uniform(0, 7.5)])
+    floor = Floor(dice, margin=dice.choice([10, 25]), rough=bool(seed % 2))
+    pipelines = [make_pipeline(kit) for _ in range(PIPELINES)]
+    runners = [make_runner(session, floor, number, lease) for number in range(3)]
+    return Chaos(kit, floor, runners, pipelines)
+
+
+def check_ends(chaos):
+    """Each instance is FINISHED once, or there is a reason why it is not."""
+    told = Counter(
+        (event.pipeline_id, event.instance_id, event.detail)
+        for event in chaos.kit.audit
+        if event.kind is AuditKind.STATUS
+    )
+    runs = {(run.pipeline_id, run.instance_id): run for run in chaos.kit.runs(chaos.pipelines)}
+    for instance, run in runs.items():
+        finished = run.status is Status.FINISHED
+        assert told[*instance, "FINISHED"] == finished, run
+        assert finished or is_accounted_for(run, runs, told, chaos.canceled), run
+
+
+def is_accounted_for(run, runs, told, canceled):
+    """Whether it was canceled by us, has no tries left, or waited for what ended so."""
+    instance = run.pipeline_id, run.instance_id
+    cause = run.pipeline_id, run.error.partition(" is ")[0]
+    match run.status:
+        case Status.CANCELED:
+            return instance in canceled or guarded_by(run) in canceled
+        case Status.FAILED:  # FALSE costs a precondition no try
+            return run.attempts - told[*instance, "FALSE"] == 1 + RETRIES
+        case Status.CASCADE_FAILED:
+            return is_accounted_for(runs[cause], runs, told, canceled)
+    return False
+
+
+def guarded_by(run):
+    """Return the instance that a precondition is of: it is canceled with it."""
+    return run.pipeline_id, run.instance_id.replace("@Ready", "@Work")
+
+
+def check_statuses(chaos):
+    """What the runners say of their tasks is what the service knows, as far as they can know it."""
+    ends: Counter[str] = Counter()
+    for runner in chaos.runners:
+        ends.update(runner.statistics().ended)
+    told = Counter(event.detail for event in chaos.kit.audit if event.kind is AuditKind.STATUS)
+    unheard = ends["lost"] + ends["no status"] + ends["interrupted"]
+    assert ends["FINISHED"] <= told["FINISHED"]
+    assert ends["FAILED"] <= told["FAILED"]
+    assert told.total() <= ends["FINISHED"] + ends["FAILED"] + ends["FALSE"] + unheard
+
+
+def check_runners(chaos):
+    """Each runner has let go of all it got; the one that drained has interrupted nothing."""
+    for runner in chaos.runners:
+        statistics = runner.statistics()
+        assert statistics.received == sum(statistics.ended.values())
+        assert (statistics.polling, statistics.running, statistics.reports.tracked) == (0, 0, 0)
+        assert runner.tasks == ()
+    assert "interrupted" not in chaos.runners[0].statistics().ended
+
+
+@pytest.mark.parametrize(
+    ("anyio_backend", "seed"),
+    [("trio" if seed % 4 > 1 else "asyncio", seed) for seed in range(SEEDS)],
+    indirect=["anyio_backend"],
+)
+async def test_one_handler_at_a_time(seed, session, service, caplog):
+    """Whatever fails, no instance is worked on twice at once, and all of them come to an end."""
+    chaos = make_chaos(session, service, seed)
+    with caplog.at_level(logging.CRITICAL, logger="aiodp"), anyio.fail_after(2 * DAY):
+        await chaos.play()
+    assert caplog.records == []
+    assert chaos.floor.complaints == []
+    assert chaos.floor.tasks == []
+    assert max(chaos.floor.calls.values()) == 1
+    assert chaos.looks > 100
+    chaos.kit.audit.assert_single_owner()
+    check_ends(chaos)
+    check_statuses(chaos)
+    check_runners(chaos)
