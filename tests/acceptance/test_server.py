@@ -430,8 +430,9 @@ def test_a_line_of_the_log_stays_a_line(server, calls):
     ]
 
 
-def test_a_log_which_nobody_reads_is_not_put_together(server, monkeypatch):
+def test_a_log_which_nobody_reads_is_not_put_together(server, monkeypatch, caplog):
     """Without a reader the calls' data is not even looked at."""
+    caplog.set_level(logging.WARNING, logger="aiodp.emulator.calls")
     monkeypatch.setattr("aiodp.emulator._call_log.logged", None)
     with connection(server) as one:
         send(one, "ListPipelines")

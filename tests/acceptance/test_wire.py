@@ -59,8 +59,8 @@ def open_files():
 async def test_a_story(server):
     """Track, report, cancel, finish; what the service saw is what was done."""
     service = server.service()
-    done, canceled = service.assign(2)
     async with reporter(server) as opened:
+        done, canceled = service.assign(2)  # now, for to make a client takes its time
         async with opened.track(done, fields={"step": "one"}) as task:
             assert await task.report() is False
             await task.set_status(TaskStatus.FINISHED)
@@ -77,7 +77,6 @@ async def test_a_story(server):
 async def test_long_polls_do_not_starve_heartbeats(server):
     """Twelve polls fill a client's pool of ten, and starve what else it calls; not heartbeats."""
     session = aws_session()
-    [task_id] = server.service().assign()
     client = session.create_client("datapipeline", endpoint_url=server.endpoint)
     opening = ProgressReporter(session, endpoint_url=server.endpoint, **FAST)
     before = open_files()
@@ -88,6 +87,7 @@ async def test_long_polls_do_not_starve_heartbeats(server):
         ]
         while open_files() < before + 2 * 10:  # both ends of ten connections
             await asyncio.sleep(0.01)
+        [task_id] = server.service().assign()
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
                 await polling.report_task_progress(taskId=task_id)
@@ -118,8 +118,7 @@ async def test_long_polls_do_not_starve_heartbeats(server):
 async def test_what_a_network_can_do(server, kind, counted):
     """Each is survived, and counted under its kind."""
     service = server.service()
-    [task_id] = service.assign()
-    async with reporter(server) as opened, opened.track(task_id) as task:
+    async with reporter(server) as opened, opened.track(*service.assign()) as task:
         service.faults.add(Fault(kind=kind, count=2))
         assert await task.report() is False
         assert task.state is LeaseState.HELD

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from aiodp.cli._run_table import Screen
 
+_aiodp: Final = logging.getLogger("aiodp")
 _LAST_LINES: Final = 5.0
 """Seconds for what is not written yet when all is over."""
 
@@ -42,7 +43,8 @@ class Log:
         lines.setFormatter(JsonLines(secrets) if json else TextLines(secrets))
         self._added: list[logging.Handler] = []
         self._add(Aside(lines, self.display))
-        logging.getLogger("aiodp").setLevel(logging.INFO)
+        self._level = _aiodp.level
+        _aiodp.setLevel(logging.INFO)
 
     def __enter__(self) -> Self:
         return self
@@ -69,6 +71,7 @@ class Log:
 
     def close(self) -> None:
         """Write what is left, in bounded time; once."""
+        _aiodp.setLevel(self._level)
         while self._added:
             logging.getLogger().removeHandler(self._added.pop())
         for sideline, handler in ((self.display, self.screen), (self.disk, self._files)):
