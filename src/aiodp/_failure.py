@@ -6,8 +6,8 @@ import traceback
 from contextlib import suppress
 
 from aiodp._errors import TaskFailed
-from aiodp._fields import replace_illegal
-from aiodp._members import MAX_ERROR_ID, RESERVED, check_error_id
+from aiodp._fields import MAX_STRING, replace_illegal
+from aiodp._members import RESERVED, check_error_id
 
 _FRAMES = 50  # of each traceback; the last 1,024 characters are sent
 _UNSPEAKABLE = "(its message cannot be shown: __str__ raises)"
@@ -18,8 +18,8 @@ def error_id_of(error: BaseException) -> str:
     if isinstance(error, TaskFailed):
         with suppress(Exception):  # of a subclass, which may have set anything, or nothing
             return check_error_id(error.error_id or "")
-    name = replace_illegal(type(error).__name__)[:MAX_ERROR_ID] or "Exception"
-    return f"Handler.{name}"[:MAX_ERROR_ID] if name.startswith(RESERVED) else name
+    name = replace_illegal(type(error).__name__)[:MAX_STRING] or "Exception"
+    return f"Handler.{name}"[:MAX_STRING] if name.startswith(RESERVED) else name
 
 
 def message_of(error: BaseException) -> str:

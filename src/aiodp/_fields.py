@@ -20,6 +20,7 @@ MAX_FIELDS = 50
 MAX_NAME_BYTES = 256
 MAX_VALUE_BYTES = 10_240
 MAX_OBJECT_BYTES = 15_360
+MAX_STRING = 1024
 
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SHOWN = 40
@@ -41,6 +42,19 @@ def shown(value: object) -> str:
     """Return a value as a message shows it, shortened if it is long."""
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+
+
+def checked_string(name: str, text: object) -> str:
+    """Return a text that the API's type ``string`` can carry, and that is not empty.
+
+    Raises `ValueError` which gives it this name.
+    """
+    if not isinstance(text, str) or not 1 <= len(text) <= MAX_STRING:
+        what = f"{len(text):,} characters" if isinstance(text, str) else shown(text)
+        raise ValueError(f"{name} must be a str of 1 to {MAX_STRING:,} characters, not {what}")
+    if (bad := illegal_character(text)) is not None:
+        raise ValueError(f"{name} holds the character {bad!a}, which the service does not accept")
+    return text
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from aiodp._fields import MAX_VALUE_BYTES, illegal_character, replace_illegal, shown
+from aiodp._fields import MAX_VALUE_BYTES, checked_string, replace_illegal, shown
 
-MAX_ERROR_ID = 1024
 _MAX_STACK_TRACE = 1024  # the SDKs' models; the API page's 4,095 is not safe with all of them
 RESERVED = "Service_"
 
@@ -29,11 +28,7 @@ def error_members(
 
 def check_error_id(error_id: str) -> str:
     """Return the id of an error; raise `ValueError` for one that the service does not accept."""
-    if not isinstance(error_id, str) or not 1 <= len(error_id) <= MAX_ERROR_ID:
-        what = f"{len(error_id):,} characters" if isinstance(error_id, str) else shown(error_id)
-        raise ValueError(f"error_id must be a str of 1 to {MAX_ERROR_ID:,} characters, not {what}")
+    checked_string("error_id", error_id)
     if error_id.startswith(RESERVED):
         raise ValueError(f"error_id {shown(error_id)} begins with {RESERVED!r}: the service's own")
-    if (bad := illegal_character(error_id)) is not None:
-        raise ValueError(f"error_id holds the character {bad!a}, which the service does not accept")
     return error_id

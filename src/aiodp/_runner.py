@@ -16,7 +16,7 @@ import anyio
 
 from aiodp._backend import may_be_heard
 from aiodp._errors import ReporterClosed
-from aiodp._fields import illegal_character, shown
+from aiodp._fields import checked_string, shown
 from aiodp._handlers import Activity, Handlers, check_handler
 from aiodp._reporter import ProgressReporter
 from aiodp._runner_transport import open_runner_transport
@@ -41,7 +41,6 @@ _log = logging.getLogger("aiodp")
 
 _H = TypeVar("_H", bound="Handler")
 
-_MAX_STRING: Final = 1024  # the API's ``string``
 _ACK_TIMEOUT: Final = 120.0  # of the service: API reference of ReportTaskProgress
 _STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -93,14 +92,14 @@ class TaskRunner:
         host = socket.gethostname() or "localhost" if hostname is None else hostname
         made_up = f"{host[:64]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._identity = Identity(
-            worker_group=_checked("worker_group", worker_group),
-            hostname=_checked("hostname", host),
-            taskrunner_id=_checked(
+            worker_group=checked_string("worker_group", worker_group),
+            hostname=checked_string("hostname", host),
+            taskrunner_id=checked_string(
                 "taskrunner_id", made_up if taskrunner_id is None else taskrunner_id
             ),
         )
         self._max_concurrency = _at_least_one("max_concurrency", max_concurrency)
-        self._drain_timeout = _checked_timeout("drain_timeout", drain_timeout)
+        self._drain_timeout = _timeout("drain_timeout", drain_timeout)
         self._handle_signals = handle_signals
         self._session = session
         self._options = reporter_options
@@ -140,7 +139,7 @@ class TaskRunner:
         `max_concurrency` limits how many of its tasks run at once; further ones are kept alive
         until they may. Raises `ValueError` if the type has a handler already.
         """
-        _checked("type_name", type_name)
+        checked_string("type_name", type_name)
         if max_concurrency is not None:
             _at_least_one("max_concurrency", max_concurrency)
 
@@ -293,22 +292,13 @@ class TaskRunner:
         self._shutdown.reach(Step.CANCELING if draining else Step.DRAINING)
 
 
-def _checked(name: str, text: Any) -> str:
-    if not isinstance(text, str) or not 1 <= len(text) <= _MAX_STRING:
-        what = f"{len(text):,} characters" if isinstance(text, str) else shown(text)
-        raise ValueError(f"{name} must be a str of 1 to {_MAX_STRING:,} characters, not {what}")
-    if (bad := illegal_character(text)) is not None:
-        raise ValueError(f"{name} holds the character {bad!a}, which the service does not accept")
-    return text
-
-
 def _at_least_one(name: str, number: Any) -> int:
     if isinstance(number, bool) or not isinstance(number, int) or number < 1:
         raise ValueError(f"{name} must be a whole number of at least 1, not {shown(number)}")
     return number
 
 
-def _checked_timeout(name: str, value: float | timedelta | None) -> float | None:
+def _timeout(name: str, value: float | timedelta | None) -> float | None:
     timeout = None if value is None else seconds(name, value)
     if timeout is not None and timeout < 0:
         raise ValueError(f"{name} must not be negative, but is {timeout:g} s")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from contextlib import suppress
 
 import anyio
 import pytest
@@ -21,6 +20,34 @@ pytestmark = pytest.mark.anyio
 
 async def sleep_long(task):
     await anyio.sleep(1800)
+
+
+class Waits:
+    """A handler that waits to be interrupted; `clean_up` is what it does then."""
+
+    def __init__(self, clean_up=None, *, finishes=False):
+        self.begun = []
+        self._clean_up = clean_up
+        self._finishes = finishes
+
+    async def __call__(self, task):
+        self.begun.append(task)
+        try:
+            await anyio.sleep_forever()
+        except anyio.get_cancelled_exc_class():
+            if self._clean_up is not None:
+                await self._clean_up(task)
+            if not self._finishes:
+                raise
+
+
+async def canceled(kit, one, handler):
+    """Run a runner until its handler waits, and cancel it; return how many seconds that took."""
+    async with running(one):
+        await kit.until(lambda: handler.begun)
+        began = kit.now
+        one.cancel()
+    return kit.now - began
 
 
 async def test_heartbeats_go_on_to_the_last_status_of_a_drain(kit, runner):
@@ -94,21 +121,14 @@ async def test_cancel_interrupts_and_says_so(kit, runner):
     pipeline = kit.activity()
     cleaned = []
 
-    begun = []
+    async def clean_up(task):
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(20)
+        cleaned.append(task.stopped)
 
-    async def work(task):
-        begun.append(task)
-        try:
-            await anyio.sleep_forever()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await anyio.sleep(20)
-            cleaned.append(task.stopped)
-
+    work = Waits(clean_up)
     one = runner(work)
-    async with running(one):
-        await kit.until(lambda: begun)
-        one.cancel()
+    assert await canceled(kit, one, work) >= 20
     assert cleaned == [True]
     [attempt] = attempts(kit, pipeline)
     assert attempt["@status"] == "FAILED"
@@ -122,41 +142,28 @@ async def test_on_asyncio_the_handler_is_canceled_once(kit, runner):
     kit.activity()
     cleaned = []
 
-    begun = []
+    async def clean_up(task):
+        await anyio.sleep(5)
+        await anyio.sleep(5)
+        cleaned.append(True)
 
-    async def work(task):
-        begun.append(task)
-        try:
-            await anyio.sleep_forever()
-        finally:
-            await anyio.sleep(5)
-            await anyio.sleep(5)
-            cleaned.append(True)
-
-    one = runner(work)
-    async with running(one):
-        await kit.until(lambda: begun)
-        one.cancel()
+    work = Waits(clean_up)
+    await canceled(kit, runner(work), work)
     assert cleaned == [True]
 
 
-async def test_work_that_is_done_in_spite_of_a_stop_is_finished(kit, runner):
-    """Who hears the interruption and finishes all the same has finished."""
+@pytest.mark.parametrize("seconds", [0, 29.5, 31])
+async def test_work_that_is_done_in_spite_of_a_stop_is_told(kit, runner, seconds):
+    """At once, at the last moment, and when it was abandoned: it need not be done again."""
     pipeline = kit.activity()
 
-    begun = []
+    async def clean_up(task):
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(seconds)
+        kit.latency = 1.0
 
-    async def work(task):
-        begun.append(task)
-        try:
-            await anyio.sleep_forever()
-        except anyio.get_cancelled_exc_class():
-            return True
-
-    one = runner(work)
-    async with running(one):
-        await kit.until(lambda: begun)
-        one.cancel()
+    work = Waits(clean_up, finishes=True)
+    await canceled(kit, runner(work), work)
     kit.assert_finished(pipeline)
 
 
@@ -188,85 +195,27 @@ async def test_cleaning_up_is_bounded(kit, runner):
     """Who does not end half a minute after the interruption is canceled the hard way."""
     pipeline = kit.activity()
 
-    begun = []
-
-    async def work(task):
-        begun.append(task)
-        try:
+    async def clean_up(task):
+        with anyio.move_on_after(200, shield=True):
             await anyio.sleep_forever()
-        finally:
-            with anyio.move_on_after(200, shield=True):
-                await anyio.sleep_forever()
-            await anyio.sleep_forever()
+        await anyio.sleep_forever()
 
+    work = Waits(clean_up)
     one = runner(work)
-    async with running(one):
-        await kit.until(lambda: begun)
-        began = kit.now
-        one.cancel()
-    assert kit.now - began < 250
+    assert await canceled(kit, one, work) < 250
     assert attempts(kit, pipeline)[0]["errorId"] == "RunnerStopped"
     assert one.statistics().ended == {"interrupted": 1}
-
-
-async def test_work_that_is_done_at_the_last_moment_is_told(kit, runner):
-    """A handler may use all of its half minute: the status has time of its own."""
-    pipeline = kit.activity()
-    begun = []
-
-    async def work(task):
-        begun.append(task)
-        try:
-            await anyio.sleep_forever()
-        except anyio.get_cancelled_exc_class():
-            with anyio.CancelScope(shield=True):
-                await anyio.sleep(29.5)
-            kit.latency = 1.0
-
-    one = runner(work)
-    async with running(one):
-        await kit.until(lambda: begun)
-        one.cancel()
-    kit.assert_finished(pipeline)
-    assert one.statistics().ended == {"FINISHED": 1}
-
-
-async def test_work_that_is_done_after_the_last_moment_is_told(kit, runner):
-    """Who was abandoned and finishes all the same has finished: it need not be done again."""
-    pipeline = kit.activity()
-    begun = []
-
-    async def work(task):
-        begun.append(task)
-        try:
-            await anyio.sleep_forever()
-        except anyio.get_cancelled_exc_class():
-            with anyio.CancelScope(shield=True):
-                await anyio.sleep(31)
-        return True
-
-    one = runner(work)
-    async with running(one):
-        await kit.until(lambda: begun)
-        one.cancel()
-    kit.assert_finished(pipeline)
 
 
 async def test_a_status_that_was_not_set_is_said(kit, runner, caplog):
     """The log's last word about a task is what the service was told, or that it was not."""
     pipeline = kit.activity()
-    begun = []
 
-    async def work(task):
-        begun.append(task)
-        with suppress(anyio.get_cancelled_exc_class()):
-            await anyio.sleep_forever()
-
-    one = runner(work)
-    async with running(one):
-        await kit.until(lambda: begun)
+    async def clean_up(task):
         kit.faults.add(Fault(kind=FaultKind.SERVER_ERROR))
-        one.cancel()
+
+    work = Waits(clean_up, finishes=True)
+    await canceled(kit, runner(work), work)
     last = [record for record in caplog.records if pipeline.id in record.getMessage()][-1]
     assert last.getMessage().endswith(": no status")
     assert last.levelname == "ERROR"
@@ -275,21 +224,17 @@ async def test_a_status_that_was_not_set_is_said(kit, runner, caplog):
 async def test_cancellation_from_outside(kit, runner):
     """A scope around `run` ends it like `cancel`: clean-up, status, and then the cancellation."""
     pipeline = kit.activity()
-    begun = []
     cleaned = []
 
-    async def work(task):
-        begun.append(task)
-        try:
-            await anyio.sleep_forever()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await anyio.sleep(20)
-            cleaned.append(True)
+    async def clean_up(task):
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(20)
+        cleaned.append(True)
 
+    work = Waits(clean_up)
     with anyio.CancelScope() as scope:
         async with running(runner(work)):
-            await kit.until(lambda: begun)
+            await kit.until(lambda: work.begun)
             scope.cancel()
     assert scope.cancelled_caught
     assert cleaned == [True]
@@ -299,16 +244,12 @@ async def test_cancellation_from_outside(kit, runner):
 def test_the_end_of_the_event_loop(kit):
     """It cancels everything at once: the handler's task gets its status all the same."""
     pipeline = kit.activity()
-    begun = []
-
-    async def work(task):
-        begun.append(task)
-        await anyio.sleep_forever()
+    work = Waits()
 
     async def main():
         one = TaskRunner(kit.attach(get_session()), worker_group="workers", handler=work)
         running = asyncio.ensure_future(one.run())
-        await kit.until(lambda: begun)
+        await kit.until(lambda: work.begun)
         return running
 
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as loop:
@@ -417,20 +358,16 @@ async def test_ignored_signals_stay_ignored(kit, runner):
 async def test_signals_are_heard_during_the_clean_up_of_a_cancellation(kit, runner):
     """`run` was canceled from outside: a SIGTERM meanwhile must not kill the process."""
     pipeline = kit.activity()
-    begun = []
 
-    async def work(task):
-        begun.append(task)
-        try:
-            await anyio.sleep_forever()
-        finally:
-            await anyio.sleep(10)
-            os.kill(os.getpid(), signal.SIGTERM)
-            await anyio.sleep(10)
+    async def clean_up(task):
+        await anyio.sleep(10)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await anyio.sleep(10)
 
+    work = Waits(clean_up)
     with anyio.CancelScope() as scope:
         async with running(runner(work)):
-            await kit.until(lambda: begun)
+            await kit.until(lambda: work.begun)
             scope.cancel()
     assert attempts(kit, pipeline)[0]["errorId"] == "RunnerStopped"
 

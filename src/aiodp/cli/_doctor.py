@@ -14,10 +14,10 @@ import anyio
 import click
 from aiobotocore.session import get_session
 
-from aiodp._runner import _checked
+from aiodp._fields import checked_string
 from aiodp.cli._doctor_findings import Finding, Verdict, Writer, as_json, is_well, summary
 from aiodp.cli._doctor_visit import Case, visit
-from aiodp.cli._hold import _option, _Url
+from aiodp.cli._params import Url, option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,28 +38,28 @@ def _group(ctx: click.Context, param: click.Parameter, value: str | None) -> str
     if value is None:
         return None
     try:
-        return _checked("the name", value)
+        return checked_string("the name", value)
     except ValueError as error:
         raise click.BadParameter(f"{error}.", ctx, param) from error
 
 
 @click.command(epilog=_EXIT_CODES)
-@_option(
+@option(
     "--worker-group",
     "--workerGroup",
     metavar="NAME",
     callback=_group,
     help="The worker group of the task runner, for messages; it is never polled.",
 )
-@_option("--region", metavar="NAME", help="AWS region, unless the AWS configuration names it.")
-@_option(
+@option("--region", metavar="NAME", help="AWS region, unless the AWS configuration names it.")
+@option(
     "--endpoint-url",
     "--endpoint",
     metavar="URL",
-    type=_Url(),
+    type=Url(),
     help="Another endpoint than the region's.",
 )
-@_option(
+@option(
     "--tasks",
     metavar="N",
     type=click.IntRange(min=1),
@@ -67,7 +67,7 @@ def _group(ctx: click.Context, param: click.Parameter, value: str | None) -> str
     show_default=True,
     help="How many tasks shall run at once, in all task runners of the account.",
 )
-@_option(
+@option(
     "--json",
     "json_wanted",
     envvar="AIODP_DOCTOR_JSON",

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import math
 import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 import anyio
 import click
@@ -15,10 +13,9 @@ from aiobotocore.session import get_session
 
 from aiodp import ProgressReporter
 from aiodp.cli._holding import Holding
+from aiodp.cli._params import Seconds, Url, option
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from aiodp.cli._holding import Say
 
 _SPARE: Final = 5.0
@@ -38,25 +35,6 @@ Exit codes:
   127  there is no such command"""
 
 
-class _Seconds(click.ParamType[float]):
-    name = "seconds"
-
-    def __init__(self, *, zero: bool = False) -> None:
-        self._zero = zero
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        try:
-            number = float(value)
-        except ValueError:
-            number = math.nan
-        if not (math.isfinite(number) and (number > 0 or (self._zero and number == 0))):
-            least = "of at least 0" if self._zero else "above 0"
-            self.fail(f"{value!r:.40} is not a number of seconds {least}.", param, ctx)
-        return number
-
-
 class _Field(click.ParamType[tuple[str, str]]):
     name = "key=value"
     envvar_list_splitter = "\n"
@@ -70,28 +48,10 @@ class _Field(click.ParamType[tuple[str, str]]):
         return key, text
 
 
-class _Url(click.ParamType[str]):
-    name = "url"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        try:
-            parts = urlsplit(value)
-            good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        except ValueError:  # a port that is no number, a broken IPv6 address
-            good = False
-        if not good:
-            self.fail(f"{value!r:.60} is not of the form http[s]://HOST[:PORT].", param, ctx)
-        return str(value)
-
-
-def _option(*names: str, **settings: Any) -> Callable[[Any], Any]:
-    return click.option(*names, show_envvar=True, **settings)
-
-
 @click.command(epilog=_EXIT_CODES)
 @click.argument("task_id", metavar="TASK_ID")
 @click.argument("command", metavar="-- COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
-@_option(
+@option(
     "--field",
     "fields",
     envvar="AIODP_HOLD_FIELD",
@@ -100,60 +60,60 @@ def _option(*names: str, **settings: Any) -> Callable[[Any], Any]:
     type=_Field(),
     help="Report this field of the task. Repeatable; one a line in the environment variable.",
 )
-@_option(
+@option(
     "--set-status",
     is_flag=True,
     help="When the command has ended, set the task FINISHED (exit code 0) or FAILED.",
 )
-@_option(
+@option(
     "--grace",
     metavar="SECONDS",
-    type=_Seconds(zero=True),
+    type=Seconds(zero=True),
     default=10,
     show_default=True,
     help="From SIGTERM to SIGKILL when the task is canceled or lost.",
 )
-@_option(
+@option(
     "--interval",
     metavar="SECONDS",
-    type=_Seconds(),
+    type=Seconds(),
     default=60,
     show_default=True,
     help="Between two reports.",
 )
-@_option(
+@option(
     "--ack-timeout",
     metavar="SECONDS",
-    type=_Seconds(),
+    type=Seconds(),
     default=120,
     show_default=True,
     help="In which the first report must succeed.",
 )
-@_option(
+@option(
     "--lease-timeout",
     metavar="SECONDS",
-    type=_Seconds(),
+    type=Seconds(),
     default=300,
     show_default=True,
     help="For which a report holds the task: its reportProgressTimeout, if it has one.",
 )
-@_option(
+@option(
     "--safety-margin",
     metavar="SECONDS",
-    type=_Seconds(),
+    type=Seconds(),
     show_default="grace + 5",
     help="How long before the lease ends the task counts as lost; longer than the grace, so that "
     "the command is dead before anybody else may get the task.",
 )
-@_option("--region", metavar="NAME", help="AWS region, unless the AWS configuration names it.")
-@_option(
+@option("--region", metavar="NAME", help="AWS region, unless the AWS configuration names it.")
+@option(
     "--endpoint-url",
     "--endpoint",
     metavar="URL",
-    type=_Url(),
+    type=Url(),
     help="Another endpoint than the region's.",
 )
-@_option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")
+@option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")
 @click.pass_context
 def hold(
     ctx: click.Context,

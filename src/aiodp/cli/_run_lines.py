@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from abc import ABC, abstractmethod
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -28,7 +29,7 @@ def _escaped(character: str) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode()
 
 
-class _Formatter(logging.Formatter):
+class _Formatter(logging.Formatter, ABC):
     """Hides secrets, wherever in a line they would stand."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
@@ -39,8 +40,9 @@ class _Formatter(logging.Formatter):
         """Return the line."""
         return self._hide(self._line(record))
 
+    @abstractmethod
     def _line(self, record: logging.LogRecord) -> str:
-        raise NotImplementedError
+        """Return the line with all that there is to say."""
 
     def _hide(self, text: str) -> str:
         for secret in self._secrets:

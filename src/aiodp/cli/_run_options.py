@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from aiodp.cli._hold import _Seconds, _Url
+from aiodp.cli._params import Seconds, Url, option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,51 +78,47 @@ def _context() -> click.Context:
     return click.get_current_context()
 
 
-def _option(*names: str, **settings: Any) -> Callable[[Any], Any]:
-    return click.option(*names, show_envvar=True, **settings)
-
-
 TASK_RUNNERS: Final = (
-    _option(
+    option(
         *("--worker-group", "--workerGroup", "worker_group"),
         required=True,
         metavar="NAME",
         help="Worker group whose tasks are done.",
     ),
-    _option(
+    option(
         "--region",
         metavar="NAME",
         help="AWS region; else the one of the AWS configuration, else us-east-1.",
     ),
-    _option(
+    option(
         *("--endpoint-url", "--endpoint", "endpoint_url"),
         metavar="URL",
-        type=_Url(),
+        type=Url(),
         help="Another endpoint of Data Pipeline than the region's.",
     ),
-    _option(
+    option(
         "--config",
         metavar="FILE",
         type=_FILE,
         help='File with keys: {"access-id": "...", "private-key": "..."}.',
     ),
-    _option(
+    option(
         *("--access-id", "--accessId", "--accessID", "access_id"),
         metavar="KEY",
         help="AWS access key id. Without keys, the AWS configuration gives them.",
     ),
-    _option(
+    option(
         *("--secret-key", "--secretKey", "secret_key"),
         metavar="KEY",
         help="AWS secret access key. Others see it in the list of processes: better the "
         "environment variable, --config, or the AWS configuration.",
     ),
-    _option(
+    option(
         *("--taskrunner-id", "--taskrunnerId", "taskrunner_id"),
         metavar="NAME",
         help="Name in the runner's own heartbeats, unique in the account. By default made up.",
     ),
-    _option(
+    option(
         "--output",
         metavar="DIRECTORY",
         type=_DIRECTORY,
@@ -130,13 +126,13 @@ TASK_RUNNERS: Final = (
         show_default=True,
         help="Where logs and the work of commands are kept.",
     ),
-    _option(
+    option(
         *("--log-uri", "--logUri", "log_uri"),
         metavar="S3_URI",
         help="Where the runner's log goes every hour and at the end, and the logs of tasks without "
         "a pipelineLogUri.",
     ),
-    _option(
+    option(
         "--tasks",
         metavar="N",
         type=click.IntRange(min=1),
@@ -144,33 +140,33 @@ TASK_RUNNERS: Final = (
         show_default=True,
         help="Tasks that are done at once.",
     ),
-    _option(
+    option(
         *("--proxy-host", "--proxyHost", "proxy_host"),
         metavar="HOST",
         help="HTTP proxy. Without it, HTTPS_PROXY and HTTP_PROXY name one.",
     ),
-    _option(
+    option(
         *("--proxy-port", "--proxyPort", "proxy_port"),
         metavar="PORT",
         type=click.IntRange(1, 65535),
         help="Port of the proxy.",
     ),
-    _option(
+    option(
         *("--proxy-username", "--proxyUsername", "proxy_username"),
         metavar="NAME",
         help="User at the proxy.",
     ),
-    _option(
+    option(
         *("--proxy-password", "--proxyPassword", "proxy_password"),
         metavar="TEXT",
         help="Password at the proxy; as for --secret-key, better in the environment variable.",
     ),
-    _option(
+    option(
         *("--proxy-domain", "--proxyDomain", "proxy_domain"),
         metavar="NAME",
         help="Of NTLM, which is not supported: must be empty.",
     ),
-    _option(
+    option(
         *("--proxy-workstation", "--proxyWorkstation", "proxy_workstation"),
         metavar="NAME",
         help="Of NTLM, which is not supported: must be empty.",
@@ -179,7 +175,7 @@ TASK_RUNNERS: Final = (
 """What AWS' Task Runner knows (Developer Guide, "Task Runner Configuration Options")."""
 
 OURS: Final = (
-    _option(
+    option(
         *("--handler", "handlers"),
         envvar="AIODP_RUN_HANDLER",
         metavar="[TYPE=]MODULE:FUNCTION",
@@ -189,29 +185,29 @@ OURS: Final = (
         "other. Repeatable; one a line in the environment variable. What no handler takes is run "
         "as a shell command.",
     ),
-    _option("--once", is_flag=True, help="Poll once, do the task that it brings, and end."),
-    _option(
+    option("--once", is_flag=True, help="Poll once, do the task that it brings, and end."),
+    option(
         "--max-tasks",
         metavar="N",
         type=click.IntRange(min=1),
         help="Do so many tasks, and end.",
     ),
-    _option(
+    option(
         "--drain-timeout",
         metavar="SECONDS",
-        type=_Seconds(zero=True),
+        type=Seconds(zero=True),
         help="That tasks have to end by themselves when the runner stops; then they are "
         "interrupted. By default no limit.",
     ),
-    _option(
+    option(
         "--grace",
         metavar="SECONDS",
-        type=_Seconds(zero=True),
+        type=Seconds(zero=True),
         show_default="10; both divided by --time-scale",
         help="From SIGTERM to SIGKILL when a command is interrupted, at most 45. A task counts as "
         "lost so much earlier.",
     ),
-    _option(
+    option(
         "--max-output",
         metavar="BYTES",
         type=click.IntRange(min=0),
@@ -219,29 +215,29 @@ OURS: Final = (
         show_default=True,
         help="That are kept of each of a command's two streams.",
     ),
-    _option(
+    option(
         "--hostname",
         metavar="NAME",
         help="Of this machine, as the service shows it. By default the system's.",
     ),
-    _option(
+    option(
         "--log-format",
         type=click.Choice([one.value for one in LogFormat]),
         default=LogFormat.TEXT.value,
         show_default=True,
         help="Form of a line on stderr.",
     ),
-    _option(
+    option(
         "--table/--no-table",
         "table",
         default=None,
         show_default="on a terminal, unless --log-format is json",
         help="Show the tasks in hand in a table below the log. Never without a terminal.",
     ),
-    _option(
+    option(
         "--time-scale",
         metavar="FACTOR",
-        type=_Seconds(),
+        type=Seconds(),
         default=1,
         show_default=True,
         help="How fast a local service runs: that of aiodp emulate --time-scale.",
@@ -251,6 +247,6 @@ OURS: Final = (
 
 def all_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Decorate a command with all of them, in this order."""
-    for option in reversed((*TASK_RUNNERS, *OURS)):
-        command = option(command)
+    for decorate in reversed((*TASK_RUNNERS, *OURS)):
+        command = decorate(command)
     return command

@@ -108,10 +108,7 @@ class Screen(logging.Handler):
         return self._console.is_terminal and not self._console.is_dumb_terminal
 
     def look(self, runner: TaskRunner) -> Frame:
-        """Return what there is to be shown of a runner; in its event loop.
-
-        Raises `ReporterClosed` before it runs.
-        """
+        """Return what there is to be shown of a runner; in its event loop."""
         return self._eye.look(runner.tasks, runner.statistics())
 
     def start(self) -> None:

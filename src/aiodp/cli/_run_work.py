@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import anyio
 from botocore.exceptions import BotoCoreError
 
-from aiodp import ReporterClosed, ReportRejected
+from aiodp import ReportRejected
 from aiodp.cli._run_exit import Exit, insist, verdict
 from aiodp.cli._run_hours import HOUR
 from aiodp.cli._run_push import LogPush
@@ -138,8 +137,7 @@ class Work:
             self.runner.cancel()
         else:
             _log.warning("%s: draining; the next one interrupts the tasks", number.name)
-            with suppress(ReporterClosed):  # before it runs
-                self._before_stop = self.runner.statistics().ended
+            self._before_stop = self.runner.statistics().ended
             self.runner.stop()
 
     async def _draw(self) -> None:
@@ -150,8 +148,7 @@ class Work:
     async def _show(self) -> None:
         """Draw what there is now, unless the terminal is behind."""
         if self.log.screen is not None and (self._over or self.log.display.idle):
-            with suppress(ReporterClosed):  # before it runs
-                self.log.display.call(self.log.screen.show, self.log.screen.look(self.runner))
+            self.log.display.call(self.log.screen.show, self.log.screen.look(self.runner))
 
     async def _each_hour(self) -> None:
         while True:
