@@ -31,7 +31,7 @@ THREE = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 GATED = "touch begun; while [ ! -e $HOME/go ]; do sleep 0.05; done; echo passed"
 """Begins, and ends when it may."""
 HANDLERS = """
-import logging, pathlib, sys, threading, time
+import logging, multiprocessing, pathlib, sys, threading, time
 import anyio
 from aiodp import Task
 
@@ -52,6 +52,15 @@ def in_thread(task):
 
 def leave_thread(task):
     threading.Thread(target=time.sleep, args=(1000,)).start()
+
+def with_children(task):
+    context = multiprocessing.get_context("fork")
+    for _ in range(3):
+        child = context.Process(target=time.sleep, args=(1000,))
+        child.start()
+        child.terminate()
+        child.join(20)
+        assert child.exitcode == -15
 
 async def gated(task):
     task.update(percentComplete=42)
@@ -355,6 +364,14 @@ def test_a_task_that_nobody_can_do_fails_with_advice(run, activate, service):
     _, fields = attempt_of(service, pipeline_id)
     assert fields["errorId"] == "UnsupportedType"
     assert "--handler HiveActivity=PACKAGE.MODULE:FUNCTION" in fields["errorMessage"]
+
+
+def test_children_that_a_handler_ends_are_no_signals_to_the_runner(run, activate, handlers):
+    """Forked by multiprocessing and terminated: they obey, and nobody else is meant."""
+    activate(command="true")
+    done = run("--once", "--handler", f"{handlers}:with_children")
+    assert done.returncode == 0, done.stderr
+    assert "SIGTERM" not in done.stderr
 
 
 def test_a_handlers_thread_does_not_hold_up_the_end(run, activate, handlers):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,6 +13,9 @@ import anyio
 import pytest
 
 from aiodp import LeaseLost
+from aiodp._backend import interruptible
+from aiodp.shell import CommandFailed, _logs
+from aiodp.shell._s3 import Store
 from unit.shell_kit import (
     DEAF,
     FakeTask,
@@ -62,8 +66,34 @@ async def test_a_leaked_process_that_is_deaf_is_killed(run, stdout):
     assert not alive(int(stdout()))
 
 
+GROUPS = {
+    "timeout": "timeout 1000 sh -c 'echo $$ >{pid}; {deaf}'",
+    "job control": "set -m; sh -c 'echo $$ >{pid}; {deaf}' & wait",
+}
+"""Commands that put what they start into process groups of its own."""
+
+
+@pytest.mark.parametrize("command", GROUPS.values(), ids=GROUPS)
+async def test_groups_within_its_session_end_with_it(cancelled, tmp_path, command):
+    """What `timeout` runs, or a shell with job control, does not outlive the task."""
+    pid = tmp_path / "pid"
+    command = command.format(pid=pid, deaf="trap : TERM; while :; do sleep 0.05; done")
+    task = FakeTask({"command": command})
+    await cancelled(task, tmp_path, when=filled(pid), grace=0.2)
+    assert not alive(int(pid.read_text()))
+
+
+@pytest.mark.parametrize("command", GROUPS.values(), ids=GROUPS)
+async def test_what_is_left_in_other_groups_is_ended_as_well(run, tmp_path, command):
+    """The command has ended, what it started has not."""
+    pid = tmp_path / "pid"
+    command = command.format(pid=pid, deaf="sleep 1000")
+    await run(command=f"({command}) & while [ ! -s {pid} ]; do sleep 0.01; done")
+    assert not alive(int(pid.read_text()))
+
+
 async def test_a_daemon_that_keeps_the_output_open_holds_up_nothing(run, stdout, tmp_path):
-    """It left the group, so it lives; what it writes later is not waited for."""
+    """It left the session, so it lives; what it writes later is not waited for."""
     try:
         daemon = f"setsid sh -c 'echo $$ >{tmp_path}/daemon; exec sleep 1000' &"
         await run(
@@ -157,21 +187,62 @@ async def test_nothing_is_taken_from_a_task_that_ended_unnoticed(tmp_path):
     assert task.statuses == ["staging", "running"]
 
 
-async def test_the_end_of_the_worker_is_the_end_of_its_commands(tmp_path):
-    """Though the worker gets SIGKILL: a guard ends the group, deaf as it is."""
+@pytest.mark.parametrize("command", ["true", "exit 3"])
+async def test_an_interruption_while_logs_are_copied_undoes_no_work(monkeypatch, tmp_path, command):
+    """S3 hangs when all is done: how the command ended is what the task is told by."""
+    hanging = anyio.Event()
+
+    async def put(*_):
+        hanging.set()
+        await anyio.sleep_forever()
+
+    async def soon(interrupt):
+        await hanging.wait()
+        interrupt()
+
+    monkeypatch.setattr(Store, "put", put)
+    monkeypatch.setattr(_logs, "_LAST_TIMEOUT", 0.1)
+    task = FakeTask({"command": command, "stdout": "s3://logs/here"})
+    ends = []
+    async with interruptible() as interrupt, anyio.create_task_group() as group:
+        group.start_soon(soon, interrupt)
+        try:
+            ends.append(await handle(task, tmp_path))
+        except CommandFailed as failed:
+            ends.append(failed.returncode)
+    assert ends == [True if command == "true" else 3]
+
+
+@pytest.mark.parametrize("forks", [False, True], ids=["alone", "with a child of its own"])
+@pytest.mark.parametrize("prefix", ["", "timeout 1000 "], ids=["shell", "timeout"])
+async def test_the_end_of_the_worker_is_the_end_of_its_commands(tmp_path, prefix, forks):
+    """Though the worker gets SIGKILL: a guard ends the session, deaf as it is."""
+    deaf = f"{prefix}sh -c 'echo $$ >{tmp_path}/pid; {DEAF}'"
     code = f"""
-import anyio, sys
+import anyio, os, pathlib, signal, sys
 sys.path.insert(0, {str(Path(__file__).parents[1])!r})
-from unit.shell_kit import DEAF, FakeTask, handle
+from unit.shell_kit import FakeTask, eventually, filled, handle
 
 async def main():
-    task = FakeTask({{"command": "echo $$ >{tmp_path}/pid; " + DEAF}})
-    await handle(task, {str(tmp_path)!r}, grace=0.2)
+    here = pathlib.Path({str(tmp_path)!r})
+    task = FakeTask({{"command": {deaf!r}}})
+    async with anyio.create_task_group() as group:
+        group.start_soon(lambda: handle(task, here, grace=0.2))
+        await eventually(filled(here / "pid"))
+        if {forks} and os.fork() == 0:  # as multiprocessing does
+            signal.pause()
+        (here / "ready").write_text("yes")
 
 anyio.run(main)
 """
-    async with await anyio.open_process([sys.executable, "-c", code]) as worker:
-        await eventually(filled(tmp_path / "pid"))
-        worker.kill()
-    group = int((tmp_path / "pid").read_text())
-    await eventually(lambda: not group_alive(group))
+    async with await anyio.open_process(
+        [sys.executable, "-c", code], start_new_session=True
+    ) as worker:
+        try:
+            await eventually(filled(tmp_path / "ready"))
+            worker.kill()
+            pid = int((tmp_path / "pid").read_text())
+            await eventually(lambda: not alive(pid))
+        finally:
+            with suppress(ProcessLookupError):  # of the child, if there is one
+                os.killpg(worker.pid, signal.SIGKILL)

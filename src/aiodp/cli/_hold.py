@@ -135,12 +135,12 @@ def hold(
     """Keep a task alive while a command runs.
 
     The command starts once the service has acknowledged the task, and its exit code
-    is passed on. If the task is canceled or lost, the command's process group gets
-    SIGTERM, and SIGKILL after the grace.
+    is passed on. If the task is canceled or lost, the command and all that it started
+    in its session get SIGTERM, and SIGKILL after the grace.
 
-    SIGINT, SIGTERM, SIGHUP and SIGQUIT are handed on to the group, a second one kills
-    it; the task is kept alive until the command has ended. Should hold itself be
-    killed, the group is ended as well. The command inherits input and output, but
+    SIGINT, SIGTERM, SIGHUP and SIGQUIT are handed on to them, a second one kills
+    them; the task is kept alive until the command has ended. Should hold itself be
+    killed, they are ended as well. The command inherits input and output, but
     runs in a session of its own: it cannot be suspended from the terminal, nor open
     /dev/tty. Messages go to stderr.
     """

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 STOPPING: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+_HEARD: Final = (*STOPPING, signal.SIGTSTP)
 DIED: Final = 128
 """Plus a signal's number: the exit code of what died of it, by the custom of shells."""
 _PATIENCE: Final = 2
@@ -42,9 +43,12 @@ class Signals:
     def listen(self) -> None:
         """Begin, in the event loop of the main thread, until the process ends."""
         self._loop = asyncio.get_running_loop()
+        os.register_at_fork(
+            before=_put_off, after_in_parent=_take_again, after_in_child=_forget_all
+        )
         self._mouth.setblocking(False)
         signal.set_wakeup_fd(self._mouth.fileno(), warn_on_full_buffer=False)
-        for one in (*STOPPING, signal.SIGTSTP):
+        for one in _HEARD:
             # What is ignored from the start, as nohup does, stays so.
             if signal.getsignal(one) is not signal.SIG_IGN:
                 signal.signal(one, _pass)
@@ -75,6 +79,27 @@ def leave(code: int) -> None:
     if os.isatty(_STDERR) and select.select([], [_STDERR], [], 0)[1]:
         os.write(_STDERR, _SHOW_CURSOR)  # which a table hides
     os._exit(code)
+
+
+_before_fork: Final = threading.local()
+
+
+def _put_off() -> None:
+    """Let no signal come to a forked child before it has forgotten what we do with it."""
+    _before_fork.mask = signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
+
+
+def _take_again() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _before_fork.mask)
+
+
+def _forget_all() -> None:
+    """Let a child, of a handler that uses multiprocessing, obey signals, and tell us of none."""
+    signal.set_wakeup_fd(-1)
+    for one in _HEARD:
+        if signal.getsignal(one) is _pass:
+            signal.signal(one, signal.SIG_DFL)
+    _take_again()
 
 
 def _pass(*_: object) -> None:

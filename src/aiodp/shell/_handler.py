@@ -83,7 +83,7 @@ class ShellHandler:
         if an object to which the task refers had to be asked for in vain; and `TaskCanceled` or
         `LeaseLost` if the task has ended before its outputs were uploaded.
 
-        When this is cancelled, the command's process group is ended, and nothing of it is left.
+        When this is cancelled, the command's session is ended, and nothing of it is left.
         """
         if task.type not in _SUPPORTED:
             raise TaskFailed(

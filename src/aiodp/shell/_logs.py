@@ -56,17 +56,24 @@ class Logs:
         lost task to somebody else, who has the same places.
         """
         try:
-            try:
-                yield
-            except (TaskCanceled, LeaseLost):
-                raise
-            except Exception:
-                await self._copy(_TIMEOUT)
-                raise
-            await self._copy(_TIMEOUT)
+            yield
         except (anyio.get_cancelled_exc_class(), TaskCanceled, LeaseLost):
-            await self._copy(time_to_stop(self._task, _LAST_TIMEOUT), shield=True)
+            await self._copy_at_last()
             raise
+        except Exception:
+            await self._copy_in_time()
+            raise
+        await self._copy_in_time()
+
+    async def _copy_in_time(self) -> None:
+        """Copy; an interruption cuts that short, and nothing else: the work is over."""
+        try:
+            await self._copy(_TIMEOUT)
+        except anyio.get_cancelled_exc_class():
+            await self._copy_at_last()
+
+    async def _copy_at_last(self) -> None:
+        await self._copy(time_to_stop(self._task, _LAST_TIMEOUT), shield=True)
 
     def _tree(self, log_uri: str | None) -> list[tuple[str, S3Uri | Path]]:
         if not log_uri:

@@ -1,10 +1,11 @@
-"""A command with a process group of its own, which is ended as a whole."""
+"""A command with a session of its own, which is ended as a whole."""
 
 from __future__ import annotations
 
 import os
 import signal
 import subprocess
+import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -22,27 +23,40 @@ _DEATH_TIMEOUT: Final = 5.0
 _BURIAL_TIMEOUT: Final = 1.0
 """Seconds in which the rest of a killed group vanishes; for ever, if init does not wait for it."""
 _POLL: Final = 0.02
-"""Seconds between two looks at a group whose leader is gone."""
+"""Seconds between two looks at a session whose leader is gone."""
 
 _OVER: Final = "over"
 _GUARD: Final = f"""\
 read -r group || exit 0
 [ "$group" = {_OVER} ] && exit 0
 read -r _ && exit 0
-kill -s TERM -- "-$group"
+end() {{
+  kill -s "$1" -- "-$group"
+  for stat in /proc/[0-9]*/stat; do
+    read -r line < "$stat" || continue
+    set -- "$1" ${{line##*) }}
+    [ "$5" = "$group" ] && kill -s "$1" -- "-$4"
+  done
+}}
+end TERM
 sleep "$1"
-kill -s KILL -- "-$group"
+end KILL
+end KILL
 """
-"""What a shell does beside us: it reads a group, and ends it if no other line follows."""
+"""What a shell does beside us: it reads a session, and ends it if no other line follows.
+
+After its name, which may hold anything, a process's ``stat`` has its state, and the ids of its
+parent, its group and its session. What was being forked is met by the second KILL.
+"""
 _ANNOUNCED: Final = ("/bin/sh", "-c", 'echo "$$" >&0 && exec "$@" </dev/null', "aiodp-start")
 """Tells the guard, to which its input leads, of its own group before it becomes the command."""
 
 
 class Command:
-    """A command that runs in a session, and so a process group, of its own.
+    """A command that runs in a session of its own.
 
-    A session of its own, for in a mere process group of its own it would be stopped as soon as it
-    read from the terminal.
+    In a mere process group of its own it would be stopped as soon as it read from the terminal; and
+    ``timeout``, or a shell with job control, makes groups of its own for what it starts.
 
     What is not given is inherited; the outputs are file descriptors. Should this process die before
     `close`, a guard ends the group, SIGKILL following SIGTERM after `grace` seconds. A command
@@ -137,17 +151,17 @@ class Command:
             await self._process.wait()
 
     def signal(self, number: int) -> bool:
-        """Send a signal to all of the group; return whether anybody got it."""
+        """Send a signal to all of the session; return whether anybody got it."""
         if self._process is None:
             return False
-        try:
-            os.killpg(self._process.pid, number)
-        except (ProcessLookupError, PermissionError):  # the latter: it runs as somebody else
-            return False
-        return True
+        groups = _groups(self._process.pid)
+        met = [group for group in groups if _send(group, number)]
+        if number == signal.SIGKILL:  # what was being forked meanwhile
+            met += [group for group in _groups(self._process.pid) - groups if _send(group, number)]
+        return bool(met)
 
     async def stop(self, grace: float) -> None:
-        """End the whole group: SIGTERM, then SIGKILL after `grace` seconds.
+        """End the whole session: SIGTERM, then SIGKILL after `grace` seconds.
 
         Returns once all of it has ended, or cannot be ended.
         """
@@ -168,8 +182,42 @@ class Command:
             await anyio.sleep(_POLL)
 
 
+def _groups(session: int) -> set[int]:
+    """Return the process groups of a session, its leader's first group among them."""
+    groups = {session}
+    with suppress(FileNotFoundError):  # not every system has it; then it is that group alone
+        for name in os.listdir("/proc"):  # noqa: PTH208 - names are what is needed, and no paths
+            if name.isdecimal():
+                with suppress(ProcessLookupError, PermissionError):
+                    if os.getsid(int(name)) == session:
+                        groups.add(os.getpgid(int(name)))
+    return groups
+
+
+def _send(group: int, number: int) -> bool:
+    try:
+        os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):  # the latter: it runs as somebody else
+        return False
+    return True
+
+
+_guards: Final[weakref.WeakSet[subprocess.Popen[str]]] = weakref.WeakSet()
+
+
+def _forget_guards() -> None:
+    """Let a guard see the end of its input though we were forked, by a handler for instance."""
+    for guard in _guards:
+        if guard.stdin:
+            with suppress(OSError):
+                guard.stdin.close()
+
+
+os.register_at_fork(after_in_child=_forget_guards)
+
+
 def _start_guard(grace: float) -> subprocess.Popen[str]:
-    return subprocess.Popen(  # noqa: S603 - a constant script and a number
+    guard = subprocess.Popen(  # noqa: S603 - a constant script and a number
         ["/bin/sh", "-c", _GUARD, "aiodp-guard", f"{grace:.3f}"],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
@@ -177,6 +225,8 @@ def _start_guard(grace: float) -> subprocess.Popen[str]:
         start_new_session=True,
         text=True,
     )
+    _guards.add(guard)
+    return guard
 
 
 def _tell(guard: subprocess.Popen[str], line: str) -> None:

@@ -129,7 +129,7 @@ class Recorder:
     async def finish(self) -> bool:
         """Keep what was written so far, and end; return whether that worked.
 
-        What a process writes that lives on outside the command's group is not waited for.
+        What a process writes that lives on outside the command's session is not waited for.
         """
         with suppress(BrokenPipeError):  # the thread has failed
             os.write(self._wake, b"\0")

@@ -53,9 +53,9 @@ class Run:
     max_output: int
 
     async def finish(self, task: Task) -> Ended:
-        """Run it; return how it ended, with all processes of its group dead.
+        """Run it; return how it ended, with all processes of its session dead.
 
-        Raises `OSError` if it cannot be started. If this is cancelled, its group is ended.
+        Raises `OSError` if it cannot be started. If this is cancelled, its session is ended.
         """
         recorder = Recorder(self.streams, self.max_output)
         stdout, stderr = (stream.writing for stream in recorder.streams)
@@ -81,7 +81,7 @@ class Run:
         )
 
     async def _watch(self, command: Command, recorder: Recorder, task: Task) -> None:
-        """Return once the command and what it left in its group have ended."""
+        """Return once the command and what it left in its session have ended."""
         try:
             try:
                 await command.begin()

@@ -17,7 +17,7 @@ async def sheltered(work: Callable[[], Awaitable[_T]]) -> _T:
 
     It runs in a task of its own, which an event loop's own cancellation reaches only by way of
     anyio: threads are waited for, shields hold, and however often it comes, this returns when the
-    work has ended.
+    work has ended. A cancellation that the work outlasts is not raised.
     """
     results: list[_T] = []
     errors: list[Exception] = []
@@ -28,8 +28,12 @@ async def sheltered(work: Callable[[], Awaitable[_T]]) -> _T:
         except Exception as error:  # noqa: BLE001 - raised again below, outside the group
             errors.append(error)
 
-    async with anyio.create_task_group() as group:
-        group.start_soon(run, name="aiodp shell")
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(run, name="aiodp shell")
+    except anyio.get_cancelled_exc_class():
+        if not (results or errors):
+            raise
     if errors:
         raise errors[0]
     return results[0]
