@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import itertools
 import json
 import os
 import pty
@@ -27,7 +28,7 @@ GROUP = "wg"
 TOO_LONG = 40
 STAGING = Path(__file__).with_name("samples") / "shellcommand-s3-staging.json"
 POLL = frozenset({"PollForTask"})
-THREE = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+BREAKING_OFF = (128 + signal.SIGTERM, 128 + signal.SIGINT)
 GATED = "touch begun; while [ ! -e $HOME/go ]; do sleep 0.05; done; echo passed"
 """Begins, and ends when it may."""
 HANDLERS = """
@@ -162,6 +163,20 @@ def eventually(condition) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it never came true"
         time.sleep(0.01)
+
+
+def insist(process) -> None:
+    """Send one signal after the other until the process has ended."""
+    signals = itertools.cycle((signal.SIGTERM, signal.SIGINT))
+
+    def ended() -> bool:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.1)
+            return True
+        process.send_signal(next(signals))
+        return False
+
+    eventually(ended)
 
 
 def statuses(service) -> list[str]:
@@ -458,10 +473,8 @@ def test_three_signals_are_heard_though_a_handler_blocks_the_event_loop(
     activate(command="true")
     with start("--handler", f"{handlers}:stuck") as process:
         eventually((tmp_path / "begun").exists)
-        for number in THREE:
-            process.send_signal(number)
-        process.wait(TOO_LONG)
-    assert process.returncode in {128 + one for one in THREE}
+        insist(process)
+    assert process.returncode in BREAKING_OFF
 
 
 def test_no_command_outlives_the_third_signal(start, activate, tmp_path):
@@ -470,10 +483,8 @@ def test_no_command_outlives_the_third_signal(start, activate, tmp_path):
     activate(command=deaf)
     with start("--grace", "0.75") as process:
         eventually(lambda: pid_in(tmp_path / "pid"))
-        for number in THREE:
-            process.send_signal(number)
-        process.wait(TOO_LONG)
-    assert process.returncode in {128 + one for one in THREE}
+        insist(process)
+    assert process.returncode in BREAKING_OFF
     eventually(lambda: not alive(pid_in(tmp_path / "pid")))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from aiodp.shell import CommandFailed, _logs
 from aiodp.shell._s3 import Store
 from unit.shell_kit import (
     DEAF,
+    TOO_LONG,
     FakeTask,
     alive,
     eventually,
@@ -185,6 +187,25 @@ async def test_nothing_is_taken_from_a_task_that_ended_unnoticed(tmp_path):
     with pytest.raises(LeaseLost):
         await handle(task, tmp_path)
     assert task.statuses == ["staging", "running"]
+
+
+async def test_a_blocked_event_loop_lets_no_command_outlive_its_lease(tmp_path):
+    """Nobody can report, nor be told of the loss: the command is killed all the same."""
+    pid = tmp_path / "pid"
+    task = FakeTask({"command": f"echo $$ >{pid}; {DEAF}"})
+    async with anyio.create_task_group() as group:
+
+        async def fail():
+            with pytest.raises(CommandFailed, match="SIGKILL"):
+                await handle(task, tmp_path)
+
+        group.start_soon(fail)
+        await eventually(filled(pid))
+        task.deadline = anyio.current_time() + 0.5
+        until = time.monotonic() + TOO_LONG
+        while alive(int(pid.read_text())):  # blocks the event loop, on purpose
+            assert time.monotonic() < until
+            time.sleep(0.01)  # noqa: ASYNC251
 
 
 @pytest.mark.parametrize("command", ["true", "exit 3"])

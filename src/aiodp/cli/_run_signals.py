@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import select
 import signal
 import socket
 import threading
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +22,11 @@ DIED: Final = 128
 """Plus a signal's number: the exit code of what died of it, by the custom of shells."""
 _PATIENCE: Final = 2
 """Signals that are answered in the event loop; the next one ends the process."""
+_TOGETHER: Final = 1.0
+"""Seconds in which SIGHUP after another signal means nothing more.
+
+A terminal that is closed sends it twice, and systemd's SendSIGHUP once after SIGTERM.
+"""
 _STDERR: Final = 2
 _SHOW_CURSOR: Final = b"\x1b[?25h"
 
@@ -35,6 +42,7 @@ class Signals:
         self, act: Callable[[signal.Signals, int], None], suspended: Callable[[], None]
     ) -> None:
         self.heard: list[signal.Signals] = []
+        self._last = -math.inf
         self._act = act
         self._suspended = suspended
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -62,6 +70,10 @@ class Signals:
                 self._on_stop(signal.Signals(numbers[0]))
 
     def _on_stop(self, number: signal.Signals) -> None:
+        now = time.monotonic()
+        since, self._last = now - self._last, now
+        if number is signal.SIGHUP and since < _TOGETHER:
+            return
         self.heard.append(number)
         count = len(self.heard)
         if count > _PATIENCE:

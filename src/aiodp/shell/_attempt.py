@@ -87,7 +87,7 @@ class Attempt:
         try:
             with anyio.move_on_after(_REMOVE_TIMEOUT, shield=True):
                 await anyio.to_thread.run_sync(self._places.remove, abandon_on_cancel=True)
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the task's status stands
             short = shorten(self._task.task_id)
             message = "task %s: its working directory could not be removed: %s"
             _log.warning(message, short, error, extra={"task": short})

@@ -17,10 +17,11 @@ import anyio
 import anyio.to_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
+_TICK: Final = 1.0
 _CHUNK: Final = 65_536
 _PIPE: Final = 1_048_576
 """Bytes that a pipe can hold at most, unless the system's administrator says otherwise."""
@@ -106,11 +107,12 @@ class Stream:
 
 
 class Recorder:
-    """Both streams of a command."""
+    """Both streams of a command. `tick` is called in its thread, at least once a second."""
 
     def __init__(self, paths: Sequence[Path], limit: int) -> None:
         """Open the files; raise `OSError`."""
         self.streams: list[Stream] = []
+        self.tick: Callable[[], None] = _nothing
         self._waking, self._wake = os.pipe()
         self._thread = threading.Thread(target=self._record, name="aiodp output", daemon=True)
         try:
@@ -154,7 +156,8 @@ class Recorder:
     def _read(self, selector: selectors.BaseSelector) -> None:
         """Read until woken; nobody needs to be asked about a stream that has ended."""
         while True:
-            for key, _ in selector.select():
+            self.tick()
+            for key, _ in selector.select(_TICK):
                 if key.data is None:
                     return
                 with suppress(BlockingIOError):
@@ -165,3 +168,7 @@ class Recorder:
         for stream in self.streams:
             stream.close()
         os.close(self._waking)
+
+
+def _nothing() -> None:
+    """Do nothing in a second."""

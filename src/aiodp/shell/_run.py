@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 import signal
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import anyio
 
+from aiodp._backend import clock
 from aiodp._errors import shorten
 from aiodp.shell._errors import local_failed
 from aiodp.shell._process import Command
 from aiodp.shell._recorder import Recorder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from aiodp._errors import TaskFailed
@@ -68,6 +70,7 @@ class Run:
             stderr=stderr,
             inherits_input=False,
         )
+        recorder.tick = partial(_kill_if_overdue, command, task, clock())
         try:
             await self._watch(command, recorder, task)
         finally:
@@ -103,6 +106,15 @@ class Run:
             raise
         if command.lives:  # it runs as another user, or hangs in the kernel
             _warn(task, "its command could not be ended, it still runs")
+
+
+def _kill_if_overdue(command: Command, task: Task, now: Callable[[], float]) -> None:
+    """Kill a command whose task may be somebody else's, in a thread: the event loop may be blocked.
+
+    Usually that has ended the command long before.
+    """
+    if now() >= task.deadline - _LAST_MOMENT and not task.canceled.is_set():
+        command.signal(signal.SIGKILL)
 
 
 def time_to_stop(task: Task, grace: float) -> float:

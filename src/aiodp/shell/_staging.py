@@ -71,7 +71,11 @@ class Staging:
         """Upload the outputs; raise `TaskFailed` or `OSError`."""
         for directory, node in self._outputs:
             take = partial(self._take_one, directory, node.uri)
-            await spread(_files(directory), take, workers=WORKERS)
+            try:
+                await spread(_files(directory), take, workers=WORKERS)
+            except RecursionError as error:
+                message = f"{node.uri} could not be uploaded: its directories are nested too deeply"
+                raise staging_failed(message) from error
 
     async def _keys(self, directory: S3Uri) -> AsyncGenerator[str, None]:
         async for key in self._store.keys(directory):
