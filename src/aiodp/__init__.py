@@ -1,4 +1,4 @@
-"""Keeps AWS Data Pipeline tasks alive: heartbeats, leases, cancellation, for many at once."""
+"""Runs AWS Data Pipeline tasks and keeps them alive: heartbeats, leases, cancellation."""
 
 from aiodp._errors import (
     AiodpError,

@@ -36,6 +36,7 @@ class Run:
     def __init__(self, assignment: Assignment, shop: Workshop, slot: Slot) -> None:
         self.assignment = assignment
         self.over = anyio.Event()
+        self.end = RunEnd.INTERRUPTED  # until it is known better
         self.task: Task | None = None
         self._shop = shop
         self.slot = slot
@@ -50,7 +51,7 @@ class Run:
             if self.task._interrupt is not None:
                 self.task._interrupt()
 
-    async def work(self, task: Task, earlier: Sequence[Run]) -> RunEnd:
+    async def work(self, task: Task, earlier: Sequence[Run]) -> None:
         """Do the work after all `earlier` runs of the instance are over, and set the status.
 
         Nothing but a cancellation is raised.
@@ -78,7 +79,7 @@ class Run:
             error = closed
         except BaseException as raised:  # noqa: BLE001 - whatever a handler raises, it is told
             error = raised
-        return await self._tell(status, error)
+        await self._tell(status, error)
 
     def _is_the_handlers(self, error: BaseException) -> bool:
         return self._call is not None and self._call.error is error
@@ -206,20 +207,21 @@ class Run:
 
     # The status
 
-    async def _tell(self, status: TaskStatus, error: BaseException | None) -> RunEnd:
+    async def _tell(self, status: TaskStatus, error: BaseException | None) -> None:
+        self.end = await self._tell_if_due(status, error)
+        self._log_end(error)
+
+    async def _tell_if_due(self, status: TaskStatus, error: BaseException | None) -> RunEnd:
         task, lease = self._held, self._held._lease
         if lease.status_acknowledged and lease.status is not None:  # by the handler itself
-            end = RunEnd(lease.status.value)
-        elif task.state is LeaseState.CANCELED:
-            end = RunEnd.CANCELED
-        elif task.state is LeaseState.LOST and (error is not None or lease.silenced):
-            end = RunEnd.LOST
-        elif error is not None and task._not_set:  # what the handler wanted to say may be true
-            end = RunEnd.NO_STATUS
-        else:
-            end = await self._insist(status, error)
-        self._log_end(end, error)
-        return end
+            return RunEnd(lease.status.value)
+        if task.state is LeaseState.CANCELED:
+            return RunEnd.CANCELED
+        if task.state is LeaseState.LOST and (error is not None or lease.silenced):
+            return RunEnd.LOST
+        if error is not None and task._not_set:  # what the handler wanted to say may be true
+            return RunEnd.NO_STATUS
+        return await self._insist(status, error)
 
     async def _insist(self, status: TaskStatus, error: BaseException | None) -> RunEnd:
         """Set the status, for as long as there is hope; a runner that stops has ten seconds."""
@@ -297,15 +299,15 @@ class Run:
         if self._stopped.is_set():
             raise self._stop_error()
 
-    def _log_end(self, end: RunEnd, error: BaseException | None) -> None:
+    def _log_end(self, error: BaseException | None) -> None:
         seconds = anyio.current_time() - self.assignment.assigned_at
-        extra = {**self._extra, "status": end.value, "seconds": seconds}
-        level = logging.ERROR if end is RunEnd.NO_STATUS else logging.INFO
+        extra = {**self._extra, "status": self.end.value, "seconds": seconds}
+        level = logging.ERROR if self.end is RunEnd.NO_STATUS else logging.INFO
         if error is None:
-            _log.log(level, "%s: %s", self.assignment, end, extra=extra)
+            _log.log(level, "%s: %s", self.assignment, self.end, extra=extra)
         else:
             what = f"{error_id_of(error)}: {message_of(error)}"
-            _log.log(level, "%s: %s: %.500s", self.assignment, end, what, extra=extra)
+            _log.log(level, "%s: %s: %.500s", self.assignment, self.end, what, extra=extra)
 
     def _stop_error(self) -> RunnerStopped:
         return RunnerStopped("the task runner was told to stop at once, the work was broken off")

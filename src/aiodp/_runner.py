@@ -287,7 +287,7 @@ class TaskRunner:
 
     def _hear(self, number: signal.Signals) -> None:
         draining = self._shutdown.step >= Step.DRAINING
-        what = "the tasks are interrupted" if draining else "draining"
+        what = "the tasks are interrupted" if draining else "draining; a second one interrupts"
         _log.warning("%s: %s", number.name, what)
         self._shutdown.reach(Step.CANCELING if draining else Step.DRAINING)
 

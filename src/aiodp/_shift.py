@@ -186,11 +186,7 @@ class Shift:
         except ValueError as error:
             await self._refuse(answer, error)
             return
-        end = RunEnd.INTERRUPTED
-        try:
-            end = await self._hold(assignment, slot, lease_timeout)
-        finally:
-            self.ended[end] += 1
+        await self._hold(assignment, slot, lease_timeout)
 
     async def _refuse(self, answer: Mapping[str, Any], error: ValueError) -> None:
         """Fail a task that cannot be held as it is, or it would be handed out for ever."""
@@ -206,26 +202,26 @@ class Shift:
             _log.warning("it could not be failed: %s", refused)
         self.ended[end] += 1
 
-    async def _hold(
-        self, assignment: Assignment, slot: Slot, lease_timeout: float | None
-    ) -> RunEnd:
+    async def _hold(self, assignment: Assignment, slot: Slot, lease_timeout: float | None) -> None:
         earlier = [one for one in self.runs if one.assignment.instance == assignment.instance]
         if assignment.task_id in {one.assignment.task_id for one in earlier}:
             _log.warning("%s was given twice", assignment, extra=assignment.extra)
-            return RunEnd.DUPLICATE
+            self.ended[RunEnd.DUPLICATE] += 1
+            return
         run = Run(assignment, self._shop, slot)
         self.runs[run] = None
         if self._shutdown.step >= Step.CANCELING:
             run.stop()
         try:
-            return await self._track(run, earlier, lease_timeout)
+            await self._track(run, earlier, lease_timeout)
         finally:
+            self.ended[run.end] += 1
             del self.runs[run]
             run.over.set()
             self._changed.set()
             self._changed = anyio.Event()
 
-    async def _track(self, run: Run, earlier: Sequence[Run], lease_timeout: float | None) -> RunEnd:
+    async def _track(self, run: Run, earlier: Sequence[Run], lease_timeout: float | None) -> None:
         assignment = run.assignment
         make = partial(Task, assignment=assignment, questions=self._questions)
         try:
@@ -238,10 +234,10 @@ class Shift:
                 self._unheld.discard(run.slot)
                 self.poller.unacknowledged.succeed()
                 _log.info("%s: begun", assignment, extra=assignment.extra)
-                return await run.work(task, earlier)
+                await run.work(task, earlier)
         except (AiodpError, ValueError) as error:  # the latter for a task id that cannot be one
+            run.end = RunEnd.UNACKNOWLEDGED
             self._not_acknowledged(assignment, error)
-            return RunEnd.UNACKNOWLEDGED
 
     def _lease_timeout(self, assignment: Assignment) -> float | None:
         """Return the task's own; raise `ValueError` if no lease of that length can be kept."""
@@ -303,7 +299,7 @@ class Shift:
     def _break_off_polls(self) -> None:
         if self._polls:
             _log.warning(
-                "%d polls are broken off; if the service has just given them a task, it offers "
+                "polls are broken off (%d); if the service has just given one a task, it offers "
                 "that again after two minutes",
                 len(self._polls),
             )

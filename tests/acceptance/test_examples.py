@@ -312,13 +312,13 @@ def test_the_unit_s_command_has_the_options_of_aiodp_run(command):
     assert run is not None
     context = run.make_context("run", command[2:])
     assert context.params["worker_group"] == f"{GROUP}-systemd"
-    assert context.params["drain_timeout"] == 540
+    assert context.params["drain_timeout"] == 500
 
 
 def test_the_unit_leaves_time_to_drain(unit, command):
     """Nothing is killed before the drain's limit and the handlers' 30 seconds have passed."""
     drain = float(command[command.index("--drain-timeout") + 1])
-    assert float(unit["Service"]["TimeoutStopSec"]) >= drain + 60
+    assert float(unit["Service"]["TimeoutStopSec"]) >= drain + 100
 
 
 def test_the_unit_s_command_works(start, command, connect, server):

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from acceptance.support import RESOURCE_GROUP, SAMPLE
+from acceptance.support import RESOURCE_GROUP, ROOT, SAMPLE
 from aiodp.emulator import AuditKind, Fault, FaultKind, load_definition
 
 GROUP = "wg"
@@ -204,7 +204,7 @@ def runner_log(tmp_path: Path) -> str:
     return "".join(one.read_text() for one in logs)
 
 
-# AWS' samples
+# AWS's samples
 
 
 def test_aws_samples_run_to_their_end(run, activate, service, server, connect, tmp_path):
@@ -397,6 +397,51 @@ def test_a_handlers_thread_does_not_hold_up_the_end(run, activate, handlers):
     assert "tasks received: 1 (1 FINISHED)" in done.stderr
 
 
+def test_the_recipe_of_the_documentation(aiodp, clean_environment, tmp_path):
+    """Both blocks of "Try it without AWS", as they stand but for the port."""
+    text = (ROOT / "docs" / "run.md").read_text().split("## Try it without AWS", 1)[1]
+    serve, work = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)[:2]
+    activity = {
+        "id": "A",
+        "type": "ShellCommandActivity",
+        "command": "echo hello",
+        "scheduleType": "ondemand",
+        "runsOn": {"ref": "R"},
+    }
+    resource = {"id": "R", "type": "Ec2Resource"}
+    (tmp_path / "pipeline.json").write_text(json.dumps({"objects": [activity, resource]}))
+    path = f"{aiodp.parent}{os.pathsep}{clean_environment['PATH']}"
+    options = {"cwd": tmp_path, "env": clean_environment | {"PATH": path}, "text": True}
+    serve = serve.replace("5055", "0")
+    with subprocess.Popen(
+        ["bash", "-c", f"exec {serve}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
+    ) as serving:
+        try:
+            assert serving.stdout is not None
+            port = re.search(r":(\d+)$", serving.stdout.readline().strip())
+            assert port is not None
+            work = work.replace("5055", port[1])
+            done = subprocess.run(
+                ["bash", "-euc", work],
+                capture_output=True,
+                timeout=TOO_LONG,
+                check=False,
+                **options,
+            )
+        finally:
+            serving.kill()
+    assert done.returncode == 0, done.stderr
+    assert "hello" in next(tmp_path.rglob("StdOutput")).read_text()
+    assert "S3 is AWS's" not in done.stderr
+
+
+def test_it_says_that_s3_is_another_matter(run, environment, server):
+    """Data Pipeline alone on this machine, and S3 of AWS: that is hardly meant."""
+    del environment["AWS_ENDPOINT_URL"]
+    done = run("--once", "--endpoint", server.endpoint)
+    assert "S3 is AWS's" in done.stderr
+
+
 # Signals
 
 
@@ -481,7 +526,7 @@ def test_no_command_outlives_the_third_signal(start, activate, tmp_path):
     """A guard ends what hears nothing, when nobody else is left to do so."""
     deaf = 'trap "" TERM; echo $$ > $HOME/pid; while :; do sleep 0.1; done'
     activate(command=deaf)
-    with start("--grace", "0.75") as process:
+    with start("--grace", "0.4") as process:
         eventually(lambda: pid_in(tmp_path / "pid"))
         insist(process)
     assert process.returncode in BREAKING_OFF

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 
-from aiodp import _handlers, _poller, _run, _runner, _runner_transport, _shift
+from aiodp import (
+    Task,
+    TaskRunner,
+    _handlers,
+    _poller,
+    _run,
+    _runner,
+    _runner_transport,
+    _shift,
+    otel,
+)
 from aiodp._shutdown import Step
 from aiodp._types import RunEnd
 
@@ -26,6 +37,34 @@ def test_all_ends_are_named():
     named = set(re.findall(r"`([a-z ]+)`", sentence))
     assert len(named) == 4
     assert (table - {"what it set"}) | named == {end.value for end in RunEnd}
+
+
+def test_all_parameters_are_in_the_table_with_their_defaults():
+    """The last row stands for those of the reporter."""
+    table = {cells[0].strip("`"): cells[1] for cells in rows("Its parameters")}
+    parameters = inspect.signature(TaskRunner).parameters
+    assert list(table)[:-1] == [
+        name for name in parameters if name not in ("session", "reporter_options")
+    ]
+    for name, default in table.items():
+        if default in ("None", "2", "True"):
+            assert str(parameters[name].default) == default
+
+
+def test_all_members_of_a_task_are_in_the_table():
+    """Beside those of a tracked task."""
+    cells = " ".join(cells[0] for cells in rows("What a handler gets"))
+    own = {name for name in vars(Task) if not name.startswith("_")}
+    assert set(re.findall(r"`(\w+)", cells)) == own - {"raise_if_ended", "set_status"}
+
+
+def test_the_metrics_are_those_of_the_code():
+    """By their names."""
+    section = TEXT.split("## Metrics\n", 1)[1].split("\n## ", 1)[0]
+    source = Path(str(otel.__file__)).read_text()
+    assert set(re.findall(r"`(aiodp\.(?!otel)\w+)`", section)) == set(
+        re.findall(r'create_\w+\(\s*"([\w.]+)"', source)
+    )
 
 
 def test_the_error_ids_are_those_of_the_code():

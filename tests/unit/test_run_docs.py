@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import configparser
 import re
-import shlex
 from pathlib import Path
 
 import click
@@ -12,7 +10,7 @@ import pytest
 
 from aiodp._shift import _CLEAN_UP
 from aiodp.cli._run import run
-from aiodp.cli._run_exit import _PATIENCE, EXIT_CODES
+from aiodp.cli._run_exit import EXIT_CODES, PATIENCE
 from aiodp.cli._run_lines import EXTRAS
 from aiodp.cli._run_options import OURS, TASK_RUNNERS
 from aiodp.cli._run_runner import _GRACE, _LONGEST_GRACE, _SPARE
@@ -91,7 +89,7 @@ def test_the_exit_codes_are_those_of_the_help():
         f"at most {_LONGEST_GRACE:g}",
         f"`grace` and {_SPARE:g} seconds before its lease ends",
         f"handlers have {_CLEAN_UP:g} s to clean up",
-        f"left behind after {_PATIENCE:g} s",
+        f"left behind after {PATIENCE:g} s",
         f"in up to {_LAST_PUSH:g} s at the end",
         f"when {_ROOM:,} do",
         ", ".join(f"`{one}`" for one in ("time", "level", "message", *EXTRAS[:-2])),
@@ -100,16 +98,3 @@ def test_the_exit_codes_are_those_of_the_help():
 def test_numbers_and_names_are_the_codes(words):
     """Each is taken from where it is used."""
     assert words in WORDS
-
-
-def test_the_unit_of_systemd_starts_it():
-    """Its command line is one that is understood, and it is given the time to stop."""
-    [unit] = re.findall(r"```ini\n(.*?)```", TEXT, re.DOTALL)
-    parser = configparser.ConfigParser()
-    parser.optionxform = str  # type: ignore[assignment,method-assign]
-    parser.read_string(unit)
-    service = parser["Service"]
-    program, name, *arguments = shlex.split(service["ExecStart"])
-    assert (Path(program).name, name) == ("aiodp", "run")
-    drain = run.make_context("run", arguments).params["drain_timeout"]
-    assert float(service["TimeoutStopSec"]) >= drain + _CLEAN_UP + _LAST_PUSH - 1e-9

@@ -5,9 +5,11 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import math
 import re
 import sys
 import threading
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -32,7 +34,7 @@ def record(message: str = "hello", created: float = AT, **extra: object) -> logg
 def with_error() -> logging.LogRecord:
     made = record()
     try:
-        int("hidden")
+        int("well-hidden")
     except ValueError:
         made.exc_info = sys.exc_info()
     return made
@@ -76,12 +78,18 @@ def test_a_record_is_one_printable_line(form, text):
 @pytest.mark.parametrize("form", [TextLines, TaskRunnerLines, JsonLines])
 def test_secrets_are_hidden_wherever_they_stand(form):
     """In a message, in an extra field, and in a traceback."""
-    lines = form(["hidden", ""])
-    assert "hidden" not in lines.format(record("it is hidden here", error="hidden"))
+    lines = form(["well-hidden", ""])
+    assert "well-hidden" not in lines.format(record("it is well-hidden here", error="well-hidden"))
     line = lines.format(with_error())
     assert "ValueError" in line
     assert "***" in line
-    assert "hidden" not in line
+    assert "well-hidden" not in line
+
+
+def test_extras_that_json_cannot_write_cost_no_line():
+    """A handler's module may log anything."""
+    line = JsonLines().format(record("here", seconds=math.nan, error={(1,): 2}))
+    assert json.loads(line)["message"] == "here"
 
 
 # Files
@@ -107,6 +115,16 @@ def test_each_hour_has_a_file(files, tmp_path):
     assert first.read_text() == "hour 0\nhour 0\n"
     assert files.path == tmp_path / "logs" / "Task Runner.log.2017-08-13-15"
     assert files.path.read_text() == "hour 1\n"
+
+
+def test_a_file_that_was_removed_is_made_anew(files):
+    """By a cleaner of logs, say: what comes then is not written to nowhere."""
+    made = files.path
+    files.emit(record("first", created=time.time()))
+    made.unlink()
+    files.emit(record("second", created=time.time()))
+    assert made.read_text().count("\n") == 1
+    assert "second" in made.read_text()
 
 
 def test_the_file_of_this_hour_is_there_from_the_start(files):

@@ -129,7 +129,7 @@ async def test_the_work_can_be_kept(run, stdout, tmp_path):
 
 
 async def test_the_environment_is_clean(run, stdout, monkeypatch):
-    """Ours is not handed on but for a few variables and AWS' own; the ids are added."""
+    """Ours is not handed on but for a few variables and AWS's own; the ids are added."""
     monkeypatch.setenv("SECRET_OF_OURS", "1")
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     monkeypatch.setenv("LC_TIME", "C")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import sys
 
-HINT = 'install what is missing: pip install "aiodp[cli,emulator]"'
+
+def hint(extras: str = "cli") -> str:
+    """Return how to install what a command needs."""
+    return f'install what is missing: pip install "aiodp[{extras}]"'
 
 
 def main() -> int:
@@ -15,7 +18,7 @@ def main() -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("aiodp"):
             raise
-        sys.stderr.write(f"aiodp: no module {error.name}; {HINT}\n")
+        sys.stderr.write(f"aiodp: no module {error.name}; {hint()}\n")
         return 1
     try:
         return run()

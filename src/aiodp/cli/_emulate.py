@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from aiodp.cli import HINT
+from aiodp.cli import hint
 from aiodp.cli._emulate_log import LogFormat, start_log
 
 if TYPE_CHECKING:
@@ -102,14 +102,15 @@ def _group(_: click.Context, __: click.Parameter, value: str | None) -> str | No
     multiple=True,
     metavar="FILE",
     show_envvar=True,
-    help="Definition file to make a pipeline of, which gets the file's name; may be repeated.",
+    help="Definition file to make a pipeline of, which gets the file's name; may be repeated, in "
+    "the environment variable with a colon between.",
 )
 @click.option(
     "--values",
     type=_FILE,
     metavar="FILE",
     show_envvar=True,
-    help="File with values for the parameters of what is loaded.",
+    help='File with values for the parameters of what is loaded: {"myName": "value", ...}.',
 )
 @click.option(
     "--activate",
@@ -177,7 +178,9 @@ def _extras() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise click.ClickException(f"emulate needs the module {error.name}; {HINT}") from error
+        raise click.ClickException(
+            f"emulate needs the module {error.name}; {hint('cli,emulator')}"
+        ) from error
 
 
 def _settings(options: _Options) -> Settings:
@@ -247,4 +250,12 @@ def _hint(time_scale: float) -> str:
     if time_scale == 1:
         return " "
     options = f"**aiodp.testing.scaled({time_scale:g})"
-    return f" Reporters must keep up:\n\n    ProgressReporter(..., {options})\n\n"
+    scale = f"--time-scale {time_scale:g}"
+    return f""" Who works for it must keep up:
+
+    ProgressReporter(..., {options})
+    TaskRunner(..., {options})
+    aiodp run {scale} ...
+    aiodp hold {scale} ...
+
+"""

@@ -11,13 +11,17 @@ import anyio
 import click
 from aiobotocore.session import get_session
 
-from aiodp import ProgressReporter
+from aiodp import ProgressReporter, Quota
 from aiodp.cli._holding import Holding
 from aiodp.cli._params import Seconds, Url, option
 
 if TYPE_CHECKING:
     from aiodp.cli._holding import Say
 
+_GRACE: Final = 10.0
+_ATTEMPT: Final = 10.0
+_SLOW_ATTEMPT: Final = 30.0  # of the service: this machine runs no faster than it does
+_DEFAULT_QUOTA: Final = Quota()
 _SPARE: Final = 5.0
 """Seconds between the killing of a lost task's command and the deadline, unless told otherwise."""
 _OPTIONS: Final = re.compile(r"\b(interval(?= \()|ack_timeout|lease_timeout|safety_margin)\b")
@@ -69,8 +73,7 @@ class _Field(click.ParamType[tuple[str, str]]):
     "--grace",
     metavar="SECONDS",
     type=Seconds(zero=True),
-    default=10,
-    show_default=True,
+    show_default="10, divided by --time-scale",
     help="From SIGTERM to SIGKILL when the task is canceled or lost.",
 )
 @option(
@@ -101,9 +104,18 @@ class _Field(click.ParamType[tuple[str, str]]):
     "--safety-margin",
     metavar="SECONDS",
     type=Seconds(),
-    show_default="grace + 5",
+    show_default="grace + 5 divided by --time-scale",
     help="How long before the lease ends the task counts as lost; longer than the grace, so that "
     "the command is dead before anybody else may get the task.",
+)
+@option(
+    "--time-scale",
+    metavar="FACTOR",
+    type=Seconds(),
+    default=1,
+    show_default=True,
+    help="How fast a local service runs, that of aiodp emulate --time-scale: the other durations "
+    "but grace and margin are by its time.",
 )
 @option("--region", metavar="NAME", help="AWS region, unless the AWS configuration names it.")
 @option(
@@ -123,8 +135,9 @@ def hold(
     *,
     fields: tuple[tuple[str, str], ...],
     set_status: bool,
-    grace: float,
+    grace: float | None,
     safety_margin: float | None,
+    time_scale: float,
     region: str | None,
     endpoint_url: str | None,
     interval: float,
@@ -144,7 +157,8 @@ def hold(
     runs in a session of its own: it cannot be suspended from the terminal, nor open
     /dev/tty. Messages go to stderr.
     """
-    margin = grace + _SPARE if safety_margin is None else safety_margin
+    grace = _GRACE / time_scale if grace is None else grace
+    margin = grace + _SPARE / time_scale if safety_margin is None else safety_margin
     if grace >= margin:
         raise click.BadParameter(
             f"{grace:g} s are not below the safety margin of {margin:g} s: "
@@ -159,10 +173,12 @@ def hold(
             get_session(),
             region_name=region,
             endpoint_url=endpoint_url,
-            interval=interval,
-            ack_timeout=ack_timeout,
-            lease_timeout=lease_timeout,
+            interval=interval / time_scale,
+            ack_timeout=ack_timeout / time_scale,
+            lease_timeout=lease_timeout / time_scale,
             safety_margin=margin,
+            attempt_timeout=min(_ATTEMPT, _SLOW_ATTEMPT / time_scale),
+            quota=Quota(rate=_DEFAULT_QUOTA.rate * time_scale, burst=_DEFAULT_QUOTA.burst),
         )
         tracking = reporter.track(task_id, fields=_mapping(fields))
     except ValueError as error:

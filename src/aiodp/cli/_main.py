@@ -8,7 +8,7 @@ from typing import Final, NoReturn
 import click
 
 from aiodp import __version__
-from aiodp.cli import HINT
+from aiodp.cli import hint
 
 _COMMANDS: Final = {
     "demo": "Hold forty tasks at once through trouble, on a local service.",
@@ -18,6 +18,8 @@ _COMMANDS: Final = {
     "run": "Work on the tasks of a worker group.",
 }
 """Each command ``x`` is the function ``x`` of the module ``aiodp.cli._x``."""
+_LOCAL: Final = frozenset({"demo", "emulate"})
+"""Those with a service of their own."""
 
 
 class _Commands(click.Group):
@@ -43,7 +45,8 @@ def _unavailable(name: str, error: ModuleNotFoundError) -> click.Command:
     """Return a command which says what to install."""
     if (error.name or "").startswith("aiodp"):
         raise error
-    message = f"{name} needs the module {error.name}; {HINT}"
+    extras = "cli,emulator" if name in _LOCAL else "cli"
+    message = f"{name} needs the module {error.name}; {hint(extras)}"
 
     def refuse() -> NoReturn:
         raise click.ClickException(message)
@@ -66,7 +69,7 @@ def _unavailable(name: str, error: ModuleNotFoundError) -> click.Command:
 )
 @click.version_option(__version__, prog_name="aiodp", message="%(prog)s %(version)s")
 def cli() -> None:
-    """Keep AWS Data Pipeline tasks alive."""
+    """Run AWS Data Pipeline tasks, keep them alive, and test that without AWS."""
 
 
 def run() -> int:

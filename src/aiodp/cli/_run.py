@@ -1,14 +1,15 @@
-"""``aiodp run``: a task runner with AWS' Task Runner's options, which needs no Java."""
+"""``aiodp run``: a task runner with AWS's Task Runner's options, which needs no Java."""
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import click
 from botocore.exceptions import BotoCoreError
 
-from aiodp.cli._run_access import Access, region_of
+from aiodp.cli._run_access import Access, region_of, s3_is_elsewhere
 from aiodp.cli._run_exit import EXIT_CODES, Exit
 from aiodp.cli._run_handlers import load_handlers
 from aiodp.cli._run_log import Log
@@ -18,6 +19,8 @@ from aiodp.cli._run_work import Work
 
 if TYPE_CHECKING:
     from aiobotocore.session import AioSession
+
+_log = logging.getLogger("aiodp")
 
 _REJECTED: Final = int(Exit.REJECTED)
 
@@ -34,7 +37,7 @@ def run(**given: Any) -> int:
     """Work on the tasks of a worker group.
 
     It polls AWS Data Pipeline for tasks, keeps each alive while it is done, and tells
-    how it ended. Shell commands are run as AWS' Task Runner does, anything else by
+    how it ended. Shell commands are run as AWS's Task Runner does, anything else by
     your own functions. The log goes to stderr and to DIRECTORY/logs.
 
     SIGINT, SIGTERM and SIGHUP stop it: it takes no more tasks, and ends when those in
@@ -45,12 +48,13 @@ def run(**given: Any) -> int:
     access = Access.of(options)
     pace = Pace.of(options)
     secrets = tuple(access.secrets)
+    handlers = load_handlers(options.handlers)  # first, for they may configure logging
     with Log(LogFormat(options.log_format), table=options.table, secrets=secrets) as log:
-        handlers = load_handlers(options.handlers)
         session = access.session()
         region = _region(session, options)
         runner = make_runner(options, pace, handlers, session, region)
         _open_files(log, options)
+        _warn(access, session, options)
         work = Work(options=options, runner=runner, session=session, region=region, log=log)
         return anyio.run(work.run)
 
@@ -64,6 +68,16 @@ def _open_files(log: Log, options: Options) -> None:
             ctx=click.get_current_context(),
             param_hint="'--output'",
         ) from error
+
+
+def _warn(access: Access, session: AioSession, options: Options) -> None:
+    if access.keys is not None and access.keys.unused:
+        names = ", ".join(access.keys.unused)
+        _log.warning("of %s this was not used: %s; give it as an option", options.config, names)
+    if s3_is_elsewhere(session, options):
+        _log.warning(
+            "--endpoint is of Data Pipeline alone, S3 is AWS's: AWS_ENDPOINT_URL is for both"
+        )
 
 
 def _region(session: AioSession, options: Options) -> str:

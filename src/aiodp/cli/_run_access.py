@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import quote, urlsplit
 
 import click
 from aiobotocore.config import AioConfig
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _REGION: Final = "us-east-1"
 """Task Runner's (Developer Guide, "Task Runner Configuration Options")."""
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _MEMBERS: Final = ("access-id", "private-key")
 _NO_PART_OF_A_HOST: Final = frozenset("/@?#[] \t\r\n")
 _UNSUPPORTED: Final = ("proxy_domain", "proxy_workstation")
@@ -32,6 +34,8 @@ class Keys:
 
     access_id: str
     secret: str
+    unused: tuple[str, ...] = ()
+    """Names of what else the file holds."""
 
     @classmethod
     def of(cls, options: Options) -> Self | None:
@@ -47,7 +51,8 @@ class Keys:
         if not access_id or not secret:
             given, missing = ("--access-id", "--secret-key")[:: 1 if access_id else -1]
             raise click.UsageError(f"{given} needs {missing}.", click.get_current_context())
-        return cls(access_id=access_id, secret=secret)
+        unused = tuple(name for name in filed if name not in _MEMBERS)
+        return cls(access_id=access_id, secret=secret, unused=unused)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -137,13 +142,22 @@ class Access:
                 yield f":{form}@"
 
 
+def s3_is_elsewhere(session: AioSession, options: Options) -> bool:
+    """Return whether Data Pipeline alone is on this machine, and S3 is AWS's: hardly on purpose."""
+    if options.endpoint_url is None or urlsplit(options.endpoint_url).hostname not in _LOOPBACK:
+        return False
+    variables = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
+    configured = session.get_scoped_config().get("endpoint_url")
+    return not configured and not any(os.environ.get(name) for name in variables)
+
+
 def region_of(session: AioSession, options: Options) -> str:
     """Return the region; raise what botocore does about a configuration that it cannot read."""
     configured: str | None = session.get_config_variable("region")
     return options.region or configured or _REGION
 
 
-def _read_keys(path: Path) -> dict[str, str]:
+def _read_keys(path: Path) -> dict[str, Any]:
     """Read Task Runner's file of keys. What is said about it shows nothing of its content."""
     try:
         read = json.loads(path.read_bytes())
@@ -156,7 +170,7 @@ def _read_keys(path: Path) -> dict[str, str]:
     for name in _MEMBERS:
         if not isinstance(read.get(name), str) or not read[name]:
             raise _bad_file(path, f'needs a text "{name}"')
-    return {name: read[name] for name in _MEMBERS}
+    return read
 
 
 def _bad_file(path: Path, what: str) -> click.BadParameter:

@@ -32,7 +32,7 @@ Exit codes:
 
 _GOOD: Final = frozenset({RunEnd.FINISHED, RunEnd.FALSE, RunEnd.DUPLICATE})
 _UNTOLD: Final = (RunEnd.NO_STATUS, RunEnd.INTERRUPTED)
-_PATIENCE: Final = 5.0
+PATIENCE: Final = 5.0
 """Seconds that threads of handlers may go on when all else is over."""
 _FLUSHING: Final = 1.0
 
@@ -74,11 +74,11 @@ def verdict(
     return Exit.DONE if well else Exit.NOT_WELL
 
 
-def insist(code: int) -> None:
-    """Let the process end with this code in some seconds, though threads of handlers go on."""
+def insist(code: int, patience: float = PATIENCE) -> None:
+    """Let the process end with this code in so many seconds, whatever goes on."""
 
     def end() -> None:
-        time.sleep(_PATIENCE)
+        time.sleep(patience)
         flushing = Sideline("aiodp flush")  # nobody may read what they wrote
         flushing.call(_flush)
         flushing.close(_FLUSHING)

@@ -1,4 +1,4 @@
-"""The log in files, one for each hour, as AWS' Task Runner keeps it.
+"""The log in files, one for each hour, as AWS's Task Runner keeps it.
 
 ``<output>/logs/Task Runner.log.YYYY-MM-DD-HH``, hours in UTC, gzipped when they are eight hours old
 (Developer Guide, "Task Runner Logs and Logging").
@@ -51,6 +51,8 @@ class HourlyLog(logging.Handler):
         """Write a record. If that fails, nobody is told: where should it be."""
         with suppress(OSError):
             self.turn(record.created)
+            if self._file is not None and not os.fstat(self._file.fileno()).st_nlink:
+                self._end_file()  # somebody removed it
             file = self._file = self._file or self._open()
             file.write(f"{self.format(record)}\n")
             file.flush()

@@ -1,4 +1,4 @@
-"""How a log record is written: as text, as JSON, or as AWS' Task Runner writes it."""
+"""How a log record is written: as text, as JSON, or as AWS's Task Runner writes it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ EXTRAS: Final = ("task", "pipeline", "attempt", "type", "status", "seconds", "ki
 """What records tell beside their message."""
 _MONTHS: Final = "JanFebMarAprMayJunJulAugSepOctNovDec"  # whatever the locale
 _HIDDEN: Final = "***"
+_SHORTEST_SECRET: Final = 8
+"""AWS's have 40 characters; to hide a letter wherever it stands would tell which one it is."""
 _NOTHING: Final = "-"
 
 
@@ -34,7 +36,7 @@ class _Formatter(logging.Formatter, ABC):
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         super().__init__()
-        self._secrets = [one for one in secrets if one]
+        self._secrets = [one for one in secrets if len(one) >= _SHORTEST_SECRET]
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -75,7 +77,10 @@ class JsonLines(_Formatter):
             "level": record.levelname,
             "message": self._hide(f"{record.getMessage()}{self._traceback(record)}"),
         }
-        return json.dumps(line | told, default=str)
+        try:
+            return json.dumps(line | told, default=str, allow_nan=False)
+        except Exception:  # noqa: BLE001 - a handler's own extras may be anything
+            return json.dumps(line | dict.fromkeys(EXTRAS))
 
 
 class TaskRunnerLines(_Formatter):

@@ -45,6 +45,7 @@ class Log:
         self._add(Aside(lines, self.display))
         self._level = _aiodp.level
         _aiodp.setLevel(logging.INFO)
+        _aiodp.disabled = False
 
     def __enter__(self) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""The options of ``aiodp run``: those of AWS' Task Runner, each in two spellings, and our own."""
+"""The options of ``aiodp run``: those of AWS's Task Runner, each in two spellings, and our own."""
 
 from __future__ import annotations
 
@@ -94,7 +94,8 @@ TASK_RUNNERS: Final = (
         *("--endpoint-url", "--endpoint", "endpoint_url"),
         metavar="URL",
         type=Url(),
-        help="Another endpoint of Data Pipeline than the region's.",
+        help="Another endpoint of Data Pipeline than the region's. For S3, or for both, there is "
+        "AWS_ENDPOINT_URL.",
     ),
     option(
         "--config",
@@ -172,7 +173,7 @@ TASK_RUNNERS: Final = (
         help="Of NTLM, which is not supported: must be empty.",
     ),
 )
-"""What AWS' Task Runner knows (Developer Guide, "Task Runner Configuration Options")."""
+"""What AWS's Task Runner knows (Developer Guide, "Task Runner Configuration Options")."""
 
 OURS: Final = (
     option(
@@ -203,9 +204,9 @@ OURS: Final = (
         "--grace",
         metavar="SECONDS",
         type=Seconds(zero=True),
-        show_default="10; both divided by --time-scale",
-        help="From SIGTERM to SIGKILL when a command is interrupted, at most 45. A task counts as "
-        "lost so much earlier.",
+        show_default="10",
+        help="From SIGTERM to SIGKILL when a command is interrupted, at most 25. A task counts as "
+        "lost so much earlier. With --time-scale, default and limit are divided by it.",
     ),
     option(
         "--max-output",

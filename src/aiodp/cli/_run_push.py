@@ -1,4 +1,4 @@
-"""Takes the runner's log to S3, as AWS' Task Runner does."""
+"""Takes the runner's log to S3, as AWS's Task Runner does."""
 
 from __future__ import annotations
 

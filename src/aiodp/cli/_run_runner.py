@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Self
 import click
 
 from aiodp import ReporterOptions, TaskRunner
-from aiodp.cli import HINT
+from aiodp.cli import hint
 from aiodp.cli._run_handlers import REST, ShellOrAdvice, register
 from aiodp.shell import ShellHandler
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 _GRACE: Final = 10.0
 _SPARE: Final = 5.0
 """Seconds between the killing of a lost task's command and the deadline."""
-_LONGEST_GRACE: Final = 45.0
-"""Seconds. The shortest lease is a reportProgressTimeout of one minute."""
+_LONGEST_GRACE: Final = 25.0
+"""Seconds. A runner that stops gives handlers 30, in which a command must have ended."""
 _NAMES: Final = {
     "worker_group": "--worker-group",
     "taskrunner_id": "--taskrunner-id",
@@ -53,8 +53,9 @@ class Pace:
         longest = _LONGEST_GRACE / scale
         if pace.grace > longest:
             raise click.BadParameter(
-                f"{pace.grace:g} s are more than {longest:g} s: a lease may last a minute only, "
-                f"and the command of a lost task must be dead when it ends.",
+                f"{pace.grace:g} s are more than {longest:g} s"
+                f"{'' if scale == 1 else f' at --time-scale {scale:g}'}: commands must have ended "
+                f"before the runner does, and before the shortest lease.",
                 ctx=click.get_current_context(),
                 param_hint="'--grace'",
             )
@@ -117,7 +118,9 @@ def _extras() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise click.ClickException(f"--time-scale needs the module {error.name}; {HINT}") from error
+        raise click.ClickException(
+            f"--time-scale needs the module {error.name}; {hint('cli,emulator')}"
+        ) from error
 
 
 @contextmanager

@@ -67,10 +67,11 @@ class Sideline:
 
 
 def _text(record: logging.LogRecord) -> str:
-    try:
-        return record.getMessage()
-    except Exception:  # noqa: BLE001 - a bad line of a handler's module must not fail its task
-        return f"{record.msg} {record.args!r:.200}"
+    """Return the message; a bad line of a handler's module must not fail its task."""
+    for tell in (record.getMessage, lambda: f"{record.msg} {record.args!r:.200}"):
+        with suppress(Exception):
+            return tell()
+    return "(a message that cannot be shown)"
 
 
 class Aside(logging.Handler):

@@ -14,7 +14,7 @@ from aiodp import ReportRejected
 from aiodp.cli._run_exit import Exit, insist, verdict
 from aiodp.cli._run_hours import HOUR
 from aiodp.cli._run_push import LogPush
-from aiodp.cli._run_signals import Signals
+from aiodp.cli._run_signals import DIED, Signals
 
 if TYPE_CHECKING:
     import signal
@@ -32,6 +32,8 @@ _START_TIMEOUT: Final = 60.0
 """Seconds in which credentials must be found; a program may be asked for them."""
 _AFTER: Final = 5.0
 """Seconds of a new hour after which the log of the old one is taken to be complete."""
+_INTERRUPTION: Final = 80.0
+"""Seconds after a second signal: 30 to clean up, 10 for a status, 30 for the log, and some more."""
 _HOURLY_PUSH: Final = 600.0
 _LAST_PUSH: Final = 30.0
 _REFRESH: Final = 0.5
@@ -119,7 +121,7 @@ class Work:
     def _verdict(self) -> int:
         end = self.runner.statistics()
         told = ", ".join(f"{count} {one}" for one, count in end.ended.items() if count)
-        _log.info("stopped; tasks received: %d (%s)", end.received, told or "no end")
+        _log.info("stopped; tasks received: %d%s", end.received, told and f" ({told})")
         return verdict(
             end,
             once=self.options.once,
@@ -135,6 +137,7 @@ class Work:
         elif count > 1:
             _log.warning("%s: the tasks are interrupted; the next one ends all", number.name)
             self.runner.cancel()
+            insist(DIED + number, _INTERRUPTION)
         else:
             _log.warning("%s: draining; the next one interrupts the tasks", number.name)
             self._before_stop = self.runner.statistics().ended

@@ -1,4 +1,4 @@
-"""Runs the shell commands of Data Pipeline's tasks, as AWS' Task Runner does.
+"""Runs the shell commands of Data Pipeline's tasks, as AWS's Task Runner does.
 
 `ShellHandler` is a handler for a `TaskRunner`. What it does where the service's documentation is
 silent stands in docs/shell.md.

@@ -118,6 +118,7 @@ class Attempt:
             grace=self._options.grace,
             max_output=self._options.max_output,
         )
+        self._logs.begun = True
         return await run.finish(self._task)
 
     def _judge(self, ended: Ended) -> bool:

@@ -29,7 +29,7 @@ _MAX_OUTPUT: Final = 100 * 1024 * 1024
 
 
 class ShellHandler:
-    """Runs ``ShellCommandActivity`` and ``ShellCommandPrecondition`` as AWS' Task Runner does.
+    """Runs ``ShellCommandActivity`` and ``ShellCommandPrecondition`` as AWS's Task Runner does.
 
     It is a handler for a `TaskRunner`, and holds nothing between two tasks. `session` is an
     aiobotocore session, whose S3 the data comes from and goes to.

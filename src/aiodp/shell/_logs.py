@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 import anyio
-import anyio.to_thread
 
 from aiodp._errors import LeaseLost, TaskCanceled, shorten
+from aiodp.shell._parts import reading
 from aiodp.shell._places import STREAMS, log_parts
 from aiodp.shell._run import time_to_stop
 from aiodp.shell._uri import S3Uri
@@ -46,6 +46,8 @@ class Logs:
         self._task = task
         self._places = places
         self._store = store
+        self.begun = False
+        """Whether the command was started, so that there should be something to copy."""
         self._waiting = [*copies, *self._tree(log_uri)]
 
     @asynccontextmanager
@@ -97,13 +99,15 @@ class Logs:
     async def _copy_one(self, name: str, place: S3Uri | Path) -> None:
         stream = self._places.stream(name)
         if not stream.exists():
-            return  # the command was not started
+            if self.begun:
+                self._warn(f"its {name} was removed before it was copied to {place}")
+            return
         try:
             if isinstance(place, S3Uri):
                 await self._store.put(stream, place)
             else:
                 target = self._places.output / place
-                await anyio.to_thread.run_sync(_copy_file, stream, target)
+                await reading(_copy_file, stream, target)
         except Exception as error:  # noqa: BLE001 - whatever it is, the task's status stands
             self._warn(f"its output was not copied: {error}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar, TypeVarTuple
 
 import anyio
 import anyio.to_thread
@@ -11,10 +11,13 @@ import anyio.to_thread
 from aiodp.shell._spread import spread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
     from pathlib import Path
 
     from aiodp.shell._uri import S3Uri
+
+_T = TypeVar("_T")
+_Ts = TypeVarTuple("_Ts")
 
 WORKERS: Final = 8
 """Files, and parts of files, that are transferred at once for one task."""
@@ -22,6 +25,11 @@ PART: Final = 8 * 1024 * 1024
 """Bytes of a part, unless S3 would need more parts than it takes; larger files go in parts."""
 _MAX_PARTS: Final = 10_000  # S3's user guide, "Multipart upload limits"
 _ABORT_TIMEOUT: Final = 10.0
+
+
+async def reading(read: Callable[[*_Ts], _T], *args: *_Ts) -> _T:
+    """Read in a thread, which is left behind at a cancellation: what a command left may hang."""
+    return await anyio.to_thread.run_sync(read, *args, abandon_on_cancel=True)
 
 
 def read_part(path: Path, start: int, size: int) -> bytes:
@@ -67,7 +75,7 @@ class Parts:
     async def _upload_part(self, number: int) -> None:
         async with self._in_memory:
             start = (number - 1) * self._part
-            body = await anyio.to_thread.run_sync(read_part, self._path, start, self._part)
+            body = await reading(read_part, self._path, start, self._part)
             answer = await self._client.upload_part(**self._target, PartNumber=number, Body=body)
             self._tags[number] = answer["ETag"]
 

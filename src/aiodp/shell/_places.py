@@ -42,7 +42,7 @@ def safe_name(text: str) -> str:
 
 
 def log_parts(task: Task) -> tuple[str, str, str, str]:
-    """Return the path of an attempt's logs, as AWS' Task Runner has it.
+    """Return the path of an attempt's logs, as AWS's Task Runner has it.
 
     Pipeline, component, instance, attempt (Developer Guide, "Viewing Pipeline Logs").
     """

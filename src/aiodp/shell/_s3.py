@@ -17,7 +17,7 @@ from aiobotocore.config import AioConfig
 from aiodp._errors import TaskFailed
 from aiodp._transport import describe
 from aiodp.shell._errors import staging_failed
-from aiodp.shell._parts import PART, WORKERS, Parts, read_part
+from aiodp.shell._parts import PART, WORKERS, Parts, read_part, reading
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -85,7 +85,7 @@ class Store:
         """Take a file to an object."""
         with named(uri, "uploaded"):
             client = await self._connected()
-            size = (await anyio.to_thread.run_sync(path.stat)).st_size
+            size = (await reading(path.stat)).st_size
             if size > PART:
                 await Parts(client, uri, path, size, self._in_memory).upload()
             else:
@@ -100,7 +100,7 @@ class Store:
 
     async def _put(self, client: Any, path: Path, uri: S3Uri) -> None:
         async with self._in_memory:
-            body = await anyio.to_thread.run_sync(read_part, path, 0, PART)
+            body = await reading(read_part, path, 0, PART)
             await client.put_object(Bucket=uri.bucket, Key=uri.key, Body=body)
 
     async def _connected(self) -> Any:

@@ -13,7 +13,7 @@ import anyio
 import anyio.to_thread
 
 from aiodp.shell._errors import staging_failed
-from aiodp.shell._parts import WORKERS
+from aiodp.shell._parts import WORKERS, reading
 from aiodp.shell._s3 import named
 from aiodp.shell._spread import spread
 
@@ -111,7 +111,7 @@ def _fit_parts(uri: S3Uri, relative: str) -> list[str]:
 async def _files(directory: Path) -> AsyncGenerator[Path, None]:
     """Give all files below a directory, following links."""
     walk = _walk(directory, frozenset())
-    while (path := await anyio.to_thread.run_sync(next, walk, None)) is not None:
+    while (path := await reading(next, walk, None)) is not None:
         yield path
 
 
