@@ -187,6 +187,8 @@ def test_it_gives_up_in_time_and_says_what_is_missing(monkeypatch):
     # for the task of AWS's sample perhaps.
     unfinished = re.search(r"^  no end +(\d+)  (.*)$", done.output, re.MULTILINE)
     handed_out = re.search(r"tasks, handed out (\d+) times", done.output)
+    assert unfinished is not None
+    assert handed_out is not None
     assert int(unfinished[1]) in (int(handed_out[1]), int(handed_out[1]) - 1)
     assert unfinished[2].startswith("01")
     assert "given up: this takes longer than 1.5 s" in done.output

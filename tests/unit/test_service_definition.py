@@ -6,9 +6,9 @@ from importlib.resources import files
 
 import pytest
 
+from aiodp._period import parse_period
 from aiodp.emulator import load_definition
 from aiodp.emulator._components import Definition
-from aiodp.emulator._period import parse_period
 from unit.service_kit import Kit
 
 
