@@ -117,6 +117,15 @@ def test_each_hour_has_a_file(files, tmp_path):
     assert files.path.read_text() == "hour 1\n"
 
 
+def test_a_clock_that_leaps_ahead_and_back_costs_no_line(files):
+    """An hour that is begun once more is added to its gzipped file."""
+    for text in ("before", "after"):
+        files.handle(record(text, AT))
+        files.turn(AT + 9 * HOUR)
+    [packed] = files.path.parent.glob("*.gz")
+    assert gzip.decompress(packed.read_bytes()) == b"before\nafter\n"
+
+
 def test_a_file_that_was_removed_is_made_anew(files):
     """By a cleaner of logs, say: what comes then is not written to nowhere."""
     made = files.path

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from aiodp.cli._main import cli
+from aiodp.cli._run_access import Access
 from aiodp.cli._run_options import OURS, TASK_RUNNERS
 from aiodp.cli._run_work import Work
 from aiodp.shell import ShellHandler
@@ -256,7 +257,7 @@ def test_an_output_that_cannot_be_made_is_wrong_use(refused, tmp_path):
     """Found out before the first poll."""
     (tmp_path / "output").mkdir()
     (tmp_path / "output" / "logs").touch()
-    assert "'--output': output/logs cannot be written: File exists." in refused()
+    assert "/output/logs cannot be written: File exists." in refused()
 
 
 def test_the_worker_group_is_required(invoke):
@@ -398,3 +399,11 @@ def test_nothing_stays_behind(made):
     before = list(logging.getLogger().handlers)
     made()
     assert logging.getLogger().handlers == before
+
+
+def test_keys_of_the_environment_are_secrets_as_well(monkeypatch):
+    """Commands get them, and what these print at their end is in the log."""
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "a-token-of-the-session")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret-of-the-environment")
+    secrets = set(Access(keys=None, proxy=None).secrets)
+    assert secrets >= {"a-token-of-the-session", "a-secret-of-the-environment"}

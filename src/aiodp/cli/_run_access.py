@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 _REGION: Final = "us-east-1"
 """Task Runner's (Developer Guide, "Task Runner Configuration Options")."""
+_SECRET_VARIABLES: Final = (
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AIODP_RUN_SECRET_KEY",
+)
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _MEMBERS: Final = ("access-id", "private-key")
 _NO_PART_OF_A_HOST: Final = frozenset("/@?#[] \t\r\n")
@@ -137,6 +143,9 @@ class Access:
         """Give what no log may show, in all its forms."""
         if self.keys is not None:
             yield self.keys.secret
+        for name in _SECRET_VARIABLES:  # commands get these, and may print them
+            if value := os.environ.get(name):
+                yield value
         if self.proxy is not None and self.proxy.password:
             for form in (quote(self.proxy.password, safe=""), self.proxy.password):
                 yield f":{form}@"

@@ -35,7 +35,7 @@ class HourlyLog(logging.Handler):
     def __init__(self, output: Path) -> None:
         """Make the directory and the file of this hour; raise `OSError`."""
         super().__init__()
-        self._directory = output / "logs"
+        self._directory = output.absolute() / "logs"  # a handler may change the current directory
         self._directory.mkdir(parents=True, exist_ok=True)
         self._changed: set[str] = set()
         self._noting = threading.Lock()
@@ -115,15 +115,17 @@ def _gzipped(path: Path) -> Path:
 
 
 def _gzip(path: Path) -> None:
-    """Put a gzipped file in the place of a plain one, at no time without either."""
+    """Put a gzipped file in the place of a plain one, at no time without either.
+
+    It is added to one that is there already: a clock may leap ahead, and back.
+    """
     descriptor, made = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with (
-            path.open("rb") as plain,
-            os.fdopen(descriptor, "wb") as raw,
-            gzip.open(raw, "wb") as packed,
-        ):
-            shutil.copyfileobj(plain, packed)
+        with path.open("rb") as plain, os.fdopen(descriptor, "wb") as raw:
+            with suppress(FileNotFoundError), _gzipped(path).open("rb") as before:
+                shutil.copyfileobj(before, raw)
+            with gzip.open(raw, "wb") as packed:
+                shutil.copyfileobj(plain, packed)
         shutil.copymode(path, made)
         Path(made).replace(_gzipped(path))
         path.unlink()
