@@ -594,7 +594,7 @@ def test_its_log_is_in_a_file_as_task_runners(run, activate, tmp_path):
     """The path is printed at the start, and each line has Task Runner's form."""
     pipeline_id = activate(command="true")
     done = run("--once", "--taskrunnerId", "me")
-    path = re.search(r"log: (output/logs/Task Runner\.log\.[\d-]{13})$", done.stderr, re.MULTILINE)
+    path = re.search(r"log: (.*/output/logs/Task Runner\.log\.[\d-]{13})$", done.stderr, re.MULTILINE)
     assert path
     assert (tmp_path / path[1]).exists()
     start = r"\d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d,\d{3} \[(INFO|WARNING)\] \([^)]+\) \S+ \S+: ."
