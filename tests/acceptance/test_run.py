@@ -594,7 +594,9 @@ def test_its_log_is_in_a_file_as_task_runners(run, activate, tmp_path):
     """The path is printed at the start, and each line has Task Runner's form."""
     pipeline_id = activate(command="true")
     done = run("--once", "--taskrunnerId", "me")
-    path = re.search(r"log: (.*/output/logs/Task Runner\.log\.[\d-]{13})$", done.stderr, re.MULTILINE)
+    path = re.search(
+        r"log: (.*/output/logs/Task Runner\.log\.[\d-]{13})$", done.stderr, re.MULTILINE
+    )
     assert path
     assert (tmp_path / path[1]).exists()
     start = r"\d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d,\d{3} \[(INFO|WARNING)\] \([^)]+\) \S+ \S+: ."
@@ -607,8 +609,9 @@ def test_it_says_in_one_line_what_it_does(run, server):
     """Whose tasks, where, by which name, and where to look."""
     done = run("--once", "--taskrunnerId", "me", "--output", "out", "--region", "eu-west-1")
     [line] = [one for one in done.stderr.splitlines() if "works on" in one]
-    where = f"in eu-west-1 at {server.endpoint}, 2 tasks at once; output: out; log: out/logs/"
+    where = f"in eu-west-1 at {server.endpoint}, 2 tasks at once; output: out; log: "
     assert f"task runner me works on {GROUP} {where}" in line
+    assert "/out/logs/Task Runner.log." in line
 
 
 def test_json_lines_are_json_and_nothing_else(run, activate, handlers, service):
