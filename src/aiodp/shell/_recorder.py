@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-_TICK: Final = 1.0
+_TICK: Final = 0.2
 _CHUNK: Final = 65_536
 _PIPE: Final = 1_048_576
 """Bytes that a pipe can hold at most, unless the system's administrator says otherwise."""
@@ -107,7 +107,7 @@ class Stream:
 
 
 class Recorder:
-    """Both streams of a command. `tick` is called in its thread, at least once a second."""
+    """Both streams of a command. `tick` is called in its thread, five times a second."""
 
     def __init__(self, paths: Sequence[Path], limit: int) -> None:
         """Open the files; raise `OSError`."""
@@ -171,4 +171,4 @@ class Recorder:
 
 
 def _nothing() -> None:
-    """Do nothing in a second."""
+    """Do nothing at a tick."""
