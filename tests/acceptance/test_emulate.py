@@ -462,6 +462,7 @@ def test_the_version_is_printed(run):
     [
         ("click", []),
         ("click", ["emulate"]),
+        ("click", ["run"]),
         ("moto", ["emulate"]),
         ("moto", ["demo"]),
         ("rich", ["demo"]),
@@ -482,7 +483,8 @@ def test_what_is_missing_is_said_with_how_to_get_it(missing, arguments):
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.count("\n") == 1
     assert f"module {missing}" in done.stderr
-    assert 'pip install "aiodp[cli,emulator]"' in done.stderr
+    extras = "cli,emulator" if arguments in (["emulate"], ["demo"]) else "cli"
+    assert f'pip install "aiodp[{extras}]"' in done.stderr
 
 
 def test_the_help_of_emulate_needs_no_moto():

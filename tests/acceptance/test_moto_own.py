@@ -9,7 +9,7 @@ import tarfile
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
 from xml.etree import ElementTree as ET
 
 import moto
@@ -57,7 +57,8 @@ def _extract(archive: Path) -> Path:
     wanted = ("tests/__init__.py", "tests/conftest.py", "tests/test_datapipeline/")
     with tarfile.open(archive) as opened:
         chosen = [one for one in opened if one.name.partition("/")[2].startswith(wanted)]
-        opened.extractall(archive.parent, chosen, filter="data")
+        how: Any = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # since 3.11.4
+        opened.extractall(archive.parent, chosen, **how)
     return archive.parent / chosen[0].name.partition("/")[0]
 
 

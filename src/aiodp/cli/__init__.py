@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import sys
 
+LOCAL = frozenset({"demo", "emulate"})
+"""Commands with a service of their own."""
 
-def hint(extras: str = "cli") -> str:
+
+def hint(command: str = "") -> str:
     """Return how to install what a command needs."""
+    extras = "cli,emulator" if command in LOCAL else "cli"
     return f'install what is missing: pip install "aiodp[{extras}]"'
 
 
@@ -18,7 +22,7 @@ def main() -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("aiodp"):
             raise
-        sys.stderr.write(f"aiodp: no module {error.name}; {hint()}\n")
+        sys.stderr.write(f"aiodp: no module {error.name}; {hint(*sys.argv[1:2])}\n")
         return 1
     try:
         return run()

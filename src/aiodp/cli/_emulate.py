@@ -179,7 +179,7 @@ def _extras() -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise click.ClickException(
-            f"emulate needs the module {error.name}; {hint('cli,emulator')}"
+            f"emulate needs the module {error.name}; {hint('emulate')}"
         ) from error
 
 

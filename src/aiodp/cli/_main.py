@@ -18,8 +18,6 @@ _COMMANDS: Final = {
     "run": "Work on the tasks of a worker group.",
 }
 """Each command ``x`` is the function ``x`` of the module ``aiodp.cli._x``."""
-_LOCAL: Final = frozenset({"demo", "emulate"})
-"""Those with a service of their own."""
 
 
 class _Commands(click.Group):
@@ -45,8 +43,7 @@ def _unavailable(name: str, error: ModuleNotFoundError) -> click.Command:
     """Return a command which says what to install."""
     if (error.name or "").startswith("aiodp"):
         raise error
-    extras = "cli,emulator" if name in _LOCAL else "cli"
-    message = f"{name} needs the module {error.name}; {hint(extras)}"
+    message = f"{name} needs the module {error.name}; {hint(name)}"
 
     def refuse() -> NoReturn:
         raise click.ClickException(message)

@@ -119,7 +119,7 @@ def _extras() -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise click.ClickException(
-            f"--time-scale needs the module {error.name}; {hint('cli,emulator')}"
+            f"--time-scale needs the module {error.name}; {hint('emulate')}"
         ) from error
 
 
