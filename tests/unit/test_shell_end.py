@@ -15,7 +15,8 @@ import pytest
 
 from aiodp import LeaseLost
 from aiodp._backend import interruptible
-from aiodp.shell import CommandFailed, _logs
+from aiodp.shell import CommandFailed, _logs, _run
+from aiodp.shell._process import Command
 from aiodp.shell._s3 import Store
 from unit.shell_kit import (
     DEAF,
@@ -189,8 +190,16 @@ async def test_nothing_is_taken_from_a_task_that_ended_unnoticed(tmp_path):
     assert task.statuses == ["staging", "running"]
 
 
-async def test_a_blocked_event_loop_lets_no_command_outlive_its_lease(tmp_path):
+async def test_a_blocked_event_loop_lets_no_command_outlive_its_lease(monkeypatch, tmp_path):
     """Nobody can report, nor be told of the loss: the command is killed all the same."""
+    commands = []
+
+    class Noted(Command):
+        def __init__(self, *args, **settings):
+            super().__init__(*args, **settings)
+            commands.append(self)
+
+    monkeypatch.setattr(_run, "Command", Noted)
     pid = tmp_path / "pid"
     task = FakeTask({"command": f"echo $$ >{pid}; {DEAF}"})
     async with anyio.create_task_group() as group:
@@ -201,6 +210,7 @@ async def test_a_blocked_event_loop_lets_no_command_outlive_its_lease(tmp_path):
 
         group.start_soon(fail)
         await eventually(filled(pid))
+        await eventually(lambda: commands[0].lives)  # the event loop knows of it by then
         task.deadline = anyio.current_time() + 0.5
         until = time.monotonic() + TOO_LONG
         while alive(int(pid.read_text())):  # blocks the event loop, on purpose
