@@ -460,6 +460,20 @@ def test_a_signal_drains(start, activate, service, tmp_path, number):
     assert statuses(service) == ["FINISHED"]
 
 
+def test_a_hangup_right_after_another_signal_means_the_same(start, activate, service, tmp_path):
+    """A terminal that is closed, or systemd, sends both: the task in hand is not interrupted."""
+    activate(command=GATED)
+    with start("--tasks", "1") as process:
+        until(process, ": begun")
+        process.send_signal(signal.SIGTERM)
+        until(process, "SIGTERM: draining")
+        process.send_signal(signal.SIGHUP)
+        (tmp_path / "go").touch()
+        process.communicate(timeout=TOO_LONG)
+    assert process.returncode == 0
+    assert statuses(service) == ["FINISHED"]
+
+
 def test_a_signal_ends_an_idle_runner(start):
     """Nothing is in hand: it ends within the seconds that a poll's answer may take."""
     with start() as process:
