@@ -1,5 +1,7 @@
 """Runs AWS Data Pipeline tasks and keeps them alive: heartbeats, leases, cancellation."""
 
+from aiodp._core.fields import FieldValue, Ref
+from aiodp._core.objects import ObjectField, PipelineObject
 from aiodp._errors import (
     AiodpError,
     CallFailed,
@@ -11,8 +13,6 @@ from aiodp._errors import (
     TaskCanceled,
     TaskFailed,
 )
-from aiodp._fields import FieldValue, Ref
-from aiodp._objects import ObjectField, PipelineObject
 from aiodp._options import ReporterOptions, TrackOptions
 from aiodp._questions import Selector
 from aiodp._reporter import ProgressReporter

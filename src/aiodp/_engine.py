@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 
 from aiodp._backend import clock
-from aiodp._errors import ReporterClosed, ReportRejected, shorten
-from aiodp._lease import TICK, Lease
-from aiodp._schedule import Schedule
+from aiodp._core.lease import TICK, Lease
+from aiodp._core.schedule import Schedule
+from aiodp._core.text import shorten
+from aiodp._errors import ReporterClosed, ReportRejected
 from aiodp._status import StatusSetter
 from aiodp._task import TrackedTask
 from aiodp._transport import TIMED_OUT, describe
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
-    from aiodp._fields import PendingFields, WireField
-    from aiodp._timing import Timing
+    from aiodp._core.fields import PendingFields, WireField
+    from aiodp._core.timing import Timing
     from aiodp._transport import Transport
     from aiodp._types import Quota
 

@@ -4,19 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiodp._members import check_error_id
+from aiodp._core.text import check_error_id
 
 if TYPE_CHECKING:
     from aiodp._types import LostReason
-
-_KEPT = 8
-
-
-def shorten(task_id: str) -> str:
-    """Return the task id as messages and logs show it: real ones have a thousand characters."""
-    if len(task_id) <= 3 * _KEPT:
-        return task_id
-    return f"{task_id[:_KEPT]}…{task_id[-_KEPT:]}"
 
 
 class AiodpError(Exception):

@@ -5,9 +5,8 @@ from __future__ import annotations
 import traceback
 from contextlib import suppress
 
+from aiodp._core.text import MAX_STRING, RESERVED, check_error_id, replace_illegal
 from aiodp._errors import TaskFailed
-from aiodp._fields import MAX_STRING, replace_illegal
-from aiodp._members import RESERVED, check_error_id
 
 _FRAMES = 50  # of each traceback; the last 1,024 characters are sent
 _UNSPEAKABLE = "(its message cannot be shown: __str__ raises)"

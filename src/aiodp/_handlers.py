@@ -11,8 +11,8 @@ import anyio
 import anyio.to_thread
 
 from aiodp._backend import asked_to_cancel
+from aiodp._core.text import shown
 from aiodp._errors import TaskFailed
-from aiodp._fields import shown
 from aiodp._task import current
 from aiodp._work import work_on
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from botocore.config import Config
 
-    from aiodp._fields import FieldValue
+    from aiodp._core.fields import FieldValue
     from aiodp._types import Quota
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from aiodp._lease import TICK
+from aiodp._core.lease import TICK
 from aiodp._transport import describe
 from aiodp._types import Outcome, ReportKind
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from aiodp._core.objects import parse_object
 from aiodp._errors import CallFailed
-from aiodp._objects import parse_object
 from aiodp._transport import call_service, describe
 from aiodp._types import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 
-    from aiodp._objects import PipelineObject
+    from aiodp._core.objects import PipelineObject
 
 Selector: TypeAlias = tuple[str, str, str] | tuple[str, str, "Sequence[str]"]
 """A field's name, an operator (EQ, REF_EQ, LE, GE or BETWEEN), and the value or values."""

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, TypeVarTuple
 import anyio
 from anyio import AsyncContextManagerMixin
 
-from aiodp._demand import capacity
+from aiodp._core.demand import capacity
+from aiodp._core.fields import PendingFields
+from aiodp._core.text import illegal_character
+from aiodp._core.timing import Timing, seconds
 from aiodp._engine import EXIT_GRACE, Engine
 from aiodp._errors import ReporterClosed
-from aiodp._fields import PendingFields, illegal_character
 from aiodp._task import TrackedTask
-from aiodp._timing import Timing, seconds
 from aiodp._tracking import Tracking
 from aiodp._transport import open_transport
 from aiodp._types import Quota, Statistics
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from aiobotocore.session import AioSession
     from botocore.config import Config
 
-    from aiodp._fields import FieldValue
-    from aiodp._lease import Lease
+    from aiodp._core.fields import FieldValue
+    from aiodp._core.lease import Lease
     from aiodp._options import TrackOptions
 
 _log = logging.getLogger("aiodp")

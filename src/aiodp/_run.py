@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from aiodp._errors import AiodpError, LeaseLost, RunnerStopped, StatusNotSet, TaskFailed, shorten
+from aiodp._core.text import shorten
+from aiodp._errors import AiodpError, LeaseLost, RunnerStopped, StatusNotSet, TaskFailed
 from aiodp._failure import error_id_of, message_of, stack_trace_of
 from aiodp._handlers import Call
 from aiodp._slots import Slot
@@ -19,7 +20,7 @@ from aiodp._waiting import first_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from aiodp._assignment import Assignment
+    from aiodp._core.assignment import Assignment
     from aiodp._handlers import Activity
     from aiodp._runner_task import Task
     from aiodp._workshop import Workshop

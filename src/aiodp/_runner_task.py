@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiodp._errors import RunnerStopped, StatusNotSet, shorten
+from aiodp._core.text import shorten
+from aiodp._errors import RunnerStopped, StatusNotSet
 from aiodp._task import TrackedTask
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
 
-    from aiodp._assignment import Assignment
+    from aiodp._core.assignment import Assignment
+    from aiodp._core.lease import Lease
+    from aiodp._core.objects import ObjectField, PipelineObject
     from aiodp._engine import Engine
-    from aiodp._lease import Lease
-    from aiodp._objects import ObjectField, PipelineObject
     from aiodp._questions import Questions, Selector
     from aiodp._types import TaskStatus
 

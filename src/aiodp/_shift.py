@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from aiodp._assignment import read_assignment
+from aiodp._core.assignment import read_assignment
 from aiodp._errors import (
     AiodpError,
     LeaseLost,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
-    from aiodp._assignment import Assignment
+    from aiodp._core.assignment import Assignment
     from aiodp._questions import Questions
     from aiodp._reporter import ProgressReporter
     from aiodp._runner_transport import RunnerTransport

@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.lowlevel
 
-from aiodp._errors import LeaseLost, ReporterClosed, TaskCanceled, shorten
-from aiodp._fields import shown
-from aiodp._members import error_members
+from aiodp._core.text import error_members, shorten, shown
+from aiodp._errors import LeaseLost, ReporterClosed, TaskCanceled
 from aiodp._types import LeaseState, LostReason, TaskStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from aiodp._core.fields import FieldValue
+    from aiodp._core.lease import Lease
     from aiodp._engine import Engine
-    from aiodp._fields import FieldValue
-    from aiodp._lease import Lease
 
 current: ContextVar[TrackedTask] = ContextVar("aiodp.current_task")
 

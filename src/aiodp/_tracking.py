@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from aiodp._core.fields import PendingFields
+    from aiodp._core.lease import Lease
+    from aiodp._core.timing import Timing
     from aiodp._engine import Engine
-    from aiodp._fields import PendingFields
-    from aiodp._lease import Lease
-    from aiodp._timing import Timing
 
 _T = TypeVar("_T", bound=TrackedTask)
 

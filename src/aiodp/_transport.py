@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aiobotocore.session import AioSession
     from botocore.config import Config
 
-    from aiodp._fields import WireField
+    from aiodp._core.fields import WireField
 
 _SERVICE = "datapipeline"
 _GENUINE = "aiodp.genuine"

@@ -10,9 +10,9 @@ import anyio
 from aiobotocore.session import get_session
 
 from aiodp import LeaseLost, LostReason, Ref
-from aiodp._assignment import read_assignment
 from aiodp._backend import interruptible
-from aiodp._objects import parse_object
+from aiodp._core.assignment import read_assignment
+from aiodp._core.objects import parse_object
 from aiodp.shell import ShellHandler
 
 if TYPE_CHECKING:

@@ -60,7 +60,7 @@ def test_long_task_ids_are_shortened():
     task_id = "A" * 500 + "B" * 500
     error = aiodp.LeaseLost("x", task_id=task_id, reason=aiodp.LostReason.EXPIRED)
     assert error.task_id == task_id
-    from aiodp._errors import shorten  # noqa: PLC0415
+    from aiodp._core.text import shorten  # noqa: PLC0415
 
     assert shorten(task_id) == "AAAAAAAA…BBBBBBBB"
     assert shorten("short") == "short"

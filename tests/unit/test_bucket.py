@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiodp import Quota
-from aiodp._bucket import TokenBucket
+from aiodp._core.bucket import TokenBucket
 
 
 def drain(bucket, now):

@@ -9,7 +9,7 @@ import pytest
 from aiobotocore.session import get_session
 
 from aiodp import ProgressReporter
-from aiodp._lease import TRANSITIONS
+from aiodp._core.lease import TRANSITIONS
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiodp import Ref
-from aiodp._fields import PendingFields
+from aiodp._core.fields import PendingFields
 
 
 class Color(StrEnum):

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiodp import LeaseState, LostReason
-from aiodp._lease import TRANSITIONS, IllegalTransition, Lease, LeaseEvent, retry_delay
-from aiodp._timing import Timing
+from aiodp._core.lease import TRANSITIONS, IllegalTransition, Lease, LeaseEvent, retry_delay
+from aiodp._core.timing import Timing
 
 TIMING = Timing.checked(
     interval=60, ack_timeout=120, lease_timeout=300, safety_margin=10, attempt_timeout=10

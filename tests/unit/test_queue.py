@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiodp._lease import Lease
-from aiodp._queue import LeaseQueue
-from aiodp._timing import Timing
+from aiodp._core.lease import Lease
+from aiodp._core.queue import LeaseQueue
+from aiodp._core.timing import Timing
 
 TIMING = Timing.checked(
     interval=60, ack_timeout=120, lease_timeout=300, safety_margin=10, attempt_timeout=10

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from aiodp import LeaseState, Ref, RunnerStatistics
-from aiodp._fields import PendingFields
+from aiodp._core.fields import PendingFields
 from aiodp._types import RunEnd
 from aiodp.cli._run_table import Eye, Frame, Row, Screen
 

@@ -9,11 +9,11 @@ import pytest
 from aiobotocore.session import get_session
 
 from aiodp import Quota, Ref, TaskFailed, TaskRunner
-from aiodp._assignment import read_assignment
+from aiodp._core.assignment import read_assignment
+from aiodp._core.objects import parse_object, parse_objects
+from aiodp._core.period import parse_period
+from aiodp._core.text import error_members
 from aiodp._failure import error_id_of, message_of, stack_trace_of
-from aiodp._members import error_members
-from aiodp._objects import parse_object, parse_objects
-from aiodp._period import parse_period
 
 
 async def work(task): ...

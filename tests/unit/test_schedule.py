@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule
 
 from aiodp import LeaseState, LostReason, Quota, ReportKind
-from aiodp._lease import Lease
-from aiodp._schedule import Schedule
-from aiodp._timing import Timing
+from aiodp._core.lease import Lease
+from aiodp._core.schedule import Schedule
+from aiodp._core.timing import Timing
 from aiodp._types import Outcome
 
 TIMING = Timing.checked(

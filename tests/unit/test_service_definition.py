@@ -6,7 +6,7 @@ from importlib.resources import files
 
 import pytest
 
-from aiodp._period import parse_period
+from aiodp._core.period import parse_period
 from aiodp.emulator import load_definition
 from aiodp.emulator._components import Definition
 from unit.service_kit import Kit

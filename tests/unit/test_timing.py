@@ -9,8 +9,8 @@ import pytest
 from aiobotocore.session import get_session
 
 from aiodp import ProgressReporter, Quota
-from aiodp._demand import capacity
-from aiodp._timing import Timing
+from aiodp._core.demand import capacity
+from aiodp._core.timing import Timing
 
 DEFAULTS = {
     "interval": 60.0,

@@ -11,7 +11,7 @@ import pytest
 from aiobotocore.session import get_session
 
 from aiodp import AiodpError, LeaseState, LostReason, ProgressReporter, TaskStatus
-from aiodp._lease import Lease
+from aiodp._core.lease import Lease
 from aiodp.testing import Fault, FaultKind, MemoryService, VirtualTimeLoop
 from virtual.kit import asyncio_only
 

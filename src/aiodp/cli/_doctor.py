@@ -14,7 +14,7 @@ import anyio
 import click
 from aiobotocore.session import get_session
 
-from aiodp._fields import checked_string
+from aiodp._core.text import checked_string
 from aiodp.cli._doctor_findings import Finding, Verdict, Writer, as_json, is_well, summary
 from aiodp.cli._doctor_visit import Case, visit
 from aiodp.cli._params import Url, option

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 import anyio
 
 from aiodp import AiodpError, LeaseLost, ReportRejected, StatusNotSet, TaskCanceled, TaskStatus
-from aiodp._errors import shorten
+from aiodp._core.text import shorten
 from aiodp.shell._process import Command
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from aiodp._errors import shorten
+from aiodp._core.text import shorten
 from aiodp.emulator._locked import DroppedConnectionError
 
 if TYPE_CHECKING:

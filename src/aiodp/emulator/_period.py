@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from aiodp._period import parse_period
+from aiodp._core.period import parse_period
 
 ON_DEMAND_PERIOD: Final = "ONDEMAND_PERIOD"
 """Stands for the period in the Schedule of an on-demand pipeline (dp-object-schedule)."""

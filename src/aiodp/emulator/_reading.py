@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from aiodp._period import parse_period
+from aiodp._core.period import parse_period
 from aiodp.emulator._expressions import ExpressionError, has_expression
 from aiodp.emulator._scopes import ObjectScope
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from aiodp._period import split_period
+from aiodp._core.period import split_period
 from aiodp.emulator._calendar import parse_date
 from aiodp.emulator._expressions import ExpressionError
 from aiodp.emulator._kinds import Kind

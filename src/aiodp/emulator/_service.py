@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from aiodp._fields import illegal_character
-from aiodp._period import parse_period
+from aiodp._core.period import parse_period
+from aiodp._core.text import illegal_character
 from aiodp.emulator._actions import Actions
 from aiodp.emulator._attempts import Attempts
 from aiodp.emulator._calendar import Calendar

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import anyio.to_thread
 
-from aiodp._errors import shorten
+from aiodp._core.text import shorten
 from aiodp.shell._environment import clean_environment
 from aiodp.shell._errors import CommandFailed
 from aiodp.shell._logs import Logs

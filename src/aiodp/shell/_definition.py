@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from aiodp._fields import Ref, shown
+from aiodp._core.fields import Ref
+from aiodp._core.text import shown
 from aiodp.shell._environment import can_be_handed_on
 from aiodp.shell._errors import bad_definition
 from aiodp.shell._places import STREAMS
@@ -15,7 +16,7 @@ from aiodp.shell._uri import S3Uri, is_s3
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from aiodp._objects import PipelineObject
+    from aiodp._core.objects import PipelineObject
     from aiodp._runner_task import Task
 
 DATA_NODE: Final = "S3DataNode"

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Final
 
-from aiodp._fields import replace_illegal, shown
+from aiodp._core.text import replace_illegal, shown
 
 _KEPT: Final = frozenset({"PATH", "HOME", "LANG", "TZ", "TMPDIR", "USER", "LOGNAME", "SHELL"})
 _KEPT_PREFIXES: Final = ("LC_", "AWS_")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from aiodp._errors import LeaseLost, TaskCanceled, shorten
+from aiodp._core.text import shorten
+from aiodp._errors import LeaseLost, TaskCanceled
 from aiodp.shell._parts import reading
 from aiodp.shell._places import STREAMS, log_parts
 from aiodp.shell._run import time_to_stop

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from aiodp._fields import shown
-from aiodp._timing import seconds
+from aiodp._core.text import shown
+from aiodp._core.timing import seconds
 from aiodp.shell._environment import check_environment
 from aiodp.shell._uri import S3Uri
 

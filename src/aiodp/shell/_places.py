@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 from uuid import uuid4
 
-from aiodp._fields import Ref
+from aiodp._core.fields import Ref
 
 if TYPE_CHECKING:
     from aiodp._runner_task import Task

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from aiodp._backend import clock
-from aiodp._errors import shorten
+from aiodp._core.text import shorten
 from aiodp.shell._errors import local_failed
 from aiodp.shell._process import Command
 from aiodp.shell._recorder import Recorder

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
-from aiodp._errors import shorten
+from aiodp._core.text import shorten
 from aiodp.emulator._audit import AuditEvent, AuditKind
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from aiodp._errors import shorten
+from aiodp._core.text import shorten
 from aiodp.emulator._replies import ServiceError
 from aiodp.testing._local_pipeline import LocalPipeline
 

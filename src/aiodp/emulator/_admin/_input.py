@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from werkzeug.exceptions import BadRequest
 
-from aiodp._fields import illegal_character
+from aiodp._core.text import illegal_character
 from aiodp.emulator._call import DEFAULT_REGION
 from aiodp.emulator._locked import LockedService
 

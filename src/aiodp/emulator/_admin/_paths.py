@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from werkzeug.exceptions import BadRequest, NotFound
 
-from aiodp._errors import shorten
-from aiodp._period import parse_period
+from aiodp._core.period import parse_period
+from aiodp._core.text import shorten
 from aiodp.emulator._admin._input import Member, whole
 from aiodp.emulator._admin._views import shown
 from aiodp.emulator._faults import Fault, FaultKind

@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from aiodp._period import parse_period, split_period
+from aiodp._core.period import parse_period, split_period
 from aiodp.emulator._validation._parts import Draft, Finding, Severity, errors_of, is_open
 
 if TYPE_CHECKING:

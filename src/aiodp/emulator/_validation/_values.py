@@ -7,7 +7,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from aiodp._period import parse_period
+from aiodp._core.period import parse_period
 from aiodp.emulator._expressions import names, syntax_errors
 from aiodp.emulator._fields import MAX_KEY_BYTES, beyond_limit
 from aiodp.emulator._object_types import BaseType, is_user_field

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from aiodp._bucket import RECOVERY
+from aiodp._core.bucket import RECOVERY
 
 if TYPE_CHECKING:
-    from aiodp._timing import Timing
+    from aiodp._core.timing import Timing
     from aiodp._types import Quota
 
 USABLE_SHARE = 0.98  # of the quota that leases may need; the rest absorbs new arrivals and retries

@@ -15,14 +15,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from aiodp._bucket import TokenBucket
-from aiodp._demand import Demand
-from aiodp._lease import TICK, Lease
-from aiodp._queue import LeaseQueue
+from aiodp._core.bucket import TokenBucket
+from aiodp._core.demand import Demand
+from aiodp._core.lease import TICK, Lease
+from aiodp._core.queue import LeaseQueue
 from aiodp._types import LeaseState, LostReason, Outcome, ReportKind
 
 if TYPE_CHECKING:
-    from aiodp._timing import Timing
+    from aiodp._core.timing import Timing
     from aiodp._types import Quota
 
 _GOLDEN = 0.6180339887498949  # multiples of it, modulo 1, spread most evenly

@@ -9,52 +9,20 @@ are read-only (API reference of Operator).
 from __future__ import annotations
 
 import math
-import re
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeAlias
 
+from aiodp._core.text import MAX_VALUE_BYTES, illegal_character, shown
+
 MAX_FIELDS = 50
 MAX_NAME_BYTES = 256
-MAX_VALUE_BYTES = 10_240
 MAX_OBJECT_BYTES = 15_360
-MAX_STRING = 1024
 
-_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_SHOWN = 40
-CHANGING = threading.Lock()  # the work may call update from a thread; one lock for all: it is brief
-
-
-def illegal_character(text: str) -> str | None:
-    """Return the first character that the service's strings cannot carry, or None."""
-    found = _ILLEGAL.search(text)
-    return found.group() if found else None
-
-
-def replace_illegal(text: str) -> str:
-    """Return the text with each character that the service cannot carry replaced by U+FFFD."""
-    return _ILLEGAL.sub("\ufffd", text)
-
-
-def shown(value: object) -> str:
-    """Return a value as a message shows it, shortened if it is long."""
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
-
-
-def checked_string(name: str, text: object) -> str:
-    """Return a text that the API's type ``string`` can carry, and that is not empty.
-
-    Raises `ValueError` which gives it this name.
-    """
-    if not isinstance(text, str) or not 1 <= len(text) <= MAX_STRING:
-        what = f"{len(text):,} characters" if isinstance(text, str) else shown(text)
-        raise ValueError(f"{name} must be a str of 1 to {MAX_STRING:,} characters, not {what}")
-    if (bad := illegal_character(text)) is not None:
-        raise ValueError(f"{name} holds the character {bad!a}, which the service does not accept")
-    return text
+# The work may call `update` from a thread. One lock serves all: it is held briefly.
+CHANGING = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +68,8 @@ def _text(key: str, value: object) -> str:
         if not math.isfinite(value):
             raise ValueError(f"field {shown(key)}: {value!r} is not a finite number")
         return float.__repr__(value)
-    if isinstance(
-        value, datetime
-    ):  # UTC without a zone, to the second: Developer Guide, "DateTime"
+    if isinstance(value, datetime):
+        # UTC without a zone, to the second: Developer Guide, "DateTime".
         utc = value.astimezone(UTC) if value.tzinfo else value
         return utc.replace(tzinfo=None).isoformat(timespec="seconds")
     raise ValueError(

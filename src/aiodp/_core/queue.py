@@ -7,7 +7,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from aiodp._lease import Lease
+    from aiodp._core.lease import Lease
 
 _MIN_SWEEP = 64
 

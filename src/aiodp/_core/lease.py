@@ -24,11 +24,11 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from aiodp._fields import CHANGING, PendingFields
+from aiodp._core.fields import CHANGING, PendingFields
 from aiodp._types import LeaseState, LostReason
 
 if TYPE_CHECKING:
-    from aiodp._timing import Timing
+    from aiodp._core.timing import Timing
     from aiodp._types import TaskStatus
 
 TICK = 0.001

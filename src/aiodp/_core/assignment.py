@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aiodp._errors import shorten
-from aiodp._fields import shown
-from aiodp._objects import parse_objects
+from aiodp._core.objects import parse_objects
+from aiodp._core.text import shorten, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aiodp._objects import PipelineObject
+    from aiodp._core.objects import PipelineObject
 
 _ATTEMPT = "_Attempt="
 

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from aiodp._fields import Ref, shown
-from aiodp._period import parse_period
+from aiodp._core.fields import Ref
+from aiodp._core.period import parse_period
+from aiodp._core.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

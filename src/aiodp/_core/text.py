@@ -1,0 +1,80 @@
+"""Strings as the service takes them and as messages show them.
+
+Characters: the API's pattern for every string, which is XML's.
+"""
+
+from __future__ import annotations
+
+import re
+
+MAX_STRING = 1024  # characters of the API's type ``string``
+MAX_VALUE_BYTES = 10_240  # of a field's value: Developer Guide, "AWS Data Pipeline Limits"
+RESERVED = "Service_"
+
+_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_SHOWN = 40  # characters
+_KEPT = 8  # characters at each end of a shortened task id
+_MAX_STACK_TRACE = 1024  # the SDKs' models; the API page's 4,095 is not safe with all of them
+
+
+def illegal_character(text: str) -> str | None:
+    """Return the first character that the service's strings cannot carry, or None."""
+    found = _ILLEGAL.search(text)
+    return found.group() if found else None
+
+
+def replace_illegal(text: str) -> str:
+    """Return the text with each character that the service cannot carry replaced by U+FFFD."""
+    return _ILLEGAL.sub("\ufffd", text)
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it, shortened if it is long."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+
+
+def checked_string(name: str, text: object) -> str:
+    """Return a text that the API's type ``string`` can carry, and that is not empty.
+
+    Raises `ValueError` which gives it this name.
+    """
+    if not isinstance(text, str) or not 1 <= len(text) <= MAX_STRING:
+        what = f"{len(text):,} characters" if isinstance(text, str) else shown(text)
+        raise ValueError(f"{name} must be a str of 1 to {MAX_STRING:,} characters, not {what}")
+    if (bad := illegal_character(text)) is not None:
+        raise ValueError(f"{name} holds the character {bad!a}, which the service does not accept")
+    return text
+
+
+def shorten(task_id: str) -> str:
+    """Return the task id as messages and logs show it: real ones have a thousand characters."""
+    if len(task_id) <= 3 * _KEPT:
+        return task_id
+    return f"{task_id[:_KEPT]}…{task_id[-_KEPT:]}"
+
+
+def error_members(
+    error_id: str | None, error_message: str | None, error_stack_trace: str | None
+) -> dict[str, str]:
+    """Return the members of SetTaskStatus that describe an error, fit to be sent.
+
+    Raises `ValueError` for an `error_id` that the service does not accept.
+    """
+    members = {}
+    if error_id is not None:
+        members["errorId"] = check_error_id(error_id)
+    if error_message is not None:
+        cut = replace_illegal(error_message).encode()[:MAX_VALUE_BYTES]
+        members["errorMessage"] = cut.decode(errors="ignore")
+    if error_stack_trace is not None:  # its end tells most
+        members["errorStackTrace"] = replace_illegal(error_stack_trace)[-_MAX_STACK_TRACE:]
+    return members
+
+
+def check_error_id(error_id: str) -> str:
+    """Return the id of an error; raise `ValueError` for one that the service does not accept."""
+    checked_string("error_id", error_id)
+    if error_id.startswith(RESERVED):
+        raise ValueError(f"error_id {shown(error_id)} begins with {RESERVED!r}: the service's own")
+    return error_id
