@@ -1,5 +1,6 @@
 """Runs AWS Data Pipeline tasks and keeps them alive: heartbeats, leases, cancellation."""
 
+from aiodp._aws.queries import Selector
 from aiodp._core.fields import FieldValue, Ref
 from aiodp._core.objects import ObjectField, PipelineObject
 from aiodp._errors import (
@@ -14,7 +15,6 @@ from aiodp._errors import (
     TaskFailed,
 )
 from aiodp._options import ReporterOptions, TrackOptions
-from aiodp._questions import Selector
 from aiodp._reporter import ProgressReporter
 from aiodp._runner import TaskRunner
 from aiodp._runner_task import Task

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
+from aiodp._aws.transport import TIMED_OUT, describe
 from aiodp._backend import clock
 from aiodp._core.lease import TICK, Lease
 from aiodp._core.schedule import Schedule
@@ -18,7 +19,6 @@ from aiodp._core.text import shorten
 from aiodp._errors import ReporterClosed, ReportRejected
 from aiodp._status import StatusSetter
 from aiodp._task import TrackedTask
-from aiodp._transport import TIMED_OUT, describe
 from aiodp._types import LeaseState, LostReason, Outcome, ReportKind, Statistics
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
+    from aiodp._aws.transport import Transport
     from aiodp._core.fields import PendingFields, WireField
     from aiodp._core.timing import Timing
-    from aiodp._transport import Transport
     from aiodp._types import Quota
 
 _log = logging.getLogger("aiodp")

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from aiodp._aws.transport import describe
 from aiodp._core.lease import TICK
-from aiodp._transport import describe
 from aiodp._types import Outcome, ReportKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aiodp._runner_transport import RunnerTransport
+    from aiodp._aws.runner_transport import RunnerTransport
 
 _log = logging.getLogger("aiodp")
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, TypeVarTuple
 import anyio
 from anyio import AsyncContextManagerMixin
 
+from aiodp._aws.transport import open_transport
 from aiodp._core.demand import capacity
 from aiodp._core.fields import PendingFields
 from aiodp._core.text import illegal_character
@@ -19,7 +20,6 @@ from aiodp._engine import EXIT_GRACE, Engine
 from aiodp._errors import ReporterClosed
 from aiodp._task import TrackedTask
 from aiodp._tracking import Tracking
-from aiodp._transport import open_transport
 from aiodp._types import Quota, Statistics
 from aiodp._work import check_work, work_on
 

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import anyio
 
+from aiodp._aws.runner_transport import open_runner_transport
 from aiodp._backend import may_be_heard
 from aiodp._core.text import checked_string, shown
 from aiodp._core.timing import seconds
 from aiodp._errors import ReporterClosed
 from aiodp._handlers import Activity, Handlers, check_handler
 from aiodp._reporter import ProgressReporter
-from aiodp._runner_transport import open_runner_transport
 from aiodp._shift import Identity, Shift
 from aiodp._shutdown import Shutdown, Step
 from aiodp._types import RunnerStatistics

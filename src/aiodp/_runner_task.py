@@ -11,11 +11,11 @@ from aiodp._task import TrackedTask
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
 
+    from aiodp._aws.queries import Questions, Selector
     from aiodp._core.assignment import Assignment
     from aiodp._core.lease import Lease
     from aiodp._core.objects import ObjectField, PipelineObject
     from aiodp._engine import Engine
-    from aiodp._questions import Questions, Selector
     from aiodp._types import TaskStatus
 
 

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
+    from aiodp._aws.queries import Questions
+    from aiodp._aws.runner_transport import RunnerTransport
     from aiodp._core.assignment import Assignment
-    from aiodp._questions import Questions
     from aiodp._reporter import ProgressReporter
-    from aiodp._runner_transport import RunnerTransport
     from aiodp._shutdown import Shutdown
     from aiodp._workshop import Workshop
 

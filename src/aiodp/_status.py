@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from aiodp._aws.transport import TIMED_OUT, describe
 from aiodp._core.bucket import TokenBucket
 from aiodp._core.lease import retry_delay
 from aiodp._core.text import shorten
 from aiodp._errors import LeaseLost, StatusNotSet
-from aiodp._transport import TIMED_OUT, describe
 from aiodp._types import Outcome, ReportKind, TaskStatus
 
 if TYPE_CHECKING:
+    from aiodp._aws.transport import Transport
     from aiodp._core.lease import Lease
     from aiodp._engine import Engine
     from aiodp._task import TrackedTask
-    from aiodp._transport import Transport
     from aiodp._types import Quota
 
 _log = logging.getLogger("aiodp")

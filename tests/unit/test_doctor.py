@@ -10,7 +10,7 @@ from aiobotocore.session import AioSession
 from botocore.exceptions import ClientError, NoCredentialsError
 from click.testing import CliRunner
 
-from aiodp._transport import CODES, TIMED_OUT, outcome_of
+from aiodp._aws.transport import CODES, TIMED_OUT, outcome_of
 from aiodp._types import Outcome, ReportKind
 from aiodp.cli._doctor import doctor
 from aiodp.cli._doctor_calls import _DENIED, MadeUp, judge_call, judge_poll

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from aiodp import Quota, ReporterClosed, TaskStatus
-from aiodp._runner_transport import ClientRunnerTransport
+from aiodp._aws.runner_transport import ClientRunnerTransport
 from aiodp.testing import AuditKind, Fault, FaultKind
 from virtual.runner_kit import attempts, calls, running
 

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import anyio
 
-from aiodp._transport import TIMED_OUT, call_service, describe, is_genuine, malformed
+from aiodp._aws.transport import TIMED_OUT, call_service, describe, is_genuine, malformed
 from aiodp._types import Outcome, ReportKind
 from aiodp.cli._doctor_findings import Finding, Verdict
 

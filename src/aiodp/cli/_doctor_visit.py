@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from aiobotocore.config import AioConfig
 
+from aiodp._aws.transport import ONCE, open_clients
 from aiodp._errors import ReportRejected
-from aiodp._transport import ONCE, open_clients
 from aiodp.cli._doctor_calls import PATIENCE, MadeUp, examine_calls
 from aiodp.cli._doctor_clock import examine_clock
 from aiodp.cli._doctor_credentials import examine_credentials

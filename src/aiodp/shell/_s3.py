@@ -14,8 +14,8 @@ import anyio
 import anyio.to_thread
 from aiobotocore.config import AioConfig
 
+from aiodp._aws.transport import describe
 from aiodp._errors import TaskFailed
-from aiodp._transport import describe
 from aiodp.shell._errors import staging_failed
 from aiodp.shell._parts import PART, WORKERS, Parts, read_part, reading
 

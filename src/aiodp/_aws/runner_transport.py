@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import anyio
 from aiobotocore.config import AioConfig
 
-from aiodp._questions import ClientQuestions
-from aiodp._transport import ONCE, TIMED_OUT, call_service, is_genuine, malformed, open_clients
+from aiodp._aws.queries import ClientQuestions
+from aiodp._aws.transport import ONCE, TIMED_OUT, call_service, is_genuine, malformed, open_clients
 from aiodp._types import Outcome
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from aiobotocore.session import AioSession
     from botocore.config import Config
 
-    from aiodp._questions import Questions
+    from aiodp._aws.queries import Questions
 
 _READ_TIMEOUT = 100.0  # a poll is held for 90 s: API reference of PollForTask
 _POLL_TIMEOUT = 110.0  # for all of it: a server that trickles would keep each read alive

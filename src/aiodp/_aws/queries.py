@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from aiodp._aws.transport import call_service, describe
 from aiodp._core.objects import parse_object
 from aiodp._errors import CallFailed
-from aiodp._transport import call_service, describe
 from aiodp._types import Outcome
 
 if TYPE_CHECKING:

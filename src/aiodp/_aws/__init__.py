@@ -1,0 +1,1 @@
+"""The seam to botocore: the only place that knows it."""
