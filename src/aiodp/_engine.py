@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 
 from aiodp._aws.transport import TIMED_OUT, describe
-from aiodp._backend import clock
+from aiodp._concurrency import clock
 from aiodp._core.lease import TICK, Lease
 from aiodp._core.schedule import Schedule
 from aiodp._core.text import shorten

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import anyio
 import anyio.to_thread
 
-from aiodp._backend import asked_to_cancel
+from aiodp._concurrency import asked_to_cancel
 from aiodp._core.text import shown
 from aiodp._errors import TaskFailed
 from aiodp._task import current

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import anyio
 
 from aiodp._aws.runner_transport import open_runner_transport
-from aiodp._backend import may_be_heard
+from aiodp._concurrency import may_be_heard
 from aiodp._core.text import checked_string, shown
 from aiodp._core.timing import seconds
 from aiodp._errors import ReporterClosed

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from aiodp._backend import soon
+from aiodp._concurrency import soon
 
 if TYPE_CHECKING:
     from collections.abc import Callable

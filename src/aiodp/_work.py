@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, cast
 
-from aiodp._backend import interruptible
+from aiodp._concurrency import interruptible
 from aiodp._task import TrackedTask, current
 
 if TYPE_CHECKING:

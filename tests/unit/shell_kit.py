@@ -10,7 +10,7 @@ import anyio
 from aiobotocore.session import get_session
 
 from aiodp import LeaseLost, LostReason, Ref
-from aiodp._backend import interruptible
+from aiodp._concurrency import interruptible
 from aiodp._core.assignment import read_assignment
 from aiodp._core.objects import parse_object
 from aiodp.shell import ShellHandler

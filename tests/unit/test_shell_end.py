@@ -14,9 +14,9 @@ import anyio
 import pytest
 
 from aiodp import LeaseLost
-from aiodp._backend import interruptible
+from aiodp._concurrency import interruptible
+from aiodp._process import Command
 from aiodp.shell import CommandFailed, _logs, _run
-from aiodp.shell._process import Command
 from aiodp.shell._s3 import Store
 from unit.shell_kit import (
     DEAF,

@@ -10,7 +10,7 @@ import anyio
 from aiobotocore.config import AioConfig
 from botocore import exceptions as botocore_errors
 
-from aiodp._backend import asked_to_cancel
+from aiodp._concurrency import asked_to_cancel
 from aiodp._errors import ReportRejected
 from aiodp._types import Outcome, ReportKind
 

@@ -10,7 +10,7 @@ import anyio
 
 from aiodp import AiodpError, LeaseLost, ReportRejected, StatusNotSet, TaskCanceled, TaskStatus
 from aiodp._core.text import shorten
-from aiodp.shell._process import Command
+from aiodp._process import Command
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence

@@ -6,13 +6,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from aiodp._errors import TaskFailed
+from aiodp._shelter import sheltered
 from aiodp.shell._attempt import Attempt
 from aiodp.shell._definition import read_definition
 from aiodp.shell._errors import local_failed
 from aiodp.shell._exists import exists
 from aiodp.shell._options import Options
 from aiodp.shell._s3 import open_store
-from aiodp.shell._shelter import sheltered
 
 if TYPE_CHECKING:
     import os

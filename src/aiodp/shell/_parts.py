@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, TypeVarTuple
 import anyio
 import anyio.to_thread
 
-from aiodp.shell._spread import spread
+from aiodp._spread import spread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable

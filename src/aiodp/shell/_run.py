@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from aiodp._backend import clock
+from aiodp._concurrency import clock
 from aiodp._core.text import shorten
+from aiodp._process import Command
 from aiodp.shell._errors import local_failed
-from aiodp.shell._process import Command
 from aiodp.shell._recorder import Recorder
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import anyio.to_thread
 
+from aiodp._spread import spread
 from aiodp.shell._errors import staging_failed
 from aiodp.shell._parts import WORKERS, reading
 from aiodp.shell._s3 import named
-from aiodp.shell._spread import spread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Sequence
