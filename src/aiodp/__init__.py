@@ -14,11 +14,11 @@ from aiodp._errors import (
     TaskCanceled,
     TaskFailed,
 )
-from aiodp._options import ReporterOptions, TrackOptions
-from aiodp._reporter import ProgressReporter
+from aiodp._reporter.options import ReporterOptions, TrackOptions
+from aiodp._reporter.reporter import ProgressReporter
+from aiodp._reporter.task import TaskEvent, TrackedTask, current_task
 from aiodp._runner import TaskRunner
 from aiodp._runner_task import Task
-from aiodp._task import TaskEvent, TrackedTask, current_task
 from aiodp._types import (
     LeaseState,
     LostReason,

@@ -13,8 +13,8 @@ import anyio.to_thread
 from aiodp._concurrency import asked_to_cancel
 from aiodp._core.text import shown
 from aiodp._errors import TaskFailed
-from aiodp._task import current
-from aiodp._work import work_on
+from aiodp._reporter.task import current
+from aiodp._reporter.work import work_on
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -20,7 +20,7 @@ from aiodp._core.text import checked_string, shown
 from aiodp._core.timing import seconds
 from aiodp._errors import ReporterClosed
 from aiodp._handlers import Activity, Handlers, check_handler
-from aiodp._reporter import ProgressReporter
+from aiodp._reporter.reporter import ProgressReporter
 from aiodp._shift import Identity, Shift
 from aiodp._shutdown import Shutdown, Step
 from aiodp._types import RunnerStatistics
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from aiobotocore.session import AioSession
 
     from aiodp._handlers import Handler
-    from aiodp._options import ReporterOptions
+    from aiodp._reporter.options import ReporterOptions
     from aiodp._runner_task import Task
 
 _log = logging.getLogger("aiodp")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aiodp._core.text import shorten
 from aiodp._errors import RunnerStopped, StatusNotSet
-from aiodp._task import TrackedTask
+from aiodp._reporter.task import TrackedTask
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from aiodp._core.assignment import Assignment
     from aiodp._core.lease import Lease
     from aiodp._core.objects import ObjectField, PipelineObject
-    from aiodp._engine import Engine
+    from aiodp._reporter.engine import Engine
     from aiodp._types import TaskStatus
 
 

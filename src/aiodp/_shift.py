@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from aiodp._aws.queries import Questions
     from aiodp._aws.runner_transport import RunnerTransport
     from aiodp._core.assignment import Assignment
-    from aiodp._reporter import ProgressReporter
+    from aiodp._reporter.reporter import ProgressReporter
     from aiodp._shutdown import Shutdown
     from aiodp._workshop import Workshop
 

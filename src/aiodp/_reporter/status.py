@@ -18,8 +18,8 @@ from aiodp._types import Outcome, ReportKind, TaskStatus
 if TYPE_CHECKING:
     from aiodp._aws.transport import Transport
     from aiodp._core.lease import Lease
-    from aiodp._engine import Engine
-    from aiodp._task import TrackedTask
+    from aiodp._reporter.engine import Engine
+    from aiodp._reporter.task import TrackedTask
     from aiodp._types import Quota
 
 _log = logging.getLogger("aiodp")

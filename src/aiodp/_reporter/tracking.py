@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import anyio
 
 from aiodp._errors import ReporterClosed
-from aiodp._task import TrackedTask
+from aiodp._reporter.task import TrackedTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from aiodp._core.fields import PendingFields
     from aiodp._core.lease import Lease
     from aiodp._core.timing import Timing
-    from aiodp._engine import Engine
+    from aiodp._reporter.engine import Engine
 
 _T = TypeVar("_T", bound=TrackedTask)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from aiodp._core.fields import FieldValue
     from aiodp._core.lease import Lease
-    from aiodp._engine import Engine
+    from aiodp._reporter.engine import Engine
 
 current: ContextVar[TrackedTask] = ContextVar("aiodp.current_task")
 

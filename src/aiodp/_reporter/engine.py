@@ -17,8 +17,8 @@ from aiodp._core.lease import TICK, Lease
 from aiodp._core.schedule import Schedule
 from aiodp._core.text import shorten
 from aiodp._errors import ReporterClosed, ReportRejected
-from aiodp._status import StatusSetter
-from aiodp._task import TrackedTask
+from aiodp._reporter.status import StatusSetter
+from aiodp._reporter.task import TrackedTask
 from aiodp._types import LeaseState, LostReason, Outcome, ReportKind, Statistics
 
 if TYPE_CHECKING:

@@ -16,12 +16,12 @@ from aiodp._core.demand import capacity
 from aiodp._core.fields import PendingFields
 from aiodp._core.text import illegal_character
 from aiodp._core.timing import Timing, seconds
-from aiodp._engine import EXIT_GRACE, Engine
 from aiodp._errors import ReporterClosed
-from aiodp._task import TrackedTask
-from aiodp._tracking import Tracking
+from aiodp._reporter.engine import EXIT_GRACE, Engine
+from aiodp._reporter.task import TrackedTask
+from aiodp._reporter.tracking import Tracking
+from aiodp._reporter.work import check_work, work_on
 from aiodp._types import Quota, Statistics
-from aiodp._work import check_work, work_on
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from aiodp._core.fields import FieldValue
     from aiodp._core.lease import Lease
-    from aiodp._options import TrackOptions
+    from aiodp._reporter.options import TrackOptions
 
 _log = logging.getLogger("aiodp")
 

@@ -6,7 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, cast
 
 from aiodp._concurrency import interruptible
-from aiodp._task import TrackedTask, current
+from aiodp._reporter.task import TrackedTask, current
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine

@@ -1,0 +1,1 @@
+"""Keeps tasks alive: `ProgressReporter` and what it is made of."""
