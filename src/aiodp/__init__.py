@@ -17,8 +17,8 @@ from aiodp._errors import (
 from aiodp._reporter.options import ReporterOptions, TrackOptions
 from aiodp._reporter.reporter import ProgressReporter
 from aiodp._reporter.task import TaskEvent, TrackedTask, current_task
-from aiodp._runner import TaskRunner
-from aiodp._runner_task import Task
+from aiodp._runner.runner import TaskRunner
+from aiodp._runner.task import Task
 from aiodp._types import (
     LeaseState,
     LostReason,

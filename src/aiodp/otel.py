@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import Counter, Meter
 
     from aiodp._reporter.reporter import ProgressReporter
-    from aiodp._runner import TaskRunner
+    from aiodp._runner.runner import TaskRunner
     from aiodp._types import Statistics
 
 

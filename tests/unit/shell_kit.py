@@ -16,7 +16,7 @@ from aiodp._core.objects import parse_object
 from aiodp.shell import ShellHandler
 
 if TYPE_CHECKING:
-    from aiodp._runner_task import Task
+    from aiodp._runner.task import Task
 
 TOO_LONG = 60
 ACTIVITY = "ShellCommandActivity"

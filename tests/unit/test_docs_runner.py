@@ -6,18 +6,14 @@ import inspect
 import re
 from pathlib import Path
 
-from aiodp import (
-    Task,
-    TaskRunner,
-    _handlers,
-    _poller,
-    _run,
-    _runner,
-    _runner_transport,
-    _shift,
-    otel,
-)
-from aiodp._shutdown import Step
+from aiodp import Task, TaskRunner, otel
+from aiodp._aws import runner_transport as _runner_transport
+from aiodp._runner import dispatcher as _shift
+from aiodp._runner import execution as _run
+from aiodp._runner import handlers as _handlers
+from aiodp._runner import poller as _poller
+from aiodp._runner import runner as _runner
+from aiodp._runner.shutdown import Step
 from aiodp._types import RunEnd
 
 TEXT = (Path(__file__).parents[2] / "docs" / "runner.md").read_text()

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from aiodp._shift import _CLEAN_UP
+from aiodp._runner.dispatcher import _CLEAN_UP
 from aiodp.cli._run import run
 from aiodp.cli._run_exit import EXIT_CODES, PATIENCE
 from aiodp.cli._run_lines import EXTRAS

@@ -15,7 +15,7 @@ from aiobotocore.session import get_session
 
 import aiodp
 from aiodp import RunnerStopped, TaskCanceled, TaskRunner
-from aiodp import _shift as shift
+from aiodp._runner import dispatcher as shift
 from aiodp.testing import MemoryKit, Settings, scaled
 
 pytestmark = pytest.mark.anyio

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from aiodp import Task, TaskRunner
-    from aiodp._handlers import Handler
+    from aiodp._runner.handlers import Handler
     from aiodp.shell import ShellHandler
 
 REST: Final = ""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from aiobotocore.session import AioSession
 
-    from aiodp._handlers import Handler
+    from aiodp._runner.handlers import Handler
     from aiodp.cli._run_options import Options
 
 _GRACE: Final = 10.0

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from aiodp._runner_task import Task
+    from aiodp._runner.task import Task
     from aiodp.shell._definition import Definition
     from aiodp.shell._options import Options
     from aiodp.shell._s3 import Store

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from aiodp._core.objects import PipelineObject
-    from aiodp._runner_task import Task
+    from aiodp._runner.task import Task
 
 DATA_NODE: Final = "S3DataNode"
 

@@ -8,7 +8,7 @@ from aiodp.shell._definition import read_node, referred
 from aiodp.shell._errors import bad_definition
 
 if TYPE_CHECKING:
-    from aiodp._runner_task import Task
+    from aiodp._runner.task import Task
     from aiodp.shell._s3 import Store
 
 

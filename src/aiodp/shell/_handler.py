@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from aiobotocore.session import AioSession
 
-    from aiodp._runner_task import Task
+    from aiodp._runner.task import Task
 
 _EXISTS: Final = "Exists"
 _SUPPORTED: Final = ("ShellCommandActivity", "ShellCommandPrecondition", _EXISTS)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    from aiodp._runner_task import Task
+    from aiodp._runner.task import Task
     from aiodp.shell._places import Places
     from aiodp.shell._s3 import Store
 

@@ -21,7 +21,7 @@ from uuid import uuid4
 from aiodp._core.fields import Ref
 
 if TYPE_CHECKING:
-    from aiodp._runner_task import Task
+    from aiodp._runner.task import Task
 
 STREAMS: Final = ("StdOutput", "StdError")
 _MAX_NAME_BYTES: Final = 255  # of Linux's and macOS' file systems

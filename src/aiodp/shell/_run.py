@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aiodp._errors import TaskFailed
-    from aiodp._runner_task import Task
+    from aiodp._runner.task import Task
 
 _LAST_MOMENT: Final = 0.25
 """Seconds before its deadline at which the command of a lost task is killed at the latest."""

@@ -19,7 +19,7 @@ from aiodp._reporter.work import work_on
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from aiodp._runner_task import Task
+    from aiodp._runner.task import Task
 
 Handler: TypeAlias = "Callable[[Task], Awaitable[bool | None]] | Callable[[Task], bool | None]"
 

@@ -18,11 +18,11 @@ from aiodp._errors import (
     ReportRejected,
     RunnerStopped,
 )
-from aiodp._poller import Poller, Trouble
-from aiodp._run import Run
-from aiodp._runner_task import Task
-from aiodp._shutdown import Step
-from aiodp._slots import Slot
+from aiodp._runner.execution import Run
+from aiodp._runner.poller import Poller, Trouble
+from aiodp._runner.shutdown import Step
+from aiodp._runner.slots import Slot
+from aiodp._runner.task import Task
 from aiodp._types import LostReason, Outcome, ReportKind, RunEnd, TaskStatus
 from aiodp._waiting import first_of
 
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from aiodp._aws.runner_transport import RunnerTransport
     from aiodp._core.assignment import Assignment
     from aiodp._reporter.reporter import ProgressReporter
-    from aiodp._shutdown import Shutdown
-    from aiodp._workshop import Workshop
+    from aiodp._runner.shutdown import Shutdown
+    from aiodp._runner.workshop import Workshop
 
 _log = logging.getLogger("aiodp")
 

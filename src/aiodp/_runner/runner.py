@@ -19,12 +19,12 @@ from aiodp._concurrency import may_be_heard
 from aiodp._core.text import checked_string, shown
 from aiodp._core.timing import seconds
 from aiodp._errors import ReporterClosed
-from aiodp._handlers import Activity, Handlers, check_handler
 from aiodp._reporter.reporter import ProgressReporter
-from aiodp._shift import Identity, Shift
-from aiodp._shutdown import Shutdown, Step
+from aiodp._runner.dispatcher import Identity, Shift
+from aiodp._runner.handlers import Activity, Handlers, check_handler
+from aiodp._runner.shutdown import Shutdown, Step
+from aiodp._runner.workshop import Workshop
 from aiodp._types import RunnerStatistics
-from aiodp._workshop import Workshop
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
     from aiobotocore.session import AioSession
 
-    from aiodp._handlers import Handler
     from aiodp._reporter.options import ReporterOptions
-    from aiodp._runner_task import Task
+    from aiodp._runner.handlers import Handler
+    from aiodp._runner.task import Task
 
 _log = logging.getLogger("aiodp")
 

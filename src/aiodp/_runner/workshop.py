@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from aiodp._shutdown import Step
+from aiodp._runner.shutdown import Step
 
 if TYPE_CHECKING:
-    from aiodp._handlers import Activity, Handlers
-    from aiodp._shutdown import Shutdown
+    from aiodp._runner.handlers import Activity, Handlers
+    from aiodp._runner.shutdown import Shutdown
 
 
 class Workshop:

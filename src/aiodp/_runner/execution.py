@@ -11,9 +11,9 @@ import anyio
 
 from aiodp._core.text import shorten
 from aiodp._errors import AiodpError, LeaseLost, RunnerStopped, StatusNotSet, TaskFailed
-from aiodp._failure import error_id_of, message_of, stack_trace_of
-from aiodp._handlers import Call
-from aiodp._slots import Slot
+from aiodp._runner.failure import error_id_of, message_of, stack_trace_of
+from aiodp._runner.handlers import Call
+from aiodp._runner.slots import Slot
 from aiodp._types import LeaseState, RunEnd, TaskStatus
 from aiodp._waiting import first_of
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from aiodp._core.assignment import Assignment
-    from aiodp._handlers import Activity
-    from aiodp._runner_task import Task
-    from aiodp._workshop import Workshop
+    from aiodp._runner.handlers import Activity
+    from aiodp._runner.task import Task
+    from aiodp._runner.workshop import Workshop
 
 _log = logging.getLogger("aiodp")
 

@@ -1,0 +1,1 @@
+"""Polls, executes and reports: `TaskRunner` and what it is made of."""
