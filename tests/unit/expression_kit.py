@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from aiodp.emulator._expressions import evaluate
-from aiodp.emulator._fields import Field
+from aiodp.emulator._definition.expressions import evaluate
+from aiodp.emulator._definition.fields import Field
 
 REF = "ref:"
 """A value that begins so is a reference."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from aiodp.emulator._plan import Part, Plan
+from aiodp.emulator._definition.plan import Part, Plan
 from aiodp.emulator._records import Attempt, Instance, Pipeline, Task, Timeline
 from aiodp.emulator._timers import Timed, Timer
 from aiodp.emulator._views import fields_of, pipeline_fields, view_task

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiodp.emulator._definition import load_definition, load_values
+from aiodp.emulator._definition.files import load_definition, load_values
 
 
 def test_a_file_becomes_the_api_s_form():

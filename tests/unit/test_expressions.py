@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from aiodp.emulator._expressions import (
+from aiodp.emulator._definition.expressions import (
     ExpressionError,
     _template,
     evaluate,
@@ -16,7 +16,7 @@ from aiodp.emulator._expressions import (
     names,
     syntax_errors,
 )
-from aiodp.emulator._fields import Field, Fields
+from aiodp.emulator._definition.fields import Field, Fields
 from unit.expression_kit import REF, Thing, things, value
 
 START = "2012-12-12T00:00:00"
@@ -252,7 +252,7 @@ def test_has_expression():
 
 def test_lark_is_imported_late():
     """The emulator starts without lark; only an expression needs it."""
-    code = "import sys, aiodp.emulator, aiodp.emulator._expressions as e; e.syntax_errors('x')"
+    code = "import sys, aiodp.emulator, aiodp.emulator._definition.expressions as e; e.syntax_errors('x')"
     done = subprocess.run(
         [sys.executable, "-c", f"{code}; print('lark' in sys.modules)"],
         capture_output=True,
@@ -265,7 +265,9 @@ def test_lark_is_imported_late():
 def test_without_lark(monkeypatch):
     """Without lark the first expression says what to install."""
     monkeypatch.setitem(sys.modules, "lark", None)
-    monkeypatch.delitem(sys.modules, "aiodp.emulator._expressions._grammar", raising=False)
+    monkeypatch.delitem(
+        sys.modules, "aiodp.emulator._definition.expressions.grammar", raising=False
+    )
     _template._parse.cache_clear()
     with pytest.raises(ModuleNotFoundError, match=r'pip install "aiodp\[emulator\]"'):
         value("#{1}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aiodp.emulator._expressions import ExpressionError
+from aiodp.emulator._definition.expressions import ExpressionError
 from unit.expression_kit import REF, value
 
 DATE = "2011-05-24T17:10:00"

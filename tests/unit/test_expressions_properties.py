@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiodp.emulator._expressions import (
+from aiodp.emulator._definition.expressions import (
     ExpressionError,
     evaluate,
     has_expression,

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiodp.emulator._expressions._errors import ReasonError
-from aiodp.emulator._expressions._joda import format_joda
+from aiodp.emulator._definition.expressions.errors import ReasonError
+from aiodp.emulator._definition.expressions.joda import format_joda
 
 AFTERNOON = datetime(2011, 5, 24, 17, 3, 9, tzinfo=UTC)
 MIDNIGHT = datetime(2011, 5, 4, tzinfo=UTC)

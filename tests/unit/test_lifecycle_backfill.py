@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from aiodp.emulator._slots import Slots
+from aiodp.emulator._definition.slots import Slots
 from unit.lifecycle_kit import HOUR, INVALID, Lifecycle
 from unit.lifecycle_objects import EPOCH, Ref, activity, at, schedule, stamp
 

@@ -8,7 +8,7 @@ import pytest
 
 from aiodp._core.period import parse_period
 from aiodp.emulator import load_definition
-from aiodp.emulator._components import Definition
+from aiodp.emulator._definition.components import Definition
 from unit.service_kit import Kit
 
 

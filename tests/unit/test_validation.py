@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from aiodp.emulator import load_definition
-from aiodp.emulator._components import Definition
-from aiodp.emulator._object_types import TYPES
+from aiodp.emulator._definition.components import Definition
+from aiodp.emulator._definition.object_types import TYPES
 from unit.validation_kit import activity, definition, errors, machine, node, ref, schedule
 
 SAMPLES = files("aiodp.cli").joinpath("samples")

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aiodp.emulator._validation import activation_errors
-from aiodp.emulator._validation._edits import edit_errors, only_moves_end
+from aiodp.emulator._definition.validation import activation_errors
+from aiodp.emulator._definition.validation.edits import edit_errors, only_moves_end
 from unit.validation_kit import activity, definition, node, ref, schedule
 
 if TYPE_CHECKING:
-    from aiodp.emulator._components import Definition
+    from aiodp.emulator._definition.components import Definition
 
 WORK: dict[str, Any] = {"input": ref("Data"), "output": ref("Out")}
 ACTIVE = definition(schedule(), activity(**WORK), node(), node("Out"))

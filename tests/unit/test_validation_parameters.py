@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aiodp.emulator._validation import activation_errors
+from aiodp.emulator._definition.validation import activation_errors
 from unit.validation_kit import definition, errors, warnings
 
 if TYPE_CHECKING:
-    from aiodp.emulator._components import Definition
+    from aiodp.emulator._definition.components import Definition
     from unit.validation_kit import Texts
 
 

@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 from aiodp.emulator import load_definition
-from aiodp.emulator._components import Definition
-from aiodp.emulator._validation import findings
-from aiodp.emulator._validation._parts import errors_of, warnings_of
+from aiodp.emulator._definition.components import Definition
+from aiodp.emulator._definition.validation import findings
+from aiodp.emulator._definition.validation.parts import errors_of, warnings_of
 
 Texts = dict[str, list[str]]
 

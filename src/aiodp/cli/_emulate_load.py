@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aiodp.emulator import Settings
-    from aiodp.emulator._definition import Wire
+    from aiodp.emulator._definition.files import Wire
 
 
 class LoadError(click.ClickException):

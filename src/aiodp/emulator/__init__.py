@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiodp.emulator._audit import Audit, AuditEvent, AuditKind, Ownership
 from aiodp.emulator._clock import ManualClock, ServiceClock
-from aiodp.emulator._definition import load_definition, load_values
+from aiodp.emulator._definition.files import load_definition, load_values
 from aiodp.emulator._faults import Fault, FaultKind
 from aiodp.emulator._outside import FakeOutside, Outside, Published
 from aiodp.emulator._records import TaskState

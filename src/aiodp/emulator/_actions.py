@@ -6,10 +6,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from aiodp.emulator._audit import AuditKind
-from aiodp.emulator._expressions import ExpressionError, evaluate
-from aiodp.emulator._expressions._template import split
-from aiodp.emulator._fields import refs
-from aiodp.emulator._plan import ON_DEMAND
+from aiodp.emulator._definition.expressions import ExpressionError, evaluate
+from aiodp.emulator._definition.expressions.template import split
+from aiodp.emulator._definition.fields import refs
+from aiodp.emulator._definition.plan import ON_DEMAND
 from aiodp.emulator._records import BAD, GOOD, Status
 from aiodp.emulator._scopes import ObjectScope
 from aiodp.emulator._settings import LateIf

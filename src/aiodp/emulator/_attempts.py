@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiodp.emulator._expressions import ExpressionError
-from aiodp.emulator._fields import Fields, strings
-from aiodp.emulator._kinds import PRECONDITIONS
+from aiodp.emulator._definition.expressions import ExpressionError
+from aiodp.emulator._definition.fields import Fields, strings
+from aiodp.emulator._definition.kinds import PRECONDITIONS
 from aiodp.emulator._records import TERMINAL, Attempt, Instance, Pipeline, Status
 from aiodp.emulator._requirements import host
 from aiodp.emulator._scopes import ObjectScope

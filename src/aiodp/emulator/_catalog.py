@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from aiodp.emulator._components import Definition
-from aiodp.emulator._fields import to_wire
+from aiodp.emulator._definition.components import Definition
+from aiodp.emulator._definition.fields import to_wire
+from aiodp.emulator._definition.validation import fatal_errors, findings
+from aiodp.emulator._definition.validation.edits import edit_findings, only_moves_end
+from aiodp.emulator._definition.validation.parts import errors_of, warnings_of
 from aiodp.emulator._records import Pipeline, Status
 from aiodp.emulator._replies import ServiceError, invalid
-from aiodp.emulator._validation import fatal_errors, findings
-from aiodp.emulator._validation._edits import edit_findings, only_moves_end
-from aiodp.emulator._validation._parts import errors_of, warnings_of
 from aiodp.emulator._views import pipeline_fields
 
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from aiodp.emulator._calendar import Calendar
     from aiodp.emulator._changes import Changes
+    from aiodp.emulator._definition.validation.parts import Messages
     from aiodp.emulator._ids import Ids
     from aiodp.emulator._settings import Settings
-    from aiodp.emulator._validation._parts import Messages
 
 ACCOUNT: Final = "123456789012"
 _PAGE: Final = 50

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from aiodp.emulator._kinds import Kind
-from aiodp.emulator._plan import Plan
+from aiodp.emulator._definition.kinds import Kind
+from aiodp.emulator._definition.plan import Plan
+from aiodp.emulator._definition.validation import activation_errors
 from aiodp.emulator._records import Instance, Pipeline, Status
 from aiodp.emulator._replies import ServiceError, invalid
-from aiodp.emulator._validation import activation_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from aiodp.emulator._calendar import Calendar
     from aiodp.emulator._catalog import Catalog
-    from aiodp.emulator._components import Definition
+    from aiodp.emulator._definition.components import Definition
     from aiodp.emulator._desk import Desk
     from aiodp.emulator._effects import Consequences
     from aiodp.emulator._lifecycle import Lifecycle

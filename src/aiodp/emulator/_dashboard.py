@@ -17,9 +17,9 @@ from aiodp.emulator._records import LIVE, Status, TaskState
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from aiodp.emulator._definition.fields import Field, Fields
     from aiodp.emulator._desk import Desk
     from aiodp.emulator._faults import ActiveFault
-    from aiodp.emulator._fields import Field, Fields
     from aiodp.emulator._records import Attempt, Pipeline, Task
     from aiodp.emulator._service import Service
     from aiodp.emulator._taskrunners import TaskRunnerView

@@ -21,7 +21,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from aiodp.emulator._audit import Audit, AuditKind
-from aiodp.emulator._fields import Fields, check_reported
+from aiodp.emulator._definition.fields import Fields, check_reported
 from aiodp.emulator._records import LIVE, Attempt, Pipeline, Task, TaskState
 from aiodp.emulator._replies import ServiceError, invalid
 from aiodp.emulator._settings import AttemptTimeoutAnswer, CanceledStatusAnswer, DeletedAnswer

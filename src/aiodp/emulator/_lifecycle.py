@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
-from aiodp.emulator._kinds import PRECONDITIONS, WITH_TASKS, Kind
+from aiodp.emulator._definition.kinds import PRECONDITIONS, WITH_TASKS, Kind
 from aiodp.emulator._records import BAD, TERMINAL, Instance, Pipeline, Status
 from aiodp.emulator._requirements import dependants, needed
 from aiodp.emulator._timers import Due

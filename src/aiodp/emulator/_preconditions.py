@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from aiodp.emulator._expressions import ExpressionError
-from aiodp.emulator._kinds import Kind
+from aiodp.emulator._definition.expressions import ExpressionError
+from aiodp.emulator._definition.kinds import Kind
 from aiodp.emulator._records import Status
 from aiodp.emulator._scopes import ObjectScope
 from aiodp.emulator._timers import Due

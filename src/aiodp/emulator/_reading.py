@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from aiodp._core.period import parse_period
-from aiodp.emulator._expressions import ExpressionError, has_expression
+from aiodp.emulator._definition.expressions import ExpressionError, has_expression
 from aiodp.emulator._scopes import ObjectScope
 
 if TYPE_CHECKING:

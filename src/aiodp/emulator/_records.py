@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from aiodp.emulator._changes import Changes
-    from aiodp.emulator._components import Component, Definition
-    from aiodp.emulator._fields import Fields
-    from aiodp.emulator._kinds import Kind
-    from aiodp.emulator._plan import Part, Plan
-    from aiodp.emulator._slots import Slots
+    from aiodp.emulator._definition.components import Component, Definition
+    from aiodp.emulator._definition.fields import Fields
+    from aiodp.emulator._definition.kinds import Kind
+    from aiodp.emulator._definition.plan import Part, Plan
+    from aiodp.emulator._definition.slots import Slots
 
 
 class Status(StrEnum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aiodp.emulator._kinds import PRECONDITIONS, Kind
+from aiodp.emulator._definition.kinds import PRECONDITIONS, Kind
 from aiodp.emulator._records import GOOD
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from aiodp.emulator._kinds import WITH_TASKS, Kind
+from aiodp.emulator._definition.kinds import WITH_TASKS, Kind
 from aiodp.emulator._records import BAD, TERMINAL, Status
 from aiodp.emulator._requirements import host
 from aiodp.emulator._timers import Due

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from aiodp.emulator._fields import from_wire, strings
+from aiodp.emulator._definition.fields import from_wire, strings
 from aiodp.emulator._polls import Pending
 from aiodp.emulator._replies import invalid
 

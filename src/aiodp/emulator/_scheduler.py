@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Final
 
 from aiodp._core.period import split_period
 from aiodp.emulator._calendar import parse_date
-from aiodp.emulator._expressions import ExpressionError
-from aiodp.emulator._kinds import Kind
-from aiodp.emulator._period import parse_schedule_period
-from aiodp.emulator._plan import ON_DEMAND, ONCE, Plan
+from aiodp.emulator._definition.expressions import ExpressionError
+from aiodp.emulator._definition.kinds import Kind
+from aiodp.emulator._definition.period import parse_schedule_period
+from aiodp.emulator._definition.plan import ON_DEMAND, ONCE, Plan
+from aiodp.emulator._definition.slots import Period, Slots
 from aiodp.emulator._reading import on_demand_limit
 from aiodp.emulator._records import Instance, Pipeline, Slot, Status, Timeline
 from aiodp.emulator._replies import invalid
 from aiodp.emulator._scopes import ObjectScope
 from aiodp.emulator._settings import OnDemandBusy
-from aiodp.emulator._slots import Period, Slots
 from aiodp.emulator._timers import Due
 
 if TYPE_CHECKING:

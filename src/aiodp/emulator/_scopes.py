@@ -5,16 +5,16 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from aiodp.emulator._expressions import evaluate, evaluate_fields, has_expression
-from aiodp.emulator._fields import Field, Fields
+from aiodp.emulator._definition.expressions import evaluate, evaluate_fields, has_expression
+from aiodp.emulator._definition.fields import Field, Fields
 from aiodp.emulator._views import component_fields, fields_of, is_known
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from aiodp.emulator._calendar import Calendar
-    from aiodp.emulator._components import Component
-    from aiodp.emulator._plan import Plan
+    from aiodp.emulator._definition.components import Component
+    from aiodp.emulator._definition.plan import Plan
     from aiodp.emulator._records import Pipeline
 
 

@@ -13,8 +13,8 @@ from aiodp.emulator._calendar import Calendar
 from aiodp.emulator._catalog import Catalog, store
 from aiodp.emulator._changes import Past
 from aiodp.emulator._clock import LeapingClock
-from aiodp.emulator._components import Definition
 from aiodp.emulator._control import Control
+from aiodp.emulator._definition.components import Definition
 from aiodp.emulator._desk import Desk
 from aiodp.emulator._effects import Consequences
 from aiodp.emulator._faults import Fault, FaultKind, Faults

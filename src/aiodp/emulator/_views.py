@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aiodp.emulator._fields import Field, Fields, refs, strings, to_wire
+from aiodp.emulator._definition.fields import Field, Fields, refs, strings, to_wire
 from aiodp.emulator._records import BAD, Attempt, Instance, Status
 from aiodp.emulator._requirements import counterparts, needed
 
 if TYPE_CHECKING:
     from aiodp.emulator._calendar import Calendar
-    from aiodp.emulator._components import Component
+    from aiodp.emulator._definition.components import Component
     from aiodp.emulator._records import Pipeline, Task, TaskState
 
 

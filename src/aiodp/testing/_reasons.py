@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiodp.emulator._kinds import Kind
+from aiodp.emulator._definition.kinds import Kind
 from aiodp.emulator._records import TERMINAL, Attempt, Instance, Status, TaskState
 from aiodp.emulator._requirements import host, needed
 from aiodp.emulator._timers import Due

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aiodp.emulator._audit import AuditEvent
-from aiodp.emulator._components import Definition
-from aiodp.emulator._plan import Plan
+from aiodp.emulator._definition.components import Definition
+from aiodp.emulator._definition.plan import Plan
 from aiodp.emulator._records import Attempt, Instance, Pipeline, Slot, Task, Timeline
 from aiodp.emulator._store._rows import InstanceRow, decode, fill
 from aiodp.emulator._store._tables import (

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from msgspec import Struct, json
 
-from aiodp.emulator._fields import Fields  # noqa: TC001  # msgspec reads the annotations
+from aiodp.emulator._definition.fields import Fields  # noqa: TC001  # msgspec reads the annotations
+from aiodp.emulator._definition.slots import Slots  # noqa: TC001
 from aiodp.emulator._records import Attempt, Instance, Pipeline, Status, Task, TaskState, Timeline
-from aiodp.emulator._slots import Slots  # noqa: TC001
 from aiodp.emulator._timers import Due, Timed
 
 if TYPE_CHECKING:

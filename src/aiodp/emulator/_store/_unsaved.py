@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from aiodp.emulator._changes import Changes, Kept
-    from aiodp.emulator._components import Definition
+    from aiodp.emulator._definition.components import Definition
     from aiodp.emulator._service import Service
     from aiodp.emulator._store._tables import Table
     from aiodp.emulator._taskrunners import TaskRunnerView

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from aiodp.emulator._validation._edits import edit_findings
-from aiodp.emulator._validation._parameters import missing_values, parameter_findings
-from aiodp.emulator._validation._parts import Draft, errors_of
-from aiodp.emulator._validation._references import circle_findings, reference_findings
-from aiodp.emulator._validation._types import (
+from aiodp.emulator._definition.validation.edits import edit_findings
+from aiodp.emulator._definition.validation.parameters import missing_values, parameter_findings
+from aiodp.emulator._definition.validation.parts import Draft, errors_of
+from aiodp.emulator._definition.validation.references import circle_findings, reference_findings
+from aiodp.emulator._definition.validation.types import (
     default_findings,
     on_demand_findings,
     required_findings,
@@ -23,7 +23,7 @@ from aiodp.emulator._validation._types import (
     type_findings,
     unknown_findings,
 )
-from aiodp.emulator._validation._values import (
+from aiodp.emulator._definition.validation.values import (
     cap_findings,
     expression_findings,
     limit_findings,
@@ -33,8 +33,8 @@ from aiodp.emulator._validation._values import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from aiodp.emulator._components import Definition
-    from aiodp.emulator._validation._parts import Finding, Messages, Subject
+    from aiodp.emulator._definition.components import Definition
+    from aiodp.emulator._definition.validation.parts import Finding, Messages, Subject
 
 _CHECKS: Final[tuple[Callable[[Subject], Iterator[Finding]], ...]] = (
     limit_findings,

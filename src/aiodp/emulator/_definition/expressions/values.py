@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from aiodp.emulator._expressions._errors import ReasonError, shortened
-from aiodp.emulator._expressions._nodes import Operator
+from aiodp.emulator._definition.expressions.errors import ReasonError, shortened
+from aiodp.emulator._definition.expressions.nodes import Operator
 
 if TYPE_CHECKING:
     from collections.abc import Callable

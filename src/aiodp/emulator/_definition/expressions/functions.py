@@ -9,14 +9,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dateutil.relativedelta import relativedelta
 
-from aiodp.emulator._expressions._errors import ReasonError, shortened
-from aiodp.emulator._expressions._joda import format_joda
-from aiodp.emulator._expressions._values import is_number, parse_date, parse_number, text_of
+from aiodp.emulator._definition.expressions.errors import ReasonError, shortened
+from aiodp.emulator._definition.expressions.joda import format_joda
+from aiodp.emulator._definition.expressions.values import (
+    is_number,
+    parse_date,
+    parse_number,
+    text_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from aiodp.emulator._expressions._values import Value
+    from aiodp.emulator._definition.expressions.values import Value
 
 _INT: Final = 2**31
 

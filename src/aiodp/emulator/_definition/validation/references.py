@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from aiodp.emulator._components import parent_of
-from aiodp.emulator._object_types import REFERENCES, TYPES, BaseType, refers_to
+from aiodp.emulator._definition.components import parent_of
+from aiodp.emulator._definition.object_types import REFERENCES, TYPES, BaseType, refers_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from aiodp.emulator._fields import Field
-    from aiodp.emulator._validation._parts import Draft, Finding, Subject
+    from aiodp.emulator._definition.fields import Field
+    from aiodp.emulator._definition.validation.parts import Draft, Finding, Subject
 
 Edges = dict[str, set[str]]
 _DEPENDENT: Final = frozenset({BaseType.ACTIVITY, BaseType.DATA_NODE})

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from aiodp.emulator._components import DEFAULT, parent_of
-from aiodp.emulator._object_types import ROLES, RUNNABLE, TYPES, BaseType, is_user_field
-from aiodp.emulator._period import ON_DEMAND_PERIOD
-from aiodp.emulator._validation._parts import is_open, listed
-from aiodp.emulator._validation._values import parse_date
+from aiodp.emulator._definition.components import DEFAULT, parent_of
+from aiodp.emulator._definition.object_types import ROLES, RUNNABLE, TYPES, BaseType, is_user_field
+from aiodp.emulator._definition.period import ON_DEMAND_PERIOD
+from aiodp.emulator._definition.validation.parts import is_open, listed
+from aiodp.emulator._definition.validation.values import parse_date
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from aiodp.emulator._validation._parts import Finding, Subject
+    from aiodp.emulator._definition.validation.parts import Finding, Subject
 
 _SCHEDULED: Final = frozenset({BaseType.ACTIVITY, BaseType.DATA_NODE, BaseType.RESOURCE})
 

@@ -8,12 +8,12 @@ from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
-from aiodp.emulator._expressions._errors import ExpressionError, ReasonError
+from aiodp.emulator._definition.expressions.errors import ExpressionError, ReasonError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from aiodp.emulator._expressions._nodes import Node
+    from aiodp.emulator._definition.expressions.nodes import Node
 
 OPENING: Final = "#{"
 _LONGEST: Final = 10_240  # bytes of a field (dp-limits), so no more characters
@@ -59,7 +59,7 @@ def split(text: str) -> Iterator[str | Expression]:
 @lru_cache(maxsize=256)
 def _parse(source: str) -> Node:
     try:
-        grammar = import_module("aiodp.emulator._expressions._grammar")
+        grammar = import_module("aiodp.emulator._definition.expressions.grammar")
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("aiodp"):
             raise

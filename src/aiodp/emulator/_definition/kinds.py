@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import Final
 
-from aiodp.emulator._object_types import BaseType, base_of
+from aiodp.emulator._definition.object_types import BaseType, base_of
 
 
 class Kind(Enum):

@@ -10,13 +10,13 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from aiodp.emulator._expressions import names
-from aiodp.emulator._validation._parts import Finding, Severity, is_open, listed
+from aiodp.emulator._definition.expressions import names
+from aiodp.emulator._definition.validation.parts import Finding, Severity, is_open, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from aiodp.emulator._components import Definition
+    from aiodp.emulator._definition.components import Definition
 
 MAX_PARAMETERS: Final = 50
 MAX_VALUES_BYTES: Final = 15 * 1024

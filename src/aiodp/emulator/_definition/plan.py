@@ -6,13 +6,13 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from aiodp.emulator._kinds import PRECONDITIONS, SCHEDULED, Kind, kind_of
-from aiodp.emulator._period import ON_DEMAND_PERIOD
+from aiodp.emulator._definition.kinds import PRECONDITIONS, SCHEDULED, Kind, kind_of
+from aiodp.emulator._definition.period import ON_DEMAND_PERIOD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from aiodp.emulator._components import Component, Definition
+    from aiodp.emulator._definition.components import Component, Definition
 
 ON_DEMAND: Final = "ondemand"
 """The timeline of runs which ActivatePipeline makes."""

@@ -15,17 +15,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from aiodp.emulator._expressions._errors import ExpressionError, ReasonError
-from aiodp.emulator._expressions._evaluator import Evaluator, Scope, is_verbatim
-from aiodp.emulator._expressions._functions import check_call
-from aiodp.emulator._expressions._nodes import Call, Name, Node, walk
-from aiodp.emulator._expressions._template import OPENING, Expression, split
-from aiodp.emulator._fields import MAX_VALUE_BYTES
+from aiodp.emulator._definition.expressions.errors import ExpressionError, ReasonError
+from aiodp.emulator._definition.expressions.evaluator import Evaluator, Scope, is_verbatim
+from aiodp.emulator._definition.expressions.functions import check_call
+from aiodp.emulator._definition.expressions.nodes import Call, Name, Node, walk
+from aiodp.emulator._definition.expressions.template import OPENING, Expression, split
+from aiodp.emulator._definition.fields import MAX_VALUE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from aiodp.emulator._fields import Field, Fields
+    from aiodp.emulator._definition.fields import Field, Fields
 
 __all__ = [
     "ExpressionError",

@@ -9,14 +9,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from aiodp._core.period import parse_period, split_period
-from aiodp.emulator._validation._parts import Draft, Finding, Severity, errors_of, is_open
+from aiodp.emulator._definition.validation.parts import Draft, Finding, Severity, errors_of, is_open
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from aiodp.emulator._components import Definition
-    from aiodp.emulator._fields import Fields
-    from aiodp.emulator._validation._parts import Messages, Subject
+    from aiodp.emulator._definition.components import Definition
+    from aiodp.emulator._definition.fields import Fields
+    from aiodp.emulator._definition.validation.parts import Messages, Subject
 
 _START: Final = ("startAt", "startDateTime")
 _MONTHS: Final = {"month": 1, "year": 12}  # whose length in seconds differs

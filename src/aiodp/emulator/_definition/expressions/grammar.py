@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from lark import Lark, Token, Transformer, UnexpectedInput, UnexpectedToken, v_args
 
-from aiodp.emulator._expressions._errors import ReasonError, shortened
-from aiodp.emulator._expressions._nodes import (
+from aiodp.emulator._definition.expressions.errors import ReasonError, shortened
+from aiodp.emulator._definition.expressions.nodes import (
     Call,
     Literal,
     Member,
@@ -22,7 +22,7 @@ from aiodp.emulator._expressions._nodes import (
     Operation,
     Operator,
 )
-from aiodp.emulator._expressions._values import parse_number
+from aiodp.emulator._definition.expressions.values import parse_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

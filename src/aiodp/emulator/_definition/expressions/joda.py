@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from aiodp.emulator._expressions._errors import ReasonError
+from aiodp.emulator._definition.expressions.errors import ReasonError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
-from aiodp.emulator._fields import Field, Fields, from_wire
+from aiodp.emulator._definition.fields import Field, Fields, from_wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

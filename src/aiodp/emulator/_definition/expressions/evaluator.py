@@ -12,16 +12,29 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from aiodp.emulator._expressions._errors import ExpressionError, ReasonError, shortened
-from aiodp.emulator._expressions._functions import call
-from aiodp.emulator._expressions._nodes import Call, Literal, Member, Name, Node, Operation
-from aiodp.emulator._expressions._template import OPENING, Expression, split
-from aiodp.emulator._expressions._values import FieldText, Reference, Value, apply, text_of
+from aiodp.emulator._definition.expressions.errors import ExpressionError, ReasonError, shortened
+from aiodp.emulator._definition.expressions.functions import call
+from aiodp.emulator._definition.expressions.nodes import (
+    Call,
+    Literal,
+    Member,
+    Name,
+    Node,
+    Operation,
+)
+from aiodp.emulator._definition.expressions.template import OPENING, Expression, split
+from aiodp.emulator._definition.expressions.values import (
+    FieldText,
+    Reference,
+    Value,
+    apply,
+    text_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aiodp.emulator._fields import Field
+    from aiodp.emulator._definition.fields import Field
 
 MAX_DEPTH: Final = 50
 MAX_STEPS: Final = 20_000

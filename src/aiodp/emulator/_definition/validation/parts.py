@@ -7,14 +7,14 @@ from enum import Enum, auto
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from aiodp.emulator._fields import from_wire
-from aiodp.emulator._object_types import TYPES, BaseType, ObjectType, base_of
+from aiodp.emulator._definition.fields import from_wire
+from aiodp.emulator._definition.object_types import TYPES, BaseType, ObjectType, base_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from aiodp.emulator._components import Component, Definition
-    from aiodp.emulator._fields import Field, Fields
+    from aiodp.emulator._definition.components import Component, Definition
+    from aiodp.emulator._definition.fields import Field, Fields
 
 Messages = list[dict[str, Any]]
 """Messages by the id of an object or parameter, as the API lists them."""
