@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aiodp.emulator._replies import Answer
+from aiodp.emulator._model.replies import Answer
 from unit.docs_choices import INVALID, NOT_FOUND, error, kit, proves
 from unit.lifecycle_kit import Lifecycle
 from unit.lifecycle_objects import Ref, activity, at, daily, on_demand, schedule, stamp

@@ -11,9 +11,9 @@ from datetime import timedelta
 from typing import Any, Final
 
 from aiodp.emulator import AuditKind, Service
-from aiodp.emulator._outside import FakeOutside
-from aiodp.emulator._polls import Pending
-from aiodp.emulator._replies import Answer
+from aiodp.emulator._model.outside import FakeOutside
+from aiodp.emulator._model.polls import Pending
+from aiodp.emulator._model.replies import Answer
 from unit.lifecycle_objects import EPOCH, Definition, at, wire_objects, wire_values
 from unit.service_kit import Kit, parse
 

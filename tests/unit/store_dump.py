@@ -6,15 +6,15 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from aiodp.emulator._definition.plan import Part, Plan
-from aiodp.emulator._records import Attempt, Instance, Pipeline, Task, Timeline
-from aiodp.emulator._timers import Timed, Timer
-from aiodp.emulator._views import fields_of, pipeline_fields, view_task
+from aiodp.emulator._model.records import Attempt, Instance, Pipeline, Task, Timeline
+from aiodp.emulator._model.timers import Timed, Timer
+from aiodp.emulator._model.views import fields_of, pipeline_fields, view_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from aiodp.emulator._changes import Kept
-    from aiodp.emulator._service import Service
+    from aiodp.emulator._model.changes import Kept
+    from aiodp.emulator._model.service import Service
 
 
 def dump(service: Service) -> dict[str, Any]:

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiodp.emulator import Settings
 from aiodp.emulator._clock import LeapingClock
-from aiodp.emulator._outside import FakeOutside
-from aiodp.emulator._polls import Pending
-from aiodp.emulator._replies import Answer
+from aiodp.emulator._model.outside import FakeOutside
+from aiodp.emulator._model.polls import Pending
+from aiodp.emulator._model.replies import Answer
 from unit import lifecycle_objects as kit
 from unit.lifecycle_objects import EPOCH, Ref, wire_objects
 from unit.service_kit import Clock, parse
 
 if TYPE_CHECKING:
-    from aiodp.emulator._records import Pipeline
-    from aiodp.emulator._service import Service
+    from aiodp.emulator._model.records import Pipeline
+    from aiodp.emulator._model.service import Service
     from aiodp.emulator._store import Store
 
 ACCOUNT, REGION = "123456789012", "us-east-1"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiodp.emulator._records import Status
+from aiodp.emulator._model.records import Status
 from unit.service_kit import Kit
 
 PUT, VALIDATE = "PutPipelineDefinition", "ValidatePipelineDefinition"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from aiodp.emulator._records import Attempt, Instance, Pipeline, Status, Task
+from aiodp.emulator._model.records import Attempt, Instance, Pipeline, Status, Task
 from unit.lifecycle_kit import Lifecycle
 from unit.lifecycle_objects import (
     Ref,

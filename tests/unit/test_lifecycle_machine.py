@@ -15,8 +15,8 @@ from hypothesis.stateful import (
 )
 
 from aiodp.emulator import AuditKind, Fault, FaultKind, TaskState
-from aiodp.emulator._polls import Pending
-from aiodp.emulator._replies import Answer
+from aiodp.emulator._model.polls import Pending
+from aiodp.emulator._model.replies import Answer
 from shapes import check_answer
 from unit import lifecycle_invariants as inv
 from unit.lifecycle_definitions import DEFINITIONS

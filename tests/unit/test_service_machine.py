@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
 
-from aiodp.emulator._records import LIVE, TERMINAL
+from aiodp.emulator._model.records import LIVE, TERMINAL
 from unit.service_kit import Kit
 
 ACK, LEASE, SHORT_LEASE, RETRY = 120.0, 300.0, 60.0, 90.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aiodp.emulator._replies import Answer
+from aiodp.emulator._model.replies import Answer
 from unit.service_kit import Kit, parse
 
 

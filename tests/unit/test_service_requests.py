@@ -8,7 +8,7 @@ import pytest
 from botocore.session import Session
 from botocore.validate import ParamValidator
 
-from aiodp.emulator._requests import _REQUESTS
+from aiodp.emulator._model.requests import _REQUESTS
 from unit.service_kit import Kit
 
 PUT, VALIDATE = "PutPipelineDefinition", "ValidatePipelineDefinition"

@@ -9,7 +9,7 @@ import pytest
 from botocore.session import Session
 
 from aiodp.emulator import AuditKind, Fault, FaultKind, Settings
-from aiodp.emulator._replies import Answer, Hang, Reset
+from aiodp.emulator._model.replies import Answer, Hang, Reset
 from unit.service_kit import Kit, parse
 
 

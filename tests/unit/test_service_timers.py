@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiodp.emulator._timers import Due, Timed, Timers
+from aiodp.emulator._model.timers import Due, Timed, Timers
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 import pytest
 
 from aiodp.emulator import Fault, FaultKind, LockedService, Settings, TaskState
-from aiodp.emulator._changes import Changes
 from aiodp.emulator._clock import ManualClock
 from aiodp.emulator._locked import DroppedConnectionError
+from aiodp.emulator._model.changes import Changes
+from aiodp.emulator._model.timers import Due, Timed, Timers
 from aiodp.emulator._store import Store
-from aiodp.emulator._timers import Due, Timed, Timers
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 LEASE, ACKNOWLEDGE, RETRY = 300.0, 120.0, 120.0

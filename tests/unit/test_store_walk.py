@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aiodp.emulator import AuditKind
-from aiodp.emulator._changes import _Noting
+from aiodp.emulator._model.changes import _Noting
 from aiodp.emulator._store import Store
 from aiodp.emulator._store._unsaved import Unsaved
 from unit.store_dump import dump

@@ -10,13 +10,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-from aiodp.emulator._audit import Audit, AuditEvent, AuditKind, Ownership
 from aiodp.emulator._clock import ManualClock, ServiceClock
 from aiodp.emulator._definition.files import load_definition, load_values
-from aiodp.emulator._faults import Fault, FaultKind
-from aiodp.emulator._outside import FakeOutside, Outside, Published
-from aiodp.emulator._records import TaskState
-from aiodp.emulator._service import Service
+from aiodp.emulator._model.audit import Audit, AuditEvent, AuditKind, Ownership
+from aiodp.emulator._model.faults import Fault, FaultKind
+from aiodp.emulator._model.outside import FakeOutside, Outside, Published
+from aiodp.emulator._model.records import TaskState
+from aiodp.emulator._model.service import Service
+from aiodp.emulator._model.views import TaskView
 from aiodp.emulator._settings import (
     PUBLISHED_QUOTAS,
     AttemptTimeoutAnswer,
@@ -26,7 +27,6 @@ from aiodp.emulator._settings import (
     OnDemandBusy,
     Settings,
 )
-from aiodp.emulator._views import TaskView
 
 if TYPE_CHECKING:
     from aiodp.emulator._locked import LockedService

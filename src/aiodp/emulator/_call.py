@@ -12,15 +12,15 @@ from moto.core.base_backend import backend_lock
 from moto.iam.models import get_account_id_from
 
 from aiodp.emulator import _call_log
-from aiodp.emulator._replies import ServiceError, error_answer
+from aiodp.emulator._model.replies import ServiceError, error_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from moto.core.base_backend import BackendDict
 
+    from aiodp.emulator._model.replies import Answer
     from aiodp.emulator._moto import EmulatedBackend
-    from aiodp.emulator._replies import Answer
 
 SERVICE: Final = "DataPipeline"
 """How each target starts; the Developer Guide has an old form, ``DataPipeline_20121129.``."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aiodp.emulator._call import Call
-    from aiodp.emulator._replies import Answer
+    from aiodp.emulator._model.replies import Answer
 
 logger = logging.getLogger("aiodp.emulator.calls")
 

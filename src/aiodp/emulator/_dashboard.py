@@ -12,17 +12,17 @@ from collections import Counter, defaultdict
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from aiodp.emulator._records import LIVE, Status, TaskState
+from aiodp.emulator._model.records import LIVE, Status, TaskState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from aiodp.emulator._definition.fields import Field, Fields
-    from aiodp.emulator._desk import Desk
-    from aiodp.emulator._faults import ActiveFault
-    from aiodp.emulator._records import Attempt, Pipeline, Task
-    from aiodp.emulator._service import Service
-    from aiodp.emulator._taskrunners import TaskRunnerView
+    from aiodp.emulator._model.faults import ActiveFault
+    from aiodp.emulator._model.leases import Desk
+    from aiodp.emulator._model.records import Attempt, Pipeline, Task
+    from aiodp.emulator._model.runner_registry import TaskRunnerView
+    from aiodp.emulator._model.service import Service
 
 LONGEST_LIST: Final = 100
 """Rows of one list; the page stays quick however much there is."""

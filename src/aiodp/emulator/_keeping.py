@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from aiodp.emulator._service import Service
+from aiodp.emulator._model.service import Service
 
 if TYPE_CHECKING:
     from aiodp.emulator._clock import LeapingClock
-    from aiodp.emulator._outside import Outside
+    from aiodp.emulator._model.outside import Outside
     from aiodp.emulator._settings import Settings
 
 

@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiodp.emulator._clock import LeapingClock
 from aiodp.emulator._keeping import InMemory
-from aiodp.emulator._replies import Answer, Hang, Reset, Slow
+from aiodp.emulator._model.replies import Answer, Hang, Reset, Slow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aiodp.emulator._audit import Audit, AuditEvent
     from aiodp.emulator._clock import Clock
-    from aiodp.emulator._faults import ActiveFault, Fault
     from aiodp.emulator._keeping import Keeping
-    from aiodp.emulator._outside import Outside
-    from aiodp.emulator._polls import Pending
-    from aiodp.emulator._service import Reply, Service
+    from aiodp.emulator._model.audit import Audit, AuditEvent
+    from aiodp.emulator._model.faults import ActiveFault, Fault
+    from aiodp.emulator._model.outside import Outside
+    from aiodp.emulator._model.polls import Pending
+    from aiodp.emulator._model.runner_registry import TaskRunnerView
+    from aiodp.emulator._model.service import Reply, Service
+    from aiodp.emulator._model.views import TaskView
     from aiodp.emulator._settings import Settings
-    from aiodp.emulator._taskrunners import TaskRunnerView
-    from aiodp.emulator._views import TaskView
 
 logger = logging.getLogger("aiodp.emulator")
 LOOK_AFTER_CLIENT: Final = 1.0

@@ -24,9 +24,9 @@ from moto.datapipeline.utils import remove_capitalization_of_dict_keys
 from aiodp.emulator._call import Call
 from aiodp.emulator._cloudformation import EmulatedPipeline, redirect_stacks
 from aiodp.emulator._locked import DroppedConnectionError, LockedService
+from aiodp.emulator._model.replies import ServiceError
 from aiodp.emulator._outbox import Outbox
 from aiodp.emulator._outside_moto import MotoOutside
-from aiodp.emulator._replies import ServiceError
 from aiodp.emulator._ticker import Ticker
 
 if TYPE_CHECKING:

@@ -3,12 +3,12 @@
 Pytest finds its fixtures by itself (``pytest --fixtures`` lists them, under ``pytest_aiodp``).
 """
 
-from aiodp.emulator._audit import Audit, AuditEvent, AuditKind, Ownership
-from aiodp.emulator._faults import Fault, FaultKind
-from aiodp.emulator._outside import FakeOutside, Published
-from aiodp.emulator._records import Status, TaskState
+from aiodp.emulator._model.audit import Audit, AuditEvent, AuditKind, Ownership
+from aiodp.emulator._model.faults import Fault, FaultKind
+from aiodp.emulator._model.outside import FakeOutside, Published
+from aiodp.emulator._model.records import Status, TaskState
+from aiodp.emulator._model.views import TaskView
 from aiodp.emulator._settings import Settings
-from aiodp.emulator._views import TaskView
 from aiodp.testing._clock import VirtualTimeLoop
 from aiodp.testing._isolation import OtherServiceError
 from aiodp.testing._kit import Kit

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from aiodp.emulator._records import BAD, TERMINAL, Status, TaskState
+from aiodp.emulator._model.records import BAD, TERMINAL, Status, TaskState
 from aiodp.testing._pipelines import Run, run_of
 from aiodp.testing._work import instances_of, parts, pipeline_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from aiodp.emulator._records import Instance
-    from aiodp.emulator._service import Service
-    from aiodp.emulator._views import TaskView
+    from aiodp.emulator._model.records import Instance
+    from aiodp.emulator._model.service import Service
+    from aiodp.emulator._model.views import TaskView
     from aiodp.testing._work import Part, Work
 
 T = TypeVar("T")

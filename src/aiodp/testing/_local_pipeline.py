@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from aiodp.emulator._calendar import parse_date
-from aiodp.emulator._replies import ServiceError
+from aiodp.emulator._model.replies import ServiceError
 from aiodp.testing._pipelines import call
 
 if TYPE_CHECKING:
-    from aiodp.emulator._records import Status
+    from aiodp.emulator._model.records import Status
     from aiodp.testing._kit import Kit
     from aiodp.testing._pipelines import Run
 

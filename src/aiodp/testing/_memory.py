@@ -12,10 +12,10 @@ from aiobotocore.awsrequest import AioAWSResponse
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
 from aiodp.emulator._clock import ManualClock, ServiceClock
-from aiodp.emulator._outside import FakeOutside
-from aiodp.emulator._polls import Pending
-from aiodp.emulator._replies import Answer, Hang, Slow
-from aiodp.emulator._service import Service
+from aiodp.emulator._model.outside import FakeOutside
+from aiodp.emulator._model.polls import Pending
+from aiodp.emulator._model.replies import Answer, Hang, Slow
+from aiodp.emulator._model.service import Service
 from aiodp.emulator._settings import Settings
 from aiodp.testing._isolation import forget_missing_profile
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from aiobotocore.session import AioSession
     from botocore.awsrequest import AWSPreparedRequest
 
-    from aiodp.emulator._audit import Audit
-    from aiodp.emulator._faults import Faults
-    from aiodp.emulator._service import Reply
-    from aiodp.emulator._taskrunners import TaskRunnerView
-    from aiodp.emulator._views import TaskView
+    from aiodp.emulator._model.audit import Audit
+    from aiodp.emulator._model.faults import Faults
+    from aiodp.emulator._model.runner_registry import TaskRunnerView
+    from aiodp.emulator._model.service import Reply
+    from aiodp.emulator._model.views import TaskView
 
     Session = TypeVar("Session", bound=AioSession)
 

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from aiobotocore.session import AioSession
     from botocore.awsrequest import AWSPreparedRequest
 
-    from aiodp.emulator._audit import Audit
-    from aiodp.emulator._service import Service
+    from aiodp.emulator._model.audit import Audit
+    from aiodp.emulator._model.service import Service
+    from aiodp.emulator._model.views import TaskView
     from aiodp.emulator._settings import Settings
-    from aiodp.emulator._views import TaskView
     from aiodp.testing._goals import Goal
 
     Session = TypeVar("Session", bound=AioSession)

@@ -11,12 +11,12 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 from aiodp._core.text import shorten
-from aiodp.emulator._audit import AuditEvent, AuditKind
+from aiodp.emulator._model.audit import AuditEvent, AuditKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from aiodp.emulator._audit import Audit
+    from aiodp.emulator._model.audit import Audit
 
 _TAKEN: Final = {
     AuditKind.REASSIGNED: "did not acknowledge it",

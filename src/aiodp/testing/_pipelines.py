@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from aiodp.emulator._definition.files import load_definition
-from aiodp.emulator._replies import ServiceError
+from aiodp.emulator._model.replies import ServiceError
 from aiodp.testing._reasons import waits_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from aiodp.emulator._definition.files import Wire
-    from aiodp.emulator._records import Instance, Status
-    from aiodp.emulator._service import Service
+    from aiodp.emulator._model.records import Instance, Status
+    from aiodp.emulator._model.service import Service
 
     Definition: TypeAlias = Mapping[str, Any] | str | PathLike[str]
 

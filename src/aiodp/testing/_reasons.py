@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aiodp.emulator._definition.kinds import Kind
-from aiodp.emulator._records import TERMINAL, Attempt, Instance, Status, TaskState
-from aiodp.emulator._requirements import host, needed
-from aiodp.emulator._timers import Due
+from aiodp.emulator._model.dependencies import host, needed
+from aiodp.emulator._model.records import TERMINAL, Attempt, Instance, Status, TaskState
+from aiodp.emulator._model.timers import Due
 
 if TYPE_CHECKING:
     from aiodp.emulator._calendar import Calendar

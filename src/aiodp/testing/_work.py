@@ -6,12 +6,12 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from aiodp._core.text import shorten
-from aiodp.emulator._replies import ServiceError
+from aiodp.emulator._model.replies import ServiceError
 from aiodp.testing._local_pipeline import LocalPipeline
 
 if TYPE_CHECKING:
-    from aiodp.emulator._records import Instance, Pipeline
-    from aiodp.emulator._service import Service
+    from aiodp.emulator._model.records import Instance, Pipeline
+    from aiodp.emulator._model.service import Service
 
     Part: TypeAlias = LocalPipeline | str
     Work: TypeAlias = Part | Collection[Part]

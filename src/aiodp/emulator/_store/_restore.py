@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aiodp.emulator._audit import AuditEvent
 from aiodp.emulator._definition.components import Definition
 from aiodp.emulator._definition.plan import Plan
-from aiodp.emulator._records import Attempt, Instance, Pipeline, Slot, Task, Timeline
+from aiodp.emulator._model.audit import AuditEvent
+from aiodp.emulator._model.records import Attempt, Instance, Pipeline, Slot, Task, Timeline
+from aiodp.emulator._model.runner_registry import TaskRunnerView
 from aiodp.emulator._store._rows import InstanceRow, decode, fill
 from aiodp.emulator._store._tables import (
     ATTEMPTS,
@@ -20,12 +21,11 @@ from aiodp.emulator._store._tables import (
     TASKS,
     TIMELINES,
 )
-from aiodp.emulator._taskrunners import TaskRunnerView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from aiodp.emulator._service import Service
+    from aiodp.emulator._model.service import Service
     from aiodp.emulator._store._tables import Table
 
     Read = Callable[[Table], Iterable[Any]]

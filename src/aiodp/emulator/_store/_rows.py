@@ -12,12 +12,20 @@ from msgspec import Struct, json
 
 from aiodp.emulator._definition.fields import Fields  # noqa: TC001  # msgspec reads the annotations
 from aiodp.emulator._definition.slots import Slots  # noqa: TC001
-from aiodp.emulator._records import Attempt, Instance, Pipeline, Status, Task, TaskState, Timeline
-from aiodp.emulator._timers import Due, Timed
+from aiodp.emulator._model.records import (
+    Attempt,
+    Instance,
+    Pipeline,
+    Status,
+    Task,
+    TaskState,
+    Timeline,
+)
+from aiodp.emulator._model.timers import Due, Timed
 
 if TYPE_CHECKING:
-    from aiodp.emulator._changes import Kept
-    from aiodp.emulator._timers import Timers
+    from aiodp.emulator._model.changes import Kept
+    from aiodp.emulator._model.timers import Timers
 
     Value = TypeVar("Value")
 

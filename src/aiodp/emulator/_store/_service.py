@@ -12,15 +12,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from aiodp.emulator._changes import Changes, Past
-from aiodp.emulator._service import Service
+from aiodp.emulator._model.changes import Changes, Past
+from aiodp.emulator._model.service import Service
 from aiodp.emulator._store._restore import restore
 from aiodp.emulator._store._tables import ENTER, FIND, LEAVE, LIVE_AGAIN, TABLES, TELL_TIME
 from aiodp.emulator._store._unsaved import Unsaved
 
 if TYPE_CHECKING:
     from aiodp.emulator._clock import LeapingClock
-    from aiodp.emulator._outside import Outside
+    from aiodp.emulator._model.outside import Outside
     from aiodp.emulator._settings import Settings
     from aiodp.emulator._store import Store
 

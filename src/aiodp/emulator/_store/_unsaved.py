@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from aiodp.emulator._records import Attempt, Instance, Pipeline, Task, Timeline
+from aiodp.emulator._model.records import Attempt, Instance, Pipeline, Task, Timeline
 from aiodp.emulator._store._rows import encode, encode_record
 from aiodp.emulator._store._tables import (
     ATTEMPTS,
@@ -22,11 +22,11 @@ from aiodp.emulator._store._tables import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from aiodp.emulator._changes import Changes, Kept
     from aiodp.emulator._definition.components import Definition
-    from aiodp.emulator._service import Service
+    from aiodp.emulator._model.changes import Changes, Kept
+    from aiodp.emulator._model.runner_registry import TaskRunnerView
+    from aiodp.emulator._model.service import Service
     from aiodp.emulator._store._tables import Table
-    from aiodp.emulator._taskrunners import TaskRunnerView
 
     Row = tuple[Any, ...]
 

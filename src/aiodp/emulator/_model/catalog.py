@@ -9,17 +9,17 @@ from aiodp.emulator._definition.fields import to_wire
 from aiodp.emulator._definition.validation import fatal_errors, findings
 from aiodp.emulator._definition.validation.edits import edit_findings, only_moves_end
 from aiodp.emulator._definition.validation.parts import errors_of, warnings_of
-from aiodp.emulator._records import Pipeline, Status
-from aiodp.emulator._replies import ServiceError, invalid
-from aiodp.emulator._views import pipeline_fields
+from aiodp.emulator._model.records import Pipeline, Status
+from aiodp.emulator._model.replies import ServiceError, invalid
+from aiodp.emulator._model.views import pipeline_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from aiodp.emulator._calendar import Calendar
-    from aiodp.emulator._changes import Changes
     from aiodp.emulator._definition.validation.parts import Messages
-    from aiodp.emulator._ids import Ids
+    from aiodp.emulator._model.changes import Changes
+    from aiodp.emulator._model.ids import Ids
     from aiodp.emulator._settings import Settings
 
 ACCOUNT: Final = "123456789012"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from aiodp.emulator._definition.expressions import evaluate, evaluate_fields, has_expression
 from aiodp.emulator._definition.fields import Field, Fields
-from aiodp.emulator._views import component_fields, fields_of, is_known
+from aiodp.emulator._model.views import component_fields, fields_of, is_known
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from aiodp.emulator._calendar import Calendar
     from aiodp.emulator._definition.components import Component
     from aiodp.emulator._definition.plan import Plan
-    from aiodp.emulator._records import Pipeline
+    from aiodp.emulator._model.records import Pipeline
 
 
 class ObjectScope:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from aiodp.emulator._definition.fields import from_wire, strings
-from aiodp.emulator._polls import Pending
-from aiodp.emulator._replies import invalid
+from aiodp.emulator._model.polls import Pending
+from aiodp.emulator._model.replies import invalid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aiodp.emulator._desk import Desk
-    from aiodp.emulator._query import Finder
-    from aiodp.emulator._replies import Answer
+    from aiodp.emulator._model.leases import Desk
+    from aiodp.emulator._model.query import Finder
+    from aiodp.emulator._model.replies import Answer
     from aiodp.emulator._settings import Settings
 
 _STATUSES: Final = ("FINISHED", "FAILED", "FALSE")

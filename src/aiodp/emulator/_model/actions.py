@@ -5,25 +5,25 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from aiodp.emulator._audit import AuditKind
 from aiodp.emulator._definition.expressions import ExpressionError, evaluate
 from aiodp.emulator._definition.expressions.template import split
 from aiodp.emulator._definition.fields import refs
 from aiodp.emulator._definition.plan import ON_DEMAND
-from aiodp.emulator._records import BAD, GOOD, Status
-from aiodp.emulator._scopes import ObjectScope
+from aiodp.emulator._model.audit import AuditKind
+from aiodp.emulator._model.records import BAD, GOOD, Status
+from aiodp.emulator._model.scopes import ObjectScope
+from aiodp.emulator._model.timers import Due
 from aiodp.emulator._settings import LateIf
-from aiodp.emulator._timers import Due
 
 if TYPE_CHECKING:
-    from aiodp.emulator._audit import Audit
     from aiodp.emulator._calendar import Calendar
-    from aiodp.emulator._lifecycle import Lifecycle
-    from aiodp.emulator._outside import Outside
-    from aiodp.emulator._reading import Reader
-    from aiodp.emulator._records import Instance
+    from aiodp.emulator._model.audit import Audit
+    from aiodp.emulator._model.lifecycle import Lifecycle
+    from aiodp.emulator._model.outside import Outside
+    from aiodp.emulator._model.reading import Reader
+    from aiodp.emulator._model.records import Instance
+    from aiodp.emulator._model.timers import Timers
     from aiodp.emulator._settings import Settings
-    from aiodp.emulator._timers import Timers
 
 _FAILED: Final = BAD - {Status.CANCELED}
 _TEXTS: Final = ("topicArn", "subject", "message")

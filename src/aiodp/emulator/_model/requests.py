@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from aiodp.emulator._replies import invalid
+from aiodp.emulator._model.replies import invalid
 
 _LARGEST: Final = 1e15
 """Beyond any number of the API; JSON in Python has no bound, and even has NaN."""

@@ -10,18 +10,18 @@ from collections import Counter, defaultdict
 from enum import StrEnum, auto
 from typing import TYPE_CHECKING, Final
 
-from aiodp.emulator._changes import Kept
-from aiodp.emulator._timers import Due, Timed
+from aiodp.emulator._model.changes import Kept
+from aiodp.emulator._model.timers import Due, Timed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from aiodp.emulator._changes import Changes
     from aiodp.emulator._definition.components import Component, Definition
     from aiodp.emulator._definition.fields import Fields
     from aiodp.emulator._definition.kinds import Kind
     from aiodp.emulator._definition.plan import Part, Plan
     from aiodp.emulator._definition.slots import Slots
+    from aiodp.emulator._model.changes import Changes
 
 
 class Status(StrEnum):

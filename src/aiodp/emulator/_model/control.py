@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any, Final
 from aiodp.emulator._definition.kinds import Kind
 from aiodp.emulator._definition.plan import Plan
 from aiodp.emulator._definition.validation import activation_errors
-from aiodp.emulator._records import Instance, Pipeline, Status
-from aiodp.emulator._replies import ServiceError, invalid
+from aiodp.emulator._model.records import Instance, Pipeline, Status
+from aiodp.emulator._model.replies import ServiceError, invalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from aiodp.emulator._calendar import Calendar
-    from aiodp.emulator._catalog import Catalog
     from aiodp.emulator._definition.components import Definition
-    from aiodp.emulator._desk import Desk
-    from aiodp.emulator._effects import Consequences
-    from aiodp.emulator._lifecycle import Lifecycle
-    from aiodp.emulator._scheduler import Scheduler
-    from aiodp.emulator._timers import Timers
+    from aiodp.emulator._model.catalog import Catalog
+    from aiodp.emulator._model.effects import Consequences
+    from aiodp.emulator._model.leases import Desk
+    from aiodp.emulator._model.lifecycle import Lifecycle
+    from aiodp.emulator._model.scheduler import Scheduler
+    from aiodp.emulator._model.timers import Timers
 
 _OF_COMPONENTS: Final = ("PAUSE", "RESUME")
 _OF_INSTANCES: Final = "TRY_CANCEL, RERUN or MARK_FINISHED"

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aiodp.emulator._definition.fields import Field, Fields, refs, strings, to_wire
-from aiodp.emulator._records import BAD, Attempt, Instance, Status
-from aiodp.emulator._requirements import counterparts, needed
+from aiodp.emulator._model.dependencies import counterparts, needed
+from aiodp.emulator._model.records import BAD, Attempt, Instance, Status
 
 if TYPE_CHECKING:
     from aiodp.emulator._calendar import Calendar
     from aiodp.emulator._definition.components import Component
-    from aiodp.emulator._records import Pipeline, Task, TaskState
+    from aiodp.emulator._model.records import Pipeline, Task, TaskState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from aiodp.emulator._faults import FaultKind
-from aiodp.emulator._polls import Pending
-from aiodp.emulator._replies import CONTENT_TYPE, Answer, ServiceError, error_answer, raw_answer
+from aiodp.emulator._model.faults import FaultKind
+from aiodp.emulator._model.polls import Pending
+from aiodp.emulator._model.replies import (
+    CONTENT_TYPE,
+    Answer,
+    ServiceError,
+    error_answer,
+    raw_answer,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable

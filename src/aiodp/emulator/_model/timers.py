@@ -7,12 +7,12 @@ from enum import StrEnum
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from aiodp.emulator._changes import Kept
+from aiodp.emulator._model.changes import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aiodp.emulator._changes import Changes
+    from aiodp.emulator._model.changes import Changes
 
 
 class Due(StrEnum):

@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiodp._core.period import parse_period
 from aiodp._core.text import illegal_character
-from aiodp.emulator._actions import Actions
-from aiodp.emulator._attempts import Attempts
 from aiodp.emulator._calendar import Calendar
-from aiodp.emulator._catalog import Catalog, store
-from aiodp.emulator._changes import Past
 from aiodp.emulator._clock import LeapingClock
-from aiodp.emulator._control import Control
 from aiodp.emulator._definition.components import Definition
-from aiodp.emulator._desk import Desk
-from aiodp.emulator._effects import Consequences
-from aiodp.emulator._faults import Fault, FaultKind, Faults
-from aiodp.emulator._faulty import (
+from aiodp.emulator._model.actions import Actions
+from aiodp.emulator._model.attempts import Attempts
+from aiodp.emulator._model.catalog import Catalog, store
+from aiodp.emulator._model.changes import Past
+from aiodp.emulator._model.control import Control
+from aiodp.emulator._model.effects import Consequences
+from aiodp.emulator._model.faults import Fault, FaultKind, Faults
+from aiodp.emulator._model.faulty import (
     APPLIED,
     HANGING,
     UNANSWERED,
@@ -26,15 +25,16 @@ from aiodp.emulator._faulty import (
     spoil,
     when_answered,
 )
-from aiodp.emulator._ids import Ids
-from aiodp.emulator._lifecycle import Lifecycle
-from aiodp.emulator._outside import FakeOutside
-from aiodp.emulator._polls import Pending
-from aiodp.emulator._preconditions import Preconditions
-from aiodp.emulator._query import Finder
-from aiodp.emulator._quota import Quotas
-from aiodp.emulator._reading import Reader
-from aiodp.emulator._replies import (
+from aiodp.emulator._model.ids import Ids
+from aiodp.emulator._model.leases import Desk
+from aiodp.emulator._model.lifecycle import Lifecycle
+from aiodp.emulator._model.outside import FakeOutside
+from aiodp.emulator._model.polls import Pending
+from aiodp.emulator._model.preconditions import Preconditions
+from aiodp.emulator._model.query import Finder
+from aiodp.emulator._model.quota import Quotas
+from aiodp.emulator._model.reading import Reader
+from aiodp.emulator._model.replies import (
     Answer,
     Hang,
     Reset,
@@ -43,20 +43,20 @@ from aiodp.emulator._replies import (
     error_answer,
     json_answer,
 )
-from aiodp.emulator._requests import read_request
-from aiodp.emulator._resources import Resources
-from aiodp.emulator._runners import Runners
-from aiodp.emulator._scheduler import Scheduler
+from aiodp.emulator._model.requests import read_request
+from aiodp.emulator._model.resources import Resources
+from aiodp.emulator._model.runner_registry import TaskRunners, TaskRunnerView
+from aiodp.emulator._model.scheduler import Scheduler
+from aiodp.emulator._model.timers import Timers
+from aiodp.emulator._model.views import TaskView, view_task
+from aiodp.emulator._model.worker_api import Runners
 from aiodp.emulator._settings import Settings
-from aiodp.emulator._taskrunners import TaskRunners, TaskRunnerView
-from aiodp.emulator._timers import Timers
-from aiodp.emulator._views import TaskView, view_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aiodp.emulator._audit import Audit
-    from aiodp.emulator._outside import Outside
+    from aiodp.emulator._model.audit import Audit
+    from aiodp.emulator._model.outside import Outside
 
 Reply = Answer | Pending | Hang | Reset | Slow
 _LONGEST_NAME: Final = 1024  # the API reference of PollForTask

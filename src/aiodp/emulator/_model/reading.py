@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from aiodp._core.period import parse_period
 from aiodp.emulator._definition.expressions import ExpressionError, has_expression
-from aiodp.emulator._scopes import ObjectScope
+from aiodp.emulator._model.scopes import ObjectScope
 
 if TYPE_CHECKING:
     from aiodp.emulator._calendar import Calendar
-    from aiodp.emulator._records import Instance
+    from aiodp.emulator._model.records import Instance
     from aiodp.emulator._settings import Settings
 
 _RETRY_CAP: Final = 5  # retries of a task (the Developer Guide, dp-limits)

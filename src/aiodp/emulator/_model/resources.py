@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from aiodp.emulator._definition.kinds import WITH_TASKS, Kind
-from aiodp.emulator._records import BAD, TERMINAL, Status
-from aiodp.emulator._requirements import host
-from aiodp.emulator._timers import Due
+from aiodp.emulator._model.dependencies import host
+from aiodp.emulator._model.records import BAD, TERMINAL, Status
+from aiodp.emulator._model.timers import Due
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from aiodp.emulator._desk import Desk
-    from aiodp.emulator._ids import Ids
-    from aiodp.emulator._lifecycle import Lifecycle
-    from aiodp.emulator._reading import Reader
-    from aiodp.emulator._records import Instance
+    from aiodp.emulator._model.ids import Ids
+    from aiodp.emulator._model.leases import Desk
+    from aiodp.emulator._model.lifecycle import Lifecycle
+    from aiodp.emulator._model.reading import Reader
+    from aiodp.emulator._model.records import Instance
+    from aiodp.emulator._model.timers import Timers
     from aiodp.emulator._settings import Settings
-    from aiodp.emulator._timers import Timers
 
 _UP: Final = frozenset({Status.CREATING, Status.RUNNING})
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from aiodp.emulator._polls import Pending
+    from aiodp.emulator._model.polls import Pending
 
 CONTENT_TYPE: Final = "application/x-amz-json-1.1"
 _NAMESPACE: Final = "com.amazon.setl.webservice#"

@@ -18,17 +18,17 @@ from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
 from aiodp.emulator._definition.kinds import PRECONDITIONS, WITH_TASKS, Kind
-from aiodp.emulator._records import BAD, TERMINAL, Instance, Pipeline, Status
-from aiodp.emulator._requirements import dependants, needed
-from aiodp.emulator._timers import Due
+from aiodp.emulator._model.dependencies import dependants, needed
+from aiodp.emulator._model.records import BAD, TERMINAL, Instance, Pipeline, Status
+from aiodp.emulator._model.timers import Due
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from aiodp.emulator._attempts import Attempts
     from aiodp.emulator._calendar import Calendar
-    from aiodp.emulator._reading import Reader
-    from aiodp.emulator._timers import Timers
+    from aiodp.emulator._model.attempts import Attempts
+    from aiodp.emulator._model.reading import Reader
+    from aiodp.emulator._model.timers import Timers
 
 _UNTIL_ENDED: Final = (Due.RETRY, Due.TURN, Due.CHECK, Due.EXPIRY, Due.PHASE)
 _HEALTH: Final = {Status.FINISHED: "HEALTHY"} | dict.fromkeys(BAD, "ERROR")

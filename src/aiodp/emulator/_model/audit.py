@@ -8,12 +8,12 @@ from enum import StrEnum, auto
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from aiodp.emulator._records import Attempt
+from aiodp.emulator._model.records import Attempt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from aiodp.emulator._records import Instance, Task
+    from aiodp.emulator._model.records import Instance, Task
 
 
 class AuditKind(StrEnum):

@@ -12,22 +12,22 @@ from aiodp.emulator._definition.kinds import Kind
 from aiodp.emulator._definition.period import parse_schedule_period
 from aiodp.emulator._definition.plan import ON_DEMAND, ONCE, Plan
 from aiodp.emulator._definition.slots import Period, Slots
-from aiodp.emulator._reading import on_demand_limit
-from aiodp.emulator._records import Instance, Pipeline, Slot, Status, Timeline
-from aiodp.emulator._replies import invalid
-from aiodp.emulator._scopes import ObjectScope
+from aiodp.emulator._model.reading import on_demand_limit
+from aiodp.emulator._model.records import Instance, Pipeline, Slot, Status, Timeline
+from aiodp.emulator._model.replies import invalid
+from aiodp.emulator._model.scopes import ObjectScope
+from aiodp.emulator._model.timers import Due
 from aiodp.emulator._settings import OnDemandBusy
-from aiodp.emulator._timers import Due
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from aiodp.emulator._actions import Actions
     from aiodp.emulator._calendar import Calendar
-    from aiodp.emulator._lifecycle import Lifecycle
-    from aiodp.emulator._reading import Reader
+    from aiodp.emulator._model.actions import Actions
+    from aiodp.emulator._model.lifecycle import Lifecycle
+    from aiodp.emulator._model.reading import Reader
+    from aiodp.emulator._model.timers import Timers
     from aiodp.emulator._settings import Settings
-    from aiodp.emulator._timers import Timers
 
 _MOST_SKIPPED: Final = 100
 

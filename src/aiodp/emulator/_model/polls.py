@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aiodp.emulator._replies import Answer
+    from aiodp.emulator._model.replies import Answer
 
 
 class Pending:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from aiodp.emulator._requests import _REQUESTS
+from aiodp.emulator._model.requests import _REQUESTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

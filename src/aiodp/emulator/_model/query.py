@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from aiodp.emulator._calendar import parse_date
-from aiodp.emulator._catalog import marker_offset
 from aiodp.emulator._definition.expressions import ExpressionError, evaluate
 from aiodp.emulator._definition.kinds import Kind, kind_of
-from aiodp.emulator._replies import invalid
-from aiodp.emulator._scopes import ObjectScope
-from aiodp.emulator._views import as_object, fields_of, is_known, name_of
+from aiodp.emulator._model.catalog import marker_offset
+from aiodp.emulator._model.replies import invalid
+from aiodp.emulator._model.scopes import ObjectScope
+from aiodp.emulator._model.views import as_object, fields_of, is_known, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from aiodp.emulator._calendar import Calendar
-    from aiodp.emulator._catalog import Catalog
     from aiodp.emulator._definition.fields import Field, Fields
-    from aiodp.emulator._records import Instance, Pipeline, Task
+    from aiodp.emulator._model.catalog import Catalog
+    from aiodp.emulator._model.records import Instance, Pipeline, Task
     from aiodp.emulator._settings import Settings
 
 _PAGE: Final = 100

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 from aiodp.emulator._definition.expressions import ExpressionError
 from aiodp.emulator._definition.fields import Fields, strings
 from aiodp.emulator._definition.kinds import PRECONDITIONS
-from aiodp.emulator._records import TERMINAL, Attempt, Instance, Pipeline, Status
-from aiodp.emulator._requirements import host
-from aiodp.emulator._scopes import ObjectScope
-from aiodp.emulator._timers import Due
+from aiodp.emulator._model.dependencies import host
+from aiodp.emulator._model.records import TERMINAL, Attempt, Instance, Pipeline, Status
+from aiodp.emulator._model.scopes import ObjectScope
+from aiodp.emulator._model.timers import Due
 
 if TYPE_CHECKING:
     from aiodp.emulator._calendar import Calendar
-    from aiodp.emulator._desk import Desk
-    from aiodp.emulator._lifecycle import Lifecycle
-    from aiodp.emulator._reading import Reader
+    from aiodp.emulator._model.leases import Desk
+    from aiodp.emulator._model.lifecycle import Lifecycle
+    from aiodp.emulator._model.reading import Reader
+    from aiodp.emulator._model.timers import Timers
     from aiodp.emulator._settings import Settings
-    from aiodp.emulator._timers import Timers
 
 
 class Attempts:

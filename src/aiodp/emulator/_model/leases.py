@@ -20,19 +20,19 @@ from itertools import count
 from operator import itemgetter
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
-from aiodp.emulator._audit import Audit, AuditKind
 from aiodp.emulator._definition.fields import Fields, check_reported
-from aiodp.emulator._records import LIVE, Attempt, Pipeline, Task, TaskState
-from aiodp.emulator._replies import ServiceError, invalid
+from aiodp.emulator._model.audit import Audit, AuditKind
+from aiodp.emulator._model.records import LIVE, Attempt, Pipeline, Task, TaskState
+from aiodp.emulator._model.replies import ServiceError, invalid
+from aiodp.emulator._model.timers import Due
 from aiodp.emulator._settings import AttemptTimeoutAnswer, CanceledStatusAnswer, DeletedAnswer
-from aiodp.emulator._timers import Due
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from aiodp.emulator._ids import Ids
+    from aiodp.emulator._model.ids import Ids
+    from aiodp.emulator._model.timers import Timers
     from aiodp.emulator._settings import Settings
-    from aiodp.emulator._timers import Timers
 
 
 class Holder(Protocol):

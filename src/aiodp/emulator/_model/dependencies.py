@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aiodp.emulator._definition.kinds import PRECONDITIONS, Kind
-from aiodp.emulator._records import GOOD
+from aiodp.emulator._model.records import GOOD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from aiodp.emulator._calendar import Calendar
-    from aiodp.emulator._records import Instance
+    from aiodp.emulator._model.records import Instance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Final
 
 from aiodp.emulator._definition.expressions import ExpressionError
 from aiodp.emulator._definition.kinds import Kind
-from aiodp.emulator._records import Status
-from aiodp.emulator._scopes import ObjectScope
-from aiodp.emulator._timers import Due
+from aiodp.emulator._model.records import Status
+from aiodp.emulator._model.scopes import ObjectScope
+from aiodp.emulator._model.timers import Due
 
 if TYPE_CHECKING:
     from aiodp.emulator._calendar import Calendar
-    from aiodp.emulator._lifecycle import Lifecycle
-    from aiodp.emulator._outside import Outside
-    from aiodp.emulator._reading import Reader
-    from aiodp.emulator._records import Instance
-    from aiodp.emulator._timers import Timers
+    from aiodp.emulator._model.lifecycle import Lifecycle
+    from aiodp.emulator._model.outside import Outside
+    from aiodp.emulator._model.reading import Reader
+    from aiodp.emulator._model.records import Instance
+    from aiodp.emulator._model.timers import Timers
 
 _LEAST_DELAY: Final = 1.0  # seconds; without any it would be checked for ever at one time
 _FIELDS: Final = {

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aiodp.emulator._definition.kinds import Kind
-from aiodp.emulator._records import Instance, Pipeline, Status
+from aiodp.emulator._model.records import Instance, Pipeline, Status
 
 if TYPE_CHECKING:
-    from aiodp.emulator._actions import Actions
-    from aiodp.emulator._preconditions import Preconditions
-    from aiodp.emulator._resources import Resources
-    from aiodp.emulator._scheduler import Scheduler
+    from aiodp.emulator._model.actions import Actions
+    from aiodp.emulator._model.preconditions import Preconditions
+    from aiodp.emulator._model.resources import Resources
+    from aiodp.emulator._model.scheduler import Scheduler
 
 
 class Consequences:

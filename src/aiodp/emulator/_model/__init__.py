@@ -1,0 +1,1 @@
+"""What the service does with definitions: a model without clock, I/O or threads. Pure."""
