@@ -7,7 +7,7 @@ import pytest
 from aiodp.emulator import AuditKind
 from aiodp.emulator._model.changes import _Noting
 from aiodp.emulator._store import Store
-from aiodp.emulator._store._unsaved import Unsaved
+from aiodp.emulator._store.unsaved import Unsaved
 from unit.store_dump import dump
 from unit.store_kit import Walk
 

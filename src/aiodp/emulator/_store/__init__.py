@@ -11,8 +11,8 @@ from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Final
 
-from aiodp.emulator._store._service import ServiceStore
-from aiodp.emulator._store._tables import APPLICATION, FORMAT, KNOWN, SERVICES, TABLES
+from aiodp.emulator._store.service import ServiceStore
+from aiodp.emulator._store.tables import APPLICATION, FORMAT, KNOWN, SERVICES, TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

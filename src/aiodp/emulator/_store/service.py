@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from aiodp.emulator._model.changes import Changes, Past
 from aiodp.emulator._model.service import Service
-from aiodp.emulator._store._restore import restore
-from aiodp.emulator._store._tables import ENTER, FIND, LEAVE, LIVE_AGAIN, TABLES, TELL_TIME
-from aiodp.emulator._store._unsaved import Unsaved
+from aiodp.emulator._store.restore import restore
+from aiodp.emulator._store.tables import ENTER, FIND, LEAVE, LIVE_AGAIN, TABLES, TELL_TIME
+from aiodp.emulator._store.unsaved import Unsaved
 
 if TYPE_CHECKING:
     from aiodp.emulator._clock import LeapingClock

@@ -9,8 +9,8 @@ from aiodp.emulator._definition.plan import Plan
 from aiodp.emulator._model.audit import AuditEvent
 from aiodp.emulator._model.records import Attempt, Instance, Pipeline, Slot, Task, Timeline
 from aiodp.emulator._model.runner_registry import TaskRunnerView
-from aiodp.emulator._store._rows import InstanceRow, decode, fill
-from aiodp.emulator._store._tables import (
+from aiodp.emulator._store.rows import InstanceRow, decode, fill
+from aiodp.emulator._store.tables import (
     ATTEMPTS,
     CALLS,
     DEFINITIONS,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from aiodp.emulator._model.service import Service
-    from aiodp.emulator._store._tables import Table
+    from aiodp.emulator._store.tables import Table
 
     Read = Callable[[Table], Iterable[Any]]
 

@@ -6,8 +6,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from aiodp.emulator._model.records import Attempt, Instance, Pipeline, Task, Timeline
-from aiodp.emulator._store._rows import encode, encode_record
-from aiodp.emulator._store._tables import (
+from aiodp.emulator._store.rows import encode, encode_record
+from aiodp.emulator._store.tables import (
     ATTEMPTS,
     CALLS,
     DEFINITIONS,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from aiodp.emulator._model.changes import Changes, Kept
     from aiodp.emulator._model.runner_registry import TaskRunnerView
     from aiodp.emulator._model.service import Service
-    from aiodp.emulator._store._tables import Table
+    from aiodp.emulator._store.tables import Table
 
     Row = tuple[Any, ...]
 
