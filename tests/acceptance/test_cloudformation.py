@@ -17,7 +17,7 @@ from aiodp.emulator import Fault, FaultKind, ManualClock, Settings, install
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from aiodp.emulator._locked import LockedService
+    from aiodp.emulator._server.locked import LockedService
 
 REGION: Final = "us-east-1"
 WORK: Final = {

@@ -12,7 +12,7 @@ import pytest
 from werkzeug.exceptions import Forbidden
 
 from aiodp.emulator import EmulatorServer, Settings
-from aiodp.emulator._admin._guard import check_caller
+from aiodp.emulator._server.admin.guard import check_caller
 from aiodp.emulator._store import Store
 from aiodp.testing import FaultKind
 

@@ -15,8 +15,8 @@ from moto.core.base_backend import BackendDict, backend_lock
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
 from aiodp.emulator import EmulatorServer, ServiceClock, Settings, install, load_definition
-from aiodp.emulator._outbox import Outbox
-from aiodp.emulator._outside_moto import MotoOutside
+from aiodp.emulator._server.outbox import Outbox
+from aiodp.emulator._server.outside_moto import MotoOutside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from aiodp.emulator import Fault, FaultKind
-from aiodp.emulator._dashboard import dashboard
-from aiodp.emulator._ui import page
+from aiodp.emulator._server.dashboard import dashboard
+from aiodp.emulator._server.page import page
 from unit.service_kit import Kit
 
 

@@ -19,9 +19,9 @@ from werkzeug.exceptions import Forbidden
 from aiodp.cli._emulate import emulate
 from aiodp.cli._emulate_log import JsonFormatter, LogFormat, TextFormatter
 from aiodp.emulator import PUBLISHED_QUOTAS, AuditKind, Fault, FaultKind, Settings
-from aiodp.emulator._admin._guard import check_caller
-from aiodp.emulator._admin._paths import PATHS
 from aiodp.emulator._model.replies import Answer, Hang, Reset, Slow
+from aiodp.emulator._server.admin.guard import check_caller
+from aiodp.emulator._server.admin.paths import PATHS
 from unit.service_kit import Kit
 
 ROOT = Path(__file__).parents[2]

@@ -10,9 +10,9 @@ import pytest
 
 from aiodp.emulator import Fault, FaultKind, LockedService, Settings, TaskState
 from aiodp.emulator._clock import ManualClock
-from aiodp.emulator._locked import DroppedConnectionError
 from aiodp.emulator._model.changes import Changes
 from aiodp.emulator._model.timers import Due, Timed, Timers
+from aiodp.emulator._server.locked import DroppedConnectionError
 from aiodp.emulator._store import Store
 
 ACCOUNT, REGION = "123456789012", "us-east-1"

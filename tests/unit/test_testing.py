@@ -135,7 +135,11 @@ def test_one_name_is_no_set_of_names():
 
 def test_a_missing_module_is_named(monkeypatch):
     """Whichever it is that the extra would bring, the error says its name."""
-    for name in ("aiodp.emulator._server", "aiodp.emulator._http", "werkzeug.serving"):
+    for name in (
+        "aiodp.emulator._server.server",
+        "aiodp.emulator._server.http",
+        "werkzeug.serving",
+    ):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "werkzeug.serving", None)
     with pytest.raises(

@@ -9,7 +9,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
 from botocore.exceptions import EndpointConnectionError
 
-from aiodp.emulator._moto import _regions
+from aiodp.emulator._server.moto import _regions
 from aiodp.testing import MemoryKit, MemoryService, OtherServiceError, virtual_time
 from aiodp.testing._environment import local_variables
 

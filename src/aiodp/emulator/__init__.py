@@ -29,9 +29,9 @@ from aiodp.emulator._settings import (
 )
 
 if TYPE_CHECKING:
-    from aiodp.emulator._locked import LockedService
-    from aiodp.emulator._moto import install
-    from aiodp.emulator._server import EmulatorServer
+    from aiodp.emulator._server.locked import LockedService
+    from aiodp.emulator._server.moto import install
+    from aiodp.emulator._server.server import EmulatorServer
 
 __all__ = [
     "PUBLISHED_QUOTAS",
@@ -63,9 +63,9 @@ __all__ = [
 ]
 
 _ON_MOTO: Final = {
-    "EmulatorServer": "aiodp.emulator._server",
-    "LockedService": "aiodp.emulator._locked",
-    "install": "aiodp.emulator._moto",
+    "EmulatorServer": "aiodp.emulator._server.server",
+    "LockedService": "aiodp.emulator._server.locked",
+    "install": "aiodp.emulator._server.moto",
 }
 
 

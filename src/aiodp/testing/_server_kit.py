@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from aiodp.emulator._locked import LockedFaults, LockedService
     from aiodp.emulator._model.audit import Audit
     from aiodp.emulator._model.service import Service
     from aiodp.emulator._model.views import TaskView
+    from aiodp.emulator._server.locked import LockedFaults, LockedService
     from aiodp.emulator._settings import Settings
     from aiodp.testing._goals import Goal
     from aiodp.testing._pipelines import Run

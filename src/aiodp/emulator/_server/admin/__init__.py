@@ -14,16 +14,16 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
-from aiodp.emulator._admin._guard import check_caller, check_page
-from aiodp.emulator._admin._input import Input
-from aiodp.emulator._admin._paths import PATHS, ROOT, index
+from aiodp.emulator._server.admin.guard import check_caller, check_page
+from aiodp.emulator._server.admin.input import Input
+from aiodp.emulator._server.admin.paths import PATHS, ROOT, index
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-    from aiodp.emulator._moto import Emulation
+    from aiodp.emulator._server.moto import Emulation
 
 _PREFIXES: Final = ("aiodp-api", "aiodp-ui")
 _PAGE: Final = "aiodp-ui"
@@ -49,7 +49,7 @@ class Admin:
     def __init__(self, emulation: Emulation, host: str, *, ui: bool) -> None:
         self._emulation = emulation
         self._host = host
-        self._ui: Any = import_module("aiodp.emulator._ui") if ui else None
+        self._ui: Any = import_module("aiodp.emulator._server.page") if ui else None
         self._handlers = self._table()
         rules = [
             Rule(ROOT + path, methods=[method], endpoint=(path, method))

@@ -11,14 +11,13 @@ from threading import Condition, RLock
 from typing import TYPE_CHECKING, Any, Final
 
 from aiodp.emulator._clock import LeapingClock
-from aiodp.emulator._keeping import InMemory
 from aiodp.emulator._model.replies import Answer, Hang, Reset, Slow
+from aiodp.emulator._server.keeping import InMemory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aiodp.emulator._clock import Clock
-    from aiodp.emulator._keeping import Keeping
     from aiodp.emulator._model.audit import Audit, AuditEvent
     from aiodp.emulator._model.faults import ActiveFault, Fault
     from aiodp.emulator._model.outside import Outside
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from aiodp.emulator._model.runner_registry import TaskRunnerView
     from aiodp.emulator._model.service import Reply, Service
     from aiodp.emulator._model.views import TaskView
+    from aiodp.emulator._server.keeping import Keeping
     from aiodp.emulator._settings import Settings
 
 logger = logging.getLogger("aiodp.emulator")

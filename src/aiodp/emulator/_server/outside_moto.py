@@ -16,7 +16,7 @@ from moto.utilities.arns import parse_arn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aiodp.emulator._outbox import Outbox
+    from aiodp.emulator._server.outbox import Outbox
 
 logger = logging.getLogger("aiodp.emulator")
 

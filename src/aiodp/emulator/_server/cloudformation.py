@@ -21,7 +21,7 @@ from aiodp.emulator._model.replies import ServiceError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from aiodp.emulator._moto import EmulatedBackend
+    from aiodp.emulator._server.moto import EmulatedBackend
 
 _ATTRIBUTE: Final = "PipelineId"
 _GONE: Final = frozenset({"PipelineNotFoundException", "PipelineDeletedException"})

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from moto.core.base_backend import backend_lock
 from moto.iam.models import get_account_id_from
 
-from aiodp.emulator import _call_log
 from aiodp.emulator._model.replies import ServiceError, error_answer
+from aiodp.emulator._server import call_log as _call_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from moto.core.base_backend import BackendDict
 
     from aiodp.emulator._model.replies import Answer
-    from aiodp.emulator._moto import EmulatedBackend
+    from aiodp.emulator._server.moto import EmulatedBackend
 
 SERVICE: Final = "DataPipeline"
 """How each target starts; the Developer Guide has an old form, ``DataPipeline_20121129.``."""

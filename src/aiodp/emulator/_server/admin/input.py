@@ -11,15 +11,15 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from werkzeug.exceptions import BadRequest
 
 from aiodp._core.text import illegal_character
-from aiodp.emulator._call import DEFAULT_REGION
-from aiodp.emulator._locked import LockedService
+from aiodp.emulator._server.call import DEFAULT_REGION
+from aiodp.emulator._server.locked import LockedService
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from werkzeug.wrappers import Request
 
-    from aiodp.emulator._moto import Emulation
+    from aiodp.emulator._server.moto import Emulation
 
 _ACCOUNT: Final = re.compile(r"[0-9]{12}")
 _ADDRESS: Final = ("account", "region")

@@ -9,7 +9,7 @@ from threading import TIMEOUT_MAX, Condition, Thread
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from aiodp.emulator._locked import LockedService
+    from aiodp.emulator._server.locked import LockedService
 
 _AGAIN: Final = 1.0  # real seconds
 logger = logging.getLogger("aiodp.emulator")

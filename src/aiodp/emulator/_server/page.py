@@ -13,10 +13,10 @@ from http import HTTPStatus
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
-from aiodp.emulator._dashboard import dashboard
+from aiodp.emulator._server.dashboard import dashboard
 
 if TYPE_CHECKING:
-    from aiodp.emulator._locked import LockedService
+    from aiodp.emulator._server.locked import LockedService
 
 PATH: Final = "/aiodp-ui/"
 _SCRIPTS: Final = ("dom.js", "cells.js", "page.js")

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from aiodp.emulator._admin import Admin, is_control
-from aiodp.emulator._call import DEFAULT_REGION, SERVICE, Call
 from aiodp.emulator._clock import ServiceClock
-from aiodp.emulator._http import Server, is_gone
-from aiodp.emulator._locked import DroppedConnectionError
-from aiodp.emulator._moto import install
+from aiodp.emulator._server.admin import Admin, is_control
+from aiodp.emulator._server.call import DEFAULT_REGION, SERVICE, Call
+from aiodp.emulator._server.http import Server, is_gone
+from aiodp.emulator._server.locked import DroppedConnectionError
+from aiodp.emulator._server.moto import install
 from aiodp.emulator._settings import Settings
 from aiodp.emulator._store import Store
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
     from aiodp.emulator._clock import Clock
-    from aiodp.emulator._locked import LockedService
-    from aiodp.emulator._moto import Emulation
+    from aiodp.emulator._server.locked import LockedService
+    from aiodp.emulator._server.moto import Emulation
 
 STOP_TIMEOUT: Final = 1.5
 """Real seconds which ``EmulatorServer.stop`` waits for connections to end."""

@@ -21,13 +21,13 @@ from moto.datapipeline.models import DataPipelineBackend, PipelineObject
 from moto.datapipeline.responses import DataPipelineResponse
 from moto.datapipeline.utils import remove_capitalization_of_dict_keys
 
-from aiodp.emulator._call import Call
-from aiodp.emulator._cloudformation import EmulatedPipeline, redirect_stacks
-from aiodp.emulator._locked import DroppedConnectionError, LockedService
 from aiodp.emulator._model.replies import ServiceError
-from aiodp.emulator._outbox import Outbox
-from aiodp.emulator._outside_moto import MotoOutside
-from aiodp.emulator._ticker import Ticker
+from aiodp.emulator._server.call import Call
+from aiodp.emulator._server.cloudformation import EmulatedPipeline, redirect_stacks
+from aiodp.emulator._server.locked import DroppedConnectionError, LockedService
+from aiodp.emulator._server.outbox import Outbox
+from aiodp.emulator._server.outside_moto import MotoOutside
+from aiodp.emulator._server.ticker import Ticker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,13 +12,13 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from aiodp._core.text import shorten
-from aiodp.emulator._locked import DroppedConnectionError
+from aiodp.emulator._server.locked import DroppedConnectionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aiodp.emulator._call import Call
     from aiodp.emulator._model.replies import Answer
+    from aiodp.emulator._server.call import Call
 
 logger = logging.getLogger("aiodp.emulator.calls")
 

@@ -8,17 +8,17 @@ from werkzeug.exceptions import BadRequest, NotFound
 
 from aiodp._core.period import parse_period
 from aiodp._core.text import shorten
-from aiodp.emulator._admin._input import Member, whole
-from aiodp.emulator._admin._views import shown
 from aiodp.emulator._model.faults import Fault, FaultKind
 from aiodp.emulator._model.replies import ServiceError
+from aiodp.emulator._server.admin.input import Member, whole
+from aiodp.emulator._server.admin.views import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aiodp.emulator._admin._input import Input
-    from aiodp.emulator._locked import LockedService
     from aiodp.emulator._model.faults import ActiveFault
+    from aiodp.emulator._server.admin.input import Input
+    from aiodp.emulator._server.locked import LockedService
 
 ROOT: Final = "/aiodp-api/"
 _MOST_EVENTS: Final = 10_000

@@ -1,0 +1,1 @@
+"""What connects the model with sockets, threads, moto, files and people."""
