@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import pytest
 from click.testing import CliRunner
 
-from aiodp.cli import _demo_scenario
-from aiodp.cli._demo import demo as demo_command
+from aiodp.cli._demo import scenario as _demo_scenario
+from aiodp.cli._demo.command import demo as demo_command
 
 LONGEST = 30
 PROMISES = 9

@@ -16,7 +16,7 @@ import boto3
 import pytest
 
 from acceptance.support import SAMPLE
-from aiodp.cli._emulate_load import load, read_files
+from aiodp.cli._emulate.load import load, read_files
 from aiodp.emulator import Service, load_definition
 
 TOO_LONG = 20

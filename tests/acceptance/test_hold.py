@@ -463,6 +463,6 @@ def test_help_reads_well_at_80_columns(run):
 
 def test_it_needs_nothing_of_the_emulator(aiodp, environment):
     """A machine that runs hold needs no moto."""
-    code = "import aiodp.cli._hold, sys; sys.exit('moto' in sys.modules)"
+    code = "import aiodp.cli._hold.command, sys; sys.exit('moto' in sys.modules)"
     python = Path(aiodp).with_name("python")
     subprocess.run([python, "-c", code], env=environment, check=True)

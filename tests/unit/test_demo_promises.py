@@ -9,11 +9,11 @@ import pytest
 from click.testing import CliRunner
 
 from aiodp import Statistics
-from aiodp.cli import _demo
-from aiodp.cli._demo_board import Entry, Stage
-from aiodp.cli._demo_promises import Evidence, judge
-from aiodp.cli._demo_summary import summary
-from aiodp.cli._demo_text import Marks
+from aiodp.cli._demo import command as _demo
+from aiodp.cli._demo.board import Entry, Stage
+from aiodp.cli._demo.promises import Evidence, judge
+from aiodp.cli._demo.summary import summary
+from aiodp.cli._demo.text import Marks
 from aiodp.emulator import AuditEvent, AuditKind
 
 TASKS = 3  # A is finished, B canceled, C lost by a silent worker and finished by another

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from aiodp.cli._demo_board import Happening, Stage
-from aiodp.cli._demo_text import lines
+from aiodp.cli._demo.board import Happening, Stage
+from aiodp.cli._demo.text import lines
 
 
 def test_equal_stages_that_follow_each_other_share_a_line():

@@ -11,9 +11,9 @@ import pytest
 from rich.console import Console
 
 from aiodp import LeaseState
-from aiodp.cli._demo_board import Board, Entry, Stage
-from aiodp.cli._demo_text import Marks
-from aiodp.cli._demo_views import LiveView, PlainView
+from aiodp.cli._demo.board import Board, Entry, Stage
+from aiodp.cli._demo.text import Marks
+from aiodp.cli._demo.views import LiveView, PlainView
 
 pytestmark = pytest.mark.asyncio
 

@@ -16,8 +16,8 @@ import pytest
 from markdown_it import MarkdownIt
 from werkzeug.exceptions import Forbidden
 
-from aiodp.cli._emulate import emulate
-from aiodp.cli._emulate_log import JsonFormatter, LogFormat, TextFormatter
+from aiodp.cli._emulate.command import emulate
+from aiodp.cli._emulate.log import JsonFormatter, LogFormat, TextFormatter
 from aiodp.emulator import PUBLISHED_QUOTAS, AuditKind, Fault, FaultKind, Settings
 from aiodp.emulator._model.replies import Answer, Hang, Reset, Slow
 from aiodp.emulator._server.admin.guard import check_caller

@@ -12,13 +12,13 @@ from click.testing import CliRunner
 
 from aiodp._aws.transport import CODES, TIMED_OUT, outcome_of
 from aiodp._types import Outcome, ReportKind
-from aiodp.cli._doctor import doctor
-from aiodp.cli._doctor_calls import _DENIED, MadeUp, judge_call, judge_poll
-from aiodp.cli._doctor_clock import examine_clock, judge_skew, skew
-from aiodp.cli._doctor_credentials import judge_credentials, shorten_key
-from aiodp.cli._doctor_endpoint import Answer, is_of_service
-from aiodp.cli._doctor_findings import Finding, Verdict, Writer, as_json, summary
-from aiodp.cli._doctor_quota import examine_tasks, judge_quota
+from aiodp.cli._doctor.calls import _DENIED, MadeUp, judge_call, judge_poll
+from aiodp.cli._doctor.clock import examine_clock, judge_skew, skew
+from aiodp.cli._doctor.command import doctor
+from aiodp.cli._doctor.credentials import judge_credentials, shorten_key
+from aiodp.cli._doctor.endpoint import Answer, is_of_service
+from aiodp.cli._doctor.findings import Finding, Verdict, Writer, as_json, summary
+from aiodp.cli._doctor.quota import examine_tasks, judge_quota
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 OK, WARNING, FAILED, SKIPPED = Verdict

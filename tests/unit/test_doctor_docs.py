@@ -6,10 +6,13 @@ import json
 import re
 from pathlib import Path
 
-from aiodp.cli import _doctor_calls, _doctor_clock, _doctor_credentials, _doctor_endpoint
-from aiodp.cli import _doctor_quota as quota
-from aiodp.cli._doctor_calls import MadeUp, _needs
-from aiodp.cli._doctor_findings import Finding, Verdict, as_json
+from aiodp.cli._doctor import calls as _doctor_calls
+from aiodp.cli._doctor import clock as _doctor_clock
+from aiodp.cli._doctor import credentials as _doctor_credentials
+from aiodp.cli._doctor import endpoint as _doctor_endpoint
+from aiodp.cli._doctor import quota
+from aiodp.cli._doctor.calls import MadeUp, _needs
+from aiodp.cli._doctor.findings import Finding, Verdict, as_json
 
 TEXT = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text()
 

@@ -9,12 +9,12 @@ import pytest
 
 from aiodp.emulator._definition.expressions import (
     ExpressionError,
-    _template,
     evaluate,
     evaluate_fields,
     has_expression,
     names,
     syntax_errors,
+    template,
 )
 from aiodp.emulator._definition.fields import Field, Fields
 from unit.expression_kit import REF, Thing, things, value
@@ -252,7 +252,8 @@ def test_has_expression():
 
 def test_lark_is_imported_late():
     """The emulator starts without lark; only an expression needs it."""
-    code = "import sys, aiodp.emulator, aiodp.emulator._definition.expressions as e; e.syntax_errors('x')"
+    package = "aiodp.emulator._definition.expressions"
+    code = f"import sys, aiodp.emulator, {package} as e; e.syntax_errors('x')"
     done = subprocess.run(
         [sys.executable, "-c", f"{code}; print('lark' in sys.modules)"],
         capture_output=True,
@@ -268,6 +269,6 @@ def test_without_lark(monkeypatch):
     monkeypatch.delitem(
         sys.modules, "aiodp.emulator._definition.expressions.grammar", raising=False
     )
-    _template._parse.cache_clear()
+    template._parse.cache_clear()
     with pytest.raises(ModuleNotFoundError, match=r'pip install "aiodp\[emulator\]"'):
         value("#{1}")

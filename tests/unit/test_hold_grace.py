@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import anyio
 import pytest
 
-from aiodp.cli._holding import Holding, _describe
+from aiodp.cli._hold.holding import Holding, _describe
 from aiodp.testing import VirtualTimeLoop
 
 GRACE = 10.0

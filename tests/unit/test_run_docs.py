@@ -9,13 +9,13 @@ import click
 import pytest
 
 from aiodp._runner.dispatcher import _CLEAN_UP
-from aiodp.cli._run import run
-from aiodp.cli._run_exit import EXIT_CODES, PATIENCE
-from aiodp.cli._run_lines import EXTRAS
-from aiodp.cli._run_options import OURS, TASK_RUNNERS
-from aiodp.cli._run_runner import _GRACE, _LONGEST_GRACE, _SPARE
-from aiodp.cli._run_sideline import _ROOM
-from aiodp.cli._run_work import _LAST_PUSH
+from aiodp.cli._run.background import _ROOM
+from aiodp.cli._run.command import run
+from aiodp.cli._run.exit_codes import EXIT_CODES, PATIENCE
+from aiodp.cli._run.formatters import EXTRAS
+from aiodp.cli._run.options import OURS, TASK_RUNNERS
+from aiodp.cli._run.runner import _GRACE, _LONGEST_GRACE, _SPARE
+from aiodp.cli._run.session import _LAST_PUSH
 
 TEXT = (Path(__file__).parents[2] / "docs" / "run.md").read_text()
 WORDS = " ".join(TEXT.split())

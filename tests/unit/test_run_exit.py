@@ -11,7 +11,7 @@ import pytest
 
 from aiodp import RunnerStatistics
 from aiodp._types import RunEnd
-from aiodp.cli._run_exit import EXIT_CODES, Exit, verdict
+from aiodp.cli._run.exit_codes import EXIT_CODES, Exit, verdict
 
 TERM, INT = signal.SIGTERM, signal.SIGINT
 UNWELL = [

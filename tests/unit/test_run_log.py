@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from aiodp.cli._run_hours import HourlyLog
-from aiodp.cli._run_lines import EXTRAS, JsonLines, TaskRunnerLines, TextLines
-from aiodp.cli._run_sideline import Aside, Sideline
+from aiodp.cli._run.background import Aside, Sideline
+from aiodp.cli._run.formatters import EXTRAS, JsonLines, TaskRunnerLines, TextLines
+from aiodp.cli._run.hourly_log import HourlyLog
 
 AT = datetime(2017, 8, 13, 14, 43, 36, 891_000, tzinfo=UTC).timestamp()
 HOUR = 3600

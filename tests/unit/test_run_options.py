@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from aiodp.cli._main import cli
-from aiodp.cli._run_access import Access
-from aiodp.cli._run_options import OURS, TASK_RUNNERS
-from aiodp.cli._run_work import Work
+from aiodp.cli._run.access import Access
+from aiodp.cli._run.options import OURS, TASK_RUNNERS
+from aiodp.cli._run.session import Work
 from aiodp.shell import ShellHandler
 
 SECRET = "wJalrXUtnFEMI/K7MDENG"

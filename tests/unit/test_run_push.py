@@ -12,11 +12,11 @@ import anyio
 import pytest
 
 from aiodp import TaskFailed
-from aiodp.cli import _run_push
-from aiodp.cli._run_hours import HOUR, HourlyLog
-from aiodp.cli._run_push import LogPush
-from aiodp.cli._run_sideline import Sideline
-from aiodp.cli._run_work import Work
+from aiodp.cli._run import log_upload as _run_push
+from aiodp.cli._run.background import Sideline
+from aiodp.cli._run.hourly_log import HOUR, HourlyLog
+from aiodp.cli._run.log_upload import LogPush
+from aiodp.cli._run.session import Work
 from aiodp.testing import virtual_time
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from rich.console import Console
 from aiodp import LeaseState, Ref, RunnerStatistics
 from aiodp._core.fields import PendingFields
 from aiodp._types import RunEnd
-from aiodp.cli._run_table import Eye, Frame, Row, Screen
+from aiodp.cli._run.table import Eye, Frame, Row, Screen
 
 
 def task(attempt: str, fields: PendingFields | None = None) -> Any:

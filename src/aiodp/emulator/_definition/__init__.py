@@ -1,1 +1,1 @@
-"""What a pipeline definition says: its files, components, types, expressions and validation. Pure."""
+"""What a pipeline definition says: files, components, types, expressions, validation. Pure."""

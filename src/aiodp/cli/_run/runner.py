@@ -11,7 +11,7 @@ import click
 
 from aiodp import ReporterOptions, TaskRunner
 from aiodp.cli import hint
-from aiodp.cli._run_handlers import REST, ShellOrAdvice, register
+from aiodp.cli._run.handlers import REST, ShellOrAdvice, register
 from aiodp.shell import ShellHandler
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aiobotocore.session import AioSession
 
     from aiodp._runner.handlers import Handler
-    from aiodp.cli._run_options import Options
+    from aiodp.cli._run.options import Options
 
 _GRACE: Final = 10.0
 _SPARE: Final = 5.0

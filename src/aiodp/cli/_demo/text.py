@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from aiodp.cli._demo_board import Happening, Stage
+    from aiodp.cli._demo.board import Happening, Stage
 
 _TOGETHER: Final = 0.6
 """Real seconds within which equal stages of several tasks make one line."""

@@ -16,8 +16,8 @@ from aiodp.shell._uri import S3Uri
 if TYPE_CHECKING:
     from aiobotocore.session import AioSession
 
-    from aiodp.cli._run_hours import HourlyLog
-    from aiodp.cli._run_sideline import Sideline
+    from aiodp.cli._run.background import Sideline
+    from aiodp.cli._run.hourly_log import HourlyLog
 
 _log = logging.getLogger("aiodp")
 

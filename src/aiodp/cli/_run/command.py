@@ -9,13 +9,13 @@ import anyio
 import click
 from botocore.exceptions import BotoCoreError
 
-from aiodp.cli._run_access import Access, region_of, s3_is_elsewhere
-from aiodp.cli._run_exit import EXIT_CODES, Exit
-from aiodp.cli._run_handlers import load_handlers
-from aiodp.cli._run_log import Log
-from aiodp.cli._run_options import LogFormat, Options, all_options
-from aiodp.cli._run_runner import Pace, make_runner
-from aiodp.cli._run_work import Work
+from aiodp.cli._run.access import Access, region_of, s3_is_elsewhere
+from aiodp.cli._run.exit_codes import EXIT_CODES, Exit
+from aiodp.cli._run.handlers import load_handlers
+from aiodp.cli._run.log import Log
+from aiodp.cli._run.options import LogFormat, Options, all_options
+from aiodp.cli._run.runner import Pace, make_runner
+from aiodp.cli._run.session import Work
 
 if TYPE_CHECKING:
     from aiobotocore.session import AioSession

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from aiobotocore.session import AioSession
 
-    from aiodp.cli._run_options import Options
+    from aiodp.cli._run.options import Options
 
 _REGION: Final = "us-east-1"
 """Task Runner's (Developer Guide, "Task Runner Configuration Options")."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
-from aiodp.cli._doctor_findings import Finding, Verdict
+from aiodp.cli._doctor.findings import Finding, Verdict
 
 if TYPE_CHECKING:
     from aiobotocore.session import AioSession

@@ -15,8 +15,8 @@ import click
 from aiobotocore.session import get_session
 
 from aiodp._core.text import checked_string
-from aiodp.cli._doctor_findings import Finding, Verdict, Writer, as_json, is_well, summary
-from aiodp.cli._doctor_visit import Case, visit
+from aiodp.cli._doctor.checks import Case, visit
+from aiodp.cli._doctor.findings import Finding, Verdict, Writer, as_json, is_well, summary
 from aiodp.cli._params import Url, option
 
 if TYPE_CHECKING:

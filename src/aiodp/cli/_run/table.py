@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from aiodp._types import RunEnd
-from aiodp.cli._run_lines import printable
+from aiodp.cli._run.formatters import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

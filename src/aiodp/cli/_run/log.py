@@ -6,16 +6,16 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Final, Self
 
-from aiodp.cli._run_hours import HourlyLog
-from aiodp.cli._run_lines import JsonLines, TaskRunnerLines, TextLines
-from aiodp.cli._run_options import LogFormat
-from aiodp.cli._run_sideline import Aside, Sideline
+from aiodp.cli._run.background import Aside, Sideline
+from aiodp.cli._run.formatters import JsonLines, TaskRunnerLines, TextLines
+from aiodp.cli._run.hourly_log import HourlyLog
+from aiodp.cli._run.options import LogFormat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from aiodp.cli._run_table import Screen
+    from aiodp.cli._run.table import Screen
 
 _aiodp: Final = logging.getLogger("aiodp")
 _LAST_LINES: Final = 5.0
@@ -90,7 +90,7 @@ def _screen(log_format: LogFormat, *, table: bool | None) -> Screen | None:
     terminal = sys.stderr and sys.stderr.isatty()
     if table is False or log_format is LogFormat.JSON or not terminal:
         return None
-    from aiodp.cli._run_table import Screen  # noqa: PLC0415 - rich takes its time
+    from aiodp.cli._run.table import Screen  # noqa: PLC0415 - rich takes its time
 
     screen = Screen()
     return screen if screen.is_possible else None

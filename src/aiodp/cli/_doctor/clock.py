@@ -5,10 +5,10 @@ from __future__ import annotations
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
-from aiodp.cli._doctor_findings import Finding, Verdict
+from aiodp.cli._doctor.findings import Finding, Verdict
 
 if TYPE_CHECKING:
-    from aiodp.cli._doctor_endpoint import Answer
+    from aiodp.cli._doctor.endpoint import Answer
 
 _REFUSED: Final = 300.0
 """Seconds of skew from which signatures are refused (AWS General Reference, "Signing")."""

@@ -9,16 +9,16 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from aiodp.cli._demo_board import Stage
-from aiodp.cli._demo_text import lines
+from aiodp.cli._demo.board import Stage
+from aiodp.cli._demo.text import lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import Console, RenderableType
 
-    from aiodp.cli._demo_board import Board, Entry
-    from aiodp.cli._demo_text import Marks
+    from aiodp.cli._demo.board import Board, Entry
+    from aiodp.cli._demo.text import Marks
 
 _STYLES: Final = {
     Stage.ASSIGNED: "yellow",

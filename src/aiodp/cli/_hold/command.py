@@ -12,11 +12,11 @@ import click
 from aiobotocore.session import get_session
 
 from aiodp import ProgressReporter, Quota
-from aiodp.cli._holding import Holding
+from aiodp.cli._hold.holding import Holding
 from aiodp.cli._params import Seconds, Url, option
 
 if TYPE_CHECKING:
-    from aiodp.cli._holding import Say
+    from aiodp.cli._hold.holding import Say
 
 _GRACE: Final = 10.0
 _ATTEMPT: Final = 10.0

@@ -9,8 +9,8 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
 from aiodp._types import RunEnd
-from aiodp.cli._run_sideline import Sideline
-from aiodp.cli._run_signals import DIED, leave
+from aiodp.cli._run.background import Sideline
+from aiodp.cli._run.signals import DIED, leave
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

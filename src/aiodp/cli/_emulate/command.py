@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from aiodp.cli import hint
-from aiodp.cli._emulate_log import LogFormat, start_log
+from aiodp.cli._emulate.log import LogFormat, start_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from aiodp.cli._emulate_load import DefinitionFile, Loaded
+    from aiodp.cli._emulate.load import DefinitionFile, Loaded
     from aiodp.emulator import EmulatorServer, Settings
 
 _STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
@@ -204,7 +204,7 @@ def _server(options: _Options, settings: Settings) -> EmulatorServer:
 
 def _files(options: _Options, settings: Settings) -> list[DefinitionFile]:
     """Read what shall be loaded, and find out what is wrong with it before anything is served."""
-    from aiodp.cli import _emulate_load  # noqa: PLC0415  # as _settings
+    from aiodp.cli._emulate import load as _emulate_load  # noqa: PLC0415  # as _settings
 
     files = _emulate_load.read_files(options.load, options.values)
     warnings = _emulate_load.rehearse(files, settings, activate=options.activate)
@@ -216,7 +216,7 @@ def _files(options: _Options, settings: Settings) -> list[DefinitionFile]:
 def _load(
     server: EmulatorServer, files: Sequence[DefinitionFile], *, activate: bool
 ) -> list[Loaded]:
-    from aiodp.cli import _emulate_load  # noqa: PLC0415  # as _settings
+    from aiodp.cli._emulate import load as _emulate_load  # noqa: PLC0415  # as _settings
 
     return [_emulate_load.load(server.service(), file, activate=activate) for file in files]
 

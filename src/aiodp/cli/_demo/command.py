@@ -15,21 +15,21 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from aiodp.cli._demo_board import Board
-from aiodp.cli._demo_environment import made_up_session, undisturbed
-from aiodp.cli._demo_pipelines import HELLO_GROUP, LONG_TASKS
-from aiodp.cli._demo_promises import judge
-from aiodp.cli._demo_scenario import REGION, TIME_SCALE, play
-from aiodp.cli._demo_summary import summary
-from aiodp.cli._demo_text import Marks
-from aiodp.cli._demo_views import LiveView, PlainView
+from aiodp.cli._demo.board import Board
+from aiodp.cli._demo.environment import made_up_session, undisturbed
+from aiodp.cli._demo.pipelines import HELLO_GROUP, LONG_TASKS
+from aiodp.cli._demo.promises import judge
+from aiodp.cli._demo.scenario import REGION, TIME_SCALE, play
+from aiodp.cli._demo.summary import summary
+from aiodp.cli._demo.text import Marks
+from aiodp.cli._demo.views import LiveView, PlainView
 from aiodp.emulator import EmulatorServer, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from aiodp.cli._demo_promises import Evidence
-    from aiodp.cli._demo_views import View
+    from aiodp.cli._demo.promises import Evidence
+    from aiodp.cli._demo.views import View
 
 _REFRESH: Final = 0.125  # real seconds between two looks
 _INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it

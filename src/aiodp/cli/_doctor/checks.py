@@ -9,18 +9,18 @@ from aiobotocore.config import AioConfig
 
 from aiodp._aws.transport import ONCE, open_clients
 from aiodp._errors import ReportRejected
-from aiodp.cli._doctor_calls import PATIENCE, MadeUp, examine_calls
-from aiodp.cli._doctor_clock import examine_clock
-from aiodp.cli._doctor_credentials import examine_credentials
-from aiodp.cli._doctor_endpoint import examine_endpoint
-from aiodp.cli._doctor_findings import Finding, Verdict
-from aiodp.cli._doctor_quota import examine_quota, examine_tasks
-from aiodp.cli._doctor_region import examine_region
+from aiodp.cli._doctor.calls import PATIENCE, MadeUp, examine_calls
+from aiodp.cli._doctor.clock import examine_clock
+from aiodp.cli._doctor.credentials import examine_credentials
+from aiodp.cli._doctor.endpoint import examine_endpoint
+from aiodp.cli._doctor.findings import Finding, Verdict
+from aiodp.cli._doctor.quota import examine_quota, examine_tasks
+from aiodp.cli._doctor.region import examine_region
 
 if TYPE_CHECKING:
     from aiobotocore.session import AioSession
 
-    from aiodp.cli._doctor_findings import Tell
+    from aiodp.cli._doctor.findings import Tell
 
 _CONFIG: Final = AioConfig(
     connect_timeout=PATIENCE,

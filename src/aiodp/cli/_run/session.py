@@ -11,10 +11,10 @@ import anyio
 from botocore.exceptions import BotoCoreError
 
 from aiodp import ReportRejected
-from aiodp.cli._run_exit import Exit, insist, verdict
-from aiodp.cli._run_hours import HOUR
-from aiodp.cli._run_push import LogPush
-from aiodp.cli._run_signals import DIED, Signals
+from aiodp.cli._run.exit_codes import Exit, insist, verdict
+from aiodp.cli._run.hourly_log import HOUR
+from aiodp.cli._run.log_upload import LogPush
+from aiodp.cli._run.signals import DIED, Signals
 
 if TYPE_CHECKING:
     import signal
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from aiobotocore.session import AioSession
 
     from aiodp import TaskRunner
-    from aiodp.cli._run_log import Log
-    from aiodp.cli._run_options import Options
+    from aiodp.cli._run.log import Log
+    from aiodp.cli._run.options import Options
 
 _log = logging.getLogger("aiodp")
 

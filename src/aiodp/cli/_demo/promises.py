@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from aiodp.cli._demo_board import Stage
+from aiodp.cli._demo.board import Stage
 from aiodp.emulator import Audit, AuditKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from aiodp import Statistics
-    from aiodp.cli._demo_board import Entry
+    from aiodp.cli._demo.board import Entry
     from aiodp.emulator import AuditEvent
 
 _CALLS: Final = (

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from aiodp import AiodpError, LeaseLost, TaskCanceled, TaskStatus, current_task
-from aiodp.cli._demo_board import Entry, Stage
+from aiodp.cli._demo.board import Entry, Stage
 
 if TYPE_CHECKING:
     from types_aiobotocore_datapipeline import DataPipelineClient
     from types_aiobotocore_datapipeline.type_defs import TaskObjectTypeDef
 
     from aiodp import ProgressReporter
-    from aiodp.cli._demo_board import Board
+    from aiodp.cli._demo.board import Board
 
 STEP: Final = 0.3
 """Real seconds that a step of a longer task takes."""

@@ -9,8 +9,8 @@ import anyio
 from aiobotocore.config import AioConfig
 
 from aiodp import ProgressReporter, Quota
-from aiodp.cli._demo_board import OVER, Stage
-from aiodp.cli._demo_pipelines import (
+from aiodp.cli._demo.board import OVER, Stage
+from aiodp.cli._demo.pipelines import (
     HELLO_GROUP,
     LONG_GROUP,
     LONG_TASKS,
@@ -20,15 +20,15 @@ from aiodp.cli._demo_pipelines import (
     hello_world,
     long_tasks,
 )
-from aiodp.cli._demo_promises import Evidence
-from aiodp.cli._demo_worker import Worker, take_one_and_go_silent
+from aiodp.cli._demo.promises import Evidence
+from aiodp.cli._demo.worker import Worker, take_one_and_go_silent
 from aiodp.emulator import Fault, FaultKind
 
 if TYPE_CHECKING:
     from aiobotocore.session import AioSession
     from types_aiobotocore_datapipeline import DataPipelineClient
 
-    from aiodp.cli._demo_board import Board
+    from aiodp.cli._demo.board import Board
     from aiodp.emulator import EmulatorServer, LockedService
 
 TIME_SCALE: Final = 30.0

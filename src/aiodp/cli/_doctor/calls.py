@@ -15,12 +15,12 @@ import anyio
 
 from aiodp._aws.transport import TIMED_OUT, call_service, describe, is_genuine, malformed
 from aiodp._types import Outcome, ReportKind
-from aiodp.cli._doctor_findings import Finding, Verdict
+from aiodp.cli._doctor.findings import Finding, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aiodp.cli._doctor_findings import Tell
+    from aiodp.cli._doctor.findings import Tell
 
 PATIENCE: Final = 3.0
 """Seconds for an answer."""

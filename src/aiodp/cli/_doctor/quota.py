@@ -9,8 +9,8 @@ import anyio
 
 from aiodp import ProgressReporter
 from aiodp._types import ReportKind
-from aiodp.cli._doctor_calls import MadeUp, call
-from aiodp.cli._doctor_findings import Finding, Verdict
+from aiodp.cli._doctor.calls import MadeUp, call
+from aiodp.cli._doctor.findings import Finding, Verdict
 
 if TYPE_CHECKING:
     from aiobotocore.session import AioSession

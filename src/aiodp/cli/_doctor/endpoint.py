@@ -22,7 +22,7 @@ from botocore.utils import get_environ_proxies
 from aiodp._aws.transport import ONCE, call_service, describe, open_clients
 from aiodp._errors import ReportRejected
 from aiodp._types import Outcome
-from aiodp.cli._doctor_findings import Finding, Verdict
+from aiodp.cli._doctor.findings import Finding, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from botocore.configprovider import ConfiguredEndpointProvider
 from botocore.exceptions import BotoCoreError
 
-from aiodp.cli._doctor_findings import Finding, Verdict
+from aiodp.cli._doctor.findings import Finding, Verdict
 
 if TYPE_CHECKING:
     from aiobotocore.session import AioSession

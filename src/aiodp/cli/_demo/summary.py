@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Final
 
 from rich.text import Text
 
-from aiodp.cli._demo_board import Stage
-from aiodp.cli._demo_text import ranges
+from aiodp.cli._demo.board import Stage
+from aiodp.cli._demo.text import ranges
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from aiodp.cli._demo_board import Entry
-    from aiodp.cli._demo_promises import Evidence, Promise
-    from aiodp.cli._demo_text import Marks
+    from aiodp.cli._demo.board import Entry
+    from aiodp.cli._demo.promises import Evidence, Promise
+    from aiodp.cli._demo.text import Marks
 
 _MOST_REASONS: Final = 5
 
