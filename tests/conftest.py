@@ -10,8 +10,8 @@ from typing import Final
 
 import pytest
 
-REAL_TIME: Final = frozenset({"acceptance", "contract"})
-REAL_TIME_MODULES: Final = ("test_benchmarks", "test_demo", "test_runner_threads", "test_shell_")
+REAL_TIME: Final = frozenset({"acceptance", "contract", "shell", "slow"})
+REAL_TIME_MODULES: Final = ("test_demo", "test_threads")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -12,7 +12,7 @@ from aiobotocore.session import get_session
 from aiodp import Ref, TaskFailed
 from aiodp.shell import CommandFailed, _s3
 from aiodp.shell._parts import PART
-from unit.shell_kit import ATTEMPT, FakeTask, handle, interrupt, logs, wire_object
+from unit.shell.kit import ATTEMPT, FakeTask, handle, interrupt, logs, wire_object
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ from aiobotocore.session import get_session
 from aiodp import TaskRunner
 from aiodp.shell import ShellHandler
 from aiodp.testing import ServerKit, Status, scaled
-from unit.shell_kit import TOO_LONG, filled, group_alive
+from unit.shell.kit import TOO_LONG, filled, group_alive
 
 pytestmark = pytest.mark.anyio
 

@@ -16,10 +16,10 @@ FAULTS = {
         "virtual/test_track.py::test_the_server_that_stops_answering"
     ),
     "a deadline that counts from the answer, or moves on a failure": (
-        "unit/test_lease.py::test_the_deadline_counts_from_the_send_time_of_the_last_success"
+        "unit/core/test_lease.py::test_the_deadline_counts_from_the_send_time_of_the_last_success"
     ),
     "impossible timings are accepted": (
-        "unit/test_timing.py::test_impossible_durations_are_refused"
+        "unit/core/test_timing.py::test_impossible_durations_are_refused"
     ),
     "any error but throttling ends the heartbeat": (
         "virtual/test_track.py::test_whatever_goes_wrong_is_survived_and_counted"
@@ -49,7 +49,7 @@ FAULTS = {
         "virtual/test_engine.py::test_three_processes_share_the_quota_without_talking"
     ),
     "the scheduler sleeps on an old long deadline": (
-        "unit/test_schedule.py::test_a_new_short_lease_is_seen_at_once"
+        "unit/core/test_schedule.py::test_a_new_short_lease_is_seen_at_once"
     ),
     "the same task again is taken for the old one": (
         "virtual/test_track.py::test_the_same_task_twice_has_two_leases"
@@ -69,7 +69,9 @@ FAULTS = {
     "hung work beats for ever": (
         "virtual/test_long_running.py::test_hung_work_can_be_capped_by_its_user"
     ),
-    "a late success revives a lease": ("unit/test_lease.py::test_a_late_success_does_not_count"),
+    "a late success revives a lease": (
+        "unit/core/test_lease.py::test_a_late_success_does_not_count"
+    ),
     "warnings flood the log": (
         "virtual/test_long_running.py::test_logs_tell_changes_not_repetitions"
     ),
@@ -79,7 +81,9 @@ FAULTS = {
     "the user's exception comes out in a group": (
         "virtual/test_track.py::test_an_exception_of_the_body_comes_out_bare"
     ),
-    "counts that are wrong in spite of full coverage": ("unit/test_schedule.py::TestSchedules"),
+    "counts that are wrong in spite of full coverage": (
+        "unit/core/test_schedule.py::TestSchedules"
+    ),
 }
 
 

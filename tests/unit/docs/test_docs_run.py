@@ -1,0 +1,100 @@
+"""docs/run.md says what ``aiodp run`` does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from aiodp._runner.dispatcher import _CLEAN_UP
+from aiodp.cli._run.background import _ROOM
+from aiodp.cli._run.command import run
+from aiodp.cli._run.exit_codes import EXIT_CODES, PATIENCE
+from aiodp.cli._run.formatters import EXTRAS
+from aiodp.cli._run.options import OURS, TASK_RUNNERS
+from aiodp.cli._run.runner import _GRACE, _LONGEST_GRACE, _SPARE
+from aiodp.cli._run.session import _LAST_PUSH
+
+TEXT = (Path(__file__).parents[3] / "docs" / "run.md").read_text()
+WORDS = " ".join(TEXT.split())
+
+
+def section(title: str) -> str:
+    return TEXT.partition(f"## {title}\n")[2].partition("\n## ")[0]
+
+
+def rows(text: str) -> list[list[str]]:
+    """Return the cells of the rows of the tables of a text, heads left out."""
+    lines = re.findall(r"^\| *(.*?) *\|$", text, re.MULTILINE)
+    cells = [re.split(r" *(?<!\\)\| *", line) for line in lines]
+    marks = [number for number, row in enumerate(cells) if set(row[0]) == {"-"}]
+    heads = {one - 1 for one in marks} | set(marks)
+    return [row for number, row in enumerate(cells) if number not in heads]
+
+
+def parameters(options) -> list[click.Option]:
+    command = click.command()(lambda: None)
+    for option in options:
+        option(command)
+    return [one for one in command.params if isinstance(one, click.Option)]
+
+
+def spelled(cell: str) -> set[str]:
+    return set(re.findall(r"--[A-Za-z-]+", cell))
+
+
+def test_all_of_task_runners_options_are_in_the_table():
+    """In both spellings, and no other one."""
+    documented = [
+        spelled(one[0]) | spelled(one[1]) for one in rows(section("Task Runner's options"))
+    ]
+    assert sorted(map(sorted, documented)) == sorted(
+        sorted(one.opts) for one in parameters(TASK_RUNNERS)
+    )
+
+
+def test_all_of_our_options_are_in_the_table_with_their_defaults():
+    """What is a number there is the number here."""
+    table = {one[0]: one[1] for one in rows(section("Our own options"))}
+    known = {one.opts[0]: one for one in parameters(OURS)}
+    assert {min(spelled(cell), key=len) for cell in table if "no-table" not in cell} == (
+        set(known) - {"--table"}
+    )
+    for cell, default in table.items():
+        name = min(spelled(cell), key=len)
+        if name not in ("--grace", "--table") and re.fullmatch(r"\d+|text", default):
+            assert str(known[name].default) == default
+    assert float(table["`--grace SECONDS`"]) == _GRACE
+
+
+def test_the_order_of_the_help_is_that_of_the_tables():
+    """Task Runner's options first."""
+    names = [one.name for one in run.params]
+    assert names == [one.name for one in (*parameters(TASK_RUNNERS), *parameters(OURS))]
+
+
+def test_the_exit_codes_are_those_of_the_help():
+    """Word for word, but for the marks."""
+    table = {one[0]: one[1] for one in rows(section("How it stops")) if one[0][0].isdigit()}
+    lines = re.sub(r"\n {7,}", " ", EXIT_CODES)
+    told = dict(re.findall(r"^  (\S+) +(.*)$", lines, re.MULTILINE))
+    assert {code: text.replace("`", "") for code, text in table.items()} == told
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        f"at most {_LONGEST_GRACE:g}",
+        f"`grace` and {_SPARE:g} seconds before its lease ends",
+        f"handlers have {_CLEAN_UP:g} s to clean up",
+        f"left behind after {PATIENCE:g} s",
+        f"in up to {_LAST_PUSH:g} s at the end",
+        f"when {_ROOM:,} do",
+        ", ".join(f"`{one}`" for one in ("time", "level", "message", *EXTRAS[:-2])),
+    ],
+)
+def test_numbers_and_names_are_the_codes(words):
+    """Each is taken from where it is used."""
+    assert words in WORDS

@@ -1,0 +1,227 @@
+"""The diagrams of the local service draw what happens, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from aiodp.emulator._model.records import Attempt, Instance, Pipeline, Status, Task
+from unit.emulator.lifecycle_kit import Lifecycle
+from unit.emulator.lifecycle_objects import (
+    Ref,
+    activity,
+    daily,
+    key_exists,
+    node,
+    on_resource,
+    resource,
+    schedule,
+    shell_precondition,
+)
+from unit.emulator.test_lifecycle_machine import LifecycleMachine
+
+PAGE: Final = (Path(__file__).parents[3] / "docs" / "local-service.md").read_text()
+NEW: Final = "[*]"
+Edge = tuple[str, str]
+
+
+class Watch:
+    """Notes each change of a status from now on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seen: dict[type, set[Edge]] = {kind: set() for kind in (Instance, Attempt, Task)}
+        self._watch(monkeypatch, Attempt, "status")
+        self._watch(monkeypatch, Task, "state")
+        self._watch_instances(monkeypatch)
+
+    def _watch(self, monkeypatch: pytest.MonkeyPatch, kind: type, name: str) -> None:
+        def assign(record: object, key: str, value: Any) -> None:
+            if key == name and (before := getattr(record, name, NEW)) != value:
+                self.seen[kind].add((str(before), str(value)))
+            object.__setattr__(record, key, value)
+
+        monkeypatch.setattr(kind, "__setattr__", assign)
+
+    def _watch_instances(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Watch them from when the pipeline has them: before that they are not complete."""
+        add, change = Pipeline.add, Pipeline.change
+        seen = self.seen[Instance]
+
+        def added(pipeline: Pipeline, instance: Instance) -> None:
+            seen.add((NEW, str(instance.status)))
+            add(pipeline, instance)
+
+        def changed(pipeline: Pipeline, instance: Instance, status: Status) -> None:
+            if instance.status is not status:
+                seen.add((str(instance.status), str(status)))
+            change(pipeline, instance, status)
+
+        monkeypatch.setattr(Pipeline, "add", added)
+        monkeypatch.setattr(Pipeline, "change", changed)
+
+
+@pytest.fixture
+def watch(monkeypatch):
+    return Watch(monkeypatch)
+
+
+def drawn() -> dict[type, set[Edge]]:
+    """Return the transitions in the diagrams, which stand in this order."""
+    diagrams = re.findall(r"^```mermaid$(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    found = [set(re.findall(r"^ +(\S+) --> (\w+)", one, re.MULTILINE)) for one in diagrams]
+    return dict(zip((Task, Attempt, Instance), found, strict=True))
+
+
+def test_no_transition_is_missing_in_the_diagrams(watch, monkeypatch):
+    """Owners, workers, time and faults do what they like: nothing happens that is not drawn.
+
+    But RERUN and MARK_FINISHED, of which the page speaks beside the diagrams.
+    """
+    call = LifecycleMachine.call
+
+    def without_those(machine: LifecycleMachine, operation: str, **params: Any) -> dict[str, Any]:
+        if params.get("status") in ("RERUN", "MARK_FINISHED"):
+            return {"error": "left out"}
+        return call(machine, operation, **params)
+
+    monkeypatch.setattr(LifecycleMachine, "call", without_those)
+    run_state_machine_as_test(LifecycleMachine, settings=RUN)
+    for kind, edges in watch.seen.items():
+        assert edges <= drawn()[kind], kind
+
+
+def test_the_diagrams_draw_what_happens(watch):
+    """The transitions in these stories are drawn, and no other."""
+    for story in STORIES:
+        story()
+    assert watch.seen == drawn()
+
+
+def kit(definition: Any, **settings: Any) -> Lifecycle:
+    """Return a service which runs this definition, by default without retries."""
+    made = Lifecycle(**({"max_retries": 0, "resource_worker_group": "workers"} | settings))
+    made.launch(definition)
+    return made
+
+
+def work_ends_well_or_badly() -> None:
+    for report in (True, False):
+        for status in ("FINISHED", "FAILED"):
+            one = kit(daily(A=activity()))
+            one.end(one.begin("A") if report else one.get(), status)
+    kit(daily(A=activity()), max_retries=1).fail("A")
+
+
+def workers_are_silent() -> None:
+    one = kit(daily(A=activity(), B=activity()), lease_timeout=300.0)
+    one.begin("A")
+    one.get()
+    one.move(300)
+
+
+def work_is_canceled() -> None:
+    one = kit(daily(**{name: activity() for name in "ABC"}, D=activity(dependsOn=Ref("A"))))
+    one.begin("A")
+    one.get()
+    one.tell("TRY_CANCEL", *"ABCD")
+    one.move(90 * 86_400)
+
+
+def a_pipeline_is_deleted() -> None:
+    one = kit(daily(A=activity(), B=activity()))
+    one.begin("A")
+    one.get()
+    one.call("DeletePipeline", pipelineId=one.pipeline_id)
+
+
+def attempts_time_out() -> None:
+    limited = activity(attemptTimeout="1 minute")
+    one = kit(daily(A=limited, B=limited))
+    one.begin("A")
+    one.get()
+    one.move(60)
+
+
+def slots_are_skipped() -> None:
+    one = Lifecycle()
+    one.launch({"Hourly": schedule("1 hour"), "A": activity(schedule=Ref("Hourly"))}, start=3600)
+
+
+def a_failure_spreads() -> None:
+    mode = {"failureAndRerunMode": "cascade"}
+    kit(daily(A=activity(), B=activity(dependsOn=Ref("A"), **mode))).fail("A")
+
+
+def data_is_awaited() -> None:
+    guarded = daily(A=activity(input=Ref("D"), precondition=Ref("S")), S=shell_precondition())
+    one = kit(guarded | {"D": node(precondition=Ref("P")), "P": key_exists()})
+    one.outside.objects.add("s3://bucket/ready")
+    one.move(120)
+    one.end(one.begin("S"), "FALSE")
+    for end in ({"preconditionTimeout": "1 minute"}, {}):
+        one = kit(daily(A=activity(precondition=Ref("P")), P=key_exists(**end)))
+        one.move(60)
+
+
+def boxed(*moves: float, cancel: str = "", **fields: str) -> Lifecycle:
+    """Return a service with an activity on a resource, after these moves and a cancellation."""
+    one = kit(daily(Box=resource(**fields), A=on_resource()), resource_shutdown=600.0)
+    for seconds in moves:
+        one.move(seconds)
+    if cancel:
+        one.tell("TRY_CANCEL", cancel)
+    return one
+
+
+def resources_come_and_go() -> None:
+    boxed(60).finish("A")
+    boxed(cancel="A").move(600)
+    boxed(cancel="Box")
+    boxed(60, cancel="Box")
+    boxed(cancel="A").tell("TRY_CANCEL", "Box")
+    boxed(60, 60, terminateAfter="2 minutes")
+    boxed(cancel="A", terminateAfter="2 minutes").move(120)
+    kit(
+        daily(Box=resource(terminateAfter="1 minute"), A=on_resource()), resource_startup=120.0
+    ).move(60)
+    kit(daily(Box=resource(), A=on_resource(precondition=Ref("P")), P=key_exists())).tell(
+        "TRY_CANCEL", "A"
+    )
+
+
+def a_deactivation_comes_between() -> None:
+    for shutdown in (30.0, 600.0):
+        one = kit(daily(Box=resource(), A=on_resource()), max_retries=1, resource_shutdown=shutdown)
+        one.move(60)
+        work = one.begin("A")
+        one.deactivate(cancelActive=False)
+        one.end(work, "FAILED")
+        one.move(120)
+        one.activate()
+
+
+STORIES = (
+    work_ends_well_or_badly,
+    workers_are_silent,
+    work_is_canceled,
+    a_pipeline_is_deleted,
+    attempts_time_out,
+    slots_are_skipped,
+    a_failure_spreads,
+    data_is_awaited,
+    resources_come_and_go,
+    a_deactivation_comes_between,
+)
+RUN = settings(
+    max_examples=40,
+    stateful_step_count=40,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)

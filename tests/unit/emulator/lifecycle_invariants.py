@@ -1,0 +1,259 @@
+"""What must be true of a pipeline at every moment, seen through the API alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from aiodp.emulator import TaskState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from aiodp.emulator import TaskView
+    from unit.emulator.lifecycle_kit import Lifecycle
+
+GOOD: Final = frozenset({"FINISHED", "SKIPPED"})
+BAD: Final = frozenset({"FAILED", "CANCELED", "CASCADE_FAILED", "TIMEDOUT"})
+TERMINAL: Final = GOOD | BAD
+ATTEMPT_ENDS: Final = frozenset({"FINISHED", "FAILED", "CANCELED"})
+UP: Final = frozenset({"CREATING", "RUNNING", "SHUTTING_DOWN"})
+_WAITING: Final = "WAITING_ON_DEPENDENCIES"
+_STATES: Final = frozenset(
+    {"PENDING", "SCHEDULED", "DEACTIVATING", "INACTIVE", "FINISHED"},
+)
+_RESOURCES: Final = ("Ec2Resource", "EmrCluster")
+_CHECKED: Final = ("ShellCommandPrecondition", "S3KeyExists")
+_REQUIRED: Final = ("dependsOn", "input", "precondition")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """An instance or an attempt: its fields by key, all with lists of values."""
+
+    id: str
+    fields: dict[str, list[str]]
+
+    def one(self, key: str) -> str | None:
+        """Return the first value of a field."""
+        return next(iter(self.fields.get(key, [])), None)
+
+    @property
+    def status(self) -> str:
+        """Its status."""
+        return self.one("@status") or ""
+
+    @property
+    def is_resource(self) -> bool:
+        """Whether it is CREATING and SHUTTING_DOWN instead of being tried."""
+        return self.one("type") in _RESOURCES
+
+    @property
+    def is_precondition(self) -> bool:
+        """Whether it guards another instance."""
+        return self.one("type") in _CHECKED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """A pipeline with all its instances and attempts."""
+
+    state: str
+    next_run: str | None
+    instances: dict[str, Seen]
+    attempts: dict[str, Seen]
+
+    def attempts_of(self, instance_id: str) -> list[Seen]:
+        """Return the attempts of an instance, in their order."""
+        found = [
+            one for one in self.attempts.values() if instance_id in one.fields["@instanceParent"]
+        ]
+        return sorted(found, key=lambda one: int(one.id.rpartition("=")[2]))
+
+    def refs(self, seen: Seen, *keys: str) -> Iterator[Seen]:
+        """Yield the instances to which fields refer."""
+        for key in keys:
+            for target in seen.fields.get(key, []):
+                if target in self.instances:
+                    yield self.instances[target]
+
+
+def snapshot(kit: Lifecycle, call: Callable[..., dict[str, Any]]) -> Snapshot:
+    """Look at the kit's pipeline."""
+    record = call("DescribePipelines", pipelineIds=[kit.pipeline_id])
+    fields = _fields(record["pipelineDescriptionList"][0])
+    seen = {}
+    for sphere in ("INSTANCE", "ATTEMPT"):
+        ids = call("QueryObjects", pipelineId=kit.pipeline_id, sphere=sphere)["ids"]
+        assert len(ids) == len(set(ids)), f"an id is there twice: {ids}"
+        seen[sphere] = {one.id: one for one in _described(kit, call, ids)}
+    return Snapshot(
+        state=fields["@pipelineState"][0],
+        next_run=next(iter(fields.get("@nextRunTime", [])), None),
+        instances=seen["INSTANCE"],
+        attempts=seen["ATTEMPT"],
+    )
+
+
+def _described(
+    kit: Lifecycle, call: Callable[..., dict[str, Any]], ids: list[str]
+) -> Iterator[Seen]:
+    for start in range(0, len(ids), 25):
+        some = ids[start : start + 25]
+        answer = call("DescribeObjects", pipelineId=kit.pipeline_id, objectIds=some)
+        assert [one["id"] for one in answer["pipelineObjects"]] == some
+        for one in answer["pipelineObjects"]:
+            yield Seen(id=one["id"], fields=_fields(one))
+
+
+def _fields(described: dict[str, Any]) -> dict[str, list[str]]:
+    fields: dict[str, list[str]] = {}
+    for one in described["fields"]:
+        value = one["stringValue"] if "stringValue" in one else one["refValue"]
+        fields.setdefault(one["key"], []).append(value)
+    return fields
+
+
+# What must hold
+
+
+def check(
+    shot: Snapshot, live: list[TaskView], retries: int, *, on_demand: bool, meddled: bool
+) -> None:
+    """Check a pipeline with the tasks of it which are held.
+
+    ``meddled``: an instance was run again or marked as finished, so not every rule holds any more.
+    """
+    check_attempts(shot, retries, counted=not meddled)
+    check_waiting(shot)
+    check_cascades(shot)
+    check_state(shot, len(live), on_demand=on_demand, meddled=meddled)
+    if not meddled:
+        check_dependencies(shot)
+        check_active(shot)
+    held = {view.attempt_id for view in live if view.state is TaskState.HELD}
+    running = {one.id for one in shot.attempts.values() if one.status == "RUNNING"}
+    assert held == running, "who is running and who is held differ"
+
+
+def check_attempts(shot: Snapshot, retries: int, *, counted: bool) -> None:
+    """Attempts are numbered tries of their instance, of which only the newest may be open.
+
+    ``counted``: no try was restored or free, so attempts and tries left add up.
+    """
+    for instance in shot.instances.values():
+        attempts = shot.attempts_of(instance.id)
+        numbers = [int(one.id.rpartition("=")[2]) for one in attempts]
+        assert numbers == list(range(1, len(attempts) + 1)), (instance.id, numbers)
+        for one in attempts[:-1]:
+            assert one.status in ATTEMPT_ENDS, f"{one.id} is {one.status}, but not the newest"
+        if attempts:
+            _check_head(instance, attempts[-1], len(attempts))
+        if attempts and counted and not instance.is_precondition:
+            left = int(instance.one("@triesLeft") or "0")
+            assert len(attempts) + left in (retries, retries + 1), (instance.id, left)
+
+
+def _check_head(instance: Seen, head: Seen, count: int) -> None:
+    assert instance.one("@headAttempt") == head.id
+    assert instance.one("@attemptCount") == str(count)
+    if instance.status in TERMINAL | {_WAITING}:
+        assert head.status in ATTEMPT_ENDS, f"{instance.id} has ended, but not {head.id}"
+    elif head.status in ("RUNNING", "WAITING_FOR_RUNNER"):
+        assert head.status == instance.status, instance.id
+    for one in (instance, head):
+        ended = one.one("@actualEndTime") is not None
+        assert ended is (one.status in TERMINAL), f"{one.id}: {one.status}, ended: {ended}"
+
+
+def check_dependencies(shot: Snapshot) -> None:
+    """What waits says on what; what does not wait any more has what it needs.
+
+    Holds while nobody ran anything again, or marked it as finished.
+    """
+    for one in shot.instances.values():
+        if one.one("type") == "ShellCommandActivity" and shot.attempts_of(one.id):
+            for needed in shot.refs(one, *_REQUIRED):
+                assert needed.status in GOOD, f"{one.id} was tried, {needed.id} is {needed.status}"
+
+
+def check_waiting(shot: Snapshot) -> None:
+    """``@waitingOn`` has what is not finished; in mode cascade nothing waits for the failed."""
+    for one in shot.instances.values():
+        if one.status != _WAITING:
+            assert "@waitingOn" not in one.fields, f"{one.id} is {one.status}"
+            continue
+        for needed in shot.refs(one, "@waitingOn"):
+            assert needed.status not in GOOD, f"{one.id} waits on {needed.id}: {needed.status}"
+            if one.one("failureAndRerunMode") == "cascade" and shot.state == "SCHEDULED":
+                assert needed.status not in BAD, f"{one.id} waits on failed {needed.id}"
+
+
+def check_cascades(shot: Snapshot) -> None:
+    """CASCADE_FAILED names its cause, was in mode cascade, and nothing else names one."""
+    for one in shot.instances.values():
+        caused = one.one("@cascadeFailedOn") is not None
+        assert caused is (one.status == "CASCADE_FAILED"), one.id
+        if caused:
+            assert one.one("@cascadeFailedOn") in shot.instances
+            assert one.one("failureAndRerunMode") == "cascade", one.id
+
+
+def check_active(shot: Snapshot) -> None:
+    """No more instances of a component are active than may; holds while nothing was rerun."""
+    idle = TERMINAL | {_WAITING}
+    active = Counter(
+        (one.one("@componentParent"), one.one("maxActiveInstances") or "5")
+        for one in shot.instances.values()
+        if one.status not in idle and not one.is_resource and not one.is_precondition
+    )
+    for (component, limit), count in active.items():
+        assert count <= int(limit), f"{count} instances of {component} are active"
+
+
+def check_state(shot: Snapshot, live: int, *, on_demand: bool, meddled: bool) -> None:
+    """The pipeline's state agrees with its instances, and with the tasks which are held."""
+    statuses = [one.status for one in shot.instances.values()]
+    up = [one.id for one in shot.instances.values() if one.is_resource and one.status in UP]
+    over = all(status in TERMINAL for status in statuses) and shot.next_run is None
+    assert shot.state in _STATES
+    match shot.state:
+        case "PENDING":
+            assert statuses == []
+        case "FINISHED":
+            assert over, statuses
+        case "SCHEDULED":
+            assert on_demand or not over, "all has ended, nothing is to come"
+        case "DEACTIVATING":
+            assert live or up, "nothing runs that could end"
+        case "INACTIVE":
+            assert live == 0, "a task is held"
+            assert meddled or not up, up
+    if shot.state != "SCHEDULED":
+        assert shot.next_run is None
+
+
+def check_progress(
+    before: Snapshot, after: Snapshot, *, rerun: set[str], marked: set[str], meddled: bool
+) -> None:
+    """Terminal stays terminal, but for what this step ran again or marked, and what that wakes.
+
+    A resource which a deactivation has shut down comes back for what still waits for it.
+    """
+    assert before.instances.keys() <= after.instances.keys(), "an instance has gone"
+    assert before.attempts.keys() <= after.attempts.keys(), "an attempt has gone"
+    for one in before.instances.values():
+        now = after.instances[one.id]
+        if one.status not in TERMINAL or now.status == one.status:
+            continue
+        woken = one.status == "CASCADE_FAILED" or (one.is_precondition and one.status == "CANCELED")
+        assert (
+            (one.id in marked and now.status == "FINISHED")
+            or one.id in rerun
+            or (rerun and woken)
+            or (one.is_resource and (meddled or one.status == "FINISHED"))
+        ), f"{one.id} was {one.status} and is {now.status}"
+    for tried in before.attempts.values():
+        if tried.status in ATTEMPT_ENDS:
+            assert after.attempts[tried.id].status == tried.status, tried.id

@@ -1,0 +1,104 @@
+"""Parameters with several values, and parameters named as fields are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from unit.emulator.lifecycle_kit import RETRY, Lifecycle
+from unit.emulator.lifecycle_objects import activity, at, daily, wire_objects
+
+if TYPE_CHECKING:
+    from unit.emulator.lifecycle_objects import Definition
+
+ATTEMPT = f"{at('A')}_Attempt=1"
+
+
+@pytest.fixture
+def kit():
+    return Lifecycle()
+
+
+def launch(kit: Lifecycle, definition: Definition, **values: list[str]) -> None:
+    """Activate a pipeline whose parameters have lists of values."""
+    created = kit.call("CreatePipeline", name="p", uniqueId="u")
+    kit.pipeline_id = created["pipelineId"]
+    kit.call(
+        "PutPipelineDefinition",
+        pipelineId=kit.pipeline_id,
+        pipelineObjects=wire_objects(definition),
+        parameterObjects=[{"id": one, "attributes": []} for one in values],
+        parameterValues=[
+            {"id": one, "stringValue": text} for one, texts in values.items() for text in texts
+        ],
+    )
+    assert kit.activate() == {}
+
+
+def arguments(kit: Lifecycle, name: str) -> Any:
+    return kit.fields(name)["scriptArgument"]
+
+
+def test_a_list_within_a_text_makes_a_text_of_each_value(kit):
+    """``--in=#{myL}`` is repeated: components, instances and workers have all of it."""
+    launch(kit, daily(A=activity(scriptArgument="--in=#{myL}")), myL=["a", "b"])
+    expected = ["--in=a", "--in=b"]
+    assert [arguments(kit, one) for one in ("A", at("A"), ATTEMPT)] == [expected] * 3
+    assert kit.begin("A").fields()["scriptArgument"] == expected
+
+
+def test_two_lists_meet_in_all_pairs(kit):
+    """Each value of the one list stands with each of the other."""
+    definition = daily(A=activity(scriptArgument="#{myL}-#{myM}-#{myOne}"))
+    launch(kit, definition, myL=["a", "b"], myM=["1", "2", "3"], myOne=["x"])
+    pairs = ["a-1-x", "a-2-x", "a-3-x", "b-1-x", "b-2-x", "b-3-x"]
+    assert arguments(kit, at("A")) == pairs
+    assert kit.begin("A").fields()["scriptArgument"] == pairs
+
+
+def test_a_list_and_an_expression_make_a_text_of_each_value(kit):
+    """What is not a parameter is evaluated in each of the texts."""
+    text = "#{myL} of #{day(@scheduledStartTime)}"
+    launch(kit, daily(A=activity(scriptArgument=text)), myL=["a", "b"])
+    assert kit.begin("A").fields()["scriptArgument"] == ["a of 1", "b of 1"]
+
+
+def test_a_thousand_values_are_made(kit):
+    """The most that a text may become."""
+    lists = {"myL": [str(n) for n in range(40)], "myM": [str(n) for n in range(25)]}
+    launch(kit, daily(A=activity(scriptArgument="#{myL}-#{myM}")), **lists)
+    assert len(set(arguments(kit, "A"))) == 1000
+    assert kit.begin("A").fields()["scriptArgument"] == arguments(kit, "A")
+
+
+def test_more_than_a_thousand_values_fail_the_attempt(kit):
+    """They are never made: the attempt fails, and says why."""
+    lists = {"myL": [str(n) for n in range(40)], "myM": [str(n) for n in range(26)]}
+    text = "#{myL}-#{myM}"
+    launch(kit, daily(A=activity(scriptArgument=text, maximumRetries="0")), **lists)
+    assert arguments(kit, "A") == text
+    assert kit.take() is None
+    kit.move(RETRY)
+    assert kit.status("A") == "FAILED"
+    fields = kit.fields(at("A"))
+    assert fields["errorId"] == "Service_ExpressionError"
+    assert "more than 1000" in fields["errorMessage"]
+
+
+@pytest.mark.parametrize("owner", ["A", "Default"])
+def test_a_field_hides_a_parameter_of_its_name(kit, owner):
+    """``#{myX}`` is the object's own field, or one which it inherits, wherever it is evaluated."""
+    objects = daily(Default={"myNote": "x"}, A=activity(command="run #{myX}"))
+    objects["B"] = activity(command="run #{myX}")
+    objects[owner] = objects[owner] | {"myX": "field"}
+    launch(kit, objects, myX=["parameter"])
+    for name in ("A", at("A"), ATTEMPT):
+        assert kit.fields(name, evaluate=True)["command"] == "run field"
+        answer = kit.call(
+            "EvaluateExpression", pipelineId=kit.pipeline_id, objectId=name, expression="#{myX}"
+        )
+        assert answer == {"evaluatedExpression": "field"}
+    assert kit.begin("A").fields()["command"] == "run field"
+    other = "run parameter" if owner == "A" else "run field"
+    assert kit.fields(at("B"), evaluate=True)["command"] == other

@@ -1,0 +1,128 @@
+"""What is odd in a definition, though its pipeline can be activated."""
+
+from __future__ import annotations
+
+import pytest
+
+from unit.emulator.validation_kit import (
+    activity,
+    definition,
+    errors,
+    machine,
+    node,
+    ref,
+    schedule,
+    warnings,
+)
+
+
+def test_nothing_is_odd():
+    """A plain definition has no warnings."""
+    default = {"id": "Default", "pipelineLogUri": "s3://logs"}
+    made = definition(default, schedule(), activity(input=ref("Data")), node(), machine())
+    assert warnings(made) == {}
+    assert errors(made) == {}
+
+
+@pytest.mark.parametrize(
+    ("changed", "fragment"),
+    [
+        ({"workerGroup": None}, "its tasks stay in WAITING_FOR_RUNNER"),
+        ({"runsOn": ref("Machine")}, "'workerGroup' is ignored"),
+        ({"schedule": None}, "'schedule' is missing"),
+        (
+            {"command": None, "scriptUri": "s3://b/s.sh", "scriptArgument": "x"},
+            "'scriptArgument' is for 'command'",
+        ),
+        ({"maximumRetries": "6"}, "'maximumRetries' is above 5"),
+        ({"maxActiveInstances": "6"}, "'maxActiveInstances' is above 5"),
+        ({"retryDelay": "1 minute"}, "'retryDelay' is below 2 minutes"),
+        ({"color": "red"}, "'color' is not a field of ShellCommandActivity"),
+        ({"mycolor": "red"}, "'mycolor' is not a field of ShellCommandActivity"),
+        ({"@status": "FINISHED"}, "'@status' is a field which only the service sets"),
+        ({"stdout": "#{myPath}"}, "'stdout': 'myPath' is neither a field nor a parameter"),
+        ({"command": "#{node.command}"}, "'command': 'node' is for preconditions and actions"),
+        ({"name": "#{myName}", "myName": "x"}, "'name' is used as it is"),
+    ],
+)
+def test_an_odd_activity(changed, fragment):
+    """Each oddity of an activity is one warning, and no error."""
+    made = definition(schedule(), machine(), activity(**changed))
+    found = warnings(made)
+    assert list(found) == ["Work"]
+    assert len(found["Work"]) == 1
+    assert fragment in found["Work"][0]
+    assert errors(made) == {}
+
+
+def test_an_inherited_worker_group_may_be_overridden():
+    """A workerGroup of Default beside a runsOn of the activity's own is not odd."""
+    default = {"id": "Default", "workerGroup": "w", "pipelineLogUri": "s3://logs"}
+    work = activity(workerGroup=None, runsOn=ref("Machine"))
+    assert warnings(definition(default, schedule(), machine(), work)) == {}
+
+
+@pytest.mark.parametrize("fields", [{"myField": "x"}, {"my_field": "x"}, {"stage": "true"}])
+def test_known_fields(fields):
+    """Fields of the user's own, and documented ones, are not odd."""
+    assert warnings(definition(schedule(), activity(**fields))) == {}
+
+
+def test_encrypted_fields():
+    """A field marked as encrypted is the same field."""
+    made = definition(node(**{"*filePath": "s3://b/k", "*myPassword": "x"}, filePath=None))
+    assert warnings(made) == {}
+    assert errors(made) == {}
+
+
+def test_the_service_s_own_warnings():
+    """Two warnings are known word by word from the service."""
+    made = definition({"id": "Default"}, machine(terminateAfter=None))
+    assert warnings(made) == {
+        "Default": [
+            (
+                "'pipelineLogUri'is missing. It is recommended to set this value on Default object "
+                "for better troubleshooting."
+            )
+        ],
+        "Machine": [
+            (
+                "'terminateAfter' is missing. It is recommended to set this to avoid leaving "
+                "resource running for long duration."
+            )
+        ],
+    }
+
+
+def test_roles_are_odd_to_miss():
+    """IAM roles, which the local service has no use for, are missed with a warning."""
+    assert len(warnings(definition(machine(role=None, resourceRole=None)))["Machine"]) == 2
+
+
+def test_an_object_without_a_type():
+    """An object without a type is odd, unless others inherit from it."""
+    base = {"id": "Base"}
+    assert list(warnings(definition(base))) == ["Base"]
+    leaf = node(parent=ref("Base"))
+    assert warnings(definition(base, leaf)) == {}
+
+
+def test_on_demand_belongs_on_default():
+    """An ondemand of a single object is odd, and so is a lateness that cannot be."""
+    work = activity(schedule=None, scheduleType="ondemand", lateAfterTimeout="1 hour")
+    assert len(warnings(definition(work))["Work"]) == 2
+    default = {"id": "Default", "scheduleType": "ondemand", "pipelineLogUri": "s3://logs"}
+    assert warnings(definition(default, activity(schedule=None))) == {}
+
+
+def test_an_alarm_may_speak_of_its_node():
+    """``node`` is what a precondition or an action is for."""
+    alarm = {
+        "id": "Alarm",
+        "type": "SnsAlarm",
+        "role": "r",
+        "topicArn": "arn:aws:sns:us-east-1:1:t",
+        "subject": "#{node.@id}",
+        "message": "#{node.name}",
+    }
+    assert warnings(definition(alarm)) == {}

@@ -1,0 +1,93 @@
+"""What a command writes is kept, up to a limit, and holds up nothing."""
+
+from __future__ import annotations
+
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from aiodp import TaskFailed
+from unit.shell.kit import FakeTask, handle, logs
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request):
+    return request.param
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Runs a task of these fields; its output is below `tmp_path`."""
+
+    async def run(*, kind="ShellCommandActivity", options=None, **fields):
+        return await handle(FakeTask(fields, kind=kind), tmp_path, **(options or {}))
+
+    return run
+
+
+@pytest.fixture
+def stdout(tmp_path):
+    return lambda: (logs(tmp_path) / "StdOutput").read_bytes().decode()
+
+
+async def test_output_which_is_no_text_is_kept_as_it_is(run, tmp_path):
+    """The files have the bytes of the command."""
+    await run(command="printf '\\377\\000\\376'")
+    assert (logs(tmp_path) / "StdOutput").read_bytes() == b"\xff\0\xfe"
+
+
+async def test_a_gigabyte_of_output_holds_up_nothing(run, tmp_path):
+    """Neither the disk nor the memory grows with it, and the command is not told."""
+    limit = 1000
+    tracemalloc.start()
+    try:
+        command = "head -c 1000000000 /dev/zero && echo done >&2"
+        assert await run(command=command, options={"max_output": limit}) is True
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()
+    kept, last = (logs(tmp_path) / "StdOutput").read_bytes()[:limit], b"999,999,000 bytes more"
+    assert kept == bytes(limit)
+    rest = (logs(tmp_path) / "StdOutput").read_bytes()[limit:]
+    assert last in rest
+    assert rest.count(b"\n") == 2
+    assert (logs(tmp_path) / "StdError").read_text() == "done\n"
+
+
+async def test_output_of_just_the_limit_is_whole(run, stdout):
+    """No line says that anything is missing."""
+    await run(command="printf 12345", options={"max_output": 5})
+    assert stdout() == "12345"
+
+
+async def test_a_full_disk_fails_the_task_once_the_command_is_through(tmp_path):
+    """The command is not blocked by output that cannot be kept; the task says what happened."""
+    task = FakeTask({"command": f"head -c 1000000 /dev/zero; echo through >{tmp_path}/through"})
+
+    def full(places, name):
+        return Path("/dev/full") if name == "StdOutput" else places.logs / name
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("aiodp.shell._places.Places.stream", full)
+        patch.setattr("pathlib.Path.unlink", lambda *_, **__: None)  # not the device
+        with pytest.raises(TaskFailed, match="No space left on device") as caught:
+            await handle(task, tmp_path)
+    assert caught.value.error_id == "LocalFailed"
+    assert (tmp_path / "through").read_text() == "through\n"
+
+
+async def test_an_output_directory_that_cannot_be_made_fails_the_task(tmp_path):
+    """An error of the machine is one of the task, and a clear one."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TaskFailed, match="Not a directory") as caught:
+        await handle(FakeTask({"command": "true"}), tmp_path / "file" / "below")
+    assert caught.value.error_id == "LocalFailed"
+
+
+async def test_too_long_a_command_line_fails_the_task(run):
+    """The system's limit is said in its own words."""
+    with pytest.raises(TaskFailed, match="Argument list too long"):
+        await run(command="true", scriptArgument="x" * 10_000_000)
