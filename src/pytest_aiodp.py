@@ -48,7 +48,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """
     if not early_config.getini("aiodp_offline"):
         return
-    from aiodp.testing._environment import DEAD_END  # noqa: PLC0415  # only when it is used
+    from aiodp.testing._environment import DEAD_END  # noqa: PLC0415 - only when it is used
 
     patch = pytest.MonkeyPatch()
     early_config.add_cleanup(patch.undo)
@@ -64,7 +64,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture
 def aiodp_settings() -> Settings:
     """Return the `aiodp.testing.Settings` of the local service; override it to change them."""
-    from aiodp.testing import Settings  # noqa: PLC0415  # only when it is used
+    from aiodp.testing import Settings  # noqa: PLC0415 - only when it is used
 
     return Settings()
 
@@ -88,7 +88,7 @@ def aiodp_server(
     starts. An `aiodp.testing.ServerKit`; needs the extra `aiodp[emulator]`. The test fails if two
     workers had one task in hand at one time.
     """
-    from aiodp.testing import ServerKit  # noqa: PLC0415  # only when it is used
+    from aiodp.testing import ServerKit  # noqa: PLC0415 - only when it is used
 
     options = _options(request)
     scale = aiodp_time_scale if options["time_scale"] is None else options["time_scale"]
@@ -110,7 +110,7 @@ def aiodp_server(
 @pytest.fixture(scope="session")
 def _aiodp_data_loader() -> Any:
     """Keep the API's description, so that it is read from disk once and not for each test."""
-    from botocore.loaders import create_loader  # noqa: PLC0415  # only when it is used
+    from botocore.loaders import create_loader  # noqa: PLC0415 - only when it is used
 
     return create_loader()
 
@@ -118,7 +118,7 @@ def _aiodp_data_loader() -> Any:
 @pytest.fixture
 def aiodp_client(aiodp_server: ServerKit, _aiodp_data_loader: Any) -> Iterator[Any]:
     """Make a botocore client of `aiodp_server`, as boto3 does, which waits for a held poll."""
-    from botocore.config import Config  # noqa: PLC0415  # only when it is used
+    from botocore.config import Config  # noqa: PLC0415 - only when it is used
     from botocore.session import get_session  # noqa: PLC0415
 
     session = get_session()
@@ -139,7 +139,7 @@ def aiodp_service(request: pytest.FixtureRequest, aiodp_settings: Settings) -> I
 
     An `aiodp.testing.MemoryKit`. The test fails if two workers had one task in hand at one time.
     """
-    from aiodp.testing import MemoryKit  # noqa: PLC0415  # only when it is used
+    from aiodp.testing import MemoryKit  # noqa: PLC0415 - only when it is used
 
     options = _options(request)
     if options["time_scale"] is not None:
@@ -158,7 +158,7 @@ def aiodp_session(
     Its credentials are made up, and a client for another service cannot call AWS.
     In tests of anyio's plugin which run on trio, its clients use the HTTP library that runs there.
     """
-    from aiobotocore.session import get_session  # noqa: PLC0415  # only when it is used
+    from aiobotocore.session import get_session  # noqa: PLC0415 - only when it is used
 
     session = get_session()
     session.register_component("data_loader", _aiodp_data_loader)
@@ -188,14 +188,14 @@ def _settings(options: dict[str, Any], default: Settings) -> Settings:
 
 def _hide(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide what would lead clients elsewhere, and the profile, which this machine may lack."""
-    from aiodp.testing._environment import misleading  # noqa: PLC0415  # only when it is used
+    from aiodp.testing._environment import misleading  # noqa: PLC0415 - only when it is used
 
     for name in misleading(os.environ):
         monkeypatch.delenv(name)
 
 
 def _lead_to(endpoint: str, region_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from aiodp.testing._environment import local_variables  # noqa: PLC0415  # as above
+    from aiodp.testing._environment import local_variables  # noqa: PLC0415 - as above
 
     for name, value in local_variables(endpoint, region_name).items():
         monkeypatch.setenv(name, value)
@@ -223,7 +223,7 @@ def _is_on_trio(request: pytest.FixtureRequest) -> bool:
 
 
 def _use_httpx(session: AioSession) -> None:
-    from aiobotocore.config import AioConfig  # noqa: PLC0415  # only when it is used
+    from aiobotocore.config import AioConfig  # noqa: PLC0415 - only when it is used
     from aiobotocore.httpxsession import HttpxSession  # noqa: PLC0415
 
     session.set_default_client_config(AioConfig(http_session_cls=HttpxSession))

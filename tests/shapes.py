@@ -52,7 +52,7 @@ def operations() -> set[str]:
 
 
 def check_answer(operation: str, body: bytes, status: int) -> None:
-    """Raise ``AssertionError`` unless this body is one that the operation may answer."""
+    """Raise `AssertionError` unless this body is one that the operation may answer."""
     described = model().operation_model(operation)
     if status == 200:
         _check_result(described, body)
@@ -63,7 +63,7 @@ def check_answer(operation: str, body: bytes, status: int) -> None:
 class AnswerCheck:
     """Checks each answer which a client gets before the client parses it.
 
-    ``excused`` says of an operation whether an answer which is not the service's own (it has no
+    `excused` says of an operation whether an answer which is not the service's own (it has no
     request id) may come: by a fault that the test asked for.
     """
 

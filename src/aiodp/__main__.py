@@ -1,4 +1,4 @@
-"""``python -m aiodp`` is the command line."""
+"""`python -m aiodp` is the command line."""
 
 import sys
 

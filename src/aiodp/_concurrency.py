@@ -1,7 +1,7 @@
 """What anyio does not give: a clock for threads, and a cancellation that comes once.
 
 Anyio's cancel scopes cancel again at every await until the scope is left. Trio's users know that;
-for asyncio's it means that ``finally: await connection.close()`` cannot run. So there the scope is
+for asyncio's it means that `finally: await connection.close()` cannot run. So there the scope is
 asyncio's own, the one behind `asyncio.timeout`, which cancels once.
 """
 

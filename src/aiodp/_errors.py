@@ -66,10 +66,10 @@ class RunnerStopped(AiodpError):  # noqa: N818 - named like its siblings
 class TaskFailed(AiodpError):  # noqa: N818 - named like its siblings
     """What a handler may raise to say how its task failed; any other exception does as well.
 
-    `error_id` is sent as ``errorId``, the name of the exception's class if it is not given, and
+    `error_id` is sent as `errorId`, the name of the exception's class if it is not given, and
     `error_stack_trace` in the place of the traceback. Raises `ValueError` for an `error_id` which
     the service does not accept: empty, longer than 1,024 characters or with the reserved prefix
-    ``Service_`` (API reference of SetTaskStatus).
+    `Service_` (API reference of SetTaskStatus).
     """
 
     def __init__(

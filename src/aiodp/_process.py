@@ -45,7 +45,7 @@ end KILL
 """
 """What a shell does beside us: it reads a session, and ends it if no other line follows.
 
-After its name, which may hold anything, a process's ``stat`` has its state, and the ids of its
+After its name, which may hold anything, a process's `stat` has its state, and the ids of its
 parent, its group and its session. What was being forked is met by the second KILL.
 """
 _ANNOUNCED: Final = ("/bin/sh", "-c", 'echo "$$" >&0 && exec "$@" </dev/null', "aiodp-start")
@@ -56,7 +56,7 @@ class Command:
     """A command that runs in a session of its own.
 
     In a mere process group of its own it would be stopped as soon as it read from the terminal; and
-    ``timeout``, or a shell with job control, makes groups of its own for what it starts.
+    `timeout`, or a shell with job control, makes groups of its own for what it starts.
 
     What is not given is inherited; the outputs are file descriptors. Should this process die before
     `close`, a guard ends the group, SIGKILL following SIGTERM after `grace` seconds. A command

@@ -29,7 +29,7 @@ class LeaseState(Enum):
     HELD = "held"
     """Acknowledged; the task is ours until the deadline."""
     CANCELED = "canceled"
-    """The service answered a report with ``canceled``."""
+    """The service answered a report with `canceled`."""
     LOST = "lost"
     """The task is no longer ours, or may not be for long; see `LostReason`."""
     RELEASED = "released"

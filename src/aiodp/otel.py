@@ -1,6 +1,6 @@
 """OpenTelemetry metrics of a reporter or a task runner.
 
-Needs the extra: ``pip install "aiodp[otel]"``. The names are ``aiodp.tasks``, ``aiodp.reports`` and
+Needs the extra: `pip install "aiodp[otel]"`. The names are `aiodp.tasks`, `aiodp.reports` and
 so on; see `record`.
 """
 
@@ -32,11 +32,11 @@ async def record(
 ) -> NoReturn:
     """Record the statistics of a reporter or a runner every so many seconds, until canceled.
 
-    Start it in a task group beside the work. Gauges: ``aiodp.tasks`` (by ``state``: tracked,
-    acknowledged), ``aiodp.lag`` (s), ``aiodp.smallest_remaining_lease`` (s), ``aiodp.rate``
-    (calls/s, as learned). Counter: ``aiodp.reports`` (by ``outcome``: a value of `ReportKind`). Of
-    a runner, too: ``aiodp.polls`` (by ``outcome``: ok, failed) and ``aiodp.ended`` (tasks, by
-    ``end``: a value of `RunEnd`).
+    Start it in a task group beside the work. Gauges: `aiodp.tasks` (by `state`: tracked,
+    acknowledged), `aiodp.lag` (s), `aiodp.smallest_remaining_lease` (s), `aiodp.rate`
+    (calls/s, as learned). Counter: `aiodp.reports` (by `outcome`: a value of `ReportKind`). Of
+    a runner, too: `aiodp.polls` (by `outcome`: ok, failed) and `aiodp.ended` (tasks, by
+    `end`: a value of `RunEnd`).
 
     Raises `ValueError` for a period that is not positive.
     """

@@ -53,7 +53,7 @@ class Work:
 
 async def work(group: str, hostname: str, records: str, time_scale: float) -> None:
     """Take tasks until the process is told to end."""
-    with Path(records).open("a") as file:  # noqa: ASYNC230  # before anything else runs
+    with Path(records).open("a") as file:  # noqa: ASYNC230 - before anything else runs
         runner = TaskRunner(
             get_session(),
             worker_group=group,

@@ -15,7 +15,7 @@ def main() -> None:
         port=int(port), state=state, time_scale=float(time_scale), settings=settings
     )
     with server:
-        print(server.port, flush=True)  # noqa: T201  # whoever started it waits for this line
+        print(server.port, flush=True)  # noqa: T201 - whoever started it waits for this line
         sys.stdin.read()
 
 

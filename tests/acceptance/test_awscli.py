@@ -45,7 +45,7 @@ GREP: dict[str, Any] = {
         },
     ]
 }
-"""The pipeline whose runs AWS lists in the CLI's own example of ``list-runs``."""
+"""The pipeline whose runs AWS lists in the CLI's own example of `list-runs`."""
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def epoch() -> datetime:
-    """The service's date: of today, which ``list-runs`` asks for, and never in its future."""
+    """The service's date: of today, which `list-runs` asks for, and never in its future."""
     return datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)
 
 
@@ -76,7 +76,7 @@ def stamp(epoch):
 
 @pytest.fixture
 def call_aws(aws_cli, clean_environment, server, tmp_path):
-    """Runs ``aws datapipeline`` to its end."""
+    """Runs `aws datapipeline` to its end."""
     environment = clean_environment | {
         "AWS_ENDPOINT_URL": server.endpoint,
         "AWS_CONFIG_FILE": str(tmp_path / "config"),

@@ -379,7 +379,7 @@ def test_a_change_set_makes_a_pipeline(stacks, pipelines):
 
 
 def test_without_install_moto_has_its_own_pipelines():
-    """After ``install`` all of moto's class is as before, and stacks make pipelines of moto."""
+    """After `install` all of moto's class is as before, and stacks make pipelines of moto."""
     before = dict(vars(Pipeline))
     with install(ManualClock(), Settings()):
         with install(ManualClock(), Settings()):

@@ -61,7 +61,7 @@ def api(server):
 
 
 def test_the_index_names_every_path(api):
-    """``/aiodp-api/`` lists the paths and methods, each with what it does."""
+    """`/aiodp-api/` lists the paths and methods, each with what it does."""
     paths = api("GET", "")["paths"]
     assert list(paths["/aiodp-api/faults"]) == ["GET", "POST", "DELETE"]
     assert all(text for methods in paths.values() for text in methods.values())
@@ -145,7 +145,7 @@ def test_time_leaps(api, server):
 
 
 def test_a_body_is_json_whatever_it_says_it_is(api):
-    """``curl -d`` calls every body a form; nobody should have to mind."""
+    """`curl -d` calls every body a form; nobody should have to mind."""
     for content_type in ("application/x-www-form-urlencoded", "text/plain"):
         headers = {"Content-Type": content_type}
         assert api.raw("POST", "/aiodp-api/clock", {"jump": 1}, headers)[0] == 200
@@ -407,7 +407,7 @@ def test_moto_s_own_paths_stay_moto_s(server, connect):
 
 
 def test_the_page_is_off_unless_it_was_asked_for(api):
-    """Without ``ui`` the page's path says how to have it; with it page and state are there."""
+    """Without `ui` the page's path says how to have it; with it page and state are there."""
     status, _, text = api.raw("GET", "/aiodp-ui/")
     assert status == 404
     assert b"ui=True" in text

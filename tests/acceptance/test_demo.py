@@ -1,4 +1,4 @@
-"""``aiodp demo`` as it is installed, in a process of its own: in a pipe and on a terminal."""
+"""`aiodp demo` as it is installed, in a process of its own: in a pipe and on a terminal."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Done(NamedTuple):
 
 @pytest.fixture
 def demo(aiodp, clean_environment):
-    """Starts ``aiodp demo`` with a pipe for its output, or with what is given."""
+    """Starts `aiodp demo` with a pipe for its output, or with what is given."""
 
     @contextmanager
     def start(environment: dict[str, str] | None = None, **streams: Any):

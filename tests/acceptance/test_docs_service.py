@@ -139,7 +139,7 @@ def likeness(value: Any) -> Any:
 
 @needs_curl
 def test_the_paths_of_the_index_and_of_the_page_answer(served, shell):
-    """``GET /aiodp-api/`` is there, and so is the state which the page shows."""
+    """`GET /aiodp-api/` is there, and so is the state which the page shows."""
     root = f"http://127.0.0.1:{PORT}/aiodp-api/"
     assert "paths" in json.loads(shell(f"curl -s {root}", served.port))
     assert "pipelines" in json.loads(shell(f"curl -s {root}state", served.port))

@@ -1,4 +1,4 @@
-"""``aiodp doctor`` as it is installed, against the service over HTTP and against what is none."""
+"""`aiodp doctor` as it is installed, against the service over HTTP and against what is none."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def environment(clean_environment, tmp_path):
 
 @pytest.fixture
 def run(aiodp, environment):
-    """Runs ``aiodp doctor`` to its end; a variable that is None is not set."""
+    """Runs `aiodp doctor` to its end; a variable that is None is not set."""
 
     def run(*arguments: str, **more: str | None) -> subprocess.CompletedProcess[str]:
         variables = {k: v for k, v in {**environment, **more}.items() if v is not None}
@@ -92,7 +92,7 @@ def run(aiodp, environment):
 
 @pytest.fixture
 def examine(run):
-    """Runs it with ``--json``; gives the exit code, and the findings by their checks."""
+    """Runs it with `--json`; gives the exit code, and the findings by their checks."""
 
     def examine(*arguments: str, **more: str | None):
         done = run("--json", *arguments, **more)
@@ -402,7 +402,7 @@ def test_a_closed_port_is_said(examine):
 
 
 def test_an_unknown_host_is_said(examine):
-    """The top-level domain ``invalid`` is reserved for names that there are not (RFC 2606)."""
+    """The top-level domain `invalid` is reserved for names that there are not (RFC 2606)."""
     code, findings = examine("--endpoint-url", "http://aiodp.invalid")
     assert (code, findings["endpoint"]["verdict"]) == (1, "failed")
     assert "aiodp.invalid" in findings["endpoint"]["found"]

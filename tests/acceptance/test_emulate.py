@@ -1,4 +1,4 @@
-"""``aiodp emulate`` as it is installed, in a process of its own."""
+"""`aiodp emulate` as it is installed, in a process of its own."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ DEFINITION = {
 
 @pytest.fixture
 def emulate(aiodp, clean_environment):
-    """Starts ``aiodp emulate``; gives the process, its environment lines and what it printed."""
+    """Starts `aiodp emulate`; gives the process, its environment lines and what it printed."""
 
     @contextmanager
     def start(*options: str, **environment: str):
@@ -70,7 +70,7 @@ def emulate(aiodp, clean_environment):
 
 @pytest.fixture
 def run(aiodp, clean_environment):
-    """Runs ``aiodp`` to its end."""
+    """Runs `aiodp` to its end."""
 
     def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -139,7 +139,7 @@ def test_it_stops_with_a_poll_held(emulate):
 
 
 def test_each_option_is_an_environment_variable_as_well(emulate):
-    """``AIODP_EMULATE_*`` set the port, the time scale and the group of the resources' tasks."""
+    """`AIODP_EMULATE_*` set the port, the time scale and the group of the resources' tasks."""
     port = free_port()
     environment = {
         "AIODP_EMULATE_HOST": "localhost",
@@ -182,7 +182,7 @@ def test_a_file_becomes_a_pipeline(emulate, tmp_path):
 
 
 def test_what_is_loaded_waits_for_its_activation(emulate, tmp_path):
-    """Several files are loaded in their order; without ``--activate`` they stay PENDING."""
+    """Several files are loaded in their order; without `--activate` they stay PENDING."""
     paths = definition(tmp_path, "one"), definition(tmp_path, "two")
     with emulate("--load", str(paths[0]), "--load", str(paths[1])) as process:
         text = greeting(process)
@@ -190,7 +190,7 @@ def test_what_is_loaded_waits_for_its_activation(emulate, tmp_path):
 
 
 def test_files_are_named_by_the_environment_as_well(emulate, tmp_path):
-    """``AIODP_EMULATE_LOAD`` takes paths as PATH does, and the flags take 1."""
+    """`AIODP_EMULATE_LOAD` takes paths as PATH does, and the flags take 1."""
     paths = definition(tmp_path, "one"), definition(tmp_path, "two")
     environment = {
         "AIODP_EMULATE_LOAD": ":".join(map(str, paths)),
@@ -204,7 +204,7 @@ def test_files_are_named_by_the_environment_as_well(emulate, tmp_path):
 
 @pytest.mark.parametrize("values", [{"myCommand": "date"}, {"values": {"myCommand": "date"}}])
 def test_values_of_a_file_win_over_those_of_the_definition(emulate, tmp_path, values):
-    """``--values`` gives parameters other values than the definition's own."""
+    """`--values` gives parameters other values than the definition's own."""
     path = tmp_path / "values.json"
     path.write_text(json.dumps(values))
     options = ("--load", str(definition(tmp_path, "one")), "--values", str(path), "--activate")
@@ -278,7 +278,7 @@ def test_two_files_cannot_be_one_pipeline(run, tmp_path):
 
 @pytest.mark.parametrize("option", ["--activate", "--values"])
 def test_some_options_need_a_file_to_load(run, option):
-    """``--activate`` and ``--values`` are of no use without ``--load``, and say so."""
+    """`--activate` and `--values` are of no use without `--load`, and say so."""
     value = [__file__] if option == "--values" else []
     done = run("emulate", option, *value)
     assert (done.returncode, done.stdout) == (2, "")
@@ -301,7 +301,7 @@ def test_each_call_is_a_line_of_text(emulate, tmp_path):
 
 
 def test_each_call_is_an_object_of_json(emulate, tmp_path):
-    """With ``--log-format json`` each line is an object, always with the same keys."""
+    """With `--log-format json` each line is an object, always with the same keys."""
     options = ("--load", str(definition(tmp_path, "p")), "--activate", "--log-format", "json")
     with emulate(*options) as process:
         make_calls(client_of(exports(greeting(process))))
@@ -318,7 +318,7 @@ def test_each_call_is_an_object_of_json(emulate, tmp_path):
 
 
 def test_the_log_can_be_off(emulate, tmp_path):
-    """With ``--log-format off`` nothing is written about calls."""
+    """With `--log-format off` nothing is written about calls."""
     options = ("--load", str(definition(tmp_path, "p")), "--activate", "--log-format", "off")
     with emulate(*options) as process:
         make_calls(client_of(exports(greeting(process))))
@@ -391,7 +391,7 @@ def test_a_state_file_which_cannot_be_used_is_said_in_one_line(emulate, run, tmp
 
 
 def test_the_page_is_served_where_it_says(emulate, tmp_path):
-    """With ``--ui`` the page and its state are there, and the greeting says where."""
+    """With `--ui` the page and its state are there, and the greeting says where."""
     with emulate("--ui", "--load", str(definition(tmp_path, "one"))) as process:
         text = greeting(process)
         [address] = re.findall(r"See what it does: (\S+)", text)
@@ -452,7 +452,7 @@ def test_the_help_reads_well(run):
 
 
 def test_the_version_is_printed(run):
-    """``--version`` prints the package's version."""
+    """`--version` prints the package's version."""
     done = run("--version")
     assert (done.returncode, done.stdout) == (0, f"aiodp {version('aiodp')}\n")
 

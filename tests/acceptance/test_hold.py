@@ -1,4 +1,4 @@
-"""``aiodp hold`` as it is installed, against the service over HTTP."""
+"""`aiodp hold` as it is installed, against the service over HTTP."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def environment(server, clean_environment):
 
 @pytest.fixture
 def hold(aiodp, environment):
-    """Starts ``aiodp hold``."""
+    """Starts `aiodp hold`."""
 
     @contextmanager
     def start(*arguments: str, **more: str):
@@ -75,7 +75,7 @@ def hold(aiodp, environment):
 
 @pytest.fixture
 def run(aiodp, environment):
-    """Runs ``aiodp hold`` to its end; returns once nobody holds its output any more."""
+    """Runs `aiodp hold` to its end; returns once nobody holds its output any more."""
 
     def run(*arguments: str, stdin: str = "", **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -76,7 +76,7 @@ def _run(home: Path, report: Path) -> dict[str, str]:
         text=True,
         timeout=100,
     )
-    print(done.stdout)  # noqa: T201  # seen where the test fails
+    print(done.stdout)  # noqa: T201 - seen where the test fails
     assert done.returncode in (0, 1), done.stderr
     return {
         case.attrib["name"]: next((child.tag for child in case), "passed")

@@ -261,7 +261,7 @@ def test_an_alarm_rings_though_nobody_calls(connect):
 
 
 def test_install_sees_the_mocks_of_its_process(aws):
-    """Under ``mock_aws`` the service looks into the same S3 as everybody."""
+    """Under `mock_aws` the service looks into the same S3 as everybody."""
     with install(ServiceClock(), Settings(quotas=None, poll_hold=0)) as emulation:
         client("s3").create_bucket(Bucket="inbox")
         client("s3").put_object(Bucket="inbox", Key="ready", Body=b"")

@@ -1,4 +1,4 @@
-"""``aiodp run`` as it is installed, against the service over HTTP, with moto's S3 beside it."""
+"""`aiodp run` as it is installed, against the service over HTTP, with moto's S3 beside it."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def activate(service):
 
 @pytest.fixture
 def start(aiodp, environment, tmp_path):
-    """Starts ``aiodp run`` in a directory of its own."""
+    """Starts `aiodp run` in a directory of its own."""
 
     @contextmanager
     def begin(*arguments: str, streams: dict[str, Any] | None = None, **more: str):
@@ -140,7 +140,7 @@ def start(aiodp, environment, tmp_path):
 
 @pytest.fixture
 def run(start):
-    """Runs ``aiodp run`` to its end."""
+    """Runs `aiodp run` to its end."""
 
     def to_end(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         with start(*arguments, **more) as process:

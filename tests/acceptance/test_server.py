@@ -175,7 +175,7 @@ def test_operations_are_posted(server, method):
 
 
 def test_the_guide_s_old_target_is_unknown_without_a_signature_too(server):
-    """``DataPipeline_20121129.`` is answered by this service, not by moto's S3."""
+    """`DataPipeline_20121129.` is answered by this service, not by moto's S3."""
     with closing(HTTPConnection("127.0.0.1", server.port, timeout=LONG)) as one:
         one.request("POST", "/", b"{}", {"X-Amz-Target": "DataPipeline_20121129.PollForTask"})
         answer = one.getresponse()
@@ -362,7 +362,7 @@ def test_every_operation_goes_through(server):
 
 @pytest.fixture
 def calls(caplog):
-    """What catches the log of calls; ``records`` are its lines."""
+    """What catches the log of calls; `records` are its lines."""
     caplog.set_level(logging.INFO, "aiodp.emulator.calls")
     return caplog
 
@@ -538,7 +538,7 @@ def test_a_chunked_body_is_read_whole(server, connect):
 
 
 def test_motos_reset_resets_the_service_and_drops_what_is_held(patient, connect):
-    """After ``POST /moto-api/reset`` no pipeline is left, and no poll of the old time."""
+    """After `POST /moto-api/reset` no pipeline is left, and no poll of the old time."""
     client = connect(patient)
     client.create_pipeline(name="n", uniqueId="u")
     with connection(patient) as polling:
@@ -601,7 +601,7 @@ def test_cloudformation_makes_pipelines_of_the_model(server, connect):
 
 
 def test_install_serves_moto_in_process_and_is_undone():
-    """Within ``install`` moto's own mock speaks the whole service; afterwards moto has its own."""
+    """Within `install` moto's own mock speaks the whole service; afterwards moto has its own."""
     before = moto.datapipeline.models.datapipeline_backends, moto.datapipeline.urls.url_paths
     with install(ServiceClock(), Settings(poll_hold=0)) as emulation, mock_aws():
         client = boto3.client("datapipeline", region_name="us-east-1")
@@ -616,7 +616,7 @@ def test_install_serves_moto_in_process_and_is_undone():
 
 
 def test_install_serves_motos_own_server():
-    """Within ``install`` moto's own server speaks the whole service."""
+    """Within `install` moto's own server speaks the whole service."""
     with install(ServiceClock(), Settings(poll_hold=0)):
         server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
         server.start()

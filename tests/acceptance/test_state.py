@@ -331,7 +331,7 @@ class Worker(Thread):
             self.finished.append(task_id)
 
     def _call(self, name: str, **params: Any) -> dict[str, Any] | None:
-        """Return the answer, {} for an error, and ``None`` if there is none."""
+        """Return the answer, {} for an error, and `None` if there is none."""
         try:
             answer: dict[str, Any] = getattr(self._client, name)(**params)
         except ClientError:

@@ -76,7 +76,7 @@ async def state_of(client: Any, pipeline_id: str) -> str:
 
 
 async def query(client: Any, pipeline_id: str, sphere: str, **selectors: str) -> list[str]:
-    """Return the ids of the objects of a sphere whose ``@`` fields equal these values."""
+    """Return the ids of the objects of a sphere whose `@` fields equal these values."""
     wire = [
         {"fieldName": f"@{key}", "operator": {"type": "EQ", "values": [value]}}
         for key, value in selectors.items()

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_try_cancel_is_told_by_the_next_report(pipeline_service):
-    """SetStatus TRY_CANCEL of an instance: its task's next report is answered ``canceled``."""
+    """SetStatus TRY_CANCEL of an instance: its task's next report is answered `canceled`."""
     async with pipeline_service.client() as client:
         pipeline_id = await make_pipeline(client)
         task = await poll(client)
@@ -29,7 +29,7 @@ async def test_try_cancel_is_told_by_the_next_report(pipeline_service):
 
 
 async def test_a_task_canceled_before_its_first_report(pipeline_service):
-    """The very first report of a task can be answered ``canceled``."""
+    """The very first report of a task can be answered `canceled`."""
     async with pipeline_service.client() as client:
         [task_id] = pipeline_service.model.assign()
         pipeline_service.model.cancel(task_id)
@@ -60,7 +60,7 @@ async def test_deactivation_cancels_what_runs(pipeline_service):
 
 
 async def test_deactivation_can_let_tasks_end(pipeline_service):
-    """With ``cancelActive`` false a pipeline is DEACTIVATING until its tasks have ended."""
+    """With `cancelActive` false a pipeline is DEACTIVATING until its tasks have ended."""
     async with pipeline_service.client() as client:
         pipeline_id = await make_pipeline(client, count=2)
         task_id = (await poll(client))["taskId"]
@@ -115,7 +115,7 @@ async def test_tasks_of_a_deleted_pipeline_are_refused(pipeline_service, code):
 
 @pytest.mark.parametrize("settings", [Settings(quotas=None, deleted_answer=DeletedAnswer.CANCELED)])
 async def test_tasks_of_a_deleted_pipeline_can_be_canceled(pipeline_service):
-    """The other possible reading of DeletePipeline: its tasks are told ``canceled``."""
+    """The other possible reading of DeletePipeline: its tasks are told `canceled`."""
     async with pipeline_service.client() as client:
         pipeline_id = await make_pipeline(client)
         task_id = (await poll(client))["taskId"]

@@ -56,7 +56,7 @@ async def test_errors_on_demand(pipeline_service, kind, code, status):
     "kind", [FaultKind.GARBAGE, FaultKind.HTML, FaultKind.EMPTY, FaultKind.TYPE_IN_OK]
 )
 async def test_successes_which_are_none(pipeline_service, kind):
-    """A broken success raises nothing in botocore, but has no ``canceled``: nothing was applied."""
+    """A broken success raises nothing in botocore, but has no `canceled`: nothing was applied."""
     async with pipeline_service.client() as client:
         [task_id] = pipeline_service.model.assign()
         pipeline_service.model.faults.add(Fault(kind=kind))

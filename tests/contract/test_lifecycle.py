@@ -138,7 +138,7 @@ async def test_a_precondition_is_asked_until_it_holds(pipeline_service):
     ],
 )
 async def test_an_attempt_ends_at_its_timeout(pipeline_service, told):
-    """Reports keep an attempt no longer than ``attemptTimeout``; then it has failed."""
+    """Reports keep an attempt no longer than `attemptTimeout`; then it has failed."""
     async with pipeline_service.client() as client:
         limited = WORK | {"id": "Work", "attemptTimeout": "3 minutes"}
         pipeline_id = await start(client, ON_DEMAND, limited)

@@ -167,7 +167,7 @@ async def test_values_given_at_activation_win(pipeline_service):
 
 
 async def test_each_activation_is_a_run_on_demand(pipeline_service):
-    """A second activation makes a second instance, up to ``maxActiveInstances`` at one time."""
+    """A second activation makes a second instance, up to `maxActiveInstances` at one time."""
     async with pipeline_service.client() as client:
         pipeline_id = await make_pipeline(client, maxActiveInstances="2")
         for _ in range(2):

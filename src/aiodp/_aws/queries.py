@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from aiodp._aws.transport import call_service, describe
 from aiodp._core.objects import parse_object
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Selector: TypeAlias = tuple[str, str, str] | tuple[str, str, "Sequence[str]"]
 """A field's name, an operator (EQ, REF_EQ, LE, GE or BETWEEN), and the value or values."""
 
-_MOST_DESCRIBED = 25  # API reference of DescribeObjects
+_MOST_DESCRIBED: Final = 25  # API reference of DescribeObjects
 
 
 class Questions(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import anyio
 from aiobotocore.config import AioConfig
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
     from aiodp._aws.queries import Questions
 
-_READ_TIMEOUT = 100.0  # a poll is held for 90 s: API reference of PollForTask
-_POLL_TIMEOUT = 110.0  # for all of it: a server that trickles would keep each read alive
-_HEARTBEAT_TIMEOUT = 60.0  # for all of it, as well, with its retries
-_CALL_TIMEOUT = 10.0
-_CALLS_AT_ONCE = 10
-_TRIES = 5  # of questions, which change nothing
+_READ_TIMEOUT: Final = 100.0  # a poll is held for 90 s: API reference of PollForTask
+_POLL_TIMEOUT: Final = 110.0  # for all of it: a server that trickles would keep each read alive
+_HEARTBEAT_TIMEOUT: Final = 60.0  # for all of it, as well, with its retries
+_CALL_TIMEOUT: Final = 10.0
+_CALLS_AT_ONCE: Final = 10
+_TRIES: Final = 5  # of questions, which change nothing
 
 
 class RunnerTransport(Protocol):

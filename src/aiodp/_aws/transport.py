@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import anyio
 from aiobotocore.config import AioConfig
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
     from aiodp._core.fields import WireField
 
-_SERVICE = "datapipeline"
-_GENUINE = "aiodp.genuine"
-_CLOSE_TIMEOUT = 5.0
-_STATUS_CONNECTIONS = 50
-_HTTP_ERROR = 500
-_TOO_MANY_REQUESTS = 429
+_SERVICE: Final = "datapipeline"
+_GENUINE: Final = "aiodp.genuine"
+_CLOSE_TIMEOUT: Final = 5.0
+_STATUS_CONNECTIONS: Final = 50
+_HTTP_ERROR: Final = 500
+_TOO_MANY_REQUESTS: Final = 429
 
-CODES = {
+CODES: Final = {
     ReportKind.REFUSED: (
         "TaskNotFoundException",
         "PipelineNotFoundException",
@@ -89,12 +89,14 @@ EXCEPTIONS: tuple[tuple[type[Exception], ReportKind], ...] = (
 )
 """What an exception raised on this side means; the first row that fits."""
 
-ONCE = {"total_max_attempts": 1, "mode": "standard"}
+ONCE: Final = {"total_max_attempts": 1, "mode": "standard"}
 """The retries of a client whose calls are tried again by us, if at all."""
 
-TIMED_OUT = Outcome(kind=ReportKind.TIMEOUT, error=TimeoutError("a call was not answered in time"))
+TIMED_OUT: Final = Outcome(
+    kind=ReportKind.TIMEOUT, error=TimeoutError("a call was not answered in time")
+)
 
-_KINDS = {code: kind for kind, codes in CODES.items() for code in codes}
+_KINDS: Final = {code: kind for kind, codes in CODES.items() for code in codes}
 
 
 class Transport(Protocol):

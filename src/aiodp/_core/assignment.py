@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from aiodp._core.objects import parse_objects
 from aiodp._core.text import shorten, shown
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from aiodp._core.objects import PipelineObject
 
-_ATTEMPT = "_Attempt="
+_ATTEMPT: Final = "_Attempt="
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

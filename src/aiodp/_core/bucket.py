@@ -8,16 +8,18 @@ it additively while it is not. No clock: `now` is an argument.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from aiodp._types import Quota
 
-_BURST_SHARE = 0.9  # the rest absorbs that calls do not arrive as evenly as they were sent
-_DECREASE = 0.7
-RECOVERY = 0.001  # of the full rate, per success: faster, and those who share it get in turmoil
-_SLOWEST = 0.05  # of the full rate
-_ROUNDING = 1e-9
+_BURST_SHARE: Final = 0.9  # the rest absorbs that calls do not arrive as evenly as they were sent
+_DECREASE: Final = 0.7
+RECOVERY: Final = (
+    0.001  # of the full rate, per success: faster, and those who share it get in turmoil
+)
+_SLOWEST: Final = 0.05  # of the full rate
+_ROUNDING: Final = 1e-9
 
 
 class TokenBucket:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aiodp._core.bucket import RECOVERY
 
@@ -11,13 +11,17 @@ if TYPE_CHECKING:
     from aiodp._core.timing import Timing
     from aiodp._types import Quota
 
-USABLE_SHARE = 0.98  # of the quota that leases may need; the rest absorbs new arrivals and retries
-_HEADROOM = 1.03  # above what is needed, so that it suffices
-_MODEST_SHARE = 0.1  # of the quota: who wants no more keeps its interval when calls are throttled
-_SHORTAGE = 0.97  # of what is needed: to be granted less means that some leases will be lost
-_MIN_SAMPLE = 50  # calls that were granted or throttled, to learn from
-_MAX_SAMPLE = 400
-_ROUNDING = 1e-9
+USABLE_SHARE: Final = (
+    0.98  # of the quota that leases may need; the rest absorbs new arrivals and retries
+)
+_HEADROOM: Final = 1.03  # above what is needed, so that it suffices
+_MODEST_SHARE: Final = (
+    0.1  # of the quota: who wants no more keeps its interval when calls are throttled
+)
+_SHORTAGE: Final = 0.97  # of what is needed: to be granted less means that some leases will be lost
+_MIN_SAMPLE: Final = 50  # calls that were granted or throttled, to learn from
+_MAX_SAMPLE: Final = 400
+_ROUNDING: Final = 1e-9
 
 
 def capacity(quota: Quota | None, timing: Timing) -> int | None:

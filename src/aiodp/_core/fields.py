@@ -2,7 +2,7 @@
 
 Limits: Developer Guide, "AWS Data Pipeline Limits" (50 fields an object, 256 bytes a field name or
 identifier, 10,240 bytes a field value, 15,360 bytes an object with its names, all in UTF-8);
-characters: the API's pattern for every string, which is XML's. Fields whose names begin with ``@``
+characters: the API's pattern for every string, which is XML's. Fields whose names begin with `@`
 are read-only (API reference of Operator).
 """
 
@@ -13,21 +13,21 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from aiodp._core.text import MAX_VALUE_BYTES, illegal_character, shown
 
-MAX_FIELDS = 50
-MAX_NAME_BYTES = 256
-MAX_OBJECT_BYTES = 15_360
+MAX_FIELDS: Final = 50
+MAX_NAME_BYTES: Final = 256
+MAX_OBJECT_BYTES: Final = 15_360
 
 # The work may call `update` from a thread. One lock serves all: it is held briefly.
-CHANGING = threading.Lock()
+CHANGING: Final = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """A field's value that refers to another object of the pipeline; sent as ``refValue``.
+    """A field's value that refers to another object of the pipeline; sent as `refValue`.
 
     Raises `ValueError` unless the object's id has 1 to 256 bytes of legal characters.
     """

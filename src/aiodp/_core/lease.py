@@ -22,7 +22,7 @@ nothing.
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aiodp._core.fields import CHANGING, PendingFields
 from aiodp._types import LeaseState, LostReason
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from aiodp._core.timing import Timing
     from aiodp._types import TaskStatus
 
-TICK = 0.001
+TICK: Final = 0.001
 """The shortest wait. What falls due within it is due now, so that no clock's rounding makes a loop
 spin."""
 
-_WINDING_DOWN = frozenset({LostReason.EXPIRED, LostReason.OVERLOADED})
-_MAX_DOUBLINGS = 8
+_WINDING_DOWN: Final = frozenset({LostReason.EXPIRED, LostReason.OVERLOADED})
+_MAX_DOUBLINGS: Final = 8
 
 
 class LeaseEvent(Enum):
@@ -48,7 +48,7 @@ class LeaseEvent(Enum):
     RELEASE = auto()
 
 
-TRANSITIONS = {
+TRANSITIONS: Final = {
     (LeaseState.ASSIGNED, LeaseEvent.SUCCEED): LeaseState.HELD,
     (LeaseState.ASSIGNED, LeaseEvent.CANCEL): LeaseState.CANCELED,
     (LeaseState.ASSIGNED, LeaseEvent.LOSE): LeaseState.LOST,
@@ -189,7 +189,7 @@ class Lease:
         return True
 
     def cancel(self) -> None:
-        """End the lease: the service answered ``canceled``."""
+        """End the lease: the service answered `canceled`."""
         self._move(LeaseEvent.CANCEL)
 
     def lose(self, reason: LostReason, error: BaseException | None = None) -> None:

@@ -45,7 +45,7 @@ class PipelineObject:
 
     @property
     def type(self) -> str:
-        """Its type, such as ``ShellCommandActivity``; empty if it has none."""
+        """Its type, such as `ShellCommandActivity`; empty if it has none."""
         return self.text("type") or ""
 
     def texts(self, key: str) -> tuple[str, ...]:
@@ -63,7 +63,7 @@ class PipelineObject:
         return values[0] if values else None
 
     def period(self, key: str) -> float | None:
-        """Return the seconds of a field such as ``10 minutes``; None if there is no such field.
+        """Return the seconds of a field such as `10 minutes`; None if there is no such field.
 
         Raises `ValueError` if it is no period (Developer Guide, "Data Types").
         """

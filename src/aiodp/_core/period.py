@@ -1,4 +1,4 @@
-"""Periods, such as ``10 minutes``: how the service's objects write durations."""
+"""Periods, such as `10 minutes`: how the service's objects write durations."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _SECONDS: Final = {
 
 
 def split_period(text: str) -> tuple[int, str]:
-    """Return the number and the unit, such as ``minute``, of a Period.
+    """Return the number and the unit, such as `minute`, of a Period.
 
-    Raises ``ValueError`` if it is none (the Developer Guide, dp-expressions-functions).
+    Raises `ValueError` if it is none (the Developer Guide, dp-expressions-functions).
     """
     match = _PERIOD.fullmatch(text)
     if match is None:
@@ -32,7 +32,7 @@ def split_period(text: str) -> tuple[int, str]:
 def parse_period(text: str) -> float:
     """Return the seconds of a Period, which is written in any case, singular or plural.
 
-    Raises ``ValueError`` if it is none (the Developer Guide, dp-expressions-functions).
+    Raises `ValueError` if it is none (the Developer Guide, dp-expressions-functions).
     """
     number, unit = split_period(text)
     return number * _SECONDS[unit]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from aiodp._core.lease import Lease
 
-_MIN_SWEEP = 64
+_MIN_SWEEP: Final = 64
 
 
 class LeaseQueue:

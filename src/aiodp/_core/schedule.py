@@ -13,7 +13,7 @@ that a renewal costs nothing there.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aiodp._core.bucket import TokenBucket
 from aiodp._core.demand import Demand
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from aiodp._core.timing import Timing
     from aiodp._types import Quota
 
-_GOLDEN = 0.6180339887498949  # multiples of it, modulo 1, spread most evenly
-_CRITICAL_SHARE = 0.02  # of a lease: if no more is left, the deadline will hardly be met
-_LATENCY_WEIGHT = 1 / 8
-_CHANCE = 1.2  # times the usual latency: less is too little for an answer to come in time
+_GOLDEN: Final = 0.6180339887498949  # multiples of it, modulo 1, spread most evenly
+_CRITICAL_SHARE: Final = 0.02  # of a lease: if no more is left, the deadline will hardly be met
+_LATENCY_WEIGHT: Final = 1 / 8
+_CHANCE: Final = 1.2  # times the usual latency: less is too little for an answer to come in time
 
 
 class Schedule:

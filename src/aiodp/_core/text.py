@@ -6,15 +6,18 @@ Characters: the API's pattern for every string, which is XML's.
 from __future__ import annotations
 
 import re
+from typing import Final
 
-MAX_STRING = 1024  # characters of the API's type ``string``
-MAX_VALUE_BYTES = 10_240  # of a field's value: Developer Guide, "AWS Data Pipeline Limits"
-RESERVED = "Service_"
+MAX_STRING: Final = 1024  # characters of the API's type `string`
+MAX_VALUE_BYTES: Final = 10_240  # of a field's value: Developer Guide, "AWS Data Pipeline Limits"
+RESERVED: Final = "Service_"
 
-_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_SHOWN = 40  # characters
-_KEPT = 8  # characters at each end of a shortened task id
-_MAX_STACK_TRACE = 1024  # the SDKs' models; the API page's 4,095 is not safe with all of them
+_ILLEGAL: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_SHOWN: Final = 40  # characters
+_KEPT: Final = 8  # characters at each end of a shortened task id
+_MAX_STACK_TRACE: Final = (
+    1024  # the SDKs' models; the API page's 4,095 is not safe with all of them
+)
 
 
 def illegal_character(text: str) -> str | None:
@@ -35,7 +38,7 @@ def shown(value: object) -> str:
 
 
 def checked_string(name: str, text: object) -> str:
-    """Return a text that the API's type ``string`` can carry, and that is not empty.
+    """Return a text that the API's type `string` can carry, and that is not empty.
 
     Raises `ValueError` which gives it this name.
     """

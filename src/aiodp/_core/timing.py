@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
-_TRIES_PER_LEASE = 3
+_TRIES_PER_LEASE: Final = 3
 
 
 def seconds(name: str, value: float | timedelta) -> float:

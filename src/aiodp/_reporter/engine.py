@@ -7,7 +7,7 @@ import math
 import random
 import threading
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import anyio
 
@@ -31,11 +31,13 @@ if TYPE_CHECKING:
     from aiodp._core.timing import Timing
     from aiodp._types import Quota
 
-_log = logging.getLogger("aiodp")
+logger = logging.getLogger("aiodp")
 _T = TypeVar("_T", bound=TrackedTask)
 
-EXIT_GRACE = 900.0  # the service's longer ownership window: API reference of ReportTaskProgress
-_NOTEWORTHY_LAG = 1.0  # seconds that the event loop may be late without a word
+EXIT_GRACE: Final = (
+    900.0  # the service's longer ownership window: API reference of ReportTaskProgress
+)
+_NOTEWORTHY_LAG: Final = 1.0  # seconds that the event loop may be late without a word
 
 
 class Engine:
@@ -201,7 +203,7 @@ class Engine:
         """Log what is new, not what goes on: again only after an interval without it."""
         now = anyio.current_time()
         if now - self._last_seen.get(key, -math.inf) > self._timing.interval:
-            _log.log(level, message, *args, extra=extra)
+            logger.log(level, message, *args, extra=extra)
         self._last_seen[key] = now
 
     # Inside
@@ -296,13 +298,13 @@ class Engine:
             self.note("overloaded", logging.WARNING, message)
         task, reason = shorten(lease.task_id), lease.lost_reason or lease.state.value
         extra = {"task": task, "reason": str(reason)}
-        _log.log(level, "task %s ended: %s", task, reason, extra=extra)
+        logger.log(level, "task %s ended: %s", task, reason, extra=extra)
 
     def _log_failure(self, lease: Lease, outcome: Outcome, *, dropped: bool) -> None:
         task, error, kind = shorten(lease.task_id), describe(outcome.error), outcome.kind
         if dropped:
             extra = {"task": task, "error": error}
-            _log.warning("task %s: fields were refused and dropped: %s", task, error, extra=extra)
+            logger.warning("task %s: fields were refused and dropped: %s", task, error, extra=extra)
         elif kind not in (ReportKind.OK, ReportKind.REFUSED):
             level = logging.ERROR if kind is ReportKind.CONFIGURATION else logging.WARNING
             extra = {"kind": kind.value, "task": task, "error": error}
@@ -312,6 +314,6 @@ class Engine:
         while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
             error = error.exceptions[0]
         self.failure = error
-        _log.critical("the reporter crashed, every task is lost", exc_info=error)
+        logger.critical("the reporter crashed, every task is lost", exc_info=error)
         self.schedule.lose_all(LostReason.REPORTER_FAILED, error)
         self._publish()

@@ -6,7 +6,7 @@ import inspect
 import logging
 import math
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Self, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, TypeVarTuple
 
 import anyio
 from anyio import AsyncContextManagerMixin
@@ -36,15 +36,15 @@ if TYPE_CHECKING:
     from aiodp._core.lease import Lease
     from aiodp._reporter.options import TrackOptions
 
-_log = logging.getLogger("aiodp")
+logger = logging.getLogger("aiodp")
 
 _T = TypeVar("_T")
 _Tracked = TypeVar("_Tracked", bound=TrackedTask)
 _Ts = TypeVarTuple("_Ts")
 
-_MAX_TASK_ID = 2048
-_MAX_CONNECTIONS = 256  # below the usual limit of open files
-_DEFAULT_QUOTA = Quota()
+_MAX_TASK_ID: Final = 2048
+_MAX_CONNECTIONS: Final = 256  # below the usual limit of open files
+_DEFAULT_QUOTA: Final = Quota()
 
 
 class ProgressReporter(AsyncContextManagerMixin):
@@ -146,10 +146,10 @@ class ProgressReporter(AsyncContextManagerMixin):
         ack_timeout: float | timedelta | None = None,
         lease_timeout: float | timedelta | None = None,
     ) -> AbstractAsyncContextManager[TrackedTask]:
-        """Keep a task alive inside an ``async with`` block.
+        """Keep a task alive inside an `async with` block.
 
         The block begins once the service has acknowledged the task; if its first answer is
-        ``canceled``, the block begins with the event set. A task that is tracked twice has two
+        `canceled`, the block begins with the event set. A task that is tracked twice has two
         leases, which know nothing of each other: to work on it twice is yours to avoid. Leaving
         waits for the report in flight, if any.
 
@@ -165,7 +165,7 @@ class ProgressReporter(AsyncContextManagerMixin):
                 if not given.
             interval: For this task. If only `lease_timeout` is given, at most a third of it.
             ack_timeout: For this task.
-            lease_timeout: For this task, for example its object's ``reportProgressTimeout``.
+            lease_timeout: For this task, for example its object's `reportProgressTimeout`.
 
         """
         return self._track(
@@ -214,7 +214,7 @@ class ProgressReporter(AsyncContextManagerMixin):
         needs; then `TaskCanceled` or `LeaseLost` is raised. A task that is canceled from the start
         is never worked on. An exception of the work comes out as it is. Inside, `current_task()` is
         the `TrackedTask`. No status is set: end the work with
-        ``await current_task().set_status(...)``, while the task is still kept alive.
+        `await current_task().set_status(...)`, while the task is still kept alive.
 
         Raises what `track` raises, and `TypeError` for work that is no coroutine and does not
         return one when it is called.
@@ -282,7 +282,7 @@ async def _running(engine: Engine) -> AsyncGenerator[None]:
 async def _all_left(engine: Engine, *, canceled: bool) -> None:
     """Wait until no task is tracked; heartbeats go on meanwhile, for a time even if canceled."""
     if tracked := len(engine.schedule.leases):
-        _log.warning("closing: waiting until %d tasks are not tracked any more", tracked)
+        logger.warning("closing: waiting until %d tasks are not tracked any more", tracked)
     try:
         if not canceled:
             await engine.all_left()

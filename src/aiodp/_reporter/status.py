@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import anyio
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from aiodp._reporter.task import TrackedTask
     from aiodp._types import Quota
 
-_log = logging.getLogger("aiodp")
+logger = logging.getLogger("aiodp")
 
-_DETAILS = ("errorMessage", "errorStackTrace")
-_DOUBTFUL = frozenset(  # after these the service may have applied the call
+_DETAILS: Final = ("errorMessage", "errorStackTrace")
+_DOUBTFUL: Final = frozenset(  # after these the service may have applied the call
     {
         ReportKind.CONNECTION,
         ReportKind.MALFORMED,
@@ -34,8 +34,10 @@ _DOUBTFUL = frozenset(  # after these the service may have applied the call
         ReportKind.UNEXPECTED,
     }
 )
-_LEAST_SHARE = 0.3  # of the quota: statuses come in bursts, and a task waits for each
-_REPORT_FIRST = 3  # attempts that must fit into the lease, or a due report goes before the next try
+_LEAST_SHARE: Final = 0.3  # of the quota: statuses come in bursts, and a task waits for each
+_REPORT_FIRST: Final = (
+    3  # attempts that must fit into the lease, or a due report goes before the next try
+)
 
 
 def _hopeless(lease: Lease) -> bool:
@@ -168,7 +170,7 @@ class StatusSetter:
     ) -> dict[str, str]:
         task, error = shorten(lease.task_id), describe(outcome.error)
         message = "task %s: an error's message and stack trace were refused and dropped: %s"
-        _log.warning(message, task, error, extra={"task": task, "error": error})
+        logger.warning(message, task, error, extra={"task": task, "error": error})
         return {name: text for name, text in members.items() if name not in _DETAILS}
 
     def _give_up_if_due(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import anyio
 import anyio.lowlevel
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 current: ContextVar[TrackedTask] = ContextVar("aiodp.current_task")
 
-_HELP = {
+_HELP: Final = {
     LostReason.EXPIRED: "no report succeeded in time; stop the work, others may get the task",
     LostReason.REFUSED: "the service says it is not ours; stop the work, others may have it",
     LostReason.OVERLOADED: "the quota cannot keep so many alive; track fewer tasks",
     LostReason.REPORTER_FAILED: "the reporter crashed, see the cause; stop the work",
     LostReason.REPORTER_CLOSED: "the reporter was closed under it; leave track first",
 }
-_NEVER_OURS = "the service did not acknowledge it in time; the work was not begun"
+_NEVER_OURS: Final = "the service did not acknowledge it in time; the work was not begun"
 
 
 class TaskEvent:
@@ -87,7 +87,7 @@ class TrackedTask:
 
     @property
     def canceled(self) -> TaskEvent:
-        """The cancellation event: the service answered a report with ``canceled``."""
+        """The cancellation event: the service answered a report with `canceled`."""
         return TaskEvent(self, LeaseState.CANCELED)
 
     @property
@@ -157,7 +157,7 @@ class TrackedTask:
         Setting the same status again does nothing.
 
         Raises `ValueError` for an unknown status or an `error_id` that is empty, longer than 1,024
-        characters or begins with ``Service_``; `TaskCanceled` if the task is canceled; `LeaseLost`
+        characters or begins with `Service_`; `TaskCanceled` if the task is canceled; `LeaseLost`
         if the service refuses it; `StatusNotSet` if no try succeeded while the lease could be held,
         if another status was set or is on the way; `ReporterClosed` if the task is not tracked any
         more.

@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
@@ -38,12 +38,12 @@ if TYPE_CHECKING:
     from aiodp._runner.shutdown import Shutdown
     from aiodp._runner.workshop import Workshop
 
-_log = logging.getLogger("aiodp")
+logger = logging.getLogger("aiodp")
 
-_HEARTBEAT = 900.0  # seconds of the service: API reference of ReportTaskRunnerHeartbeat
-_LAST_ANSWER = 2.0  # seconds for the answer of a poll that is under way when a drain begins
-_CLEAN_UP = 30.0  # seconds for handlers that are interrupted
-_ROOM_AGAIN = 5.0  # seconds of the service until the quota is looked at again
+_HEARTBEAT: Final = 900.0  # seconds of the service: API reference of ReportTaskRunnerHeartbeat
+_LAST_ANSWER: Final = 2.0  # seconds for the answer of a poll that is under way when a drain begins
+_CLEAN_UP: Final = 30.0  # seconds for handlers that are interrupted
+_ROOM_AGAIN: Final = 5.0  # seconds of the service until the quota is looked at again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,8 +153,8 @@ class Shift:
             if self._all.cancel_called:
                 raise
             # Asyncio's own, when the event loop ends: it must not cancel the others of the group.
-        except Exception:  # noqa: BLE001 - a fault of ours must not end the other tasks
-            _log.critical("a fault in the task runner itself", exc_info=True)
+        except Exception:  # a fault of ours must not end the other tasks
+            logger.critical("a fault in the task runner itself", exc_info=True)
         finally:
             self._unheld.discard(slot)
             slot.release()
@@ -190,7 +190,7 @@ class Shift:
 
     async def _refuse(self, answer: Mapping[str, Any], error: ValueError) -> None:
         """Fail a task that cannot be held as it is, or it would be handed out for ever."""
-        _log.error("a task cannot be held: %s", error)
+        logger.error("a task cannot be held: %s", error)
         end = RunEnd.UNACKNOWLEDGED
         try:
             async with self._reporter.track(answer.get("taskId", "")) as task:
@@ -199,13 +199,13 @@ class Shift:
                 )
                 end = RunEnd.FAILED
         except (AiodpError, ValueError) as refused:
-            _log.warning("it could not be failed: %s", refused)
+            logger.warning("it could not be failed: %s", refused)
         self.ended[end] += 1
 
     async def _hold(self, assignment: Assignment, slot: Slot, lease_timeout: float | None) -> None:
         earlier = [one for one in self.runs if one.assignment.instance == assignment.instance]
         if assignment.task_id in {one.assignment.task_id for one in earlier}:
-            _log.warning("%s was given twice", assignment, extra=assignment.extra)
+            logger.warning("%s was given twice", assignment, extra=assignment.extra)
             self.ended[RunEnd.DUPLICATE] += 1
             return
         run = Run(assignment, self._shop, slot)
@@ -233,7 +233,7 @@ class Shift:
             ) as task:
                 self._unheld.discard(run.slot)
                 self.poller.unacknowledged.succeed()
-                _log.info("%s: begun", assignment, extra=assignment.extra)
+                logger.info("%s: begun", assignment, extra=assignment.extra)
                 await run.work(task, earlier)
         except (AiodpError, ValueError) as error:  # the latter for a task id that cannot be one
             run.end = RunEnd.UNACKNOWLEDGED
@@ -248,7 +248,7 @@ class Shift:
 
     def _not_acknowledged(self, assignment: Assignment, error: Exception) -> None:
         """Poll more slowly, for what was not acknowledged is offered again after two minutes."""
-        _log.info("%s: not begun: %s", assignment, error, extra=assignment.extra)
+        logger.info("%s: not begun: %s", assignment, error, extra=assignment.extra)
         if isinstance(error, ReporterClosed):
             self.failure = error
             self._shutdown.reach(Step.CANCELING)
@@ -272,7 +272,7 @@ class Shift:
                 trouble.succeed()
                 wait = _HEARTBEAT
             if answer is True and self._shutdown.step < Step.DRAINING:
-                _log.warning("the service tells this task runner to terminate")
+                logger.warning("the service tells this task runner to terminate")
                 self._shutdown.reach(Step.DRAINING)
             await anyio.sleep(wait / self._shop.scale)
 
@@ -298,7 +298,7 @@ class Shift:
 
     def _break_off_polls(self) -> None:
         if self._polls:
-            _log.warning(
+            logger.warning(
                 "polls are broken off (%d); if the service has just given one a task, it offers "
                 "that again after two minutes",
                 len(self._polls),
@@ -317,4 +317,4 @@ class Shift:
 
     async def _drained_too_long(self) -> None:
         await anyio.sleep(self._drain_timeout or 0.0)
-        _log.warning("the drain takes longer than %g s", self._drain_timeout)
+        logger.warning("the drain takes longer than %g s", self._drain_timeout)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import anyio
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from aiodp._runner.task import Task
     from aiodp._runner.workshop import Workshop
 
-_log = logging.getLogger("aiodp")
+logger = logging.getLogger("aiodp")
 
-_RETRY_DELAY = 120.0  # seconds of the service, its shortest: Developer Guide, "Limits"
-_LAST_STATUS = 10.0  # seconds for the status of a task whose runner stops at once
+_RETRY_DELAY: Final = 120.0  # seconds of the service, its shortest: Developer Guide, "Limits"
+_LAST_STATUS: Final = 10.0  # seconds for the status of a task whose runner stops at once
 
 
 class Run:
@@ -89,7 +89,7 @@ class Run:
 
     async def _outlast(self, earlier: Sequence[Run]) -> None:
         """Wait for the end of other work on the same instance; the service took it from there."""
-        _log.warning(
+        logger.warning(
             "task %s was handed out again while it is worked on here; it waits for that to end",
             self._name,
             extra=self._extra,
@@ -173,7 +173,7 @@ class Run:
                 error_id="BadReturnValue",
             )
         message = "task %s: its handler returned %s, which has no meaning; it counts as finished"
-        _log.warning(message, self._name, what, extra=self._extra)
+        logger.warning(message, self._name, what, extra=self._extra)
         return TaskStatus.FINISHED
 
     # Preconditions: "Task Runner honors the precondition object retryDelay and preconditionTimeout
@@ -251,7 +251,7 @@ class Run:
         try:
             await self._held.set_status(status, **members)
         except StatusNotSet as not_set:
-            _log.error("%s", not_set, extra=self._extra)
+            logger.error("%s", not_set, extra=self._extra)  # noqa: TRY400 - the message says it all
             return RunEnd.NO_STATUS
         except LeaseLost:
             return RunEnd.LOST
@@ -263,7 +263,7 @@ class Run:
         """Say that the work was broken off, unless a thread goes on with it."""
         if self._call is not None and self._call.left_behind:
             message = "task %s: its handler's thread goes on, although the runner stops"
-            _log.error(message, self._name, extra=self._extra)
+            logger.error(message, self._name, extra=self._extra)
             return
         status = TaskStatus.FAILED
         error: BaseException | None = self._stop_error()
@@ -305,10 +305,10 @@ class Run:
         extra = {**self._extra, "status": self.end.value, "seconds": seconds}
         level = logging.ERROR if self.end is RunEnd.NO_STATUS else logging.INFO
         if error is None:
-            _log.log(level, "%s: %s", self.assignment, self.end, extra=extra)
+            logger.log(level, "%s: %s", self.assignment, self.end, extra=extra)
         else:
             what = f"{error_id_of(error)}: {message_of(error)}"
-            _log.log(level, "%s: %s: %.500s", self.assignment, self.end, what, extra=extra)
+            logger.log(level, "%s: %s: %.500s", self.assignment, self.end, what, extra=extra)
 
     def _stop_error(self) -> RunnerStopped:
         return RunnerStopped("the task runner was told to stop at once, the work was broken off")

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import traceback
 from contextlib import suppress
+from typing import Final
 
 from aiodp._core.text import MAX_STRING, RESERVED, check_error_id, replace_illegal
 from aiodp._errors import TaskFailed
 
-_FRAMES = 50  # of each traceback; the last 1,024 characters are sent
-_UNSPEAKABLE = "(its message cannot be shown: __str__ raises)"
+_FRAMES: Final = 50  # of each traceback; the last 1,024 characters are sent
+_UNSPEAKABLE: Final = "(its message cannot be shown: __str__ raises)"
 
 
 def error_id_of(error: BaseException) -> str:
-    """Return the ``errorId``: the name of the exception's class, or what `TaskFailed` gives."""
+    """Return the `errorId`: the name of the exception's class, or what `TaskFailed` gives."""
     if isinstance(error, TaskFailed):
         with suppress(Exception):  # of a subclass, which may have set anything, or nothing
             return check_error_id(error.error_id or "")

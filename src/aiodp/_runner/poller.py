@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     from aiodp._aws.runner_transport import RunnerTransport
 
-_log = logging.getLogger("aiodp")
+logger = logging.getLogger("aiodp")
 
-_RATE = 2.0  # calls per second that an account may make: Developer Guide, "Limits"
-_SHORTEST_WAIT = 1.0  # seconds after a first failure
-_LONGEST_WAIT = 60.0
-_MAX_DOUBLINGS = 10
+_RATE: Final = 2.0  # calls per second that an account may make: Developer Guide, "Limits"
+_SHORTEST_WAIT: Final = 1.0  # seconds after a first failure
+_LONGEST_WAIT: Final = 60.0
+_MAX_DOUBLINGS: Final = 10
 
 
 class Trouble:
@@ -43,7 +43,7 @@ class Trouble:
             level = logging.ERROR if outcome.kind is ReportKind.CONFIGURATION else logging.WARNING
             error = describe(outcome.error)
             extra = {"kind": outcome.kind.value, "error": error}
-            _log.log(level, "%s fail (%s): %s", self._what, outcome.kind, error, extra=extra)
+            logger.log(level, "%s fail (%s): %s", self._what, outcome.kind, error, extra=extra)
         doubled = _SHORTEST_WAIT * 2.0 ** min(self._failures - 1, _MAX_DOUBLINGS)
         jitter = random.random()  # noqa: S311 - spreads retries, keeps no secret
         return float(min(_LONGEST_WAIT, doubled) * (1 - jitter / 2))
@@ -51,7 +51,7 @@ class Trouble:
     def succeed(self) -> None:
         """Forget the failures."""
         if self._kind is not None:
-            _log.info("%s succeed again", self._what)
+            logger.info("%s succeed again", self._what)
         self._failures = 0
         self._kind = None
 

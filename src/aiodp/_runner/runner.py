@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from aiodp._runner.handlers import Handler
     from aiodp._runner.task import Task
 
-_log = logging.getLogger("aiodp")
+logger = logging.getLogger("aiodp")
 
 _H = TypeVar("_H", bound="Handler")
 
@@ -133,7 +133,7 @@ class TaskRunner:
         return tuple(run.task for run in runs if run.task is not None)
 
     def activity(self, type_name: str, *, max_concurrency: int | None = None) -> Callable[[_H], _H]:
-        """Decorate a handler for the tasks of one type, such as ``ShellCommandActivity``.
+        """Decorate a handler for the tasks of one type, such as `ShellCommandActivity`.
 
         A handler is a coroutine function of a `Task`, or a plain function, which runs in a thread.
         `max_concurrency` limits how many of its tasks run at once; further ones are kept alive
@@ -156,7 +156,7 @@ class TaskRunner:
         Failing polls never end it; they are repeated with growing delays. A handler's return sets
         its task FINISHED (for a precondition, False sets FALSE), an exception FAILED. Tasks that
         are canceled or lost get no status. If this is canceled, the handlers are interrupted once
-        and have 30 seconds to clean up; their tasks are FAILED with ``RunnerStopped``.
+        and have 30 seconds to clean up; their tasks are FAILED with `RunnerStopped`.
 
         Args:
             max_tasks: Take so many tasks, and return when they have ended.
@@ -191,7 +191,7 @@ class TaskRunner:
         self._shutdown.ask(Step.DRAINING)
 
     def cancel(self) -> None:
-        """Stop at once: interrupt the handlers, and let their tasks fail with ``RunnerStopped``.
+        """Stop at once: interrupt the handlers, and let their tasks fail with `RunnerStopped`.
 
         Handlers have 30 seconds to clean up; those in threads are left behind then, without a
         status. May be called from any thread.
@@ -288,7 +288,7 @@ class TaskRunner:
     def _hear(self, number: signal.Signals) -> None:
         draining = self._shutdown.step >= Step.DRAINING
         what = "the tasks are interrupted" if draining else "draining; a second one interrupts"
-        _log.warning("%s: %s", number.name, what)
+        logger.warning("%s: %s", number.name, what)
         self._shutdown.reach(Step.CANCELING if draining else Step.DRAINING)
 
 

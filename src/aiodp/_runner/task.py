@@ -48,12 +48,12 @@ class Task(TrackedTask):
 
     @property
     def attempt_id(self) -> str:
-        """The attempt, such as ``@Copy_2026-01-01T00:00:00_Attempt=1``."""
+        """The attempt, such as `@Copy_2026-01-01T00:00:00_Attempt=1`."""
         return self._assignment.attempt_id
 
     @property
     def type(self) -> str:
-        """The type of its object, such as ``ShellCommandActivity``; empty if it has none."""
+        """The type of its object, such as `ShellCommandActivity`; empty if it has none."""
         return self._assignment.attempt.type
 
     @property
@@ -85,7 +85,7 @@ class Task(TrackedTask):
         return self._assignment.assigned_at
 
     def ref(self, key: str) -> PipelineObject:
-        """Return the object that a field refers to, such as ``task.ref("input")``.
+        """Return the object that a field refers to, such as `task.ref("input")`.
 
         Raises `LookupError` if there is none, or if it did not come with the task, and `ValueError`
         if there are several: see `refs`.
@@ -101,9 +101,9 @@ class Task(TrackedTask):
 
     @property
     def report_progress_timeout(self) -> float | None:
-        """Its ``reportProgressTimeout`` in seconds of the service, which sets the lease.
+        """Its `reportProgressTimeout` in seconds of the service, which sets the lease.
 
-        None if it has none, or none that is a period such as ``10 minutes``.
+        None if it has none, or none that is a period such as `10 minutes`.
         """
         try:
             return self.attempt.period("reportProgressTimeout")
@@ -149,7 +149,7 @@ class Task(TrackedTask):
             raise
 
     async def evaluate(self, expression: str, *, object_id: str | None = None) -> str:
-        """Return the value of an expression such as ``#{format(@scheduledStartTime,'YYYY')}``.
+        """Return the value of an expression such as `#{format(@scheduledStartTime,'YYYY')}`.
 
         It is evaluated by the service (API reference of EvaluateExpression), in the context of the
         attempt or of another object of the pipeline. Raises `CallFailed` if the service cannot.
@@ -161,8 +161,8 @@ class Task(TrackedTask):
     def query(self, sphere: str, *selectors: Selector) -> AsyncIterator[str]:
         """Give the ids of the pipeline's objects for which all selectors hold, page by page.
 
-        `sphere` is ``COMPONENT``, ``INSTANCE`` or ``ATTEMPT``; a selector is a tuple such as
-        ``("@status", "EQ", "FINISHED")`` (API reference of QueryObjects). Iterating raises
+        `sphere` is `COMPONENT`, `INSTANCE` or `ATTEMPT`; a selector is a tuple such as
+        `("@status", "EQ", "FINISHED")` (API reference of QueryObjects). Iterating raises
         `CallFailed` if the service does not answer.
         """
         return self._questions.query(self.pipeline_id, sphere, selectors)

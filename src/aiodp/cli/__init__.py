@@ -1,11 +1,12 @@
-"""The command line: ``aiodp demo``, ``doctor``, ``emulate``, ``hold`` and ``run``."""
+"""The command line: `aiodp demo`, `doctor`, `emulate`, `hold` and `run`."""
 
 from __future__ import annotations
 
 import os
 import sys
+from typing import Final
 
-LOCAL = frozenset({"demo", "emulate"})
+LOCAL: Final = frozenset({"demo", "emulate"})
 """Commands with a service of their own."""
 
 
@@ -18,7 +19,7 @@ def hint(command: str = "") -> str:
 def main() -> int:
     """Run the command line and return the exit code."""
     try:
-        from aiodp.cli._main import run  # noqa: PLC0415  # click is an extra
+        from aiodp.cli._main import run  # noqa: PLC0415 - click is an extra
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("aiodp"):
             raise

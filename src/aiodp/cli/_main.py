@@ -17,7 +17,7 @@ _COMMANDS: Final = {
     "hold": "Keep a task alive while a command runs.",
     "run": "Work on the tasks of a worker group.",
 }
-"""Each command ``x`` is the function ``x`` of the module ``aiodp.cli._x``."""
+"""Each command `x` is the function `x` of the module `aiodp.cli._x`."""
 
 
 class _Commands(click.Group):

@@ -1,7 +1,7 @@
 """A local AWS Data Pipeline: one pure model of the service, and its HTTP form on moto's server.
 
 The model needs no more than aiodp itself, but for definitions with expressions; these,
-``EmulatorServer`` and ``install`` need the extra ``aiodp[emulator]``, which is imported when it is
+`EmulatorServer` and `install` need the extra `aiodp[emulator]`, which is imported when it is
 first needed.
 """
 

@@ -13,7 +13,7 @@ _DATE: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
 
 
 class Calendar:
-    """Turns times of the clock into dates: ``epoch`` is the clock's time ``origin``."""
+    """Turns times of the clock into dates: `epoch` is the clock's time `origin`."""
 
     def __init__(self, epoch: datetime, origin: float) -> None:
         self._epoch = epoch.astimezone(UTC)
@@ -39,14 +39,14 @@ class Calendar:
         return self.date(at).strftime(_FORM)
 
     def maybe(self, at: float | None) -> str | None:
-        """Return the date, or ``None`` for a time which has not come yet."""
+        """Return the date, or `None` for a time which has not come yet."""
         return None if at is None else self.stamp(at)
 
 
 def parse_date(text: str) -> datetime:
     """Return a date as fields have it: UTC, without a zone.
 
-    Raises ``ValueError`` if it is none (the Developer Guide, dp-expressions-functions).
+    Raises `ValueError` if it is none (the Developer Guide, dp-expressions-functions).
     """
     if _DATE.fullmatch(text) is None:
         raise ValueError(f"{text!r} is no date such as '2012-12-31T23:59:59'")

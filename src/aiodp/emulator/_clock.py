@@ -30,7 +30,7 @@ class Clock(Protocol):
         ...
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Have ``callback`` called after each leap; returns what ends it."""
+        """Have `callback` called after each leap; returns what ends it."""
         ...
 
 
@@ -40,7 +40,7 @@ _LATEST: Final = 2e11  # seconds: some 6,000 years, and dates end with the year 
 class LeapingClock:
     """Another clock's time, and the leaps of this one on top of it.
 
-    ``base`` gives seconds from any origin and must never go back.
+    `base` gives seconds from any origin and must never go back.
     """
 
     def __init__(self, base: Callable[[], float]) -> None:
@@ -60,7 +60,7 @@ class LeapingClock:
         return made
 
     def jump(self, seconds: float) -> None:
-        """Leap that many seconds ahead; raises ``ValueError`` if that would be back, or for ever.
+        """Leap that many seconds ahead; raises `ValueError` if that would be back, or for ever.
 
         Whoever waits for a time hears of it, in the thread of the caller.
         """
@@ -74,7 +74,7 @@ class LeapingClock:
             callback()
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Have ``callback`` called after each leap; returns what ends it."""
+        """Have `callback` called after each leap; returns what ends it."""
         key = object()
         with self._lock:
             self._subscribers[key] = callback
@@ -88,8 +88,8 @@ class LeapingClock:
 class ServiceClock(LeapingClock):
     """Seconds of the service since the clock was made.
 
-    ``scale`` is how many of them pass in a real second: at 60 a minute of the service lasts a
-    second. Raises ``ValueError`` unless it is a positive, finite number.
+    `scale` is how many of them pass in a real second: at 60 a minute of the service lasts a
+    second. Raises `ValueError` unless it is a positive, finite number.
     """
 
     def __init__(self, scale: float = 1.0) -> None:
@@ -120,7 +120,7 @@ class ManualClock(LeapingClock):
         return f"<ManualClock at {self():g}>"
 
     def advance(self, seconds: float) -> None:
-        """Move the time on; raises ``ValueError`` if that would be back, or for ever."""
+        """Move the time on; raises `ValueError` if that would be back, or for ever."""
         self.jump(seconds)
 
     def real(self, seconds: float) -> float:
@@ -129,7 +129,7 @@ class ManualClock(LeapingClock):
 
 
 def leap(seconds: float) -> float:
-    """Return the seconds; raise ``ValueError`` if time cannot leap by them."""
+    """Return the seconds; raise `ValueError` if time cannot leap by them."""
     if not (seconds >= 0 and math.isfinite(seconds)):
         raise ValueError(f"time leaps ahead by a number of seconds, not by {seconds!r}")
     return seconds

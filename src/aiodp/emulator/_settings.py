@@ -72,7 +72,7 @@ class CanceledStatusAnswer(StrEnum):
 
 
 class AttemptTimeoutAnswer(StrEnum):
-    """What a worker's calls get once ``attemptTimeout`` has passed; undocumented, so a setting."""
+    """What a worker's calls get once `attemptTimeout` has passed; undocumented, so a setting."""
 
     TASK_NOT_FOUND = "TaskNotFoundException"
     CANCELED = "canceled"
@@ -87,7 +87,7 @@ class OnDemandBusy(StrEnum):
 
 
 class LateIf(StrEnum):
-    """When ``lateAfterTimeout`` finds an instance late; two pages of the guide contradict."""
+    """When `lateAfterTimeout` finds an instance late; two pages of the guide contradict."""
 
     NOT_COMPLETED = "not completed"
     NOT_STARTED = "not started"
@@ -98,13 +98,13 @@ class Settings:
     """The service's timings, quotas and limits.
 
     Durations are seconds of the injected clock: whoever wants two minutes to last two seconds runs
-    that clock faster. Raises ``ValueError`` for a duration or number which cannot be.
+    that clock faster. Raises `ValueError` for a duration or number which cannot be.
     """
 
     acknowledge_timeout: float = 120.0
     """From handing a task out to its first report (the API reference of ReportTaskProgress)."""
     lease_timeout: float = 300.0
-    """From one report to the next, where the object has no ``reportProgressTimeout``.
+    """From one report to the next, where the object has no `reportProgressTimeout`.
 
     The API reference of ReportTaskProgress names 5 minutes and 15 minutes; this is the strict one.
     """
@@ -115,24 +115,24 @@ class Settings:
     stalled_retry_delay: float = 0.0
     """Delay before the task of a silent worker is given to somebody else."""
     max_retries: int = 2
-    """Retries of an object without ``maximumRetries``."""
+    """Retries of an object without `maximumRetries`."""
     quotas: Mapping[str, tuple[float, int]] | None = field(default_factory=lambda: PUBLISHED_QUOTAS)
-    """(rate per second, burst) by action; ``None`` lifts them all."""
+    """(rate per second, burst) by action; `None` lifts them all."""
     resource_worker_group: str | None = None
-    """Worker group which gets the tasks of ``runsOn``; ``None`` gives each resource one.
+    """Worker group which gets the tasks of `runsOn`; `None` gives each resource one.
 
-    That one is ``resource:<pipeline id>_<instance id>``, as the service's own runners seem to have.
+    That one is `resource:<pipeline id>_<instance id>`, as the service's own runners seem to have.
     """
     resource_startup: float = 60.0
     """How long an Ec2Resource or EmrCluster is CREATING."""
     resource_shutdown: float = 30.0
     """How long it is SHUTTING_DOWN after its last activity."""
     max_active_instances: int = 5
-    """Instances of a component that run at once; ``maxActiveInstances`` can ask for fewer."""
+    """Instances of a component that run at once; `maxActiveInstances` can ask for fewer."""
     instance_interval: float = 300.0
     """Least time between making two instances of a component from past slots (dp-limits)."""
     max_backfill: float | None = 86_400.0
-    """How far past the first slot may be at the activation; ``None``: however far.
+    """How far past the first slot may be at the activation; `None`: however far.
 
     ActivatePipeline refuses an older one unless it names a start (dp-object-schedule).
     """
@@ -151,7 +151,7 @@ class Settings:
     max_described_objects: int = 100
     """Identifiers in one DescribeObjects.
 
-    Its API reference says 25, but ``aws datapipeline list-runs`` sends 100, and works.
+    Its API reference says 25, but `aws datapipeline list-runs` sends 100, and works.
     """
     epoch: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     """The service's date when the service is created."""

@@ -33,7 +33,7 @@ _AS_ITSELF: Final = 'exec "$0" "$@"'
 _REMOVE_TIMEOUT: Final = 30.0
 """Seconds that the removal of a working directory may hold up the end of its task."""
 
-_log = logging.getLogger("aiodp")
+logger = logging.getLogger("aiodp")
 
 
 class Attempt:
@@ -90,7 +90,7 @@ class Attempt:
         except Exception as error:  # noqa: BLE001 - whatever it is, the task's status stands
             short = shorten(self._task.task_id)
             message = "task %s: its working directory could not be removed: %s"
-            _log.warning(message, short, error, extra={"task": short})
+            logger.warning(message, short, error, extra={"task": short})
 
     async def _prepare(self) -> list[str]:
         """Write the script; return how it is run."""

@@ -24,7 +24,7 @@ DATA_NODE: Final = "S3DataNode"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataNode:
-    """An ``S3DataNode``: one object of S3, or all those below a directory."""
+    """An `S3DataNode`: one object of S3, or all those below a directory."""
 
     uri: S3Uri
     is_directory: bool
@@ -32,7 +32,7 @@ class DataNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
-    """A ``ShellCommandActivity`` or ``ShellCommandPrecondition``, checked."""
+    """A `ShellCommandActivity` or `ShellCommandPrecondition`, checked."""
 
     command: str | None
     script: S3Uri | None
@@ -40,14 +40,14 @@ class Definition:
     inputs: tuple[DataNode, ...]
     outputs: tuple[DataNode, ...]
     copies: tuple[tuple[str, S3Uri | Path], ...]
-    """Where else the streams go: ``StdOutput`` or ``StdError``, and the place."""
+    """Where else the streams go: `StdOutput` or `StdError`, and the place."""
     log_uri: str | None
 
 
 async def read_definition(task: Task) -> Definition:
     """Read what a task is to do.
 
-    Raises `TaskFailed` (``BadDefinition``) that says what is wrong with it, and `CallFailed` if an
+    Raises `TaskFailed` (`BadDefinition`) that says what is wrong with it, and `CallFailed` if an
     object to which it refers has to be asked for, and the service does not answer.
     """
     attempt = task.attempt
@@ -87,7 +87,7 @@ async def referred(task: Task, key: str) -> tuple[PipelineObject, ...]:
 
 
 def read_node(node: PipelineObject) -> DataNode:
-    """Read an ``S3DataNode``; raise `TaskFailed` (``BadDefinition``) if it is none."""
+    """Read an `S3DataNode`; raise `TaskFailed` (`BadDefinition`) if it is none."""
     if node.type != DATA_NODE:
         raise bad_definition(
             f"{node.id} is a {node.type or 'object without a type'}; only {DATA_NODE} is supported"

@@ -1,4 +1,4 @@
-"""How a shell command's task fails; each failure has an ``errorId`` of its own."""
+"""How a shell command's task fails; each failure has an `errorId` of its own."""
 
 from __future__ import annotations
 

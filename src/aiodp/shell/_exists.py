@@ -1,4 +1,4 @@
-"""The precondition ``Exists``."""
+"""The precondition `Exists`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 async def exists(task: Task, store: Store) -> bool:
-    """Return whether the guarded ``S3DataNode`` is there: its file, or any key in its directory.
+    """Return whether the guarded `S3DataNode` is there: its file, or any key in its directory.
 
     Raises `TaskFailed` if it guards something else, and if S3 does not answer.
     """

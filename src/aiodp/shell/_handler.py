@@ -29,13 +29,13 @@ _MAX_OUTPUT: Final = 100 * 1024 * 1024
 
 
 class ShellHandler:
-    """Runs ``ShellCommandActivity`` and ``ShellCommandPrecondition`` as AWS's Task Runner does.
+    """Runs `ShellCommandActivity` and `ShellCommandPrecondition` as AWS's Task Runner does.
 
     It is a handler for a `TaskRunner`, and holds nothing between two tasks. `session` is an
     aiobotocore session, whose S3 the data comes from and goes to.
 
     - `output`: the directory below which logs and working directories are made.
-    - `log_uri`: where logs go in S3 for objects that have no ``pipelineLogUri``.
+    - `log_uri`: where logs go in S3 for objects that have no `pipelineLogUri`.
     - `region_name`, `s3_endpoint_url`: of S3, unless the AWS configuration says it.
     - `grace`: from SIGTERM to SIGKILL, in seconds or as a timedelta, 0 to a day. A lost task's
       command has less if the time up to its deadline is shorter.
@@ -78,8 +78,8 @@ class ShellHandler:
     async def __call__(self, task: Task) -> bool:
         """Do a task; return True, or for a precondition whether it holds.
 
-        Raises `TaskFailed`, whose `error_id` is ``CommandFailed`` (see the class of this name),
-        ``BadDefinition``, ``StagingFailed``, ``LocalFailed`` or ``UnsupportedType``; `CallFailed`
+        Raises `TaskFailed`, whose `error_id` is `CommandFailed` (see the class of this name),
+        `BadDefinition`, `StagingFailed`, `LocalFailed` or `UnsupportedType`; `CallFailed`
         if an object to which the task refers had to be asked for in vain; and `TaskCanceled` or
         `LeaseLost` if the task has ended before its outputs were uploaded.
 

@@ -29,7 +29,7 @@ _TIMEOUT: Final = 300.0
 _LAST_TIMEOUT: Final = 30.0
 """Seconds that it may take when the work was interrupted."""
 
-_log = logging.getLogger("aiodp")
+logger = logging.getLogger("aiodp")
 
 
 class Logs:
@@ -114,7 +114,7 @@ class Logs:
 
     def _warn(self, message: str) -> None:
         short = shorten(self._task.task_id)
-        _log.warning("task %s: %s", short, message, extra={"task": short})
+        logger.warning("task %s: %s", short, message, extra={"task": short})
 
 
 def _copy_file(source: Path, target: Path) -> None:

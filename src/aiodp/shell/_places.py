@@ -95,7 +95,7 @@ class Places:
         return self.work / "script"
 
     def staging(self, kind: str, number: int) -> Path:
-        """Return the directory of ``input`` or ``output`` number n, counted from 1."""
+        """Return the directory of `input` or `output` number n, counted from 1."""
         return self.work / f"{kind}{number}"
 
     def stream(self, name: str) -> Path:

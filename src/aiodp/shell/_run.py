@@ -28,7 +28,7 @@ _LAST_MOMENT: Final = 0.25
 _SPARE: Final = 10.0
 """Seconds that the end of a command may take beside its grace."""
 
-_log = logging.getLogger("aiodp")
+logger = logging.getLogger("aiodp")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +126,7 @@ def time_to_stop(task: Task, grace: float) -> float:
 
 def _warn(task: Task, message: str) -> None:
     short = shorten(task.task_id)
-    _log.warning("task %s: %s", short, message, extra={"task": short})
+    logger.warning("task %s: %s", short, message, extra={"task": short})
 
 
 def _unkept(recorder: Recorder) -> TaskFailed | None:

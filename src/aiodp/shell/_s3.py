@@ -1,6 +1,6 @@
 """The seam to S3: whole files in and out, a part of them at a time in memory.
 
-Whatever goes wrong is a `TaskFailed` (``StagingFailed``) that names the address; no exception of
+Whatever goes wrong is a `TaskFailed` (`StagingFailed`) that names the address; no exception of
 botocore's leaves it.
 """
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _UNFIT: Final = frozenset({"", ".", ".."})
 
-_log = logging.getLogger("aiodp")
+logger = logging.getLogger("aiodp")
 
 
 class Staging:
@@ -48,7 +48,7 @@ class Staging:
 
     @property
     def environment(self) -> dict[str, str]:
-        """``INPUT1_STAGING_DIR`` and so on (Developer Guide, "Staging Data and Tables")."""
+        """`INPUT1_STAGING_DIR` and so on (Developer Guide, "Staging Data and Tables")."""
         kinds = (("INPUT", self._inputs), ("OUTPUT", self._outputs))
         return {
             f"{kind}{number}_STAGING_DIR": str(directory)
@@ -130,7 +130,7 @@ def _walk(directory: Path, above: frozenset[tuple[int, int]]) -> Iterator[Path]:
         elif stat.S_ISREG(mode):
             yield path
         else:
-            _log.warning("%s is neither a file nor a directory, so it is not uploaded", path)
+            logger.warning("%s is neither a file nor a directory, so it is not uploaded", path)
 
 
 def _mode(path: Path) -> int:

@@ -17,7 +17,7 @@ class S3Uri:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read ``s3://bucket/key``; raise `ValueError` for anything else."""
+        """Read `s3://bucket/key`; raise `ValueError` for anything else."""
         bucket, _, key = text.removeprefix(_SCHEME).partition("/")
         if not is_s3(text) or not bucket:
             raise ValueError(f"{text!r:.300} is not of the form s3://BUCKET/KEY")

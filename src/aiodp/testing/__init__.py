@@ -1,6 +1,6 @@
 """The test kit: a Data Pipeline for each test, over HTTP or in process, and virtual time.
 
-Pytest finds its fixtures by itself (``pytest --fixtures`` lists them, under ``pytest_aiodp``).
+Pytest finds its fixtures by itself (`pytest --fixtures` lists them, under `pytest_aiodp`).
 """
 
 from aiodp.emulator._model.audit import Audit, AuditEvent, AuditKind, Ownership

@@ -1,6 +1,6 @@
 """An asyncio event loop on virtual time: hours of heartbeats pass in milliseconds.
 
-Trio has the same thing as ``trio.testing.MockClock(autojump_threshold=0)``. A virtual clock races
+Trio has the same thing as `trio.testing.MockClock(autojump_threshold=0)`. A virtual clock races
 ahead of real sockets, so it is for the in-process service; the HTTP service is tested in real time,
 scaled.
 """
@@ -28,10 +28,10 @@ class _JumpingSelector(selectors.DefaultSelector):
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """An event loop whose ``time()`` jumps to the next timer as soon as nothing else can run.
+    """An event loop whose `time()` jumps to the next timer as soon as nothing else can run.
 
-    Use it as a loop factory: ``asyncio.Runner(loop_factory=VirtualTimeLoop)``, or as the option
-    ``{"loop_factory": VirtualTimeLoop}`` of anyio's ``anyio_backend`` fixture. Threads and
+    Use it as a loop factory: `asyncio.Runner(loop_factory=VirtualTimeLoop)`, or as the option
+    `{"loop_factory": VirtualTimeLoop}` of anyio's `anyio_backend` fixture. Threads and
     processes are not waited for: time jumps on as if they took for ever.
     """
 

@@ -25,7 +25,7 @@ _GOING: Final = frozenset({Status.SCHEDULED, Status.DEACTIVATING})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal(Generic[T]):
-    """Something to wait for: ``look`` returns what was reached, or ``None`` while it was not."""
+    """Something to wait for: `look` returns what was reached, or `None` while it was not."""
 
     text: str
     look: Callable[[Service], T | None]
@@ -33,7 +33,7 @@ class Goal(Generic[T]):
 
 
 def finished(work: Work) -> Goal[tuple[Run, ...]]:
-    """Want all of it FINISHED; looking raises ``AssertionError`` once some ended otherwise."""
+    """Want all of it FINISHED; looking raises `AssertionError` once some ended otherwise."""
 
     def look(service: Service) -> tuple[Run, ...] | None:
         if any(instance.status in BAD for instance in instances(service, work)):
@@ -79,7 +79,7 @@ def runs(service: Service, work: Work) -> tuple[Run, ...]:
 
 
 def check_finished(service: Service, work: Work) -> None:
-    """Raise ``AssertionError`` unless all of it has FINISHED."""
+    """Raise `AssertionError` unless all of it has FINISHED."""
     __tracebackhide__ = True
     if not _is_over(service, work) or any(one.status in BAD for one in instances(service, work)):
         raise AssertionError(f"not all of the work has FINISHED:\n{table(service, work)}")
@@ -88,7 +88,7 @@ def check_finished(service: Service, work: Work) -> None:
 def instances(service: Service, work: Work) -> list[Instance]:
     """Return the instances of pipelines, and those of tasks by their ids, each once.
 
-    Raises ``AssertionError`` for a pipeline which is deleted, ``TypeError`` and ``ValueError`` for
+    Raises `AssertionError` for a pipeline which is deleted, `TypeError` and `ValueError` for
     what is no work of this service.
     """
     found = [one for part in parts(work) for one in instances_of(service, part)]

@@ -31,7 +31,7 @@ class OtherServiceError(RuntimeError):
 def isolate(session: AioSession, region_name: str) -> None:
     """Give a session made-up credentials and this region, whatever the machine is configured for.
 
-    What its clients then send to another service raises ``OtherServiceError``, unless it goes to
+    What its clients then send to another service raises `OtherServiceError`, unless it goes to
     this machine or to a name without a dot, neither of which is AWS.
     """
     configuration = session.get_component("config_store")

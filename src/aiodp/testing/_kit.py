@@ -55,10 +55,10 @@ class Kit(ABC):
     ) -> LocalPipeline:
         """Make a pipeline of a definition file: a mapping, JSON text, or the path of one.
 
-        ``values`` go before those of the definition. It costs no quota, and no fault befalls it.
-        What the service only warns of is in the pipeline's ``warnings``.
+        `values` go before those of the definition. It costs no quota, and no fault befalls it.
+        What the service only warns of is in the pipeline's `warnings`.
 
-        Raises ``ValueError``, which lists them, for a definition with errors.
+        Raises `ValueError`, which lists them, for a definition with errors.
         """
         with self._model() as service:
             made = make_pipeline(service, definition, values, name)
@@ -70,7 +70,7 @@ class Kit(ABC):
     def activity(self, worker_group: str = "workers", **fields: Any) -> LocalPipeline:
         """Make and activate a pipeline of one ShellCommandActivity, which runs once.
 
-        ``fields`` are added to the activity, as in a definition file; ``type`` is one of them.
+        `fields` are added to the activity, as in a definition file; `type` is one of them.
         """
         return self.pipeline(activity_definition(worker_group, fields))
 
@@ -93,39 +93,39 @@ class Kit(ABC):
             return goals.runs(service, work)
 
     def assert_finished(self, work: Work) -> None:
-        """Raise ``AssertionError``, with a line for each instance, unless all has FINISHED."""
+        """Raise `AssertionError`, with a line for each instance, unless all has FINISHED."""
         __tracebackhide__ = True
         with self._model() as service:
             goals.check_finished(service, work)
 
     def assert_single_owner(self) -> None:
-        """Raise ``AssertionError`` if two workers ever had the same work in hand at one time.
+        """Raise `AssertionError` if two workers ever had the same work in hand at one time.
 
         That is: one called the service about a task which it had lost, and which another had got
-        meanwhile. Tasks taken from their workers by ``give_away`` or ``jump`` are left out.
+        meanwhile. Tasks taken from their workers by `give_away` or `jump` are left out.
         """
         __tracebackhide__ = True
         assert_single_owner(self.audit, self._excused)
 
     # Wait
 
-    async def finished(self, work: Work, *, timeout: float | None = None) -> tuple[Run, ...]:  # noqa: ASYNC109  # service time, which no cancel scope knows
+    async def finished(self, work: Work, *, timeout: float | None = None) -> tuple[Run, ...]:  # noqa: ASYNC109 - service time, which no cancel scope knows
         """Wait until all of this work is FINISHED, and return its runs.
 
         A pipeline with a schedule is FINISHED after its last slot, if there is one.
 
-        Raises ``AssertionError``, with a line for each instance, as soon as one ended otherwise, or
+        Raises `AssertionError`, with a line for each instance, as soon as one ended otherwise, or
         when the time is up.
         """
         __tracebackhide__ = True
         return await self._reach(goals.finished(work), timeout)
 
-    async def ended(self, work: Work, *, timeout: float | None = None) -> tuple[Run, ...]:  # noqa: ASYNC109  # as above
+    async def ended(self, work: Work, *, timeout: float | None = None) -> tuple[Run, ...]:  # noqa: ASYNC109 - as above
         """Wait until nothing of this work goes on, however it ended, and return its runs."""
         __tracebackhide__ = True
         return await self._reach(goals.ended(work), timeout)
 
-    async def held(self, work: Work, *, timeout: float | None = None) -> TaskView:  # noqa: ASYNC109  # as above
+    async def held(self, work: Work, *, timeout: float | None = None) -> TaskView:  # noqa: ASYNC109 - as above
         """Wait until a worker has acknowledged a task of this work, and return that task."""
         __tracebackhide__ = True
         return await self._reach(goals.held(work), timeout)
@@ -134,11 +134,11 @@ class Kit(ABC):
         self,
         condition: Callable[[], object],
         *,
-        timeout: float | None = None,  # noqa: ASYNC109  # as above
+        timeout: float | None = None,  # noqa: ASYNC109 - as above
     ) -> None:
         """Wait until the condition holds; it is tried when something may have changed.
 
-        Raises ``TypeError`` for a coroutine function.
+        Raises `TypeError` for a coroutine function.
         """
         __tracebackhide__ = True
         await self._reach(goals.holds(condition), timeout)
@@ -150,11 +150,11 @@ class Kit(ABC):
         """Return what gives the model, and holds others off it meanwhile."""
 
     @abstractmethod
-    async def _reach(self, goal: Goal[T], timeout: float | None) -> T:  # noqa: ASYNC109  # as above
-        """Wait for a goal; raise ``AssertionError`` in service time."""
+    async def _reach(self, goal: Goal[T], timeout: float | None) -> T:  # noqa: ASYNC109 - as above
+        """Wait for a goal; raise `AssertionError` in service time."""
 
     def _look(self, goal: Goal[T], deadline: float) -> T | None:
-        """Return what was reached; raise ``AssertionError`` once the deadline has passed."""
+        """Return what was reached; raise `AssertionError` once the deadline has passed."""
         __tracebackhide__ = True
         with self._model() as service:
             now = service.advance()
@@ -165,7 +165,7 @@ class Kit(ABC):
             return found
 
     def _known(self, task_id: str) -> str:
-        """Return a task's id; raise ``TypeError`` and ``ValueError`` for what is none."""
+        """Return a task's id; raise `TypeError` and `ValueError` for what is none."""
         with self._model() as service:
             return task_id_of(service, task_id)
 
@@ -179,4 +179,4 @@ class Kit(ABC):
 
 def _seconds(now: float) -> str:
     """Return a time as the test would write it: 0.3 s, but 3600 s."""
-    return f"{now:.2g} s" if now < 10 else f"{now:.0f} s"  # noqa: PLR2004  # that many digits
+    return f"{now:.2g} s" if now < 10 else f"{now:.0f} s"  # noqa: PLR2004 - that many digits

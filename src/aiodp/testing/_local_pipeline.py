@@ -45,10 +45,10 @@ class LocalPipeline:
     def activate(self, *, start: datetime | str | None = None) -> None:
         """ActivatePipeline; a pipeline on demand runs once more.
 
-        ``start`` is its startTimestamp: earlier slots are SKIPPED, however long past they are. A
-        date without a zone is in UTC, as in ``"2026-01-01T00:00:00"``.
+        `start` is its startTimestamp: earlier slots are SKIPPED, however long past they are. A
+        date without a zone is in UTC, as in `"2026-01-01T00:00:00"`.
 
-        Raises ``ValueError`` if the service refuses it, and for a text which is no such date.
+        Raises `ValueError` if the service refuses it, and for a text which is no such date.
         """
         given = {} if start is None else {"startTimestamp": _timestamp(start)}
         self._call("ActivatePipeline", **given)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import anyio
 from aiobotocore.awsrequest import AioAWSResponse
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 
     Session = TypeVar("Session", bound=AioSession)
 
-_EVENT = "before-send.data-pipeline"
-_CALL = "before-call.data-pipeline"
+_EVENT: Final = "before-send.data-pipeline"
+_CALL: Final = "before-call.data-pipeline"
 _read_timeout: ContextVar[float | None] = ContextVar("read_timeout", default=None)
 """Of the client which makes the call: to the request there is only the URL and the body."""
-_LEAST_WAIT = 0.001  # below the clock's resolution a virtual clock would never move on
+_LEAST_WAIT: Final = 0.001  # below the clock's resolution a virtual clock would never move on
 
 
 class MemoryService:
@@ -46,10 +46,10 @@ class MemoryService:
 
     The whole client stack runs, from botocore's serialiser to its parser; only the socket is
     missing. Waits are anyio's, so it works on asyncio and trio, in real and in virtual time, and
-    one second of ``clock`` is a second of the service; of a ``ManualClock``, which only moves by
-    hand, whoever waits hears at once (move it in the thread of the event loop). ``latency`` is what
+    one second of `clock` is a second of the service; of a `ManualClock`, which only moves by
+    hand, whoever waits hears at once (move it in the thread of the event loop). `latency` is what
     a request takes to the service, and the answer back, in seconds; it may be a function which
-    gives one value at a time. A call which takes longer than its client's ``read_timeout`` fails,
+    gives one value at a time. A call which takes longer than its client's `read_timeout` fails,
     as it would over HTTP; botocore's own is 60 s, and a poll may take 90.
 
     The service itself comes into being at the first use, within the running event loop.
@@ -138,7 +138,7 @@ class MemoryService:
         return self.service.task(task_id)
 
     def give_away(self, task_id: str) -> None:
-        """End a task's lease now, as ``Service.give_away`` does: somebody else may have it."""
+        """End a task's lease now, as `Service.give_away` does: somebody else may have it."""
         self.service.give_away(task_id)
 
     @property
@@ -151,7 +151,7 @@ class MemoryService:
         self.service.jump(seconds)
 
     def terminate(self, taskrunner_id: str) -> None:
-        """Tell a task runner to terminate, as ``Service.terminate`` does."""
+        """Tell a task runner to terminate, as `Service.terminate` does."""
         self.service.terminate(taskrunner_id)
 
     @property

@@ -53,7 +53,7 @@ class MemoryKit(Kit, MemoryService):
         """Answer all Data Pipeline clients which this session creates from now on.
 
         Whatever the machine is configured for, they get made-up credentials and the kit's region.
-        A client for another service raises ``OtherServiceError`` when it calls AWS. Returns the
+        A client for another service raises `OtherServiceError` when it calls AWS. Returns the
         session.
         """
         isolate(session, self._region_name)
@@ -62,12 +62,12 @@ class MemoryKit(Kit, MemoryService):
     def cancel(self, task_id: str) -> None:
         """Cancel a task in the service; its worker hears of it at its next report.
 
-        Raises ``ValueError`` for an id which nobody was given, ``TypeError`` for what is no id.
+        Raises `ValueError` for an id which nobody was given, `TypeError` for what is no id.
         """
         super().cancel(self._known(task_id))
 
     def task(self, task_id: str) -> TaskView:
-        """Return what the service knows of a task it handed out; raises as ``cancel`` does."""
+        """Return what the service knows of a task it handed out; raises as `cancel` does."""
         return super().task(self._known(task_id))
 
     @property
@@ -84,7 +84,7 @@ class MemoryKit(Kit, MemoryService):
     def give_away(self, task_id: str) -> None:
         """End a task's lease now, as if its worker had been silent for too long.
 
-        Raises as ``cancel`` does, and ``ValueError`` for a task which nobody holds any more.
+        Raises as `cancel` does, and `ValueError` for a task which nobody holds any more.
         """
         super().give_away(self._known(task_id))
         self._excused.add(task_id)
@@ -104,7 +104,7 @@ class MemoryKit(Kit, MemoryService):
             event.set()
         self._waiting.clear()
 
-    async def _reach(self, goal: Goal[T], timeout: float | None) -> T:  # noqa: ASYNC109  # service time
+    async def _reach(self, goal: Goal[T], timeout: float | None) -> T:  # noqa: ASYNC109 - service time
         __tracebackhide__ = True
         deadline = self._deadline(timeout)
         give_up = math.inf if timeout is not None else time.monotonic() + PATIENCE

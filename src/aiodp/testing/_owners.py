@@ -26,9 +26,9 @@ _TAKEN: Final = {
 
 
 def assert_single_owner(audit: Audit, excused: Collection[str] = ()) -> None:
-    """Raise ``AssertionError`` if two workers ever had one instance in hand at one time.
+    """Raise `AssertionError` if two workers ever had one instance in hand at one time.
 
-    ``excused``: ids of tasks which the test itself took from their workers.
+    `excused`: ids of tasks which the test itself took from their workers.
     """
     __tracebackhide__ = True
     audit.assert_single_owner()

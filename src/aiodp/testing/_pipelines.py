@@ -29,7 +29,7 @@ _numbers: Final = count(1)
 class Run:
     """An instance of a pipeline as it is at one moment.
 
-    ``error`` is the message of its last attempt, or why it ended without one. ``waits_for`` says
+    `error` is the message of its last attempt, or why it ended without one. `waits_for` says
     what has to happen next, such as "for a poll of 'reports'".
     """
 
@@ -78,7 +78,7 @@ def run_of(instance: Instance, service: Service) -> Run:
 def call(service: Service, operation: str, **params: Any) -> dict[str, Any]:
     """Do a call of the API as the test itself: at no quota's cost, and no fault befalls it.
 
-    Raises ``ValueError`` for what the service refuses.
+    Raises `ValueError` for what the service refuses.
     """
     try:
         return service.perform(operation, **params)
@@ -91,7 +91,7 @@ def make_pipeline(
 ) -> Made:
     """Create a pipeline and put its definition.
 
-    Raises ``ValueError`` for a definition which the service finds errors in.
+    Raises `ValueError` for a definition which the service finds errors in.
     """
     objects, parameters, own_values = _read(definition)
     given = _wire_values(values or {})

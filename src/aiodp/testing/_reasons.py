@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aiodp.emulator._definition.kinds import Kind
 from aiodp.emulator._model.dependencies import host, needed
@@ -12,7 +12,7 @@ from aiodp.emulator._model.timers import Due
 if TYPE_CHECKING:
     from aiodp.emulator._calendar import Calendar
 
-_HELD_BACK = frozenset({Status.WAITING_ON_DEPENDENCIES, Status.WAITING_FOR_RUNNER})
+_HELD_BACK: Final = frozenset({Status.WAITING_ON_DEPENDENCIES, Status.WAITING_FOR_RUNNER})
 
 
 def waits_for(instance: Instance, calendar: Calendar) -> str:

@@ -34,12 +34,12 @@ _LOOK: Final = 0.01  # real seconds between two looks at what other threads and 
 class ServerKit(Kit):
     """A Data Pipeline on a port of this machine, with S3 and the rest of moto beside it.
 
-    ``with ServerKit() as server:`` serves until the block ends. Its methods are for one region, and
-    for moto's default account. Those whose name starts with ``wait`` block their thread. At a
-    ``time_scale`` of 0 its time stands still, but for ``jump``; a wait's timeout is in real seconds
+    `with ServerKit() as server:` serves until the block ends. Its methods are for one region, and
+    for moto's default account. Those whose name starts with `wait` block their thread. At a
+    `time_scale` of 0 its time stands still, but for `jump`; a wait's timeout is in real seconds
     then.
 
-    Raises ``ModuleNotFoundError``, which says what to install, without the extra ``emulator``.
+    Raises `ModuleNotFoundError`, which says what to install, without the extra `emulator`.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class ServerKit(Kit):
         time_scale: float = 1.0,
         region_name: str = "us-east-1",
     ) -> None:
-        from aiodp.emulator import EmulatorServer  # noqa: PLC0415  # an extra, and slow to import
+        from aiodp.emulator import EmulatorServer  # noqa: PLC0415 - an extra, and slow to import
 
         super().__init__(settings)
         speed: dict[str, Any] = (
@@ -63,7 +63,7 @@ class ServerKit(Kit):
 
     def __enter__(self) -> Self:
         """Forget what moto knows in this process, and serve; the service's time begins."""
-        from moto.moto_api._internal.models import moto_api_backend  # noqa: PLC0415  # as above
+        from moto.moto_api._internal.models import moto_api_backend  # noqa: PLC0415 - as above
 
         moto_api_backend.reset()
         self.server.start()
@@ -76,7 +76,7 @@ class ServerKit(Kit):
 
     @property
     def endpoint(self) -> str:
-        """The URL for ``endpoint_url`` and ``AWS_ENDPOINT_URL``."""
+        """The URL for `endpoint_url` and `AWS_ENDPOINT_URL`."""
         return self.server.endpoint
 
     @property
@@ -102,19 +102,19 @@ class ServerKit(Kit):
     def assign(self, count: int = 1, **options: Any) -> list[str]:
         """Make tasks which are handed out already, and return their ids.
 
-        Options are those of ``MemoryService.assign``.
+        Options are those of `MemoryService.assign`.
         """
         return self.service.assign(count, **options)
 
     def cancel(self, task_id: str) -> None:
         """Cancel a task in the service; its worker hears of it at its next report.
 
-        Raises ``ValueError`` for an id which nobody was given, ``TypeError`` for what is no id.
+        Raises `ValueError` for an id which nobody was given, `TypeError` for what is no id.
         """
         self.service.cancel(self._known(task_id))
 
     def task(self, task_id: str) -> TaskView:
-        """Return what the service knows of a task it handed out; raises as ``cancel`` does."""
+        """Return what the service knows of a task it handed out; raises as `cancel` does."""
         return self.service.task(self._known(task_id))
 
     def jump(self, seconds: float) -> None:
@@ -125,28 +125,28 @@ class ServerKit(Kit):
     def give_away(self, task_id: str) -> None:
         """End a task's lease now, as if its worker had been silent for too long.
 
-        Raises as ``cancel`` does, and ``ValueError`` for a task which nobody holds any more.
+        Raises as `cancel` does, and `ValueError` for a task which nobody holds any more.
         """
         self.service.give_away(self._known(task_id))
         self._excused.add(task_id)
 
     def wait_finished(self, work: Work, *, timeout: float | None = None) -> tuple[Run, ...]:
-        """Block until all of this work is FINISHED; as ``finished``."""
+        """Block until all of this work is FINISHED; as `finished`."""
         __tracebackhide__ = True
         return self._block(goals.finished(work), timeout)
 
     def wait_ended(self, work: Work, *, timeout: float | None = None) -> tuple[Run, ...]:
-        """Block until nothing of this work goes on; as ``ended``."""
+        """Block until nothing of this work goes on; as `ended`."""
         __tracebackhide__ = True
         return self._block(goals.ended(work), timeout)
 
     def wait_held(self, work: Work, *, timeout: float | None = None) -> TaskView:
-        """Block until a worker has acknowledged a task of this work; as ``held``."""
+        """Block until a worker has acknowledged a task of this work; as `held`."""
         __tracebackhide__ = True
         return self._block(goals.held(work), timeout)
 
     def wait_until(self, condition: Callable[[], object], *, timeout: float | None = None) -> None:
-        """Block until the condition holds; as ``until``."""
+        """Block until the condition holds; as `until`."""
         __tracebackhide__ = True
         self._block(goals.holds(condition), timeout)
 
@@ -168,9 +168,9 @@ class ServerKit(Kit):
             time.sleep(_LOOK)
         return found
 
-    async def _reach(self, goal: Goal[T], timeout: float | None) -> T:  # noqa: ASYNC109  # service time
+    async def _reach(self, goal: Goal[T], timeout: float | None) -> T:  # noqa: ASYNC109 - service time
         __tracebackhide__ = True
         deadline = self._limit(timeout)
-        while (found := self._look(goal, deadline())) is None:  # noqa: ASYNC110  # in other threads
+        while (found := self._look(goal, deadline())) is None:  # noqa: ASYNC110 - in other threads
             await anyio.sleep(_LOOK)
         return found

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 VIRTUAL_TIME: Final[tuple[str, dict[str, Any]]] = ("asyncio", {"loop_factory": VirtualTimeLoop})
-"""A value for anyio's fixture ``anyio_backend``: asyncio on a clock that jumps."""
+"""A value for anyio's fixture `anyio_backend`: asyncio on a clock that jumps."""
 
 
 def virtual_time(test: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:

@@ -22,7 +22,7 @@ _RESET: Final = "the service was reset meanwhile, as moto's mock_aws does"
 def parts(work: Work) -> list[Part]:
     """Return the pipelines and ids of some work.
 
-    Raises ``TypeError`` for something else, ``ValueError`` for no work at all.
+    Raises `TypeError` for something else, `ValueError` for no work at all.
     """
     several = isinstance(work, Collection) and not isinstance(work, str)
     found: list[Part] = list(work) if several else [work]  # type: ignore[arg-type, list-item]
@@ -35,9 +35,9 @@ def parts(work: Work) -> list[Part]:
 
 
 def pipeline_of(service: Service, part: Part) -> Pipeline | None:
-    """Return the record of a pipeline; ``None`` for the id of a task.
+    """Return the record of a pipeline; `None` for the id of a task.
 
-    Raises ``AssertionError`` for a pipeline which is deleted, ``ValueError`` for an unknown id.
+    Raises `AssertionError` for a pipeline which is deleted, `ValueError` for an unknown id.
     """
     service.advance()
     if isinstance(part, str) and part in service._desk.tasks:
@@ -53,7 +53,7 @@ def pipeline_of(service: Service, part: Part) -> Pipeline | None:
 
 
 def instances_of(service: Service, part: Part) -> list[Instance]:
-    """Return the instances of a pipeline, or the one of a task; raise as ``pipeline_of`` does."""
+    """Return the instances of a pipeline, or the one of a task; raise as `pipeline_of` does."""
     pipeline = pipeline_of(service, part)
     if pipeline is None:
         return [service._desk.tasks[str(part)].attempt.instance]
@@ -61,7 +61,7 @@ def instances_of(service: Service, part: Part) -> list[Instance]:
 
 
 def task_id_of(service: Service, given: str) -> str:
-    """Return a task's id. Raises ``TypeError`` if it is none, ``ValueError`` if nobody has it."""
+    """Return a task's id. Raises `TypeError` if it is none, `ValueError` if nobody has it."""
     if not isinstance(given, str):
         raise TypeError(
             f"a task is named by its id, as in held(pipeline).task_id, not by {given!r}"

@@ -1,4 +1,4 @@
-"""The exit codes of ``aiodp run``, and the signals behind some of them."""
+"""The exit codes of `aiodp run`, and the signals behind some of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log of ``aiodp run``: its lines, its files, and the threads that write them."""
+"""The log of `aiodp run`: its lines, its files, and the threads that write them."""
 
 from __future__ import annotations
 

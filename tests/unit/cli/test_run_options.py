@@ -1,4 +1,4 @@
-"""The options of ``aiodp run``: what they become, and what is wrong with them. Nothing is sent."""
+"""The options of `aiodp run`: what they become, and what is wrong with them. Nothing is sent."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _place(tmp_path, monkeypatch):
 
 @pytest.fixture
 def invoke(monkeypatch):
-    """Calls ``aiodp run`` up to where it would begin to work; returns the result and the works."""
+    """Calls `aiodp run` up to where it would begin to work; returns the result and the works."""
     works: list[Work] = []
 
     async def begin(work: Work) -> int:
@@ -50,7 +50,7 @@ def invoke(monkeypatch):
 
 @pytest.fixture
 def made(invoke):
-    """Calls ``aiodp run`` with a worker group; returns the work that it would begin."""
+    """Calls `aiodp run` with a worker group; returns the work that it would begin."""
 
     def call(*arguments: str, **environment: str) -> Work:
         works: list[Work]
@@ -63,7 +63,7 @@ def made(invoke):
 
 @pytest.fixture
 def refused(invoke):
-    """Calls ``aiodp run`` in vain; returns what it says, in one line."""
+    """Calls `aiodp run` in vain; returns what it says, in one line."""
 
     def call(*arguments: str, **environment: str) -> str:
         result, works = invoke("--worker-group", "wg", *arguments, **environment)

@@ -1,4 +1,4 @@
-"""The log of ``aiodp run`` on its way to S3: what goes, what is tried again, and when."""
+"""The log of `aiodp run` on its way to S3: what goes, what is tried again, and when."""
 
 from __future__ import annotations
 

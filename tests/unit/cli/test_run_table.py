@@ -1,4 +1,4 @@
-"""The table of ``aiodp run``: what is seen of the tasks, and how it is drawn."""
+"""The table of `aiodp run`: what is seen of the tasks, and how it is drawn."""
 
 from __future__ import annotations
 

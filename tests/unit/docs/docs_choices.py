@@ -28,7 +28,7 @@ def proves(question: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
 
 
 def kit(definition: Any = None, **settings: Any) -> Lifecycle:
-    """Return a service that runs this definition, or an activity ``A``, with usual leases."""
+    """Return a service that runs this definition, or an activity `A`, with usual leases."""
     made = Lifecycle(**({"lease_timeout": Settings().lease_timeout} | settings))
     made.launch(daily(A=activity()) if definition is None else definition)
     return made

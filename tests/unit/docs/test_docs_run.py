@@ -1,4 +1,4 @@
-"""docs/run.md says what ``aiodp run`` does."""
+"""docs/run.md says what `aiodp run` does."""
 
 from __future__ import annotations
 

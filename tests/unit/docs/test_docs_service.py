@@ -119,7 +119,7 @@ def test_every_choice_which_is_a_setting_is_in_the_table_of_silences():
 
 
 def test_the_signature_of_faults_names_every_field_and_default():
-    """``Fault(...)`` stands there with the defaults which it has."""
+    """`Fault(...)` stands there with the defaults which it has."""
     [given] = re.findall(r"`Fault\((.+?)\)`\s+goes", PAGE)
     assert given.split(", ") == [
         f"{one.name}={'...' if one.default is MISSING else one.default}" for one in fields(Fault)

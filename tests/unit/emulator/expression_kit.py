@@ -10,7 +10,7 @@ REF = "ref:"
 
 
 class Thing:
-    """An object of a pipeline; ``others`` are the objects which its references may point to."""
+    """An object of a pipeline; `others` are the objects which its references may point to."""
 
     def __init__(self, values, others=None):
         self._values = values

@@ -123,7 +123,7 @@ def check(
 ) -> None:
     """Check a pipeline with the tasks of it which are held.
 
-    ``meddled``: an instance was run again or marked as finished, so not every rule holds any more.
+    `meddled`: an instance was run again or marked as finished, so not every rule holds any more.
     """
     check_attempts(shot, retries, counted=not meddled)
     check_waiting(shot)
@@ -140,7 +140,7 @@ def check(
 def check_attempts(shot: Snapshot, retries: int, *, counted: bool) -> None:
     """Attempts are numbered tries of their instance, of which only the newest may be open.
 
-    ``counted``: no try was restored or free, so attempts and tries left add up.
+    `counted`: no try was restored or free, so attempts and tries left add up.
     """
     for instance in shot.instances.values():
         attempts = shot.attempts_of(instance.id)
@@ -179,7 +179,7 @@ def check_dependencies(shot: Snapshot) -> None:
 
 
 def check_waiting(shot: Snapshot) -> None:
-    """``@waitingOn`` has what is not finished; in mode cascade nothing waits for the failed."""
+    """`@waitingOn` has what is not finished; in mode cascade nothing waits for the failed."""
     for one in shot.instances.values():
         if one.status != _WAITING:
             assert "@waitingOn" not in one.fields, f"{one.id} is {one.status}"

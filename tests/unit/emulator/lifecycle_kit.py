@@ -79,7 +79,7 @@ class Lifecycle(Kit):
         parameters: dict[str, str] | None = None,
         values: dict[str, str] | None = None,
     ) -> dict[str, Any]:
-        """Put a definition; ``parameters`` has the types of parameters by id."""
+        """Put a definition; `parameters` has the types of parameters by id."""
         return self.call(
             "PutPipelineDefinition",
             pipelineId=self.pipeline_id,
@@ -92,7 +92,7 @@ class Lifecycle(Kit):
         )
 
     def activate(self, *, values: dict[str, str] | None = None, **params: Any) -> dict[str, Any]:
-        """Activate the pipeline; ``start`` is seconds after the epoch, for startTimestamp."""
+        """Activate the pipeline; `start` is seconds after the epoch, for startTimestamp."""
         if values is not None:
             params["parameterValues"] = wire_values(values)
         if "start" in params:
@@ -172,7 +172,7 @@ class Lifecycle(Kit):
     # Time
 
     def move(self, seconds: float = 0.0, **more: float) -> None:
-        """Let time pass, halting at whatever happens by itself; ``more`` is of a timedelta."""
+        """Let time pass, halting at whatever happens by itself; `more` is of a timedelta."""
         goal = self.clock.now + seconds + timedelta(**more).total_seconds()
         while (due := self.service.next_event()) is not None and due <= goal:
             assert due > self.clock.now, "next_event() is in the past"

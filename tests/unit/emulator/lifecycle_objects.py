@@ -9,7 +9,7 @@ EPOCH: Final = datetime(2026, 1, 1, tzinfo=UTC)
 """The service's date when a kit is made."""
 
 Definition = dict[str, dict[str, Any]]
-"""Objects by id; a value is a string, a number, a ``Ref``, or a list of these."""
+"""Objects by id; a value is a string, a number, a `Ref`, or a list of these."""
 
 
 class Ref(str):
@@ -25,23 +25,23 @@ def schedule(period: str = "1 day", **fields: Any) -> dict[str, Any]:
 
 
 def activity(**fields: Any) -> dict[str, Any]:
-    """Return an activity of the schedule ``Daily`` for the worker group ``workers``."""
+    """Return an activity of the schedule `Daily` for the worker group `workers`."""
     usual = {"type": "ShellCommandActivity", "command": "true", "workerGroup": "workers"}
     return usual | _scheduled(fields)
 
 
 def node(**fields: Any) -> dict[str, Any]:
-    """Return a data node of the schedule ``Daily``."""
+    """Return a data node of the schedule `Daily`."""
     return {"type": "S3DataNode", "directoryPath": "s3://bucket/data"} | _scheduled(fields)
 
 
 def resource(**fields: Any) -> dict[str, Any]:
-    """Return an EC2 resource of the schedule ``Daily``."""
+    """Return an EC2 resource of the schedule `Daily`."""
     return {"type": "Ec2Resource", "role": "R", "resourceRole": "RR"} | _scheduled(fields)
 
 
 def on_resource(name: str = "Box", **fields: Any) -> dict[str, Any]:
-    """Return an activity of the schedule ``Daily`` which runs on a resource."""
+    """Return an activity of the schedule `Daily` which runs on a resource."""
     usual = {"type": "ShellCommandActivity", "command": "true", "runsOn": Ref(name)}
     return usual | _scheduled(fields)
 
@@ -69,7 +69,7 @@ def shell_precondition(**fields: Any) -> dict[str, Any]:
 
 
 def daily(**objects: dict[str, Any]) -> Definition:
-    """Return a definition of these objects with the schedule ``Daily``, which never ends."""
+    """Return a definition of these objects with the schedule `Daily`, which never ends."""
     return {"Daily": schedule()} | objects
 
 

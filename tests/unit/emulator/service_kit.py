@@ -31,13 +31,13 @@ class Kit:
         self.service = Service(self.clock, Settings(**({"quotas": None} | settings)))
 
     def call(self, operation: str, **params: Any) -> dict[str, Any]:
-        """Return the answer's body, with its error's name as ``error``."""
+        """Return the answer's body, with its error's name as `error`."""
         reply = self.service.request(operation, params)
         assert isinstance(reply, Answer), reply
         return parse(reply)
 
     def poll(self, group: str = "workers") -> str | None:
-        """Return the id of a task that waits, or ``None``; no poll is left behind."""
+        """Return the id of a task that waits, or `None`; no poll is left behind."""
         reply = self.service.request("PollForTask", {"workerGroup": group})
         if isinstance(reply, Pending):
             reply.abandon()
@@ -70,7 +70,7 @@ class Kit:
 
 
 def parse(answer: Answer) -> dict[str, Any]:
-    """Return the body of an answer, with an error's bare name as ``error``."""
+    """Return the body of an answer, with an error's bare name as `error`."""
     body: dict[str, Any] = json.loads(answer.body or b"{}")
     if answer.status != 200:
         body["error"] = body["__type"].partition("#")[2]

@@ -77,7 +77,7 @@ def test_fields_and_references(text, results):
 
 @pytest.mark.parametrize("text", ["", "plain", "#", "{", "}", "# {a}", "$\\{a}", "a" * 20_000])
 def test_text_without_expressions(text):
-    """What holds no ``#{`` is returned as it is, whatever its length."""
+    """What holds no `#{` is returned as it is, whatever its length."""
     assert evaluate(text, Thing({})) == (text,)
     assert not has_expression(text)
     assert syntax_errors(text) == []
@@ -245,7 +245,7 @@ def test_names():
 
 
 def test_has_expression():
-    """Whatever holds ``#{`` may need evaluation."""
+    """Whatever holds `#{` may need evaluation."""
     assert has_expression("a #{b}")
     assert has_expression("#{")
 

@@ -109,7 +109,7 @@ def test_nested_and_methods(expression, result):
     ],
 )
 def test_operators(expression, result):
-    """Operators have their usual ranks, integers truncate, ``+`` joins when a side is a string."""
+    """Operators have their usual ranks, integers truncate, `+` joins when a side is a string."""
     assert value(f"#{{{expression}}}") == result
 
 

@@ -58,7 +58,7 @@ def outcome(text):
 @settings(max_examples=300)
 @given(st.one_of(st.text(), soup, soup.map("#{{{}}} x #{{n}}".format), trees.map("#{{{}}}".format)))
 def test_any_text(text):
-    """Every text has a value or an ``ExpressionError``, and the same one each time."""
+    """Every text has a value or an `ExpressionError`, and the same one each time."""
     assert outcome(text) == outcome(text)
     assert isinstance(syntax_errors(text), list)
     assert isinstance(names(text), set)

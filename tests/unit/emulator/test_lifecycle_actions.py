@@ -62,7 +62,7 @@ def test_failure_is_told_when_all_tries_are_spent(kit):
 
 
 def test_an_alarm_may_say_what_went_wrong(once):
-    """The message is evaluated with ``node``, the instance on which the alarm acts."""
+    """The message is evaluated with `node`, the instance on which the alarm acts."""
     once.launch(
         daily(
             A=activity(onFail=Ref("Bad")),
@@ -74,7 +74,7 @@ def test_an_alarm_may_say_what_went_wrong(once):
 
 
 def test_an_alarm_may_quote_the_worker(once):
-    """The instance has the error of its newest attempt, so ``node.errorMessage`` has a value."""
+    """The instance has the error of its newest attempt, so `node.errorMessage` has a value."""
     once.launch(
         daily(
             A=activity(onFail=Ref("Bad")),

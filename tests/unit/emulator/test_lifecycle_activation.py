@@ -82,7 +82,7 @@ def test_activating_what_is_scheduled_changes_nothing(kit):
 
 
 def test_latest_and_next_run(kit):
-    """``@latestRunTime`` and ``@nextRunTime`` are the last and the next slot."""
+    """`@latestRunTime` and `@nextRunTime` are the last and the next slot."""
     kit.launch(ending())
     kit.move(minutes=70)
     record = kit.record()
@@ -91,13 +91,13 @@ def test_latest_and_next_run(kit):
 
 
 def test_there_is_no_next_run_after_the_last(kit):
-    """With no slot to come there is no ``@nextRunTime``."""
+    """With no slot to come there is no `@nextRunTime`."""
     kit.launch(ending(occurrences="1"))
     assert "@nextRunTime" not in kit.record()
 
 
 def test_the_health_of_a_pipeline(kit):
-    """``@healthStatus`` is that of the instance which ended last."""
+    """`@healthStatus` is that of the instance which ended last."""
     kit.launch(ending())
     assert "@healthStatus" not in kit.record()
     kit.finish("A")

@@ -16,7 +16,7 @@ def kit():
 
 
 def slots(definition_of_schedule, **fields):
-    """Return a definition of one activity, ``A``, with this schedule."""
+    """Return a definition of one activity, `A`, with this schedule."""
     return {"S": definition_of_schedule, "A": activity(schedule=Ref("S"), **fields)}
 
 

@@ -50,7 +50,7 @@ def test_a_cascade_goes_on_downstream(kit):
 
 
 def test_cascade_failed_on_names_the_cause(kit):
-    """``@cascadeFailedOn`` refers to the instance which failed."""
+    """`@cascadeFailedOn` refers to the instance which failed."""
     kit.launch(cascading(A=activity(), B=after("A")))
     assert "@cascadeFailedOn" not in kit.fields(at("B"))
     kit.fail("A")
@@ -82,7 +82,7 @@ def test_no_cascade_before_the_retries_are_spent():
 
 @pytest.mark.parametrize("mode", ["cascade", "Cascade", "CASCADE"])
 def test_the_mode_is_of_any_case(kit, mode):
-    """The reference says ``cascade``, its samples say ``CASCADE``."""
+    """The reference says `cascade`, its samples say `CASCADE`."""
     kit.launch(daily(A=activity(), B=after("A", failureAndRerunMode=mode)))
     kit.fail("A")
     assert kit.status("B") == "CASCADE_FAILED"
@@ -266,7 +266,7 @@ def test_a_pipeline_ends_with_a_cascade(kit):
 
 
 def test_a_cascade_is_no_health(kit):
-    """``@healthStatus`` of FAILED and CASCADE_FAILED instances is ERROR."""
+    """`@healthStatus` of FAILED and CASCADE_FAILED instances is ERROR."""
     kit.launch(cascading(A=activity(), B=after("A")))
     kit.fail("A")
     assert kit.fields(at("A"))["@healthStatus"] == "ERROR"

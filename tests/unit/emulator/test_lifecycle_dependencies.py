@@ -55,7 +55,7 @@ def test_all_of_several_dependencies_must_be_finished(kit):
 
 
 def test_waiting_on_names_what_is_not_finished_yet(kit):
-    """While it waits, ``@waitingOn`` refers to each instance which is not FINISHED yet."""
+    """While it waits, `@waitingOn` refers to each instance which is not FINISHED yet."""
     kit.launch(
         daily(A=activity(), B=activity(), C=activity(dependsOn=[Ref("A"), Ref("B")])),
     )

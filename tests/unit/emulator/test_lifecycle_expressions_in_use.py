@@ -224,7 +224,7 @@ def test_late_by_an_expression(kit):
 
 
 def test_a_precondition_reads_what_it_guards(kit):
-    """``node`` of a precondition is the guarded instance, whose fields it may use."""
+    """`node` of a precondition is the guarded instance, whose fields it may use."""
     kit.outside.objects.add("s3://bucket/data/ready")
     kit.launch(
         daily(Data=node(precondition=Ref("Pre")), Pre=key_exists("#{node.directoryPath}/ready"))

@@ -43,7 +43,7 @@ def test_a_run_on_demand_starts_at_a_whole_second(kit):
 
 
 def test_the_schedule_type_of_on_demand_is_of_any_case(kit):
-    """``onDemand`` is ``ondemand``."""
+    """`onDemand` is `ondemand`."""
     kit.launch(on_demand(A=activity()) | {"Default": {"scheduleType": "onDemand"}})
     assert kit.runs() == {at("A"): READY}
 

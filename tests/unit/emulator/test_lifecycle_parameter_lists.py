@@ -41,7 +41,7 @@ def arguments(kit: Lifecycle, name: str) -> Any:
 
 
 def test_a_list_within_a_text_makes_a_text_of_each_value(kit):
-    """``--in=#{myL}`` is repeated: components, instances and workers have all of it."""
+    """`--in=#{myL}` is repeated: components, instances and workers have all of it."""
     launch(kit, daily(A=activity(scriptArgument="--in=#{myL}")), myL=["a", "b"])
     expected = ["--in=a", "--in=b"]
     assert [arguments(kit, one) for one in ("A", at("A"), ATTEMPT)] == [expected] * 3
@@ -88,7 +88,7 @@ def test_more_than_a_thousand_values_fail_the_attempt(kit):
 
 @pytest.mark.parametrize("owner", ["A", "Default"])
 def test_a_field_hides_a_parameter_of_its_name(kit, owner):
-    """``#{myX}`` is the object's own field, or one which it inherits, wherever it is evaluated."""
+    """`#{myX}` is the object's own field, or one which it inherits, wherever it is evaluated."""
     objects = daily(Default={"myNote": "x"}, A=activity(command="run #{myX}"))
     objects["B"] = activity(command="run #{myX}")
     objects[owner] = objects[owner] | {"myX": "field"}

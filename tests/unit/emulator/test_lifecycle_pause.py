@@ -40,7 +40,7 @@ def test_instances_of_a_paused_component_wait(kit):
 
 
 def test_a_paused_component_says_so(kit):
-    """``@status`` of the component is PAUSED, and SCHEDULED again after RESUME."""
+    """`@status` of the component is PAUSED, and SCHEDULED again after RESUME."""
     kit.launch(hourly())
     assert kit.fields("A")["@status"] == "SCHEDULED"
     kit.pause("A")
@@ -51,7 +51,7 @@ def test_a_paused_component_says_so(kit):
 
 @pytest.mark.parametrize("word", ["pause", "Pause"])
 def test_the_words_are_of_any_case(kit, word):
-    """The sample of the API reference sends ``pause``."""
+    """The sample of the API reference sends `pause`."""
     kit.launch(hourly())
     assert kit.call("SetStatus", pipelineId=kit.pipeline_id, objectIds=["A"], status=word) == {}
     assert kit.fields("A")["@status"] == "PAUSED"

@@ -30,7 +30,7 @@ def kit():
 
 
 def guarded(precondition, **fields):
-    """Return a definition of an activity ``A`` with the precondition ``Pre``."""
+    """Return a definition of an activity `A` with the precondition `Pre`."""
     return daily(A=activity(precondition=Ref("Pre"), **fields), Pre=precondition)
 
 
@@ -53,7 +53,7 @@ def test_a_runner_gets_the_precondition_first(kit, kind):
 
 
 def test_a_runner_gets_what_it_guards_too(kit):
-    """The task's objects contain the guarded instance, to which ``node`` refers."""
+    """The task's objects contain the guarded instance, to which `node` refers."""
     kit.launch(
         daily(
             Data=node(precondition=Ref("Pre")),

@@ -27,7 +27,7 @@ def kit():
 
 
 def guarded(precondition, **fields):
-    """Return a definition of an activity ``A`` with the precondition ``Pre``."""
+    """Return a definition of an activity `A` with the precondition `Pre`."""
     return daily(A=activity(precondition=Ref("Pre"), **fields), Pre=precondition)
 
 
@@ -35,7 +35,7 @@ def guarded(precondition, **fields):
 
 
 def test_a_precondition_has_an_instance_for_what_it_guards(kit):
-    """It is instantiated in the slot of the guarded object, to which its ``node`` refers."""
+    """It is instantiated in the slot of the guarded object, to which its `node` refers."""
     kit.launch(guarded(key_exists()))
     assert sorted(kit.runs()) == [at("A"), at("Pre")]
     assert kit.refs(at("Pre"), "node") == [at("A")]

@@ -23,7 +23,7 @@ CASCADE = {"Default": {"failureAndRerunMode": "cascade"}}
 
 @pytest.fixture
 def kit():
-    """A service whose resources have the worker group ``box``."""
+    """A service whose resources have the worker group `box`."""
     return Lifecycle(resource_worker_group="box")
 
 

@@ -25,7 +25,7 @@ WAITING, READY = "WAITING_ON_DEPENDENCIES", "WAITING_FOR_RUNNER"
 
 @pytest.fixture
 def kit():
-    """A service whose resources have the worker group ``box``."""
+    """A service whose resources have the worker group `box`."""
     return Lifecycle(resource_worker_group="box", max_retries=0)
 
 
@@ -91,7 +91,7 @@ def test_a_poll_which_is_held_gets_the_task_as_the_resource_comes_up(kit):
 
 
 def test_a_resource_has_a_worker_group_of_its_own():
-    """Without a setting it is ``resource:<pipelineId>_<resource instance id>``."""
+    """Without a setting it is `resource:<pipelineId>_<resource instance id>`."""
     kit = Lifecycle()
     kit.launch(daily(Box=resource(), A=on_resource()))
     kit.move(60)
@@ -111,7 +111,7 @@ def test_runs_on_wins_over_worker_group(kit):
     ("kind", "form"), [("Ec2Resource", "i-[0-9a-f]{17}"), ("EmrCluster", "j-[0-9a-fA-F]{13}")]
 )
 def test_a_resource_has_an_id_from_its_creation_on(kit, kind, form):
-    """``@resourceId`` comes with CREATING, and stays."""
+    """`@resourceId` comes with CREATING, and stays."""
     kit.launch(
         daily(First=activity(), Box=resource(type=kind), A=on_resource(dependsOn=Ref("First")))
     )
@@ -174,7 +174,7 @@ def test_each_slot_has_a_resource_of_its_own(kit):
 
 
 def test_an_activity_refers_to_the_instance_of_its_resource(kit):
-    """``runsOn`` of an instance is the resource's instance of the same slot."""
+    """`runsOn` of an instance is the resource's instance of the same slot."""
     kit.launch(daily(Box=resource(), A=on_resource()))
     assert kit.fields(at("A"))["runsOn"] == at("Box")
 

@@ -63,7 +63,7 @@ def test_the_object_says_how_often_it_is_retried(kit, given, attempts):
 
 
 def test_tries_are_counted(kit):
-    """``@attemptCount`` grows and ``@triesLeft`` falls with each attempt, from 1 and 2."""
+    """`@attemptCount` grows and `@triesLeft` falls with each attempt, from 1 and 2."""
     kit.launch(daily(A=activity()))
     for count, left in (("1", "2"), ("2", "1"), ("3", "0")):
         fields = kit.fields(at("A"))
@@ -85,7 +85,7 @@ def test_what_the_worker_says_lands_on_its_attempt(kit):
 
 
 def test_an_attempt_has_its_own_times(kit):
-    """``@actualStartTime`` of an attempt is its hand-out, ``@actualEndTime`` its end."""
+    """`@actualStartTime` of an attempt is its hand-out, `@actualEndTime` its end."""
     kit.launch(daily(A=activity()))
     kit.move(10)
     kit.begin("A")

@@ -26,7 +26,7 @@ def kit():
 
 
 def slots(definition_of_schedule, **fields):
-    """Return a definition of one activity, ``A``, with this schedule."""
+    """Return a definition of one activity, `A`, with this schedule."""
     return {"S": definition_of_schedule, "A": activity(schedule=Ref("S"), **fields)}
 
 
@@ -306,7 +306,7 @@ def test_a_resource_which_nobody_uses_has_no_instance(kit):
 
 
 def test_the_actual_start_of_an_instance_is_when_it_was_made(kit):
-    """``@actualStartTime`` is the time at which the instance came to be, even while it waits."""
+    """`@actualStartTime` is the time at which the instance came to be, even while it waits."""
     kit.launch(slots(hourly(), scheduleType="timeseries"))
     kit.move(hours=1, minutes=7)
     assert kit.fields(at("A"))["@actualStartTime"] == stamp()

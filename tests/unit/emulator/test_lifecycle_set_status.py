@@ -28,7 +28,7 @@ def kit():
 
 @pytest.fixture
 def boxed():
-    """A service whose resources have the worker group ``box``."""
+    """A service whose resources have the worker group `box`."""
     return Lifecycle(max_retries=0, resource_worker_group="box")
 
 

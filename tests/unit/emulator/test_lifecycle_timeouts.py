@@ -123,7 +123,7 @@ def test_a_worker_out_of_time_is_told_so(patient):
 
 
 def test_a_worker_out_of_time_may_be_canceled():
-    """attempt_timeout_answer chooses ``canceled``, for the real answer is not documented."""
+    """attempt_timeout_answer chooses `canceled`, for the real answer is not documented."""
     kit = Lifecycle(attempt_timeout_answer=AttemptTimeoutAnswer.CANCELED)
     kit.launch(daily(A=activity(attemptTimeout="10 minutes")))
     work = kit.begin("A")

@@ -44,7 +44,7 @@ def test_an_instance_says_what_it_is(kit):
 
 
 def test_an_instance_has_its_name_for_an_id(kit):
-    """``id`` and ``name`` of instances and attempts are equal in every sample."""
+    """`id` and `name` of instances and attempts are equal in every sample."""
     kit.launch(daily(A=activity()))
     for object_id in (at("A"), ATTEMPT):
         [described] = kit.describe(object_id)["pipelineObjects"]
@@ -109,7 +109,7 @@ def test_reported_fields_land_on_the_attempt(kit):
 
 
 def test_an_ended_instance_has_its_end(kit):
-    """``@actualEndTime`` comes with a terminal status, and health with it."""
+    """`@actualEndTime` comes with a terminal status, and health with it."""
     kit.launch(daily(A=activity()))
     kit.begin("A")
     assert "@actualEndTime" not in kit.fields(at("A"))
@@ -122,7 +122,7 @@ def test_an_ended_instance_has_its_end(kit):
 
 @pytest.mark.parametrize("status", ["FAILED", "CANCELED"])
 def test_what_went_wrong_is_no_health(status):
-    """``@healthStatus`` is ERROR after FAILED and CANCELED (dp-interpret-health-status)."""
+    """`@healthStatus` is ERROR after FAILED and CANCELED (dp-interpret-health-status)."""
     kit = Lifecycle(max_retries=0)
     kit.launch(daily(A=activity()))
     if status == "FAILED":
@@ -133,7 +133,7 @@ def test_what_went_wrong_is_no_health(status):
 
 
 def test_what_was_canceled_says_why(kit):
-    """``cancellationReason`` is a field of a CANCELED instance, and goes with a rerun."""
+    """`cancellationReason` is a field of a CANCELED instance, and goes with a rerun."""
     kit.launch(daily(A=activity()))
     kit.tell("TRY_CANCEL", "A")
     assert kit.fields(at("A"))["cancellationReason"]
@@ -149,7 +149,7 @@ def test_what_is_under_way_has_no_health_yet(kit):
 
 
 def test_queries_by_status(kit):
-    """EQ on ``@status`` finds what has one of the statuses."""
+    """EQ on `@status` finds what has one of the statuses."""
     kit.launch(daily(A=activity(), B=activity(dependsOn=Ref("A")), C=activity()))
     kit.finish("C")
     waiting = selector("@status", "EQ", "WAITING_ON_DEPENDENCIES", "FINISHED")
@@ -175,7 +175,7 @@ def test_queries_by_reference(kit):
 
 
 def test_runs_are_found_by_their_actual_start(kit):
-    """What ``list-runs`` asks for: instances that came to be within some days."""
+    """What `list-runs` asks for: instances that came to be within some days."""
     kit.launch({"S": schedule("1 hour"), "A": activity(schedule=Ref("S"))})
     kit.move(hours=2)
     recent = selector("@actualStartTime", "BETWEEN", stamp(hours=1), stamp(hours=9))

@@ -1,4 +1,4 @@
-"""Tasks which ``Service.assign`` hands out by itself."""
+"""Tasks which `Service.assign` hands out by itself."""
 
 from __future__ import annotations
 

@@ -185,7 +185,7 @@ async def test_sessions_share_the_service(client, memory, config):
 
 
 async def test_a_detached_session_uses_the_network(memory, config):
-    """After ``detach`` new clients send their requests to where they would go without it."""
+    """After `detach` new clients send their requests to where they would go without it."""
     session = memory.attach(AioSession())
     memory.detach(session)
 

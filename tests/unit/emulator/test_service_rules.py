@@ -186,7 +186,7 @@ def test_run_once_runs_once():
 
 
 def test_helpers_stand_outside_the_limits():
-    """Tasks made by ``assign`` use up neither the account's pipelines nor its quotas."""
+    """Tasks made by `assign` use up neither the account's pipelines nor its quotas."""
     kit = Kit(quotas={"CreatePipeline": (1.0, 1)}, max_pipelines=1)
     assert len(kit.service.assign(150)) == 150
     assert "error" not in kit.call("CreatePipeline", name="p", uniqueId="p")
@@ -218,7 +218,7 @@ def test_a_fault_s_time_ends_before_its_end():
 
 
 def test_faults_take_turns():
-    """Counts are used up, ``every`` skips calls, clearing ends them all."""
+    """Counts are used up, `every` skips calls, clearing ends them all."""
     kit = Kit()
     kit.service.faults.add(Fault(kind=FaultKind.SERVER_ERROR, count=1))
     kit.service.faults.add(Fault(kind=FaultKind.THROTTLE, every=2))

@@ -116,7 +116,7 @@ def test_on_demand_belongs_on_default():
 
 
 def test_an_alarm_may_speak_of_its_node():
-    """``node`` is what a precondition or an action is for."""
+    """`node` is what a precondition or an action is for."""
     alarm = {
         "id": "Alarm",
         "type": "SnsAlarm",

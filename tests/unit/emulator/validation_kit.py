@@ -33,13 +33,13 @@ def warnings(made: Definition) -> Texts:
 
 
 def schedule(**fields: Any) -> dict[str, Any]:
-    """Return the Schedule ``Hourly``, in which nothing is wrong but what is given."""
+    """Return the Schedule `Hourly`, in which nothing is wrong but what is given."""
     usual = {"type": "Schedule", "period": "1 hour", "startDateTime": "2026-01-01T00:00:00"}
     return _object("Hourly", usual | fields)
 
 
 def activity(object_id: str = "Work", **fields: Any) -> dict[str, Any]:
-    """Return an activity in which nothing is wrong but what is given; ``None``: no such field."""
+    """Return an activity in which nothing is wrong but what is given; `None`: no such field."""
     usual = {
         "type": "ShellCommandActivity",
         "command": "true",

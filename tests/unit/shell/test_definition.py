@@ -157,7 +157,7 @@ def test_the_document_names_each_parameter_with_its_default():
 
 
 def test_the_document_names_each_way_to_fail():
-    """The ``errorId`` of each failure in the sources has a row."""
+    """The `errorId` of each failure in the sources has a row."""
     error_ids = set(re.findall(r'error_id="(\w+)"', SOURCES))
     assert len(error_ids) == 5
     for one in error_ids:

@@ -145,7 +145,7 @@ def test_a_missing_module_is_named(monkeypatch):
     with pytest.raises(
         ModuleNotFoundError, match=r"EmulatorServer needs .* werkzeug\.serving: pip"
     ):
-        aiodp.emulator.EmulatorServer  # noqa: B018  # reading it imports it
+        aiodp.emulator.EmulatorServer  # noqa: B018 - reading it imports it
 
 
 # Work
@@ -217,7 +217,7 @@ def test_a_pipeline_is_steered(kit):
     assert pipeline.state == "INACTIVE"
     pipeline.delete()
     with pytest.raises(AssertionError, match="deleted"):
-        pipeline.state  # noqa: B018  # reading it is the test
+        pipeline.state  # noqa: B018 - reading it is the test
     with pytest.raises(ValueError, match=r"ActivatePipeline: PipelineDeletedException"):
         pipeline.activate()
 

@@ -201,7 +201,7 @@ def test_only_what_was_not_activated_is_asked_about(kit):
     "start",
     [
         "2026-01-02T00:00:00",
-        datetime(2026, 1, 2),  # noqa: DTZ001  # without a zone it is in UTC
+        datetime(2026, 1, 2),  # noqa: DTZ001 - without a zone it is in UTC
         datetime(2026, 1, 2, tzinfo=UTC),
     ],
 )

@@ -1,4 +1,4 @@
-"""``aiodp demo``: forty tasks at once, on a local service that fails."""
+"""`aiodp demo`: forty tasks at once, on a local service that fails."""
 
 from aiodp.cli._demo.command import demo
 

@@ -1,4 +1,4 @@
-"""``aiodp demo``: forty-one tasks, one reporter and a service that has a bad day."""
+"""`aiodp demo`: forty-one tasks, one reporter and a service that has a bad day."""
 
 from __future__ import annotations
 

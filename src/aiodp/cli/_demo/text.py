@@ -61,7 +61,7 @@ def _line(together: Sequence[Happening]) -> str:
 
 
 def ranges(labels: Sequence[str]) -> str:
-    """Shorten ``01 02 03 07`` to ``01-03 07``."""
+    """Shorten `01 02 03 07` to `01-03 07`."""
     parts: list[list[str]] = []
     for label in sorted(labels):
         if parts and _follows(parts[-1][-1], label):

@@ -130,6 +130,6 @@ def _entry_of(task: TaskObjectTypeDef) -> Entry:
 
 
 def _label(component: str, attempt: int) -> str:
-    """Return a name short enough for a table: ``07``, or ``07/2`` for its second attempt."""
+    """Return a name short enough for a table: `07`, or `07/2` for its second attempt."""
     short = component.removeprefix("Task").removeprefix("ShellCommandActivity_")
     return f"{short[:5].lower()}/{attempt}" if attempt > 1 else short[:5].lower()

@@ -1,4 +1,4 @@
-"""``aiodp doctor``: check what a task runner needs."""
+"""`aiodp doctor`: check what a task runner needs."""
 
 from aiodp.cli._doctor.command import doctor
 

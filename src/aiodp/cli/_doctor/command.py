@@ -1,4 +1,4 @@
-"""``aiodp doctor``: checks what a task runner needs, and says what to mend."""
+"""`aiodp doctor`: checks what a task runner needs, and says what to mend."""
 
 from __future__ import annotations
 

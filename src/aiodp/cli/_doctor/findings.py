@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Verdict(StrEnum):
-    """How a check went; its values are those of ``--json``."""
+    """How a check went; its values are those of `--json`."""
 
     OK = "ok"
     WARNING = "warning"

@@ -1,4 +1,4 @@
-"""``aiodp emulate``: serve a local AWS Data Pipeline over HTTP."""
+"""`aiodp emulate`: serve a local AWS Data Pipeline over HTTP."""
 
 from aiodp.cli._emulate.command import emulate
 

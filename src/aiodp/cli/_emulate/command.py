@@ -1,4 +1,4 @@
-"""``aiodp emulate``: the local service on a port, until it is told to stop."""
+"""`aiodp emulate`: the local service on a port, until it is told to stop."""
 
 from __future__ import annotations
 
@@ -185,13 +185,13 @@ def _extras() -> Iterator[None]:
 
 def _settings(options: _Options) -> Settings:
     with _extras():
-        from aiodp.emulator import Settings  # noqa: PLC0415  # needs an extra
+        from aiodp.emulator import Settings  # noqa: PLC0415 - needs an extra
     return Settings(resource_worker_group=options.resource_worker_group, epoch=datetime.now(UTC))
 
 
 def _server(options: _Options, settings: Settings) -> EmulatorServer:
     with _extras():
-        from aiodp.emulator import EmulatorServer  # noqa: PLC0415  # needs moto
+        from aiodp.emulator import EmulatorServer  # noqa: PLC0415 - needs moto
     return EmulatorServer(
         options.host,
         options.port,
@@ -204,7 +204,7 @@ def _server(options: _Options, settings: Settings) -> EmulatorServer:
 
 def _files(options: _Options, settings: Settings) -> list[DefinitionFile]:
     """Read what shall be loaded, and find out what is wrong with it before anything is served."""
-    from aiodp.cli._emulate import load as _emulate_load  # noqa: PLC0415  # as _settings
+    from aiodp.cli._emulate import load as _emulate_load  # noqa: PLC0415 - as _settings
 
     files = _emulate_load.read_files(options.load, options.values)
     warnings = _emulate_load.rehearse(files, settings, activate=options.activate)
@@ -216,7 +216,7 @@ def _files(options: _Options, settings: Settings) -> list[DefinitionFile]:
 def _load(
     server: EmulatorServer, files: Sequence[DefinitionFile], *, activate: bool
 ) -> list[Loaded]:
-    from aiodp.cli._emulate import load as _emulate_load  # noqa: PLC0415  # as _settings
+    from aiodp.cli._emulate import load as _emulate_load  # noqa: PLC0415 - as _settings
 
     return [_emulate_load.load(server.service(), file, activate=activate) for file in files]
 

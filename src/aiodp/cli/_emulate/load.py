@@ -1,4 +1,4 @@
-"""Definition files with which ``aiodp emulate`` starts: each becomes a pipeline of its name."""
+"""Definition files with which `aiodp emulate` starts: each becomes a pipeline of its name."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class DefinitionFile:
 
     @classmethod
     def read(cls, path: Path, values: Wire) -> Self:
-        """Read a definition file. Raises ``LoadError`` if it is none."""
+        """Read a definition file. Raises `LoadError` if it is none."""
         try:
             objects, parameters, own = load_definition(_text(path))
         except ValueError as error:
@@ -54,7 +54,7 @@ class DefinitionFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """What became of a file. ``new`` is false for a pipeline that had its definition already."""
+    """What became of a file. `new` is false for a pipeline that had its definition already."""
 
     name: str
     pipeline_id: str
@@ -66,7 +66,7 @@ class Loaded:
 def read_files(paths: Sequence[Path], values: Path | None) -> list[DefinitionFile]:
     """Read definition files, and the file with values for all of them.
 
-    Raises ``LoadError`` for a file that is none, and for two files of one name.
+    Raises `LoadError` for a file that is none, and for two files of one name.
     """
     names: dict[str, Path] = {}
     for path in paths:
@@ -80,7 +80,7 @@ def read_files(paths: Sequence[Path], values: Path | None) -> list[DefinitionFil
 def rehearse(files: Iterable[DefinitionFile], settings: Settings, *, activate: bool) -> list[str]:
     """Load files into a service which is thrown away; return the warnings.
 
-    Raises ``LoadError`` for the first file which the service refuses.
+    Raises `LoadError` for the first file which the service refuses.
     """
     service = Service(lambda: 0.0, settings)
     loaded = [load(service, file, activate=activate) for file in files]
@@ -90,7 +90,7 @@ def rehearse(files: Iterable[DefinitionFile], settings: Settings, *, activate: b
 def load(service: _Target, file: DefinitionFile, *, activate: bool) -> Loaded:
     """Make a pipeline of a file, unless there is one of its name with a definition already.
 
-    ``activate`` activates it, unless it has been before. Raises ``LoadError`` if the service
+    `activate` activates it, unless it has been before. Raises `LoadError` if the service
     refuses it.
     """
     call = _Calls(service, file.path)

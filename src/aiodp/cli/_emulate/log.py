@@ -1,4 +1,4 @@
-"""How ``aiodp emulate`` writes its log: a line on stderr for each call that was answered."""
+"""How `aiodp emulate` writes its log: a line on stderr for each call that was answered."""
 
 from __future__ import annotations
 

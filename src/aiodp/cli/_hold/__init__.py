@@ -1,4 +1,4 @@
-"""``aiodp hold``: keep a task alive while a command runs."""
+"""`aiodp hold`: keep a task alive while a command runs."""
 
 from aiodp.cli._hold.command import hold
 

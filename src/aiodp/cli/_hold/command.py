@@ -1,4 +1,4 @@
-"""``aiodp hold``: keeps a task alive while a command runs."""
+"""`aiodp hold`: keeps a task alive while a command runs."""
 
 from __future__ import annotations
 

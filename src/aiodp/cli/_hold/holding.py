@@ -28,7 +28,7 @@ _KILLED: Final = 128
 
 
 class Exit(IntEnum):
-    """Exit codes of ``aiodp hold`` beside those of the command."""
+    """Exit codes of `aiodp hold` beside those of the command."""
 
     CANCELED = 121
     LOST = 122

@@ -1,4 +1,4 @@
-"""``aiodp run``: work on the tasks of a worker group."""
+"""`aiodp run`: work on the tasks of a worker group."""
 
 from aiodp.cli._run.command import run
 

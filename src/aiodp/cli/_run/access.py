@@ -1,4 +1,4 @@
-"""With which keys, and through which proxy, ``aiodp run`` speaks to AWS."""
+"""With which keys, and through which proxy, `aiodp run` speaks to AWS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``aiodp run``: a task runner with AWS's Task Runner's options, which needs no Java."""
+"""`aiodp run`: a task runner with AWS's Task Runner's options, which needs no Java."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from aiodp.cli._run.session import Work
 if TYPE_CHECKING:
     from aiobotocore.session import AioSession
 
-_log = logging.getLogger("aiodp")
+logger = logging.getLogger("aiodp")
 
 _REJECTED: Final = int(Exit.REJECTED)
 
@@ -73,9 +73,9 @@ def _open_files(log: Log, options: Options) -> None:
 def _warn(access: Access, session: AioSession, options: Options) -> None:
     if access.keys is not None and access.keys.unused:
         names = ", ".join(access.keys.unused)
-        _log.warning("of %s this was not used: %s; give it as an option", options.config, names)
+        logger.warning("of %s this was not used: %s; give it as an option", options.config, names)
     if s3_is_elsewhere(session, options):
-        _log.warning(
+        logger.warning(
             "--endpoint is of Data Pipeline alone, S3 is AWS's: AWS_ENDPOINT_URL is for both"
         )
 

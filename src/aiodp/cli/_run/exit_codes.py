@@ -1,4 +1,4 @@
-"""How ``aiodp run`` ends, as a number."""
+"""How `aiodp run` ends, as a number."""
 
 from __future__ import annotations
 

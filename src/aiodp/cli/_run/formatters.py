@@ -84,7 +84,7 @@ class JsonLines(_Formatter):
 
 
 class TaskRunnerLines(_Formatter):
-    """As Task Runner has it: ``13 Aug 2017 14:43:36,891 [INFO] (thread) pipeline class: text``.
+    """As Task Runner has it: `13 Aug 2017 14:43:36,891 [INFO] (thread) pipeline class: text`.
 
     Times are UTC. Where a record is of no pipeline, a hyphen stands, so that columns stay columns.
     """

@@ -1,4 +1,4 @@
-"""Which function does the tasks of which type: ``--handler [TYPE=]PACKAGE.MODULE:FUNCTION``."""
+"""Which function does the tasks of which type: `--handler [TYPE=]PACKAGE.MODULE:FUNCTION`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _UNSUPPORTED: Final = "UnsupportedType"
 def load_handlers(given: Iterable[str]) -> dict[str, Handler]:
     """Import the handlers, by type; raise `click.UsageError` that says what is wrong with one.
 
-    The current directory is searched first, as it is by ``python -m``.
+    The current directory is searched first, as it is by `python -m`.
     """
     handlers: dict[str, Handler] = {}
     for text in given:

@@ -1,6 +1,6 @@
 """The log in files, one for each hour, as AWS's Task Runner keeps it.
 
-``<output>/logs/Task Runner.log.YYYY-MM-DD-HH``, hours in UTC, gzipped when they are eight hours old
+`<output>/logs/Task Runner.log.YYYY-MM-DD-HH`, hours in UTC, gzipped when they are eight hours old
 (Developer Guide, "Task Runner Logs and Logging").
 """
 

@@ -1,4 +1,4 @@
-"""Where the log of ``aiodp run`` goes: to stderr, with a table below it perhaps, and to files."""
+"""Where the log of `aiodp run` goes: to stderr, with a table below it perhaps, and to files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LAST_LINES: Final = 5.0
 
 
 class Log:
-    """Writes all records of ``aiodp``, and the warnings of everything else.
+    """Writes all records of `aiodp`, and the warnings of everything else.
 
     Each of its two ways has a thread: neither a paused terminal nor a slow disk stops the other, or
     the heartbeats.

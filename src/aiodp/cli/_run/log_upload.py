@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from aiodp.cli._run.background import Sideline
     from aiodp.cli._run.hourly_log import HourlyLog
 
-_log = logging.getLogger("aiodp")
+logger = logging.getLogger("aiodp")
 
 _FLUSH_TIMEOUT: Final = 5.0
 
 
 class LogPush:
-    """Pushes what was written to ``<log-uri>/<taskrunner-id>/``, for several runners may share it.
+    """Pushes what was written to `<log-uri>/<taskrunner-id>/`, for several runners may share it.
 
     A failure is a warning, and the file goes with the next push.
     """
@@ -56,7 +56,7 @@ class LogPush:
             with anyio.move_on_after(timeout) as scope:
                 await self._push_all(left)
             if scope.cancelled_caught:
-                _log.warning("the log could not be pushed to %s in %g s", self._uri, timeout)
+                logger.warning("the log could not be pushed to %s in %g s", self._uri, timeout)
         finally:
             self._files.give_back(left)
 
@@ -71,4 +71,4 @@ class LogPush:
                         await store.put(path, self._uri.below(path.name))
                     del left[0]
         except (TaskFailed, OSError) as error:
-            _log.warning("the log was not pushed: %s", error)
+            logger.warning("the log was not pushed: %s", error)

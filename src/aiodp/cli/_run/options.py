@@ -1,4 +1,4 @@
-"""The options of ``aiodp run``: those of AWS's Task Runner, each in two spellings, and our own."""
+"""The options of `aiodp run`: those of AWS's Task Runner, each in two spellings, and our own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The task runner that the options of ``aiodp run`` ask for."""
+"""The task runner that the options of `aiodp run` ask for."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from aiodp.cli._run.log import Log
     from aiodp.cli._run.options import Options
 
-_log = logging.getLogger("aiodp")
+logger = logging.getLogger("aiodp")
 
 _START_TIMEOUT: Final = 60.0
 """Seconds in which credentials must be found; a program may be asked for them."""
@@ -79,15 +79,15 @@ class Work:
             await self.runner.run(max_tasks=self.options.max_tasks, once=self.options.once)
             return self._verdict()
         except ReportRejected as error:
-            _log.error("%s", error)
+            logger.error("%s", error)  # noqa: TRY400 - the message says it all
             return Exit.REJECTED
-        except Exception:  # noqa: BLE001 - the last resort
-            _log.critical("a fault in aiodp run itself", exc_info=True)
+        except Exception:  # the last resort
+            logger.critical("a fault in aiodp run itself", exc_info=True)
             return Exit.BROKEN
 
     async def _greet(self) -> None:
         """Say what is done, and where; raise `ReportRejected` if no client can be made."""
-        _log.info(
+        logger.info(
             "task runner %s works on %s in %s at %s, %d tasks at once; output: %s; log: %s",
             self.runner.taskrunner_id,
             self.runner.worker_group,
@@ -121,7 +121,7 @@ class Work:
     def _verdict(self) -> int:
         end = self.runner.statistics()
         told = ", ".join(f"{count} {one}" for one, count in end.ended.items() if count)
-        _log.info("stopped; tasks received: %d%s", end.received, told and f" ({told})")
+        logger.info("stopped; tasks received: %d%s", end.received, told and f" ({told})")
         return verdict(
             end,
             once=self.options.once,
@@ -132,14 +132,14 @@ class Work:
 
     def _on_signal(self, number: signal.Signals, count: int) -> None:
         if self._over:
-            _log.warning("%s: the log is pushed no further", number.name)
+            logger.warning("%s: the log is pushed no further", number.name)
             self._pushing.cancel()
         elif count > 1:
-            _log.warning("%s: the tasks are interrupted; the next one ends all", number.name)
+            logger.warning("%s: the tasks are interrupted; the next one ends all", number.name)
             self.runner.cancel()
             insist(DIED + number, _INTERRUPTION)
         else:
-            _log.warning("%s: draining; the next one interrupts the tasks", number.name)
+            logger.warning("%s: draining; the next one interrupts the tasks", number.name)
             self._before_stop = self.runner.statistics().ended
             self.runner.stop()
 
@@ -182,9 +182,9 @@ async def _guarded(part: Callable[[], Awaitable[None]]) -> None:
     """Let a fault in what is an extra end that, and nothing else."""
     try:
         await part()
-    except Exception:  # noqa: BLE001 - the tasks must not pay for it
-        _log.critical("a fault in aiodp run itself, which goes on without that", exc_info=True)
+    except Exception:  # the tasks must not pay for it
+        logger.critical("a fault in aiodp run itself, which goes on without that", exc_info=True)
 
 
 def _refuse_suspension() -> None:
-    _log.warning("not suspended: the tasks would be lost while their commands run")
+    logger.warning("not suspended: the tasks would be lost while their commands run")

@@ -1,4 +1,4 @@
-"""The signals that ask ``aiodp run`` to stop: each one more urgently than the one before."""
+"""The signals that ask `aiodp run` to stop: each one more urgently than the one before."""
 
 from __future__ import annotations
 

@@ -23,9 +23,9 @@ Parameters = dict[str, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Component:
-    """An object of the definition; ``fields`` has the inherited ones, not the ``parent`` itself.
+    """An object of the definition; `fields` has the inherited ones, not the `parent` itself.
 
-    Fields which start with ``@`` are the service's own, so those of the definition count nothing.
+    Fields which start with `@` are the service's own, so those of the definition count nothing.
     """
 
     id: str
@@ -114,7 +114,7 @@ def _is_optional(parameter: Mapping[str, Any]) -> bool:
 
 
 def _inherit(object_id: str, own: Mapping[str, Fields]) -> Fields:
-    """Merge the chain of parents, which ends in the object ``Default``; the nearest field wins."""
+    """Merge the chain of parents, which ends in the object `Default`; the nearest field wins."""
     fields: Fields = {}
     seen: set[str] = set()
     current: str | None = object_id

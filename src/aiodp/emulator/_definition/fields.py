@@ -19,7 +19,7 @@ MAX_OBJECT_BYTES: Final = 15_360
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A key and its value, which is the id of another object if ``is_ref``."""
+    """A key and its value, which is the id of another object if `is_ref`."""
 
     key: str
     value: str
@@ -49,19 +49,19 @@ def to_wire(fields: Fields) -> list[dict[str, str]]:
 
 
 def strings(**values: str | None) -> Fields:
-    """Return single string fields; what is ``None`` is left out. ``at_x`` stands for ``@x``."""
+    """Return single string fields; what is `None` is left out. `at_x` stands for `@x`."""
     keyed = {_at(key): value for key, value in values.items()}
     return {key: (Field(key, value),) for key, value in keyed.items() if value is not None}
 
 
 def refs(**values: str | None) -> Fields:
-    """Return single reference fields, as ``strings`` does."""
+    """Return single reference fields, as `strings` does."""
     keyed = {_at(key): value for key, value in values.items()}
     return {key: (Field(key, value, is_ref=True),) for key, value in keyed.items() if value}
 
 
 def check_reported(reported: Fields, stored: Fields) -> Fields:
-    """Return ``stored`` with what was reported in it; raise InvalidRequestException beyond a limit.
+    """Return `stored` with what was reported in it; raise InvalidRequestException beyond a limit.
 
     The limits are those of an object, so they hold for all that was ever reported (dp-limits).
     """

@@ -15,10 +15,10 @@ class _Repeated(list[Any]):
 def load_definition(text: str) -> tuple[Wire, Wire, Wire]:
     """Translate a definition file into (pipelineObjects, parameterObjects, parameterValues).
 
-    As the AWS CLI does it: ``name`` defaults to ``id``, the other keys are sorted, a value of the
-    form ``{"ref": ...}`` is a reference, a list is one field for each item. Scalars other than
+    As the AWS CLI does it: `name` defaults to `id`, the other keys are sorted, a value of the
+    form `{"ref": ...}` is a reference, a list is one field for each item. Scalars other than
     strings are written as JSON writes them. A key which is there twice is a list, as the samples of
-    the Developer Guide mean it (``"step"``). Raises ``ValueError``, which names object and key, if
+    the Developer Guide mean it (`"step"`). Raises `ValueError`, which names object and key, if
     the text is no definition.
     """
     document = _parse(text)
@@ -38,8 +38,8 @@ def load_definition(text: str) -> tuple[Wire, Wire, Wire]:
 def load_values(text: str) -> Wire:
     """Translate a file of parameter values into parameterValues.
 
-    It is ``{"values": {"myName": value, ...}}`` or the inner mapping alone; a list is several
-    values of the parameter. Raises ``ValueError`` if the text is neither.
+    It is `{"values": {"myName": value, ...}}` or the inner mapping alone; a list is several
+    values of the parameter. Raises `ValueError` if the text is neither.
     """
     document = _parse(text)
     wrapped = isinstance(document, dict) and list(document) == ["values"]
@@ -67,7 +67,7 @@ def _object(item: Any) -> dict[str, Any]:
     object_id = _id(item)
     name = item.get("name", object_id)
     if not isinstance(name, str):
-        raise ValueError(f'object {object_id!r}: "name" must be one text')  # noqa: TRY004  # the file's fault
+        raise ValueError(f'object {object_id!r}: "name" must be one text')  # noqa: TRY004 - the file's fault
     fields = [
         _field(f"object {object_id!r}: {key!r}", key, one)
         for key in sorted(item)
@@ -90,7 +90,7 @@ def _parameter(item: Any) -> dict[str, Any]:
 
 def _values(values: Any) -> Wire:
     if not isinstance(values, dict):
-        raise ValueError("values are a JSON object, a value for each parameter")  # noqa: TRY004  # the file's fault
+        raise ValueError("values are a JSON object, a value for each parameter")  # noqa: TRY004 - the file's fault
     return [
         {"id": key, "stringValue": _scalar(f"value of {key!r}", item)}
         for key, value in values.items()
@@ -100,7 +100,7 @@ def _values(values: Any) -> Wire:
 
 def _id(item: Any) -> str:
     if not isinstance(item, dict) or not isinstance(item.get("id"), str):
-        raise ValueError(  # noqa: TRY004  # the file's fault
+        raise ValueError(  # noqa: TRY004 - the file's fault
             f'each object and parameter needs one "id", which this lacks: {_short(item)}'
         )
     return str(item["id"])

@@ -21,7 +21,7 @@ class Kind(Enum):
     ACTION = auto()
     SCHEDULE = auto()
     PASSIVE = auto()
-    """Databases, formats, ``Default``: referred to, but never run."""
+    """Databases, formats, `Default`: referred to, but never run."""
 
 
 _KINDS: Final = {

@@ -1,7 +1,7 @@
 """The types of pipeline objects which the Developer Guide documents, and their fields.
 
 A page of the guide for each type (dp-object-*, dp-dynamodb*) says which fields it needs, and which
-others it may have. Fields of the user's own begin with ``my``.
+others it may have. Fields of the user's own begin with `my`.
 """
 
 from __future__ import annotations
@@ -276,19 +276,19 @@ REFERENCES: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Fields which are references, and what they may refer to: a type or what it is a type of.
 
-``RunnableObject`` is everything which has instances; ``Default``, in the service's own words, is
+`RunnableObject` is everything which has instances; `Default`, in the service's own words, is
 any object at all.
 """
 
 
 def base_of(type_name: str) -> BaseType | None:
-    """Return what a documented type is one of; ``None`` of any other."""
+    """Return what a documented type is one of; `None` of any other."""
     known = TYPES.get(type_name)
     return None if known is None else known.base
 
 
 def refers_to(expected: str, type_name: str) -> bool:
-    """Return whether an object of this type is what a reference expects (see ``REFERENCES``)."""
+    """Return whether an object of this type is what a reference expects (see `REFERENCES`)."""
     base = base_of(type_name)
     if expected == "Default":
         return True
@@ -298,7 +298,7 @@ def refers_to(expected: str, type_name: str) -> bool:
 
 
 def is_user_field(key: str) -> bool:
-    """Return whether a field is the user's own: ``my`` and a capital or an underscore.
+    """Return whether a field is the user's own: `my` and a capital or an underscore.
 
     Source: the Developer Guide, dp-writing-pipeline-definition.
     """

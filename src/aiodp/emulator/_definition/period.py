@@ -15,7 +15,7 @@ _LONGEST: Final = parse_period("1096 days")  # three years, of which one may be 
 def parse_schedule_period(text: str) -> float:
     """Return the seconds of a Schedule's Period, which is 15 minutes at least, 3 years at most.
 
-    Raises ``ValueError`` if it is none (the Developer Guide, dp-object-schedule).
+    Raises `ValueError` if it is none (the Developer Guide, dp-object-schedule).
     """
     seconds = parse_period(text)
     if not _SHORTEST <= seconds <= _LONGEST:

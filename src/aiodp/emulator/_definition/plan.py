@@ -35,8 +35,8 @@ class Part:
 class Plan:
     """An active definition, read for running it.
 
-    ``timelines`` has the components with an instance in each slot, by the id of the Schedule, or
-    ``ON_DEMAND`` or ``ONCE``.
+    `timelines` has the components with an instance in each slot, by the id of the Schedule, or
+    `ON_DEMAND` or `ONCE`.
     """
 
     definition: Definition
@@ -72,7 +72,7 @@ class Plan:
         return ON_DEMAND in self.timelines
 
     def timeline_of(self, component_id: str, slot_of: str) -> str:
-        """Return the timeline of a component, for one who is in the timeline ``slot_of``."""
+        """Return the timeline of a component, for one who is in the timeline `slot_of`."""
         if component_id in self.timelines.get(slot_of, ()):
             return slot_of
         found = (name for name, members in self.timelines.items() if component_id in members)

@@ -21,7 +21,7 @@ class Period:
 
     number: int
     unit: str
-    """``minutes``, ``hours``, ``days``, ``weeks``, ``months`` or ``years``."""
+    """`minutes`, `hours`, `days`, `weeks`, `months` or `years`."""
 
     def times(self, n: int) -> relativedelta:
         """Return the period n times over; a month after January 31 is the end of February."""
@@ -32,7 +32,7 @@ class Period:
 class Slots:
     """The slots of a Schedule (the Developer Guide, dp-object-schedule).
 
-    They begin before ``end``, and there are ``occurrences`` at most; ``None`` is no limit.
+    They begin before `end`, and there are `occurrences` at most; `None` is no limit.
     """
 
     first: datetime
@@ -41,7 +41,7 @@ class Slots:
     occurrences: int | None = None
 
     def start(self, n: int) -> datetime | None:
-        """Return when slot n starts; ``None`` if there is none."""
+        """Return when slot n starts; `None` if there is none."""
         if self.occurrences is not None and n >= self.occurrences:
             return None
         start = self._boundary(n)
@@ -52,7 +52,7 @@ class Slots:
         return self._boundary(n + 1)
 
     def overlapping(self, start: datetime, stop: datetime) -> Iterator[int]:
-        """Yield the slots which overlap the time from ``start`` to before ``stop``.
+        """Yield the slots which overlap the time from `start` to before `stop`.
 
         A time without a length overlaps the slot it is in, or else the first.
         """

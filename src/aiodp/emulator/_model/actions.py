@@ -31,7 +31,7 @@ _NOT_STARTED: Final = frozenset({Status.WAITING_ON_DEPENDENCIES, Status.WAITING_
 
 
 class Actions:
-    """Fires ``onSuccess``, ``onFail`` and ``onLateAction``."""
+    """Fires `onSuccess`, `onFail` and `onLateAction`."""
 
     def __init__(
         self,

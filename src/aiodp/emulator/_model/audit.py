@@ -33,7 +33,7 @@ class AuditKind(StrEnum):
     STATUS = auto()
     REFUSED = auto()
     ACTION = auto()
-    """An instance's ``onSuccess``, ``onFail`` or ``onLateAction`` was done; ``detail``: its id."""
+    """An instance's `onSuccess`, `onFail` or `onLateAction` was done; `detail`: its id."""
 
 
 _ENDS: Final = frozenset(
@@ -58,7 +58,7 @@ class AuditEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ownership:
-    """The time, from ``start`` to before ``end`` (``None``: still), in which a task was held."""
+    """The time, from `start` to before `end` (`None`: still), in which a task was held."""
 
     task_id: str
     attempt_id: str
@@ -122,7 +122,7 @@ class Audit(list[AuditEvent]):
         return list(_ownerships(events))
 
     def assert_single_owner(self) -> None:
-        """Raise ``AssertionError`` if any instance ever had two owners at one time."""
+        """Raise `AssertionError` if any instance ever had two owners at one time."""
         by_instance: dict[tuple[str, str], list[AuditEvent]] = {}
         for event in self:
             by_instance.setdefault((event.pipeline_id, event.instance_id), []).append(event)

@@ -1,7 +1,7 @@
 """Which records have changed, for a store that keeps them.
 
 A kept record says so by itself when one of its attributes is assigned, so that no rule of the
-service has to think of it. What is changed in place, such as a record's timers, has to ``touch``
+service has to think of it. What is changed in place, such as a record's timers, has to `touch`
 it. Where nothing is kept this costs nothing.
 """
 
@@ -35,7 +35,7 @@ class Changes:
 
 
 class Kept:
-    """A record which notes in ``changes`` that it has changed; with ``None`` nobody wants to know.
+    """A record which notes in `changes` that it has changed; with `None` nobody wants to know.
 
     One that notes it is of a subclass, so that assignments stay as fast as they are elsewhere.
     """
@@ -68,8 +68,8 @@ class _Noting(Kept):
 class Past:
     """What a service which is kept has, and another one not.
 
-    ``origin``: the time of its first day's date, ``None`` for now. ``life``: how often it was
-    restored. ``changes``: where its records note that they have changed.
+    `origin`: the time of its first day's date, `None` for now. `life`: how often it was
+    restored. `changes`: where its records note that they have changed.
     """
 
     origin: float | None = None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needed:
-    """The instances which another one needs; not ``complete`` while some are still to be made."""
+    """The instances which another one needs; not `complete` while some are still to be made."""
 
     found: tuple[Instance, ...]
     complete: bool

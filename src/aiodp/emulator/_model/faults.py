@@ -27,7 +27,7 @@ class FaultKind(StrEnum):
     RESET = "reset"
     """Never applied; the connection is dropped."""
     SLOW = "slow"
-    """Applied at once, answered after ``Fault.delay``."""
+    """Applied at once, answered after `Fault.delay`."""
     GARBAGE = "garbage"
     """200 with broken JSON."""
     EMPTY = "empty"
@@ -39,7 +39,7 @@ class FaultKind(StrEnum):
     TYPE_IN_OK = "type_in_ok"
     """200 whose body names an error; botocore raises nothing for it."""
     ACCESS_DENIED = "access_denied"
-    EXPIRED_TOKEN = "expired_token"  # noqa: S105  # a name, not a secret
+    EXPIRED_TOKEN = "expired_token"  # noqa: S105 - a name, not a secret
     INVALID_REQUEST = "invalid_request"
     HANG_AFTER = "hang_after"
     """Applied, but never answered."""
@@ -48,23 +48,23 @@ class FaultKind(StrEnum):
     TRUNCATED = "truncated"
     """Applied, but the connection ends amid the answer."""
     WRONG_TYPE = "wrong_type"
-    """Applied and answered in full, but as ``text/plain``."""
+    """Applied and answered in full, but as `text/plain`."""
     CLOCK_JUMP = "clock_jump"
-    """The service's time leaps ``Fault.jump`` seconds ahead; then the call is served as usual."""
+    """The service's time leaps `Fault.jump` seconds ahead; then the call is served as usual."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """One rule of the script.
 
-    ``actions``: operations it befalls, ``None`` for all. ``tasks``: only calls about one of these
-    task ids. ``start``: service time, ``None`` for when it is added. ``duration``: service seconds,
-    ``None`` for no end. ``count``: calls it befalls at most. ``every``: only each n-th matching
-    call. ``delay``: for ``FaultKind.SLOW``, in seconds. ``jump``: for ``FaultKind.CLOCK_JUMP``, in
+    `actions`: operations it befalls, `None` for all. `tasks`: only calls about one of these
+    task ids. `start`: service time, `None` for when it is added. `duration`: service seconds,
+    `None` for no end. `count`: calls it befalls at most. `every`: only each n-th matching
+    call. `delay`: for `FaultKind.SLOW`, in seconds. `jump`: for `FaultKind.CLOCK_JUMP`, in
     seconds.
 
-    Raises ``ValueError`` for an operation which there is not, and a number which cannot be, and
-    ``TypeError`` for one name in the place of a set of names.
+    Raises `ValueError` for an operation which there is not, and a number which cannot be, and
+    `TypeError` for one name in the place of a set of names.
     """
 
     kind: FaultKind
@@ -96,8 +96,8 @@ class Fault:
 class ActiveFault:
     """A fault of the script, and how far it got.
 
-    ``start`` and ``end`` are service times (``None``: no end), ``matched`` counts the calls which
-    it fits, ``befallen`` those of them which it befell.
+    `start` and `end` are service times (`None`: no end), `matched` counts the calls which
+    it fits, `befallen` those of them which it befell.
     """
 
     fault: Fault

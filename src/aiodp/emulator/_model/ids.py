@@ -14,16 +14,16 @@ _TASK_BYTES: Final = 210  # 280 characters: opaque and long, though AWS's have a
 class Ids:
     """A source of fresh identifiers.
 
-    ``life`` counts how often the service went on from what was kept of it: no life gives the ids of
+    `life` counts how often the service went on from what was kept of it: no life gives the ids of
     an earlier one again.
     """
 
     def __init__(self, seed: int, life: int = 0) -> None:
         start = f"{seed}:{life}" if life else seed
-        self._random = random.Random(start)  # noqa: S311  # nothing is secret here
+        self._random = random.Random(start)  # noqa: S311 - nothing is secret here
 
     def pipeline(self) -> str:
-        """Return ``df-`` and 20 upper-case letters and digits."""
+        """Return `df-` and 20 upper-case letters and digits."""
         return "df-" + "".join(self._random.choices(_ALPHABET, k=20))
 
     def task(self) -> str:

@@ -8,9 +8,9 @@ Rules (the API references of PollForTask, ReportTaskProgress and SetTaskStatus):
 3. Each report renews the lease. A lease which runs out kills the task id and fails the attempt. At
    the very deadline it is too late already.
 4. A terminal status ends the attempt and the task id.
-5. A canceled task answers ``canceled`` to its reports until it is silent for a lease.
+5. A canceled task answers `canceled` to its reports until it is silent for a lease.
 
-What becomes of the attempt's instance is the business of ``Holder``.
+What becomes of the attempt's instance is the business of `Holder`.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ class Desk:
             self._end(task, state, AuditKind.CANCELED, now, "deleted")
 
     def give_away(self, task: Task, now: float) -> None:
-        """End a task as its worker's silence would; raises ``ValueError`` if nobody holds it."""
+        """End a task as its worker's silence would; raises `ValueError` if nobody holds it."""
         if task.state not in LIVE:
             raise ValueError(f"a task which is {task.state.name} cannot be given away")
         self._on_silence(task, now)

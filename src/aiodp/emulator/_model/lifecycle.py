@@ -4,11 +4,11 @@ Rules (the Developer Guide, dp-interpret-status, dp-how-tasks-scheduled and
 dp-manage-cascade-failandrerun):
 
 1. An instance waits on its dependencies until its time has come, all of them are finished, and
-   fewer than ``maxActiveInstances`` of its component are active.
-2. If the failure mode of a waiting instance is ``cascade``, it fails with what it depends on.
+   fewer than `maxActiveInstances` of its component are active.
+2. If the failure mode of a waiting instance is `cascade`, it fails with what it depends on.
 3. What has ended stays so, unless SetStatus says RERUN or MARK_FINISHED.
 
-Each change of a status is told to ``Effects`` one after the other, not from within each other, so
+Each change of a status is told to `Effects` one after the other, not from within each other, so
 no chain of objects is too long.
 """
 
@@ -165,7 +165,7 @@ class Lifecycle:
         return pipeline.active_instances[component] < self._reader.max_active(instance)
 
     def _fill_place(self, ended: Instance, now: float) -> None:
-        """Let those start which ``maxActiveInstances`` held back, the oldest first."""
+        """Let those start which `maxActiveInstances` held back, the oldest first."""
         pipeline, component = ended.pipeline, ended.component.id
         most = self._reader.max_active(ended)
         for instance in list(pipeline.waiting[component].values()):

@@ -39,7 +39,7 @@ class FakeOutside:
     """An outside in memory."""
 
     objects: set[str] = field(default_factory=set)
-    """Objects in S3, as ``s3://bucket/key``."""
+    """Objects in S3, as `s3://bucket/key`."""
     tables: dict[str, int] = field(default_factory=dict)
     """Tables of DynamoDB, and how many items each has."""
     published: list[Published] = field(default_factory=list)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class Pending:
     """A held long poll.
 
-    Nothing is assigned before ``resume()`` returns an answer, so an abandoned poll loses no task.
+    Nothing is assigned before `resume()` returns an answer, so an abandoned poll loses no task.
     """
 
     def __init__(
@@ -31,8 +31,8 @@ class Pending:
     def resume(self) -> Answer | None:
         """Return the answer if there is one now: a task, or none because the deadline passed.
 
-        Call it at the deadline, at each ``Service.next_event()`` and after each call of a
-        subscriber. Raises ``RuntimeError`` when the poll was answered or abandoned already.
+        Call it at the deadline, at each `Service.next_event()` and after each call of a
+        subscriber. Raises `RuntimeError` when the poll was answered or abandoned already.
         """
         if not self._open:
             raise RuntimeError("this poll has been answered or abandoned")

@@ -177,7 +177,7 @@ def _check(selector: dict[str, Any]) -> None:
         raise invalid(f"Unknown operator {kind!r}")
     if selector.get("fieldName") not in _FIELDS[kind]:
         raise invalid(f"Operator {kind} does not act on field {selector.get('fieldName')!r}")
-    if not values or (kind == "BETWEEN" and len(values) != 2):  # noqa: PLR2004  # its two ends
+    if not values or (kind == "BETWEEN" and len(values) != 2):  # noqa: PLR2004 - its two ends
         raise invalid(f"Operator {kind} has the wrong number of values")
     if kind in _ORDERED:
         operator["values"] = [_date(value) for value in values]

@@ -64,7 +64,7 @@ class Reader:
         return (self.text(instance, "failureAndRerunMode") or "").lower() == "cascade"
 
     def worker_group(self, instance: Instance) -> str | None:
-        """Return the worker group whose polls get the tasks; ``runsOn`` wins."""
+        """Return the worker group whose polls get the tasks; `runsOn` wins."""
         resource = instance.resource
         if resource is not None:
             given = self._settings.resource_worker_group
@@ -79,6 +79,6 @@ class Reader:
 
 
 def on_demand_limit(texts: list[str]) -> int:
-    """Return how many runs of an on-demand pipeline there may be, by its ``maxActiveInstances``."""
+    """Return how many runs of an on-demand pipeline there may be, by its `maxActiveInstances`."""
     numbers = [int(text) for text in texts if text.isdecimal()]
     return max(1, min(min(numbers, default=1), _ACTIVE_CAP))

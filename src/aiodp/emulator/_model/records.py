@@ -64,7 +64,7 @@ class TaskState(StrEnum):
     UNACKNOWLEDGED = auto()
     LAPSED = auto()
     TIMEDOUT = auto()
-    """Its attempt took longer than ``attemptTimeout``."""
+    """Its attempt took longer than `attemptTimeout`."""
 
 
 LIVE: Final = frozenset({TaskState.ASSIGNED, TaskState.HELD})
@@ -124,7 +124,7 @@ class Pipeline(Kept):
         return self.plan is not None and self.plan.on_demand
 
     def next_run_at(self) -> float | None:
-        """Return when the next slot comes; ``None`` if none is to."""
+        """Return when the next slot comes; `None` if none is to."""
         dues = [timeline.due(Due.SLOT) for timeline in self.timelines.values()]
         return min((due for due in dues if due is not None), default=None)
 
@@ -237,7 +237,7 @@ class Slot:
         self.ids: dict[str, str] = {}
 
     def name(self, members: Iterable[str], stamp: str) -> None:
-        """Give each component its instance's id; ``stamp`` is the date of the start."""
+        """Give each component its instance's id; `stamp` is the date of the start."""
         self.ids = {one: f"@{one}_{stamp}" for one in members}
 
 
@@ -293,5 +293,5 @@ class Task(Timed):
 
     @property
     def deadline(self) -> float | None:
-        """The time from which a report is too late; ``None`` if it is already."""
+        """The time from which a report is too late; `None` if it is already."""
         return self.due(Due.SILENCE)

@@ -44,9 +44,9 @@ def invalid(message: str) -> ServiceError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """An HTTP answer; ``truncated``: the connection ends before the length which it promises.
+    """An HTTP answer; `truncated`: the connection ends before the length which it promises.
 
-    ``outcome`` is its name in the counters and the log: "ok", an error's code, or a fault's name.
+    `outcome` is its name in the counters and the log: "ok", an error's code, or a fault's name.
     """
 
     status: int
@@ -72,14 +72,14 @@ class Reset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slow:
-    """``reply`` comes ``delay`` service seconds late; the request itself is applied already."""
+    """`reply` comes `delay` service seconds late; the request itself is applied already."""
 
     delay: float
     reply: Answer | Pending
 
 
 def json_answer(result: dict[str, Any] | None, request_id: str) -> Answer:
-    """Return a success; ``None`` is the empty body which some operations answer."""
+    """Return a success; `None` is the empty body which some operations answer."""
     body = b"" if result is None else json.dumps(result, separators=(",", ":")).encode()
     return raw_answer(200, body, request_id)
 

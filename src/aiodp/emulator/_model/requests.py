@@ -1,6 +1,6 @@
 """The form of each request: its members, their types and lengths, and the characters allowed.
 
-As in every JSON API of AWS a member which is ``null`` is one which is not there, and one which the
+As in every JSON API of AWS a member which is `null` is one which is not there, and one which the
 operation does not have is ignored.
 """
 
@@ -22,7 +22,7 @@ _ILLEGAL: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U001
 class _Member:
     """A value's type and length; of a structure also its members, of a list its items.
 
-    Where AWS has no bound for a list, ``most`` is one which no honest request reaches.
+    Where AWS has no bound for a list, `most` is one which no honest request reaches.
     """
 
     kind: type | tuple[type, ...] = str

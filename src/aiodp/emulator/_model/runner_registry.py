@@ -14,9 +14,9 @@ _MOST: Final = 1000  # a service which runs for weeks meets ever new runners; th
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRunnerView:
-    """A task runner as of its last ReportTaskRunnerHeartbeat, ``heartbeat_at`` in service time.
+    """A task runner as of its last ReportTaskRunnerHeartbeat, `heartbeat_at` in service time.
 
-    ``terminating``: it is told to terminate at each heartbeat from now on.
+    `terminating`: it is told to terminate at each heartbeat from now on.
     """
 
     taskrunner_id: str
@@ -49,14 +49,14 @@ class TaskRunners:
         return {"terminate": seen.terminating}
 
     def terminate(self, taskrunner_id: str) -> None:
-        """Answer ``terminate`` to each later heartbeat: an answer that gets lost is repeated.
+        """Answer `terminate` to each later heartbeat: an answer that gets lost is repeated.
 
-        Raises ``KeyError`` for a runner which never reported itself.
+        Raises `KeyError` for a runner which never reported itself.
         """
         self._known[taskrunner_id] = replace(self._known[taskrunner_id], terminating=True)
 
     def restore(self, runners: Iterable[TaskRunnerView]) -> None:
-        """Take in what was kept, in the order of ``views``."""
+        """Take in what was kept, in the order of `views`."""
         self._known.update((one.taskrunner_id, one) for one in runners)
 
     def views(self) -> tuple[TaskRunnerView, ...]:

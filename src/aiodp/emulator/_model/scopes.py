@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class ObjectScope:
     """An object of any sphere, with its fields, the pipeline's parameters and its references.
 
-    ``extra`` are fields which it has for the moment, as ``node`` of an alarm. Components are those
-    of ``plan``, which is the active one if it is not given.
+    `extra` are fields which it has for the moment, as `node` of an alarm. Components are those
+    of `plan`, which is the active one if it is not given.
     """
 
     def __init__(
@@ -66,11 +66,11 @@ class ObjectScope:
         return ObjectScope(object_id, self._pipeline, self._calendar, plan=self._plan)
 
     def evaluated(self) -> Fields:
-        """Return all fields with their expressions evaluated; raises ``ExpressionError``."""
+        """Return all fields with their expressions evaluated; raises `ExpressionError`."""
         return evaluate_fields(self.fields, self)
 
     def text(self, key: str) -> str | None:
-        """Return the first string value of a field, evaluated; raises ``ExpressionError``."""
+        """Return the first string value of a field, evaluated; raises `ExpressionError`."""
         found = (field.value for field in self.fields.get(key, ()) if not field.is_ref)
         raw = next(found, None)
         if raw is None or not has_expression(raw):

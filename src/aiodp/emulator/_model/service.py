@@ -65,9 +65,9 @@ _LONGEST_NAME: Final = 1024  # the API reference of PollForTask
 class Service:
     """The service's state and rules.
 
-    ``clock`` gives its time in seconds, from any origin; it must never go back. Whatever is due by
+    `clock` gives its time in seconds, from any origin; it must never go back. Whatever is due by
     itself (an acknowledgement window or a lease that ran out) happens before the next call of any
-    method, at the time at which it was due. Not safe for threads. ``past`` is for a store, which
+    method, at the time at which it was due. Not safe for threads. `past` is for a store, which
     keeps it over the end of the process.
     """
 
@@ -84,7 +84,7 @@ class Service:
         self._clock.subscribe(self._notify)
         self.faults = Faults(self._clock)
         self.calls: Counter[tuple[str, str]] = Counter()
-        """Calls by operation and outcome: ``"ok"``, an error's code, or a fault's name."""
+        """Calls by operation and outcome: `"ok"`, an error's code, or a fault's name."""
         now = self._clock()
         self._ids = Ids(self.settings.seed, past.life)
         self._quotas = Quotas(self.settings.quotas, now)
@@ -171,7 +171,7 @@ class Service:
         return self._timers.next()
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Have ``callback`` called when work may be available or ``next_event()`` is earlier.
+        """Have `callback` called when work may be available or `next_event()` is earlier.
 
         It is called from within other methods and must not call the service. Returns what ends it.
         """
@@ -184,7 +184,7 @@ class Service:
     def perform(self, operation: str, **params: Any) -> dict[str, Any]:
         """Do a call of the API at no quota's cost; no fault befalls it, and it is not counted.
 
-        Raises ``ServiceError`` for what the service refuses.
+        Raises `ServiceError` for what the service refuses.
         """
         now = self.advance()
         result: dict[str, Any] = self._handlers[operation](read_request(operation, params), now)
@@ -198,7 +198,7 @@ class Service:
     def jump(self, seconds: float) -> None:
         """Let the service's time leap ahead: what is due meanwhile happens, at its own time.
 
-        Raises ``ValueError`` for a time which is past or endless.
+        Raises `ValueError` for a time which is past or endless.
         """
         self._clock.jump(seconds)
         self.advance()
@@ -209,12 +209,12 @@ class Service:
         return self._desk.audit
 
     def task(self, task_id: str) -> TaskView:
-        """Return what the service knows of a task; raises ``KeyError`` for an id it never gave."""
+        """Return what the service knows of a task; raises `KeyError` for an id it never gave."""
         self.advance()
         return view_task(self._desk.tasks[task_id])
 
     def lease_deadline(self, task_id: str) -> float | None:
-        """Return the service time from which a report is too late; ``None`` if it is already."""
+        """Return the service time from which a report is too late; `None` if it is already."""
         return self.task(task_id).deadline
 
     def assign(
@@ -225,10 +225,10 @@ class Service:
         report_progress_timeout: str | None = None,
         hostname: str | None = None,
     ) -> list[str]:
-        """Make an on-demand pipeline of ``count`` activities and hand them all out now.
+        """Make an on-demand pipeline of `count` activities and hand them all out now.
 
         Returns the task ids. Neither quotas nor the limits of an account hold for it. Raises
-        ``ValueError`` for a ``report_progress_timeout`` which is no period, and for a name which no
+        `ValueError` for a `report_progress_timeout` which is no period, and for a name which no
         poll could have: an empty one, one of more than 1,024 characters or of illegal ones.
         """
         hostname = "localhost" if hostname is None else hostname
@@ -252,8 +252,8 @@ class Service:
     def cancel(self, task_id: str) -> None:
         """Cancel the task's instance as SetStatus TRY_CANCEL does, at no quota's cost.
 
-        An instance which has ended stays as it is. Raises ``KeyError`` for an id which was never
-        given, ``ServiceError`` if the pipeline is deleted or FINISHED.
+        An instance which has ended stays as it is. Raises `KeyError` for an id which was never
+        given, `ServiceError` if the pipeline is deleted or FINISHED.
         """
         self.advance()
         instance = self._desk.tasks[task_id].attempt.instance
@@ -267,7 +267,7 @@ class Service:
     def give_away(self, task_id: str) -> None:
         """End a task's lease now, as its worker's silence would: somebody else may have it.
 
-        Raises ``KeyError`` for an id which was never given, ``ValueError`` for a task which nobody
+        Raises `KeyError` for an id which was never given, `ValueError` for a task which nobody
         holds any more.
         """
         now = self.advance()
@@ -281,7 +281,7 @@ class Service:
     def terminate(self, taskrunner_id: str) -> None:
         """Tell a task runner to terminate, at its next heartbeat and at each later one.
 
-        Raises ``KeyError`` for a runner which never sent a heartbeat.
+        Raises `KeyError` for a runner which never sent a heartbeat.
         """
         self._taskrunners.terminate(taskrunner_id)
 

@@ -21,7 +21,7 @@ class Due(StrEnum):
     SILENCE = "silence"
     """Of a task: its acknowledgement window or its lease ends."""
     ATTEMPT = "attempt"
-    """Of an attempt: its ``attemptTimeout``."""
+    """Of an attempt: its `attemptTimeout`."""
     RETRY = "retry"
     """Of an instance: its next attempt."""
     TURN = "turn"
@@ -29,9 +29,9 @@ class Due(StrEnum):
     CHECK = "check"
     """Of a precondition's instance: its next check by the service."""
     LATE = "late"
-    """Of an instance: its ``lateAfterTimeout``."""
+    """Of an instance: its `lateAfterTimeout`."""
     EXPIRY = "expiry"
-    """Of an instance: its ``preconditionTimeout`` or ``terminateAfter``."""
+    """Of an instance: its `preconditionTimeout` or `terminateAfter`."""
     PHASE = "phase"
     """Of a resource's instance: the end of its starting up or shutting down."""
     SLOT = "slot"
@@ -46,15 +46,15 @@ class Timed(Kept):
         self.timers: dict[Due, Timer] = {}
 
     def due(self, kind: Due) -> float | None:
-        """Return when this is due; ``None`` if it is not."""
+        """Return when this is due; `None` if it is not."""
         timer = self.timers.get(kind)
         return None if timer is None else timer.due
 
 
 class Timer:
-    """Something due at a time which may move; ``due`` is ``None`` while nothing is.
+    """Something due at a time which may move; `due` is `None` while nothing is.
 
-    ``order`` says what is first of all that is due at one time: what was set earlier.
+    `order` says what is first of all that is due at one time: what was set earlier.
     """
 
     __slots__ = ("_entry", "due", "kind", "order", "owner")
@@ -80,7 +80,7 @@ class Timers:
         self._handlers: dict[Due, Callable[[Any, float], None]] = {}
 
     def handle(self, kind: Due, handler: Callable[[Any, float], None]) -> None:
-        """Call ``handler(owner, when)`` for what is due of this kind."""
+        """Call `handler(owner, when)` for what is due of this kind."""
         self._handlers[kind] = handler
 
     def set(self, owner: Timed, kind: Due, due: float) -> None:
@@ -116,7 +116,7 @@ class Timers:
         return None
 
     def run(self, now: float) -> None:
-        """Do what is due by ``now``, each at the time at which it was due."""
+        """Do what is due by `now`, each at the time at which it was due."""
         while (when := self.next()) is not None and when <= now:
             timer = heapq.heappop(self._heap)[2]
             timer.due = timer._entry = None

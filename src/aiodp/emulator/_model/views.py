@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class TaskView:
     """What the service knows of a task at one moment.
 
-    ``deadline`` is the service time from which a report comes too late, ``None`` if the task id is
+    `deadline` is the service time from which a report comes too late, `None` if the task id is
     dead already.
     """
 
@@ -83,7 +83,7 @@ def as_object(object_id: str, fields: Fields, pipeline: Pipeline) -> dict[str, A
 
 
 def fields_of(object_id: str, pipeline: Pipeline, calendar: Calendar) -> Fields:
-    """Return the fields of an object of any sphere; raises ``KeyError`` if there is none."""
+    """Return the fields of an object of any sphere; raises `KeyError` if there is none."""
     if object_id in pipeline.attempts:
         return _attempt_fields(pipeline.attempts[object_id], calendar)
     if object_id in pipeline.instances:

@@ -24,8 +24,8 @@ _RESERVED: Final = "Service_"
 class Runners:
     """PollForTask, ReportTaskProgress and SetTaskStatus.
 
-    ``advance`` brings the service up to its time and returns that; ``answer`` makes the answer of a
-    poll which was held, and ``abandoned`` is called for one whose client has gone.
+    `advance` brings the service up to its time and returns that; `answer` makes the answer of a
+    poll which was held, and `abandoned` is called for one whose client has gone.
     """
 
     def __init__(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aiodp.emulator._server.moto import EmulatedBackend
 
 SERVICE: Final = "DataPipeline"
-"""How each target starts; the Developer Guide has an old form, ``DataPipeline_20121129.``."""
+"""How each target starts; the Developer Guide has an old form, `DataPipeline_20121129.`."""
 DEFAULT_REGION: Final = "us-east-1"
 _CREDENTIAL: Final = re.compile(r"Credential=([^/,\s]+)/\d+/([^/,\s]+)/")
 _NO_REQUEST_ID: Final = "00000000-0000-0000-0000-000000000000"
@@ -58,7 +58,7 @@ class Call:
         backends: BackendDict[EmulatedBackend],
         gone: Callable[[], bool] = lambda: False,
     ) -> Answer:
-        """Return the service's answer. Raises ``DroppedConnectionError`` where it gives none."""
+        """Return the service's answer. Raises `DroppedConnectionError` where it gives none."""
         if _call_log.is_on():
             return _call_log.logged(self, lambda: self._answer(backends, gone))
         return self._answer(backends, gone)

@@ -1,6 +1,6 @@
 """One line in the log for each call over HTTP.
 
-The records of the logger ``aiodp.emulator.calls`` are of level INFO and have what `about` returns
+The records of the logger `aiodp.emulator.calls` are of level INFO and have what `about` returns
 as attributes, for formatters of one's own.
 """
 
@@ -46,10 +46,10 @@ def logged(call: Call, answer: Callable[[], Answer]) -> Answer:
 
 
 def about(call: Call, answer: Answer | None) -> dict[str, str | None]:
-    """Return what a call was about: of these keys the ones without a meaning for it are ``None``.
+    """Return what a call was about: of these keys the ones without a meaning for it are `None`.
 
-    ``operation``, ``region``, ``account``, ``worker_group``, ``pipeline_id``, ``attempt_id`` and
-    ``task_id``. Long values are shortened, and what cannot be printed is replaced: a line stays
+    `operation`, `region`, `account`, `worker_group`, `pipeline_id`, `attempt_id` and
+    `task_id`. Long values are shortened, and what cannot be printed is replaced: a line stays
     one line.
     """
     told = _object(call.body)

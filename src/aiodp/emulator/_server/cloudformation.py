@@ -1,4 +1,4 @@
-"""Stacks with ``AWS::DataPipeline::Pipeline`` in moto's CloudFormation, on pipelines of the model.
+"""Stacks with `AWS::DataPipeline::Pipeline` in moto's CloudFormation, on pipelines of the model.
 
 Of such a resource moto's own pipeline knows name and objects only. The properties, and which of
 them make a new pipeline when they change, are those of the CloudFormation Template Reference.
@@ -49,7 +49,7 @@ def _failing_stacks() -> Iterator[None]:
 class PipelineProperties:
     """What a template says of a pipeline, in the form of the API.
 
-    ``name`` is ``None`` where CloudFormation is to make one; a pipeline is active by default.
+    `name` is `None` where CloudFormation is to make one; a pipeline is active by default.
     """
 
     name: str | None
@@ -60,7 +60,7 @@ class PipelineProperties:
 
     @classmethod
     def of(cls, resource: dict[str, Any]) -> Self:
-        """Read a resource of a template; raises ``ServiceError`` if it has no such form."""
+        """Read a resource of a template; raises `ServiceError` if it has no such form."""
         given = resource.get("Properties", {})
         try:
             tags = {tag["key"]: tag["value"] for tag in as_wire(given.get("PipelineTags", []))}
@@ -93,10 +93,10 @@ class EmulatedPipeline(Pipeline):
         self._call("ActivatePipeline")
 
     @_failing_stacks()
-    def delete(self, account_id: str, region_name: str) -> None:  # noqa: ARG002  # moto's signature
+    def delete(self, account_id: str, region_name: str) -> None:  # noqa: ARG002 - moto's signature
         """Delete it with its stack; that somebody else did so already is no failure.
 
-        Raises ``StackFailedError``.
+        Raises `StackFailedError`.
         """
         try:
             self._backend.delete_pipeline(self.pipeline_id)
@@ -105,7 +105,7 @@ class EmulatedPipeline(Pipeline):
                 raise
 
     def get_cfn_attribute(self, attribute_name: str) -> str:
-        """Return what ``Fn::GetAtt`` gives; raises moto's error if it is no attribute."""
+        """Return what `Fn::GetAtt` gives; raises moto's error if it is no attribute."""
         if self.has_cfn_attr(attribute_name):
             return self.pipeline_id
         # Only CloudFormation asks, which is slow to import and is there by then.
@@ -132,7 +132,7 @@ class EmulatedPipeline(Pipeline):
     ) -> EmulatedPipeline:
         """Create a pipeline as the template says; one that is refused leaves nothing behind.
 
-        Raises ``StackFailedError``.
+        Raises `StackFailedError`.
         """
         wanted = PipelineProperties.of(cloudformation_json)
         backend = cast("Any", models.datapipeline_backends)[account_id][region_name]
@@ -161,7 +161,7 @@ class EmulatedPipeline(Pipeline):
     ) -> EmulatedPipeline:
         """Change the pipeline, or make another if its name or description changed.
 
-        Raises ``StackFailedError``, and leaves the pipeline as it was.
+        Raises `StackFailedError`, and leaves the pipeline as it was.
         """
         wanted = PipelineProperties.of(cloudformation_json)
         known = isinstance(original_resource, EmulatedPipeline)

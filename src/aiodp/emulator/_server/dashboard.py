@@ -2,7 +2,7 @@
 
 All times are the service's own, in seconds, so that the page can count down by itself between two
 looks. Lists are cut to what somebody can read, and say how much more there is. So are texts: where
-that might make two rows look the same, each has a ``key``, which is not cut.
+that might make two rows look the same, each has a `key`, which is not cut.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Row = dict[str, Any]
 
 
 def dashboard(service: Service, now: float, limit: int = LONGEST_LIST) -> dict[str, Any]:
-    """Return what the page shows at a service time; each list has at most ``limit`` rows."""
+    """Return what the page shows at a service time; each list has at most `limit` rows."""
     pipelines = [one for one in service._catalog._pipelines.values() if not one.deleted]
     held = [task for one in pipelines for task in one.held.values() if task.state in LIVE]
     return {

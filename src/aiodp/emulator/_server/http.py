@@ -62,7 +62,7 @@ class Handler(MotoRequestHandler):
     def _body(self, environ: WSGIEnvironment) -> bytes:
         """Return the whole body, so that what follows is the next request.
 
-        Raises ``BodyError`` for one which cannot be read, ``ConnectionError`` if the client has
+        Raises `BodyError` for one which cannot be read, `ConnectionError` if the client has
         gone before its end: half a request is none.
         """
         length = self.headers.get("Content-Length", "0")
@@ -123,7 +123,7 @@ class Handler(MotoRequestHandler):
         extra = {"request_line": self.requestline, "status": code, "size": size}
         logger.debug("request", extra=extra)
 
-    def log_error(self, format: str, *args: Any) -> None:  # noqa: A002  # the overridden name
+    def log_error(self, format: str, *args: Any) -> None:  # noqa: A002 - the overridden name
         """Say that a client sent what is no HTTP."""
         logger.debug("bad request", extra={"reason": format % args})
 
@@ -166,7 +166,7 @@ class Server(ThreadedWSGIServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
         """Log what broke a connection's thread."""
-        logger.exception("connection failed")  # noqa: LOG004  # called from one
+        logger.exception("connection failed")  # noqa: LOG004 - called from one
 
     def _accept(self) -> None:
         self.serve_forever(poll_interval=_ACCEPT_INTERVAL)

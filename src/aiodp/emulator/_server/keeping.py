@@ -20,17 +20,17 @@ class Keeping(Protocol):
     ) -> Service:
         """Return the service as it was kept, or a new one.
 
-        ``time`` leaps to where it would be had the service gone on; ``rate`` is how many of its
-        seconds pass in a real one. Raises ``ValueError`` if what was kept cannot be read.
+        `time` leaps to where it would be had the service gone on; `rate` is how many of its
+        seconds pass in a real one. Raises `ValueError` if what was kept cannot be read.
         """
 
     def save(self) -> None:
-        """Keep what has changed since it was called last; raises ``OSError`` if it cannot."""
+        """Keep what has changed since it was called last; raises `OSError` if it cannot."""
 
     def renew(self, time: LeapingClock, settings: Settings, outside: Outside | None) -> Service:
-        """Return a new service, which is kept instead of the one from ``begin``.
+        """Return a new service, which is kept instead of the one from `begin`.
 
-        Raises ``OSError`` if it cannot be kept; the old one still is then.
+        Raises `OSError` if it cannot be kept; the old one still is then.
         """
 
 
@@ -40,7 +40,7 @@ class InMemory:
     def begin(
         self,
         time: LeapingClock,
-        rate: float,  # noqa: ARG002  # the Protocol's signature
+        rate: float,  # noqa: ARG002 - the Protocol's signature
         settings: Settings,
         outside: Outside | None,
     ) -> Service:

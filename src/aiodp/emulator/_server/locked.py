@@ -35,9 +35,9 @@ _LEAST_PAUSE: Final = 0.001  # a wait that rounds to nothing would spin
 
 
 class DroppedConnectionError(ConnectionError):
-    """The service ends the connection instead of answering; ``reset``: with a TCP reset.
+    """The service ends the connection instead of answering; `reset`: with a TCP reset.
 
-    ``outcome`` is the fault's name if it was one, else "dropped".
+    `outcome` is the fault's name if it was one, else "dropped".
     """
 
     def __init__(self, *, reset: bool = False, outcome: str = "dropped") -> None:
@@ -49,11 +49,11 @@ class DroppedConnectionError(ConnectionError):
 class LockedService:
     """The service of one account in one region, safe to use from any thread.
 
-    ``with locked as service:`` gives the model itself while the lock is held. The methods lock for
+    `with locked as service:` gives the model itself while the lock is held. The methods lock for
     the length of one call, and what they return is a copy. The clock may be shared with others:
-    the leaps of this service are its own. ``on_change`` is called when something may be due earlier
-    than before, by a thread which holds the lock. What a call has changed is kept by ``keeping``
-    before the call returns, whose ``OSError`` is raised if it cannot be.
+    the leaps of this service are its own. `on_change` is called when something may be due earlier
+    than before, by a thread which holds the lock. What a call has changed is kept by `keeping`
+    before the call returns, whose `OSError` is raised if it cannot be.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class LockedService:
     def __enter__(self) -> Service:
         """Take the lock and return the model.
 
-        Raises ``DroppedConnectionError`` once the service is closed: nothing is kept any more.
+        Raises `DroppedConnectionError` once the service is closed: nothing is kept any more.
         """
         self._changed.acquire()
         try:
@@ -106,9 +106,9 @@ class LockedService:
     ) -> Answer:
         """Return the answer, however long the service holds the request.
 
-        ``gone`` says whether the client hung up; a held poll of such a client gets no task.
+        `gone` says whether the client hung up; a held poll of such a client gets no task.
 
-        Raises ``DroppedConnectionError`` where there is no answer: by a fault, for a client which
+        Raises `DroppedConnectionError` where there is no answer: by a fault, for a client which
         has gone, and when the service is reset or closed meanwhile.
         """
         with self._changed:
@@ -128,7 +128,7 @@ class LockedService:
     def reset(self) -> None:
         """Forget everything but the time: it drops every request it holds, and is as new.
 
-        Raises ``DroppedConnectionError`` once the service is closed, and ``OSError`` if the new
+        Raises `DroppedConnectionError` once the service is closed, and `OSError` if the new
         one cannot be kept: all is as it was then.
         """
         with self._changed:
@@ -149,32 +149,32 @@ class LockedService:
             self._changed.notify_all()
 
     def perform(self, operation: str, **params: Any) -> dict[str, Any]:
-        """Do a call of the API at no quota's cost, as ``Service.perform`` does."""
+        """Do a call of the API at no quota's cost, as `Service.perform` does."""
         with self as service:
             return service.perform(operation, **params)
 
     def assign(self, count: int = 1, **options: Any) -> list[str]:
-        """Make tasks and hand them out now, as ``Service.assign`` does; returns the task ids."""
+        """Make tasks and hand them out now, as `Service.assign` does; returns the task ids."""
         with self as service:
             return service.assign(count, **options)
 
     def cancel(self, task_id: str) -> None:
-        """Cancel a task by SetStatus TRY_CANCEL, as ``Service.cancel`` does."""
+        """Cancel a task by SetStatus TRY_CANCEL, as `Service.cancel` does."""
         with self as service:
             service.cancel(task_id)
 
     def jump(self, seconds: float) -> None:
-        """Let the time of this service alone leap ahead, as ``Service.jump`` does."""
+        """Let the time of this service alone leap ahead, as `Service.jump` does."""
         with self as service:
             service.jump(seconds)
 
     def give_away(self, task_id: str) -> None:
-        """End a task's lease now, as ``Service.give_away`` does."""
+        """End a task's lease now, as `Service.give_away` does."""
         with self as service:
             service.give_away(task_id)
 
     def terminate(self, taskrunner_id: str) -> None:
-        """Tell a task runner to terminate, as ``Service.terminate`` does."""
+        """Tell a task runner to terminate, as `Service.terminate` does."""
         with self as service:
             service.terminate(taskrunner_id)
 
@@ -185,12 +185,12 @@ class LockedService:
             return self._service.runners
 
     def task(self, task_id: str) -> TaskView:
-        """Return what the service knows of a task; raises ``KeyError`` for an id it never gave."""
+        """Return what the service knows of a task; raises `KeyError` for an id it never gave."""
         with self._changed:
             return self._service.task(task_id)
 
     def lease_deadline(self, task_id: str) -> float | None:
-        """Return the service time from which a report is too late; ``None`` if it is already."""
+        """Return the service time from which a report is too late; `None` if it is already."""
         with self._changed:
             return self._service.lease_deadline(task_id)
 
@@ -213,7 +213,7 @@ class LockedService:
             return deepcopy(original, events)
 
     def events(self, since: int = 0, most: int | None = None) -> list[AuditEvent]:
-        """Return the events of the audit from the one with that number on, ``most`` at most."""
+        """Return the events of the audit from the one with that number on, `most` at most."""
         with self._changed:
             self._service.advance()
             return self._service.audit[since : None if most is None else since + most]

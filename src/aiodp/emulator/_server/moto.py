@@ -1,7 +1,7 @@
 """Moto's datapipeline backend, extended to the whole service and its behaviour in time.
 
-``install`` puts it in the place of moto's own, so that S3 and everything else of moto stand beside
-it in one server, or in one process under ``moto.mock_aws``.
+`install` puts it in the place of moto's own, so that S3 and everything else of moto stand beside
+it in one server, or in one process under `moto.mock_aws`.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class EmulatedBackend(DataPipelineBackend):
         return urls
 
     def reset(self) -> None:
-        """Forget everything; moto calls it for ``POST /moto-api/reset``."""
+        """Forget everything; moto calls it for `POST /moto-api/reset`."""
         with suppress(DroppedConnectionError):  # of a server which has stopped meanwhile
             self.service.reset()
         self.pipelines.clear()
@@ -96,7 +96,7 @@ class EmulatedBackend(DataPipelineBackend):
         self.call("ActivatePipeline", pipelineId=pipeline_id)
 
     def call(self, operation: str, **params: Any) -> dict[str, Any]:
-        """Return the service's answer; raises ``ServiceError`` if that is a refusal or none."""
+        """Return the service's answer; raises `ServiceError` if that is a refusal or none."""
         try:
             answer = self.service.request(operation, params)
             result: dict[str, Any] = json.loads(answer.body or b"{}")
@@ -114,7 +114,7 @@ class EmulatedResponse(DataPipelineResponse):
     def _dispatch(
         self,
         request: Request,
-        full_url: str | None = None,  # noqa: ARG002  # the overridden signature
+        full_url: str | None = None,  # noqa: ARG002 - the overridden signature
         headers: Any = None,  # noqa: ARG002
     ) -> tuple[int, dict[str, Any], str | bytes]:
         backends = responses.datapipeline_backends  # type: ignore[attr-defined]  # as it is now
@@ -144,13 +144,13 @@ class Emulation:
     def service(self, account: str, region: str) -> LockedService:
         """Return the service of an account in a region; it stays the same through resets.
 
-        Raises ``KeyError`` for a region which AWS does not have.
+        Raises `KeyError` for a region which AWS does not have.
         """
         with backend_lock:
             return self.backends[account][region].service
 
     def restore(self) -> None:
-        """Let all services which were kept go on; raises ``ValueError`` if one cannot be read."""
+        """Let all services which were kept go on; raises `ValueError` if one cannot be read."""
         if self._store is None:
             return
         for account, region in self._store.known():
@@ -200,7 +200,7 @@ _MOTOS_OWN: Final = (
 def install(clock: Clock, settings: Settings, store: Store | None = None) -> Iterator[Emulation]:
     """Put the emulation in the place of moto's own backend for as long as the context lasts.
 
-    Of several at once, moto uses the one installed last. ``store`` is where its services are kept,
+    Of several at once, moto uses the one installed last. `store` is where its services are kept,
     and go on from.
     """
     with _no_missing_profile():

@@ -27,7 +27,7 @@ class Outbox:
         self._closed = False
 
     def put(self, send: Callable[[], object]) -> None:
-        """Have ``send`` called soon; what it raises is a warning in the log."""
+        """Have `send` called soon; what it raises is a warning in the log."""
         with self._lock:
             if self._closed:
                 return
@@ -49,5 +49,5 @@ class Outbox:
         while (send := self._waiting.get()) is not None:
             try:
                 send()
-            except Exception as error:  # noqa: BLE001  # one message must not stop the others
+            except Exception as error:  # noqa: BLE001 - one message must not stop the others
                 logger.warning("a message was not delivered", extra={"reason": repr(error)})

@@ -2,7 +2,7 @@
 
 It is asked while the service's lock is held, and moto holds its own lock when it resets the
 service. So nothing here may wait for moto's lock: what is looked up in moto's dictionaries of
-backends is looked up with ``get``, which makes no backend and needs no lock.
+backends is looked up with `get`, which makes no backend and needs no lock.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _asked(question: Callable[[], bool]) -> bool:
 
 
 class MotoOutside:
-    """The ``Outside`` of one account in one region."""
+    """The `Outside` of one account in one region."""
 
     def __init__(self, account: str, region: str, outbox: Outbox) -> None:
         self._account = account

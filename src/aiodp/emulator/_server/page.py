@@ -25,7 +25,7 @@ _TEXT: Final = "text/plain; charset=utf-8"
 
 
 def page(path: str) -> tuple[int, str, bytes]:
-    """Return status, content type and body for a path under ``/aiodp-ui/``."""
+    """Return status, content type and body for a path under `/aiodp-ui/`."""
     if path.rstrip("/") == PATH.rstrip("/"):
         return HTTPStatus.OK, _HTML, _document()
     return HTTPStatus.NOT_FOUND, _TEXT, f"There is one page only: {PATH}\n".encode()

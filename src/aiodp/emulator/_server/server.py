@@ -31,29 +31,29 @@ if TYPE_CHECKING:
     from aiodp.emulator._server.moto import Emulation
 
 STOP_TIMEOUT: Final = 1.5
-"""Real seconds which ``EmulatorServer.stop`` waits for connections to end."""
-_EVERY_ADDRESS: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104  # recognised, not bound
+"""Real seconds which `EmulatorServer.stop` waits for connections to end."""
+_EVERY_ADDRESS: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - recognised, not bound
 _MOTOS_CONTROL: Final = "/moto-api"  # of which moto takes all that begins so
 
 
 class EmulatorServer:
     """AWS Data Pipeline on a port of this machine, in threads of its own.
 
-    ``with EmulatorServer() as server:`` serves until the block ends. ``port`` 0 takes any free one.
-    ``time_scale`` is how many seconds of the service pass in a second: at 60 the two minutes in
-    which a task must be acknowledged last two seconds. Instead, ``clock`` may be any `Clock`, such
-    as a ``ManualClock``, which goes on from where it is when the server starts. Without
-    ``settings`` the service keeps the published rules and has today's date. ``ui`` serves a page
-    about the service at ``/aiodp-ui/``.
+    `with EmulatorServer() as server:` serves until the block ends. `port` 0 takes any free one.
+    `time_scale` is how many seconds of the service pass in a second: at 60 the two minutes in
+    which a task must be acknowledged last two seconds. Instead, `clock` may be any `Clock`, such
+    as a `ManualClock`, which goes on from where it is when the server starts. Without
+    `settings` the service keeps the published rules and has today's date. `ui` serves a page
+    about the service at `/aiodp-ui/`.
 
-    ``state`` is a file in which the service is kept, so that it outlives this process: each call is
+    `state` is a file in which the service is kept, so that it outlives this process: each call is
     written before it is answered. The time which passes until a server starts with this file again
-    passes in the service as well, at the new server's scale; by a ``ManualClock`` none does. Only
+    passes in the service as well, at the new server's scale; by a `ManualClock` none does. Only
     one server at a time can use a file. Faults, quotas and moto's other services are not kept.
 
     Requests for any other service go to moto, whose state is one for the whole process.
 
-    Raises ``ValueError`` for an impossible time scale or port.
+    Raises `ValueError` for an impossible time scale or port.
     """
 
     def __init__(
@@ -95,10 +95,10 @@ class EmulatorServer:
         return f"<EmulatorServer {state}>"
 
     def start(self) -> None:
-        """Listen and serve a service which is as new, or as its ``state`` says.
+        """Listen and serve a service which is as new, or as its `state` says.
 
-        Raises ``OSError``, whose ``strerror`` says what to do, if the port or the file cannot be
-        had, ``ValueError`` if the file is no state file of this version, and ``RuntimeError`` if
+        Raises `OSError`, whose `strerror` says what to do, if the port or the file cannot be
+        had, `ValueError` if the file is no state file of this version, and `RuntimeError` if
         the server runs already.
         """
         if self._running is not None:
@@ -130,14 +130,14 @@ class EmulatorServer:
 
     @property
     def port(self) -> int:
-        """The port it listens on; raises ``RuntimeError`` if it was never started."""
+        """The port it listens on; raises `RuntimeError` if it was never started."""
         if self._server is None:
             raise RuntimeError("start the server first")
         return int(self._server.port)
 
     @property
     def endpoint(self) -> str:
-        """The URL for ``endpoint_url`` and ``AWS_ENDPOINT_URL``, as seen from this machine."""
+        """The URL for `endpoint_url` and `AWS_ENDPOINT_URL`, as seen from this machine."""
         host = "127.0.0.1" if self._host in _EVERY_ADDRESS else self._host
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
@@ -146,7 +146,7 @@ class EmulatorServer:
     ) -> LockedService:
         """Return the model of one account in one region, behind its lock.
 
-        Raises ``RuntimeError`` if the server was never started, ``KeyError`` for a region which AWS
+        Raises `RuntimeError` if the server was never started, `KeyError` for a region which AWS
         does not have.
         """
         return self._started.service(account, region)
@@ -154,7 +154,7 @@ class EmulatorServer:
     def jump(self, seconds: float) -> None:
         """Let the time leap ahead, in all accounts and regions; held polls wake for it.
 
-        Raises ``ValueError`` if that would be back, or for ever, and ``RuntimeError`` if the server
+        Raises `ValueError` if that would be back, or for ever, and `RuntimeError` if the server
         was never started.
         """
         self._started.clock.jump(seconds)

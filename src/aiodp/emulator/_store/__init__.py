@@ -33,9 +33,9 @@ _ERRNO: Final = {
 class Store:
     """An open state file, which is nobody else's until it is closed.
 
-    ``time_of_day`` gives the seconds since 1970.
+    `time_of_day` gives the seconds since 1970.
 
-    Raises ``OSError``, whose ``strerror`` names the file, if it cannot be had, and ``ValueError``
+    Raises `OSError`, whose `strerror` names the file, if it cannot be had, and `ValueError`
     if it is another kind of file or of another version.
     """
 
@@ -45,7 +45,7 @@ class Store:
         self.time_of_day = time_of_day
         if not os.fspath(path):  # which would be the current directory
             raise OSError(errno.ENOENT, "the state file has an empty name")
-        self.path = Path(os.path.abspath(path))  # noqa: PTH100  # resolve() would follow links
+        self.path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
         self._lock = RLock()
         if self.path.is_dir():
             raise self._os_error(errno.EISDIR, "it is a directory")

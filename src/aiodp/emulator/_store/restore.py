@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def restore(service: Service, read: Read) -> None:
-    """Put everything into a new service; ``read`` returns the rows of a table."""
+    """Put everything into a new service; `read` returns the rows of a table."""
     for number, data in read(EVENTS):
         if number != len(service.audit):
             raise ValueError(f"event {len(service.audit)} is missing")

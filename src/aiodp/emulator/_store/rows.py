@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from msgspec import Struct, json
 
-from aiodp.emulator._definition.fields import Fields  # noqa: TC001  # msgspec reads the annotations
+from aiodp.emulator._definition.fields import Fields  # noqa: TC001 - msgspec reads the annotations
 from aiodp.emulator._definition.slots import Slots  # noqa: TC001
 from aiodp.emulator._model.records import (
     Attempt,
@@ -61,7 +61,7 @@ class TimelineRow(Struct):
 
 
 class InstanceRow(Struct):
-    """Of an instance; its part follows from its component, its ``refs`` from its slot."""
+    """Of an instance; its part follows from its component, its `refs` from its slot."""
 
     timeline: str
     scheduled_at: float
@@ -125,7 +125,7 @@ def encode(value: Any) -> str:
 
 
 def decode(data: str, kind: type[Value]) -> Value:
-    """Return the value; raises ``ValueError`` if it is no such thing."""
+    """Return the value; raises `ValueError` if it is no such thing."""
     return json.decode(data, type=kind)
 
 

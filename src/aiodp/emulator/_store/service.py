@@ -30,7 +30,7 @@ _TOLERANCE: Final = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Moment:
-    """The service's time ``now`` at the time of day ``wall``, in seconds since 1970."""
+    """The service's time `now` at the time of day `wall`, in seconds since 1970."""
 
     now: float
     wall: float
@@ -63,7 +63,7 @@ class _BeyondCalendarError(ValueError):
 
 
 class ServiceStore:
-    """Keeps the service of one account in one region; see ``Keeping`` for its methods."""
+    """Keeps the service of one account in one region; see `Keeping` for its methods."""
 
     _time: LeapingClock
     _rate: float

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Final
 
 APPLICATION: Final = 0x61696F64
-"""SQLite's ``application_id`` of state files: "aiod"."""
+"""SQLite's `application_id` of state files: "aiod"."""
 FORMAT: Final = 2
-"""SQLite's ``user_version``: to be raised with each change of a table or of what its rows hold."""
+"""SQLite's `user_version`: to be raised with each change of a table or of what its rows hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A table; within a service ``keys`` tell its rows apart. They stay in the order of insertion.
+    """A table; within a service `keys` tell its rows apart. They stay in the order of insertion.
 
     What is put in the place of an older row stays where that was.
     """
@@ -37,7 +37,7 @@ class Table:
         keys = ", ".join(("service", *self.keys))
         changes = ", ".join(f"{one} = excluded.{one}" for one in self.others)
         return (
-            f"INSERT INTO {self.name} ({', '.join(columns)}) VALUES ({marks}) "  # noqa: S608  # names of ours
+            f"INSERT INTO {self.name} ({', '.join(columns)}) VALUES ({marks}) "  # noqa: S608 - names of ours
             f"ON CONFLICT ({keys}) DO UPDATE SET {changes}"
         )
 
@@ -58,7 +58,7 @@ CREATE TABLE services (
     number INTEGER PRIMARY KEY, account NOT NULL, region NOT NULL, life, epoch, origin, now, wall,
     UNIQUE (account, region)
 )"""
-"""``wall`` is the time of day, in seconds since 1970, at the service's time ``now``."""
+"""`wall` is the time of day, in seconds since 1970, at the service's time `now`."""
 KNOWN: Final = "SELECT account, region FROM services ORDER BY number"
 FIND: Final = """\
 SELECT number, life, epoch, origin, now, wall FROM services WHERE account = ? AND region = ?"""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Unsaved:
-    """Compares a service with what was saved of it; of records it asks their ``changes``."""
+    """Compares a service with what was saved of it; of records it asks their `changes`."""
 
     def __init__(self, service: Service, changes: Changes) -> None:
         self._service = service

@@ -1,13 +1,13 @@
-r"""Expressions: ``#{...}`` in fields of a definition (Developer Guide, dp-pipeline-expressions).
+r"""Expressions: `#{...}` in fields of a definition (Developer Guide, dp-pipeline-expressions).
 
-An expression names fields of its own object (``#{@scheduledStartTime}``), of objects it refers to
-(``#{input.tableName}``, ``#{parent.@id}``), and parameters (``#{myVar}``, ``#{*myVar}``); it has
-strings in single or double quotes, integers and decimals, ``+ - * / ^`` with brackets, and the
+An expression names fields of its own object (`#{@scheduledStartTime}`), of objects it refers to
+(`#{input.tableName}`, `#{parent.@id}`), and parameters (`#{myVar}`, `#{*myVar}`); it has
+strings in single or double quotes, integers and decimals, `+ - * / ^` with brackets, and the
 guide's functions, which may also be written as methods of their first argument.
 
-Where the guide is silent: ``^`` binds to the right and tighter than the minus of a negative number;
-``\'``, ``\"`` and ``\\`` are the escapes of a string; two lists meet in all pairs; a list
-without items makes a text without values; numbers are Java's (``_values``).
+Where the guide is silent: `^` binds to the right and tighter than the minus of a negative number;
+`\'`, `\"` and `\\` are the escapes of a string; two lists meet in all pairs; a list
+without items makes a text without values; numbers are Java's (`_values`).
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def evaluate(text: str, scope: Scope, *, max_bytes: int = MAX_VALUE_BYTES) -> tu
     """Return the text with every expression in it evaluated.
 
     That is one text, unless lists take part: then one for each item. A text without expressions is
-    returned as it is. Raises ``ExpressionError`` if an expression has no value, or if a result has
-    more than ``max_bytes`` (by default what a field may hold, dp-limits).
+    returned as it is. Raises `ExpressionError` if an expression has no value, or if a result has
+    more than `max_bytes` (by default what a field may hold, dp-limits).
     """
     if not has_expression(text):
         return (text,)
@@ -56,7 +56,7 @@ def evaluate(text: str, scope: Scope, *, max_bytes: int = MAX_VALUE_BYTES) -> tu
 
 
 def evaluate_fields(fields: Fields, scope: Scope) -> Fields:
-    """Return the fields with their strings evaluated, lists flat; raise as ``evaluate`` does.
+    """Return the fields with their strings evaluated, lists flat; raise as `evaluate` does.
 
     References stay as they are, and so do id, name, type and runtime fields. A field whose
     expression is a list without items is left out.
@@ -71,7 +71,7 @@ def evaluate_fields(fields: Fields, scope: Scope) -> Fields:
 def syntax_errors(text: str) -> list[str]:
     """Say what is wrong with the expressions of a text, whatever the object.
 
-    Broken syntax, an unknown function, a wrong number of arguments, a ``#{`` never closed.
+    Broken syntax, an unknown function, a wrong number of arguments, a `#{` never closed.
     """
     found: list[str] = []
     try:
@@ -85,7 +85,7 @@ def syntax_errors(text: str) -> list[str]:
 def names(text: str) -> set[str]:
     """Return the names which the expressions look up in their own object or in the parameters.
 
-    Of ``#{input.tableName}`` that is ``input``. Expressions of broken syntax have none.
+    Of `#{input.tableName}` that is `input`. Expressions of broken syntax have none.
     """
     return {node.name for node in _nodes(text) if isinstance(node, Name)}
 

@@ -8,13 +8,13 @@ _SHOWN: Final = 80
 
 
 class ReasonError(Exception):
-    """Why an expression has no value. Never leaves the expressions: see ``ExpressionError``."""
+    """Why an expression has no value. Never leaves the expressions: see `ExpressionError`."""
 
 
 class ExpressionError(ValueError):
     """An expression has no value: broken syntax, an unknown name, a wrong type, a cycle, a limit.
 
-    ``expression`` is its source, shortened, ``reason`` a sentence without a full stop.
+    `expression` is its source, shortened, `reason` a sentence without a full stop.
     """
 
     def __init__(self, expression: str, reason: str) -> None:

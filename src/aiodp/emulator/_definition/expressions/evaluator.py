@@ -62,9 +62,9 @@ class Scope(Protocol):
     """What an object offers to its expressions."""
 
     def field(self, name: str) -> tuple[Field, ...] | None:
-        """Return a field, ``@`` fields and ``@id`` included, or else a parameter's values.
+        """Return a field, `@` fields and `@id` included, or else a parameter's values.
 
-        ``None`` if there is neither; an empty tuple is a list without items.
+        `None` if there is neither; an empty tuple is a list without items.
         """
 
     def follow(self, object_id: str) -> Scope | None:
@@ -143,7 +143,7 @@ class Evaluator:
         return tuple(value for owner in owners for value in self._field(node.name, owner))
 
     def _owners(self, target: Node, scope: Scope) -> list[Scope]:
-        """Return the objects which ``target`` refers to."""
+        """Return the objects which `target` refers to."""
         if not isinstance(target, Name | Member):
             raise ReasonError("only a reference has fields")
         if target.name.startswith("@"):

@@ -43,7 +43,7 @@ class Function:
 
 
 def call(name: str, arguments: Sequence[Value]) -> Value:
-    """Return the function's value; raise ``ReasonError`` if there is none."""
+    """Return the function's value; raise `ReasonError` if there is none."""
     check_call(name, len(arguments))
     function = FUNCTIONS[name]
     pairs = zip(function.takes, arguments, strict=True)
@@ -55,7 +55,7 @@ def call(name: str, arguments: Sequence[Value]) -> Value:
 
 
 def check_call(name: str, count: int) -> None:
-    """Raise ``ReasonError`` if there is no such function with so many arguments."""
+    """Raise `ReasonError` if there is no such function with so many arguments."""
     function = FUNCTIONS.get(name)
     if function is None:
         raise ReasonError(f'there is no function "{shortened(name)}"')

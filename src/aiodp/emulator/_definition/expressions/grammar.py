@@ -1,6 +1,6 @@
 """The grammar of expressions, and the tree which lark builds by it.
 
-The one module which needs lark; ``_template`` imports it at the first expression.
+The one module which needs lark; `_template` imports it at the first expression.
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ _ESCAPE: Final = re.compile(r"\\(['\"\\])")
 
 
 def parse(source: str) -> Node:
-    """Return the tree of what stands between ``#{`` and ``}``.
+    """Return the tree of what stands between `#{` and `}`.
 
-    Raises ``ReasonError`` if it is no expression or nests deeper than ``MAX_DEPTH``.
+    Raises `ReasonError` if it is no expression or nests deeper than `MAX_DEPTH`.
     """
     if not source.strip():
         raise ReasonError("it is empty")

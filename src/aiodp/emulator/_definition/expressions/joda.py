@@ -1,7 +1,7 @@
 """Dates written by Joda-Time's patterns, in UTC and in English.
 
-The Developer Guide points to ``DateTimeFormat`` of Joda-Time for its format strings. The libraries
-at hand know other dialects: in CLDR's, for one, ``Y`` is the year of the week and ``e`` counts from
+The Developer Guide points to `DateTimeFormat` of Joda-Time for its format strings. The libraries
+at hand know other dialects: in CLDR's, for one, `Y` is the year of the week and `e` counts from
 Sunday, so a table of our own is what says Joda's.
 """
 
@@ -41,7 +41,7 @@ _MONTHS: Final = (
 def format_joda(date: datetime, pattern: str) -> str:
     """Return the date, which is in UTC, as the pattern says.
 
-    Raises ``ReasonError`` for an empty pattern and for letters which Joda-Time does not know.
+    Raises `ReasonError` for an empty pattern and for letters which Joda-Time does not know.
     """
     if not pattern:
         raise ReasonError("the format string is empty")
@@ -115,7 +115,7 @@ _LETTERS: Final[dict[str, Callable[[datetime, int], str]]] = {
     "D": _number(lambda date: date.timetuple().tm_yday),
     "M": _month,
     "d": _number(lambda date: date.day),
-    "a": lambda date, _count: "AM" if date.hour < 12 else "PM",  # noqa: PLR2004  # noon
+    "a": lambda date, _count: "AM" if date.hour < 12 else "PM",  # noqa: PLR2004 - noon
     "K": _number(lambda date: date.hour % 12),
     "h": _number(lambda date: date.hour % 12 or 12),
     "H": _number(lambda date: date.hour),

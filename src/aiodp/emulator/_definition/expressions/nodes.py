@@ -48,7 +48,7 @@ class Name(Branch):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member(Branch):
-    """A field of the object which ``target`` refers to."""
+    """A field of the object which `target` refers to."""
 
     target: Node
     name: str
@@ -61,7 +61,7 @@ class Member(Branch):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call(Branch):
-    """A function with its arguments; of ``object.function(...)`` the object is the first."""
+    """A function with its arguments; of `object.function(...)` the object is the first."""
 
     function: str
     arguments: tuple[Node, ...]

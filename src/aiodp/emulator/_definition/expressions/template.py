@@ -1,4 +1,4 @@
-"""Texts with ``#{...}`` in them, taken apart."""
+"""Texts with `#{...}` in them, taken apart."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BODY: Final = re.compile(r"""((?:[^}'"]|'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+")*
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expression:
-    """What stands between ``#{`` and ``}``."""
+    """What stands between `#{` and `}`."""
 
     source: str
 
@@ -32,7 +32,7 @@ class Expression:
         return f"{OPENING}{self.source}}}"
 
     def parse(self) -> Node:
-        """Return its tree; raise ``ExpressionError`` if its syntax is broken."""
+        """Return its tree; raise `ExpressionError` if its syntax is broken."""
         if len(self.source) > _LONGEST:
             raise ExpressionError(str(self), f"it has more than {_LONGEST} characters")
         try:
@@ -42,7 +42,7 @@ class Expression:
 
 
 def split(text: str) -> Iterator[str | Expression]:
-    """Yield the parts of the text; raise ``ExpressionError`` at a ``#{`` which is never closed."""
+    """Yield the parts of the text; raise `ExpressionError` at a `#{` which is never closed."""
     position = 0
     while (opening := text.find(OPENING, position)) >= 0:
         if opening > position:

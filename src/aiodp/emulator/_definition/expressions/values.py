@@ -59,7 +59,7 @@ def text_of(value: Value) -> str:
 
 
 def apply(operator: Operator, left: Value, right: Value) -> Value:
-    """Return what the operator makes of both; raise ``ReasonError`` if they do not suit it."""
+    """Return what the operator makes of both; raise `ReasonError` if they do not suit it."""
     first, second = _number(left), _number(right)
     if first is not None and second is not None:
         return _bounded(_ARITHMETIC[operator](first, second))
@@ -71,7 +71,7 @@ def apply(operator: Operator, left: Value, right: Value) -> Value:
 
 
 def parse_number(text: str) -> Number:
-    """Return the number which the text writes; raise ``ReasonError`` if it is too large."""
+    """Return the number which the text writes; raise `ReasonError` if it is too large."""
     if "." in text:
         return _bounded(float(text))
     if len(text.lstrip("+-0")) > len(str(_LONG)):  # int() refuses thousands of digits
@@ -80,7 +80,7 @@ def parse_number(text: str) -> Number:
 
 
 def parse_date(text: str) -> datetime:
-    """Return the date of a text YYYY-MM-DDTHH:MM:SS, always UTC; raise ``ReasonError`` if none."""
+    """Return the date of a text YYYY-MM-DDTHH:MM:SS, always UTC; raise `ReasonError` if none."""
     if not _DATE.fullmatch(text):
         raise ReasonError(f'"{shortened(text)}" is no DateTime (YYYY-MM-DDTHH:MM:SS, UTC)')
     try:
@@ -147,7 +147,7 @@ _ARITHMETIC: Final[dict[Operator, Callable[[Number, Number], Number]]] = {
 
 
 def _double(value: float) -> str:
-    """Write a double as Java does: plain from a thousandth to ten million, else with an ``E``."""
+    """Write a double as Java does: plain from a thousandth to ten million, else with an `E`."""
     low, high = _PLAIN_DOUBLES
     if value == 0 or low <= abs(value) < high:
         plain = f"{Decimal(repr(value)):f}"

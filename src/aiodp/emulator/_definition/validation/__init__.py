@@ -1,6 +1,6 @@
 """What PutPipelineDefinition and ValidatePipelineDefinition find wrong with a definition.
 
-A message begins with a code as in the service's published example, ``INVALID_FIELD_VALUE``; the
+A message begins with a code as in the service's published example, `INVALID_FIELD_VALUE`; the
 other codes are this service's own, as no public text lists them. Where a text of the service itself
 is known, which may lack a code, that is used.
 """
@@ -88,7 +88,7 @@ def definition_errors(definition: Definition) -> Messages:
 def activation_errors(definition: Definition, active: Definition | None = None) -> list[str]:
     """Return why a pipeline cannot be activated with this definition and these values.
 
-    ``active`` is the definition which it runs already, if it does.
+    `active` is the definition which it runs already, if it does.
     """
     found = findings(definition) + ([] if active is None else edit_findings(active, definition))
     texts = [f"{one['id']}: {text}" for one in errors_of(found) for text in one["errors"]]

@@ -32,7 +32,7 @@ class Severity(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Something wrong or odd about the object or parameter ``id``."""
+    """Something wrong or odd about the object or parameter `id`."""
 
     id: str
     text: str

@@ -69,8 +69,8 @@ def schedule_findings(subject: Subject) -> Iterator[Finding]:
 def on_demand_findings(subject: Subject) -> Iterator[Finding]:
     """Check that a pipeline on demand has neither schedules nor other types of them.
 
-    The guide forbids a Schedule (dp-concepts-schedules), save one of ``ONDEMAND_PERIOD``
-    (dp-object-schedule), and wants ``ondemand`` to be the only scheduleType.
+    The guide forbids a Schedule (dp-concepts-schedules), save one of `ONDEMAND_PERIOD`
+    (dp-object-schedule), and wants `ondemand` to be the only scheduleType.
     """
     for field in subject.written("scheduleType"):
         on_demand = field.value.lower() == "ondemand"

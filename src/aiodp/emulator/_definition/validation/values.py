@@ -103,7 +103,7 @@ def _name_findings(subject: Subject, field: Field) -> Iterator[Finding]:
 def parse_date(text: str) -> datetime:
     """Return the date of a DateTime field, which is UTC and has no zone.
 
-    Raises ``ValueError`` if it is none (the Developer Guide, dp-expressions-functions).
+    Raises `ValueError` if it is none (the Developer Guide, dp-expressions-functions).
     """
     if _DATE.fullmatch(text) is None:
         raise ValueError(f"{text!r} is no date such as '2012-09-25T17:00:00'")

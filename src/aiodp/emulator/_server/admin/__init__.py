@@ -1,7 +1,7 @@
-"""Control of the local service over HTTP, under ``/aiodp-api/``: JSON in, JSON out.
+"""Control of the local service over HTTP, under `/aiodp-api/`: JSON in, JSON out.
 
-For programs and people on the same machine, as all of a test server is; ``_guard`` keeps
-foreign pages out. ``GET /aiodp-api/`` says what there is.
+For programs and people on the same machine, as all of a test server is; `_guard` keeps
+foreign pages out. `GET /aiodp-api/` says what there is.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ def is_control(environ: WSGIEnvironment) -> bool:
 
 
 class Admin:
-    """The WSGI application of the control paths; ``host`` is what the server was started with.
+    """The WSGI application of the control paths; `host` is what the server was started with.
 
-    With ``ui`` it serves the page about the service as well.
+    With `ui` it serves the page about the service as well.
     """
 
     def __init__(self, emulation: Emulation, host: str, *, ui: bool) -> None:
@@ -69,7 +69,7 @@ class Admin:
         return response(environ, start_response)
 
     def refusal(self, environ: WSGIEnvironment) -> Response | None:
-        """Return the answer to the request of a foreign page, and to any other ``None``.
+        """Return the answer to the request of a foreign page, and to any other `None`.
 
         For the service's own operations and moto's control, which any program may use.
         """

@@ -1,26 +1,29 @@
 """Who may use the control paths: programs, and pages which this server itself has served.
 
 A page on the web can have its reader's browser send requests to this machine, either across
-origins, which the browser marks with an ``Origin``, or under a name of its own which it lets point
-to this machine (DNS rebinding), which shows in the ``Host``. Nobody but a browser is kept out.
+origins, which the browser marks with an `Origin`, or under a name of its own which it lets point
+to this machine (DNS rebinding), which shows in the `Host`. Nobody but a browser is kept out.
 """
 
 from __future__ import annotations
 
 from ipaddress import ip_address
+from typing import Final
 from urllib.parse import urlsplit
 
 from werkzeug.exceptions import Forbidden
 
-_FROM_CONTAINERS = "host.docker.internal"
-_ADVICE = "use an IP address, localhost, a name without a dot, or the host it was started with"
+_FROM_CONTAINERS: Final = "host.docker.internal"
+_ADVICE: Final = (
+    "use an IP address, localhost, a name without a dot, or the host it was started with"
+)
 
 
 def check_caller(host: str | None, origin: str | None, own_host: str) -> None:
-    """Check the headers ``Host`` and ``Origin`` of a request; either may be missing.
+    """Check the headers `Host` and `Origin` of a request; either may be missing.
 
     A name without a dot is allowed, as containers have it, because no page can have such a name on
-    the web. Raises ``Forbidden`` for what may be the doing of a foreign page.
+    the web. Raises `Forbidden` for what may be the doing of a foreign page.
     """
     if host is not None and not _is_ours(host, own_host):
         raise Forbidden(f"the host {host!r} is not known to be this server: {_ADVICE}")
@@ -31,7 +34,7 @@ def check_caller(host: str | None, origin: str | None, own_host: str) -> None:
 def check_page(host: str | None, origin: str | None, own_host: str) -> None:
     """Check a request for which any program may use any name, as containers do, but no page.
 
-    Only browsers send an ``Origin``. Raises ``Forbidden`` as ``check_caller`` does.
+    Only browsers send an `Origin`. Raises `Forbidden` as `check_caller` does.
     """
     if origin is not None:
         check_caller(host, origin, own_host)

@@ -52,7 +52,7 @@ class Input:
         """Return the service which the query names: the default account's, in us-east-1, if none.
 
         One that nobody has used yet begins with a change: to read, a new one will do. Raises
-        ``BadRequest`` for an account or a region which cannot be.
+        `BadRequest` for an account or a region which cannot be.
         """
         account = self._request.args.get("account", DEFAULT_ACCOUNT_ID)
         region = self._request.args.get("region", DEFAULT_REGION)
@@ -72,7 +72,7 @@ class Input:
     def query(self, *names: str) -> dict[str, str]:
         """Return the parameters of the query with these names, of which any may be missing.
 
-        Raises ``BadRequest`` for an unknown or a repeated one.
+        Raises `BadRequest` for an unknown or a repeated one.
         """
         args = self._request.args
         _check_names(args, (*_ADDRESS, *names), "parameter")
@@ -82,9 +82,9 @@ class Input:
         return {name: args[name] for name in names if name in args}
 
     def body(self, **members: Member) -> dict[str, Any]:
-        """Return the members of the body; what is ``null`` is one which is not there.
+        """Return the members of the body; what is `null` is one which is not there.
 
-        Raises ``BadRequest`` if it is no JSON object of these members.
+        Raises `BadRequest` if it is no JSON object of these members.
         """
         self.query()
         given = _object(self._request.get_data())
@@ -101,8 +101,8 @@ class Input:
 
 
 def whole(name: str, text: str) -> int:
-    """Return a parameter of the query which must be a count; raises ``BadRequest``."""
-    if not (text.isascii() and text.isdecimal() and len(text) < 16):  # noqa: PLR2004  # sys.maxsize
+    """Return a parameter of the query which must be a count; raises `BadRequest`."""
+    if not (text.isascii() and text.isdecimal() and len(text) < 16):  # noqa: PLR2004 - sys.maxsize
         raise BadRequest(f"{name} must be a whole number from 0 on, not {_shown(text)}")
     return int(text)
 
@@ -153,7 +153,7 @@ def _is_text(value: Any, most: int = _TEXT) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15  # noqa: PLR2004  # and so finite
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15  # noqa: PLR2004 - and so finite
 
 
 _KINDS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
