@@ -35,8 +35,8 @@ def clock() -> Callable[[], float]:
     return current_clock().current_time
 
 
-def soon() -> Callable[[Callable[[], object]], object]:
-    """Return a function that lets another one run in this event loop, soon.
+def threadsafe_call() -> Callable[[Callable[[], object]], object]:
+    """Return a function that lets another one run in this event loop, at its next turn.
 
     It may be called from any thread, and from a signal handler; the loop wakes up for it.
     """
@@ -47,7 +47,7 @@ def soon() -> Callable[[Callable[[], object]], object]:
     return current_trio_token().run_sync_soon
 
 
-def may_be_heard(handler: object) -> bool:
+def may_replace_handler(handler: object) -> bool:
     """Return whether a signal with this handler may be listened to.
 
     What is ignored from the start, as nohup does, stays so; and asyncio's loops have one handler
@@ -57,7 +57,7 @@ def may_be_heard(handler: object) -> bool:
     return handler is not signal.SIG_IGN and (taken is None or handler is not taken)
 
 
-def asked_to_cancel() -> bool:
+def cancellation_requested() -> bool:
     """Return whether this task was asked to end, and not only something that it awaited."""
     if not _on_asyncio():
         return True

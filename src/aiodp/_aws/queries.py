@@ -21,7 +21,7 @@ Selector: TypeAlias = tuple[str, str, str] | tuple[str, str, "Sequence[str]"]
 _MOST_DESCRIBED: Final = 25  # API reference of DescribeObjects
 
 
-class Questions(Protocol):
+class PipelineQueries(Protocol):
     """EvaluateExpression, QueryObjects and DescribeObjects; each raises `CallFailed`."""
 
     async def evaluate(self, pipeline_id: str, object_id: str, expression: str) -> str:
@@ -41,7 +41,7 @@ class Questions(Protocol):
         ...
 
 
-class ClientQuestions:
+class ClientPipelineQueries:
     """Over aiobotocore, whose own retries are right here: the same question may be asked again."""
 
     def __init__(self, client: Any) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import anyio
 from aiobotocore.config import AioConfig
 
-from aiodp._aws.queries import ClientQuestions
+from aiodp._aws.queries import ClientPipelineQueries
 from aiodp._aws.transport import ONCE, TIMED_OUT, call_service, is_genuine, malformed, open_clients
 from aiodp._types import Outcome
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from aiobotocore.session import AioSession
     from botocore.config import Config
 
-    from aiodp._aws.queries import Questions
+    from aiodp._aws.queries import PipelineQueries
 
 _READ_TIMEOUT: Final = 100.0  # a poll is held for 90 s: API reference of PollForTask
 _POLL_TIMEOUT: Final = 110.0  # for all of it: a server that trickles would keep each read alive
 _HEARTBEAT_TIMEOUT: Final = 60.0  # for all of it, as well, with its retries
 _CALL_TIMEOUT: Final = 10.0
 _CALLS_AT_ONCE: Final = 10
-_TRIES: Final = 5  # of questions, which change nothing
+_TRIES: Final = 5  # of queries, which change nothing
 
 
 class RunnerTransport(Protocol):
@@ -90,7 +90,7 @@ async def open_runner_transport(
     endpoint_url: str | None,
     config: Config | None,
     polls_at_once: int,
-) -> AsyncIterator[tuple[RunnerTransport, Questions]]:
+) -> AsyncIterator[tuple[RunnerTransport, PipelineQueries]]:
     """Open clients of their own: a long poll holds its connection, and nothing may wait for it.
 
     Raises `ReportRejected` if no client can be made.
@@ -112,4 +112,4 @@ async def open_runner_transport(
     async with open_clients(
         session, own, region_name=region_name, endpoint_url=endpoint_url, config=config
     ) as (polls, others):
-        yield ClientRunnerTransport(polls, others), ClientQuestions(others)
+        yield ClientRunnerTransport(polls, others), ClientPipelineQueries(others)

@@ -10,7 +10,7 @@ import anyio
 from aiobotocore.config import AioConfig
 from botocore import exceptions as botocore_errors
 
-from aiodp._concurrency import asked_to_cancel
+from aiodp._concurrency import cancellation_requested
 from aiodp._errors import ReportRejected
 from aiodp._types import Outcome, ReportKind
 
@@ -196,7 +196,7 @@ async def call_service(call: Awaitable[dict[str, Any]]) -> dict[str, Any] | Outc
     try:
         return await call
     except anyio.get_cancelled_exc_class():
-        if asked_to_cancel():
+        if cancellation_requested():
             raise
         error = RuntimeError("what the call awaited was canceled elsewhere")
         return Outcome(kind=ReportKind.UNEXPECTED, error=error)

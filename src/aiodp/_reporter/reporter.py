@@ -33,13 +33,11 @@ if TYPE_CHECKING:
     from botocore.config import Config
 
     from aiodp._core.fields import FieldValue
-    from aiodp._core.lease import Lease
     from aiodp._reporter.options import TrackOptions
 
 logger = logging.getLogger("aiodp")
 
 _T = TypeVar("_T")
-_Tracked = TypeVar("_Tracked", bound=TrackedTask)
 _Ts = TypeVarTuple("_Ts")
 
 _MAX_TASK_ID: Final = 2048
@@ -168,28 +166,7 @@ class ProgressReporter(AsyncContextManagerMixin):
             lease_timeout: For this task, for example its object's `reportProgressTimeout`.
 
         """
-        return self._track(
-            TrackedTask,
-            task_id,
-            fields=fields,
-            assigned_at=assigned_at,
-            interval=interval,
-            ack_timeout=ack_timeout,
-            lease_timeout=lease_timeout,
-        )
-
-    def _track(
-        self,
-        make: Callable[[Engine, Lease], _Tracked],
-        task_id: str,
-        *,
-        fields: Mapping[str, FieldValue] | None = None,
-        assigned_at: float | None = None,
-        interval: float | timedelta | None = None,
-        ack_timeout: float | timedelta | None = None,
-        lease_timeout: float | timedelta | None = None,
-    ) -> Tracking[_Tracked]:
-        _check_task_id(task_id)
+        check_task_id(task_id)
         if assigned_at is not None:
             assigned_at = seconds("assigned_at", assigned_at)
         pending = None
@@ -199,7 +176,7 @@ class ProgressReporter(AsyncContextManagerMixin):
         timing = self._timing.override(
             interval=interval, ack_timeout=ack_timeout, lease_timeout=lease_timeout
         )
-        return Tracking(self._open_engine, make, task_id, timing, assigned_at, pending)
+        return Tracking(self._open_engine, TrackedTask, task_id, timing, assigned_at, pending)
 
     async def run(
         self,
@@ -241,10 +218,6 @@ class ProgressReporter(AsyncContextManagerMixin):
         if self._engine is None:
             raise ReporterClosed("the reporter has not been opened: use `async with`")
         return self._engine.statistics()
-
-    def _has_room(self, count: int) -> bool:
-        """Return whether the quota can keep so many more tasks of the usual lease alive."""
-        return self._engine is None or self._engine.schedule.has_room(count, self._timing)
 
     @property
     def _max_in_flight(self) -> int:
@@ -291,7 +264,8 @@ async def _all_left(engine: Engine, *, canceled: bool) -> None:
             await engine.all_left()
 
 
-def _check_task_id(task_id: str) -> None:
+def check_task_id(task_id: str) -> None:
+    """Raise `ValueError` for what the service accepts as no task id."""
     if not isinstance(task_id, str) or not 1 <= len(task_id) <= _MAX_TASK_ID:
         what = f"{len(task_id):,} characters" if isinstance(task_id, str) else f"{task_id!r:.40}"
         raise ValueError(f"task_id must be a str of 1 to {_MAX_TASK_ID:,} characters, not {what}")

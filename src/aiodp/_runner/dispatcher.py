@@ -31,10 +31,11 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
-    from aiodp._aws.queries import Questions
+    from aiodp._aws.queries import PipelineQueries
     from aiodp._aws.runner_transport import RunnerTransport
     from aiodp._core.assignment import Assignment
-    from aiodp._reporter.reporter import ProgressReporter
+    from aiodp._core.timing import Timing
+    from aiodp._reporter.runner_reporter import RunnerReporter
     from aiodp._runner.shutdown import Shutdown
     from aiodp._runner.workshop import Workshop
 
@@ -64,9 +65,9 @@ class Shift:
         shop: Workshop,
         shutdown: Shutdown,
         *,
-        reporter: ProgressReporter,
+        reporter: RunnerReporter,
         transport: RunnerTransport,
-        questions: Questions,
+        queries: PipelineQueries,
         drain_timeout: float | None,
     ) -> None:
         self.ended: Counter[RunEnd] = Counter()
@@ -85,7 +86,7 @@ class Shift:
         self._shutdown = shutdown
         self._reporter = reporter
         self._transport = transport
-        self._questions = questions
+        self._queries = queries
         self._drain_timeout = drain_timeout
         self._max_tasks: int | None = None
         self._polls: dict[anyio.CancelScope, None] = {}
@@ -137,7 +138,7 @@ class Shift:
     async def _room(self) -> None:
         """Wait until the quota can keep one more task alive."""
         engine = self._reporter._open_engine()
-        while not self._reporter._has_room(len(self._unheld) + 1):
+        while not self._reporter.has_room(len(self._unheld) + 1):
             message = "no polls until the quota can keep more tasks alive"
             engine.note("room", logging.WARNING, message)
             with anyio.move_on_after(_ROOM_AGAIN / self._shop.scale):
@@ -182,11 +183,11 @@ class Shift:
     async def _take(self, answer: Mapping[str, Any], slot: Slot) -> None:
         try:
             assignment = read_assignment(answer, anyio.current_time())
-            lease_timeout = self._lease_timeout(assignment)
+            timing = self._reporter.timing_of(self._lease_timeout(assignment))
         except ValueError as error:
             await self._refuse(answer, error)
             return
-        await self._hold(assignment, slot, lease_timeout)
+        await self._hold(assignment, slot, timing)
 
     async def _refuse(self, answer: Mapping[str, Any], error: ValueError) -> None:
         """Fail a task that cannot be held as it is, or it would be handed out for ever."""
@@ -202,7 +203,7 @@ class Shift:
             logger.warning("it could not be failed: %s", refused)
         self.ended[end] += 1
 
-    async def _hold(self, assignment: Assignment, slot: Slot, lease_timeout: float | None) -> None:
+    async def _hold(self, assignment: Assignment, slot: Slot, timing: Timing) -> None:
         earlier = [one for one in self.runs if one.assignment.instance == assignment.instance]
         if assignment.task_id in {one.assignment.task_id for one in earlier}:
             logger.warning("%s was given twice", assignment, extra=assignment.extra)
@@ -213,7 +214,7 @@ class Shift:
         if self._shutdown.step >= Step.CANCELING:
             run.stop()
         try:
-            await self._track(run, earlier, lease_timeout)
+            await self._track(run, earlier, timing)
         finally:
             self.ended[run.end] += 1
             del self.runs[run]
@@ -221,15 +222,15 @@ class Shift:
             self._changed.set()
             self._changed = anyio.Event()
 
-    async def _track(self, run: Run, earlier: Sequence[Run], lease_timeout: float | None) -> None:
+    async def _track(self, run: Run, earlier: Sequence[Run], timing: Timing) -> None:
         assignment = run.assignment
-        make = partial(Task, assignment=assignment, questions=self._questions)
+        make = partial(Task, assignment=assignment, queries=self._queries)
         try:
-            async with self._reporter._track(
+            async with self._reporter.track_as(
                 make,
                 assignment.task_id,
+                timing=timing,
                 assigned_at=assignment.assigned_at,
-                lease_timeout=lease_timeout,
             ) as task:
                 self._unheld.discard(run.slot)
                 self.poller.unacknowledged.succeed()
@@ -240,11 +241,8 @@ class Shift:
             self._not_acknowledged(assignment, error)
 
     def _lease_timeout(self, assignment: Assignment) -> float | None:
-        """Return the task's own; raise `ValueError` if no lease of that length can be kept."""
         period = assignment.attempt.period("reportProgressTimeout")
-        timeout = None if period is None else period / self._shop.scale
-        self._reporter._timing.override(interval=None, ack_timeout=None, lease_timeout=timeout)
-        return timeout
+        return None if period is None else period / self._shop.scale
 
     def _not_acknowledged(self, assignment: Assignment, error: Exception) -> None:
         """Poll more slowly, for what was not acknowledged is offered again after two minutes."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import anyio
 import anyio.to_thread
 
-from aiodp._concurrency import asked_to_cancel
+from aiodp._concurrency import cancellation_requested
 from aiodp._core.text import shown
 from aiodp._errors import TaskFailed
 from aiodp._reporter.task import current
@@ -138,7 +138,7 @@ class Call:
                 self._handler, self._task, abandon_on_cancel=True, limiter=self._threads
             )
         except anyio.get_cancelled_exc_class():
-            self.left_behind = asked_to_cancel()
+            self.left_behind = cancellation_requested()
             raise
         finally:
             current.reset(token)

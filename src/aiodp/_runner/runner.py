@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import anyio
 
 from aiodp._aws.runner_transport import open_runner_transport
-from aiodp._concurrency import may_be_heard
+from aiodp._concurrency import may_replace_handler
 from aiodp._core.text import checked_string, shown
 from aiodp._core.timing import seconds
 from aiodp._errors import ReporterClosed
-from aiodp._reporter.reporter import ProgressReporter
+from aiodp._reporter.runner_reporter import RunnerReporter
 from aiodp._runner.dispatcher import Identity, Shift
 from aiodp._runner.handlers import Activity, Handlers, check_handler
 from aiodp._runner.shutdown import Shutdown, Step
@@ -103,7 +103,7 @@ class TaskRunner:
         self._handle_signals = handle_signals
         self._session = session
         self._options = reporter_options
-        self._reporter = ProgressReporter(session, **reporter_options)
+        self._reporter = RunnerReporter(session, **reporter_options)
         if self._reporter.capacity == 0:
             raise ValueError(f"{reporter_options.get('quota')} cannot keep a single task alive")
         self._handlers = Handlers(handler)
@@ -223,7 +223,7 @@ class TaskRunner:
                 endpoint_url=options.get("endpoint_url"),
                 config=options.get("config"),
                 polls_at_once=self._max_concurrency,
-            ) as (transport, questions),
+            ) as (transport, queries),
             self._reporter,
         ):
             self._shutdown.open()
@@ -231,7 +231,7 @@ class TaskRunner:
                 self._handlers,
                 self._shutdown,
                 max_concurrency=self._max_concurrency,
-                scale=_ACK_TIMEOUT / self._reporter._timing.ack_timeout,
+                scale=_ACK_TIMEOUT / self._reporter.ack_timeout,
             )
             self._shift = Shift(
                 self._identity,
@@ -239,7 +239,7 @@ class TaskRunner:
                 self._shutdown,
                 reporter=self._reporter,
                 transport=transport,
-                questions=questions,
+                queries=queries,
                 drain_timeout=self._drain_timeout,
             )
             yield self._shift
@@ -274,7 +274,7 @@ class TaskRunner:
 
     async def _listen(self, listening: anyio.CancelScope) -> None:
         before = {number: signal.getsignal(number) for number in _STOPPING}
-        heard = [number for number, handler in before.items() if may_be_heard(handler)]
+        heard = [number for number, handler in before.items() if may_replace_handler(handler)]
         if not heard:
             return
         try:

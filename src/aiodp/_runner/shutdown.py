@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from aiodp._concurrency import soon
+from aiodp._concurrency import threadsafe_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,17 +42,17 @@ class Shutdown:
         self._wanted = Step.RUNNING  # before there is an event loop
         self._events: dict[Step, anyio.Event] = {}
         self._hooks: list[Callable[[Step], None]] = []
-        self._soon: Callable[[Callable[[], object]], object] | None = None
+        self._threadsafe_call: Callable[[Callable[[], object]], object] | None = None
 
     def open(self) -> None:
         """Begin, in the event loop of the runner."""
         self._events = {step: anyio.Event() for step in Step}
-        self._soon = soon()
+        self._threadsafe_call = threadsafe_call()
         self.reach(self._wanted)
 
     def close(self) -> None:
         """End: what is asked for now has no effect."""
-        self._soon = None
+        self._threadsafe_call = None
 
     def on_step(self, hook: Callable[[Step], None]) -> None:
         """Call this at each step that is reached, also at those that were."""
@@ -64,7 +64,7 @@ class Shutdown:
     def ask(self, step: Step) -> None:
         """Go as far as this step, if it is not reached yet, at the event loop's next turn."""
         self._wanted = max(self._wanted, step)
-        later = self._soon  # another thread may close it now
+        later = self._threadsafe_call  # another thread may close it now
         if later is not None:
             with suppress(RuntimeError):  # the event loop is closed
                 later(partial(self.reach, step))

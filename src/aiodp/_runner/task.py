@@ -11,7 +11,7 @@ from aiodp._reporter.task import TrackedTask
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
 
-    from aiodp._aws.queries import Questions, Selector
+    from aiodp._aws.queries import PipelineQueries, Selector
     from aiodp._core.assignment import Assignment
     from aiodp._core.lease import Lease
     from aiodp._core.objects import ObjectField, PipelineObject
@@ -26,14 +26,14 @@ class Task(TrackedTask):
     handler; the runner does it otherwise.
     """
 
-    __slots__ = ("_assignment", "_not_set", "_questions", "_stopped")
+    __slots__ = ("_assignment", "_not_set", "_queries", "_stopped")
 
     def __init__(
-        self, engine: Engine, lease: Lease, *, assignment: Assignment, questions: Questions
+        self, engine: Engine, lease: Lease, *, assignment: Assignment, queries: PipelineQueries
     ) -> None:
         super().__init__(engine, lease)
         self._assignment = assignment
-        self._questions = questions
+        self._queries = queries
         self._stopped = False
         self._not_set = False  # a status that the handler wanted to set
 
@@ -154,7 +154,7 @@ class Task(TrackedTask):
         It is evaluated by the service (API reference of EvaluateExpression), in the context of the
         attempt or of another object of the pipeline. Raises `CallFailed` if the service cannot.
         """
-        return await self._questions.evaluate(
+        return await self._queries.evaluate(
             self.pipeline_id, object_id or self.attempt_id, expression
         )
 
@@ -165,7 +165,7 @@ class Task(TrackedTask):
         `("@status", "EQ", "FINISHED")` (API reference of QueryObjects). Iterating raises
         `CallFailed` if the service does not answer.
         """
-        return self._questions.query(self.pipeline_id, sphere, selectors)
+        return self._queries.query(self.pipeline_id, sphere, selectors)
 
     def describe(
         self, object_ids: Iterable[str], *, evaluate_expressions: bool = True
@@ -174,6 +174,6 @@ class Task(TrackedTask):
 
         Iterating raises `CallFailed` if the service does not answer.
         """
-        return self._questions.describe(
+        return self._queries.describe(
             self.pipeline_id, object_ids, evaluate_expressions=evaluate_expressions
         )

@@ -1,0 +1,50 @@
+"""The reporter of a task runner."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from aiodp._reporter.reporter import ProgressReporter, check_task_id
+from aiodp._reporter.task import TrackedTask
+from aiodp._reporter.tracking import Tracking
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiodp._core.lease import Lease
+    from aiodp._core.timing import Timing
+    from aiodp._reporter.engine import Engine
+
+_T = TypeVar("_T", bound=TrackedTask)
+
+
+class RunnerReporter(ProgressReporter):
+    """A `ProgressReporter` with what only a task runner needs, and users do not see."""
+
+    @property
+    def ack_timeout(self) -> float:
+        """How long the service waits for the first report of a task, in seconds."""
+        return self._timing.ack_timeout
+
+    def has_room(self, count: int) -> bool:
+        """Return whether the quota can keep so many more tasks of the usual lease alive."""
+        return self._engine is None or self._engine.schedule.has_room(count, self._timing)
+
+    def timing_of(self, lease_timeout: float | None) -> Timing:
+        """Return the timing of a task with a lease of this length, None for the usual one.
+
+        Raises `ValueError` if no lease of that length can be kept.
+        """
+        return self._timing.override(interval=None, ack_timeout=None, lease_timeout=lease_timeout)
+
+    def track_as(
+        self,
+        make: Callable[[Engine, Lease], _T],
+        task_id: str,
+        *,
+        timing: Timing,
+        assigned_at: float,
+    ) -> Tracking[_T]:
+        """Keep a task alive as `track` does, in the shape of the task that `make` returns."""
+        check_task_id(task_id)
+        return Tracking(self._open_engine, make, task_id, timing, assigned_at, None)
