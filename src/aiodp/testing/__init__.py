@@ -3,6 +3,7 @@
 Pytest finds its fixtures by itself (`pytest --fixtures` lists them, under `pytest_aiodp`).
 """
 
+from aiodp._reporter.options import ScaledOptions, scaled
 from aiodp.emulator._model.audit import Audit, AuditEvent, AuditKind, Ownership
 from aiodp.emulator._model.faults import Fault, FaultKind
 from aiodp.emulator._model.outside import FakeOutside, Published
@@ -16,7 +17,6 @@ from aiodp.testing._local_pipeline import LocalPipeline
 from aiodp.testing._memory import MemoryService
 from aiodp.testing._memory_kit import MemoryKit
 from aiodp.testing._pipelines import Run
-from aiodp.testing._scale import ScaledOptions, scaled
 from aiodp.testing._server_kit import ServerKit
 from aiodp.testing._virtual import VIRTUAL_TIME, virtual_time
 
