@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from aiodp.emulator._calendar import parse_date
-from aiodp.emulator._model.replies import ServiceError
+from aiodp.emulator._errors import ServiceError
 from aiodp.testing._pipelines import call
 
 if TYPE_CHECKING:

@@ -13,8 +13,7 @@ from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
 from aiodp.emulator._clock import ManualClock, ServiceClock
 from aiodp.emulator._model.outside import FakeOutside
-from aiodp.emulator._model.polls import Pending
-from aiodp.emulator._model.replies import Answer, Hang, Slow
+from aiodp.emulator._model.replies import Answer, Hang, Pending, Slow
 from aiodp.emulator._model.service import Service
 from aiodp.emulator._settings import Settings
 from aiodp.testing._isolation import forget_missing_profile
@@ -28,8 +27,8 @@ if TYPE_CHECKING:
 
     from aiodp.emulator._model.audit import Audit
     from aiodp.emulator._model.faults import Faults
+    from aiodp.emulator._model.replies import Reply
     from aiodp.emulator._model.runner_registry import TaskRunnerView
-    from aiodp.emulator._model.service import Reply
     from aiodp.emulator._model.views import TaskView
 
     Session = TypeVar("Session", bound=AioSession)

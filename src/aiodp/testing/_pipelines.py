@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from aiodp.emulator._definition.files import load_definition
-from aiodp.emulator._model.replies import ServiceError
+from aiodp.emulator._errors import ServiceError
 from aiodp.testing._reasons import waits_for
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from aiodp._core.text import shorten
-from aiodp.emulator._model.replies import ServiceError
+from aiodp.emulator._errors import ServiceError
 from aiodp.testing._local_pipeline import LocalPipeline
 
 if TYPE_CHECKING:

@@ -12,8 +12,7 @@ from typing import Any, Final
 
 from aiodp.emulator import AuditKind, Service
 from aiodp.emulator._model.outside import FakeOutside
-from aiodp.emulator._model.polls import Pending
-from aiodp.emulator._model.replies import Answer
+from aiodp.emulator._model.replies import Answer, Pending
 from unit.emulator.lifecycle_objects import EPOCH, Definition, at, wire_objects, wire_values
 from unit.emulator.service_kit import Kit, parse
 

@@ -6,8 +6,7 @@ import json
 from typing import Any
 
 from aiodp.emulator import Service, Settings
-from aiodp.emulator._model.polls import Pending
-from aiodp.emulator._model.replies import Answer
+from aiodp.emulator._model.replies import Answer, Pending
 
 
 class Clock:

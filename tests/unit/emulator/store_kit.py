@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiodp.emulator import Settings
 from aiodp.emulator._clock import LeapingClock
 from aiodp.emulator._model.outside import FakeOutside
-from aiodp.emulator._model.polls import Pending
-from aiodp.emulator._model.replies import Answer
+from aiodp.emulator._model.replies import Answer, Pending
 from unit.emulator import lifecycle_objects as kit
 from unit.emulator.lifecycle_objects import EPOCH, Ref, wire_objects
 from unit.emulator.service_kit import Clock, parse

@@ -15,8 +15,7 @@ from hypothesis.stateful import (
 )
 
 from aiodp.emulator import AuditKind, Fault, FaultKind, TaskState
-from aiodp.emulator._model.polls import Pending
-from aiodp.emulator._model.replies import Answer
+from aiodp.emulator._model.replies import Answer, Pending
 from shapes import check_answer
 from unit.emulator import lifecycle_invariants as inv
 from unit.emulator.lifecycle_definitions import DEFINITIONS

@@ -12,8 +12,7 @@ from aiobotocore.session import AioSession
 
 from aiodp.emulator import AuditKind, Service, ServiceClock, TaskState
 from aiodp.emulator._clock import LeapingClock, ManualClock
-from aiodp.emulator._model.polls import Pending
-from aiodp.emulator._model.replies import Answer, Hang, Reset, Slow
+from aiodp.emulator._model.replies import Answer, Hang, Pending, Reset, Slow
 from aiodp.testing import Fault, FaultKind, MemoryService, Settings
 from unit.emulator.service_kit import Kit
 

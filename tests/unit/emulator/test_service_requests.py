@@ -8,7 +8,7 @@ import pytest
 from botocore.session import Session
 from botocore.validate import ParamValidator
 
-from aiodp.emulator._model.requests import _REQUESTS
+from aiodp.emulator._model.requests import REQUESTS
 from unit.emulator.service_kit import Kit
 
 PUT, VALIDATE = "PutPipelineDefinition", "ValidatePipelineDefinition"
@@ -185,14 +185,14 @@ def compared(
 
 def test_every_operation_is_known():
     """The forms of requests are those of the API's operations, all of them."""
-    assert sorted(_REQUESTS) == sorted(MODEL.operation_names)
+    assert sorted(REQUESTS) == sorted(MODEL.operation_names)
 
 
 @pytest.mark.parametrize("operation", MODEL.operation_names)
 def test_requests_are_those_of_the_model(operation):
     """Members, their types, lengths, values and whether they are needed are botocore's model's."""
     shape = MODEL.operation_model(operation).input_shape
-    assert differences(_REQUESTS[operation], shape, operation) == []
+    assert differences(REQUESTS[operation], shape, operation) == []
 
 
 def test_only_what_the_api_has_is_kept():

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from aiodp.emulator._definition.validation import activation_errors
-from aiodp.emulator._definition.validation.edits import edit_errors, only_moves_end
-from unit.emulator.validation_kit import activity, definition, node, ref, schedule
+from aiodp.emulator._definition.validation.edits import only_moves_end
+from unit.emulator.validation_kit import activity, definition, edit_errors, node, ref, schedule
 
 if TYPE_CHECKING:
     from aiodp.emulator._definition.components import Definition

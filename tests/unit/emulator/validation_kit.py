@@ -8,6 +8,7 @@ from typing import Any
 from aiodp.emulator import load_definition
 from aiodp.emulator._definition.components import Definition
 from aiodp.emulator._definition.validation import findings
+from aiodp.emulator._definition.validation.edits import edit_findings
 from aiodp.emulator._definition.validation.parts import errors_of, warnings_of
 
 Texts = dict[str, list[str]]
@@ -30,6 +31,11 @@ def errors(made: Definition) -> Texts:
 def warnings(made: Definition) -> Texts:
     """Return the warnings by object."""
     return {one["id"]: one["warnings"] for one in warnings_of(findings(made))}
+
+
+def edit_errors(active: Definition, latest: Definition) -> list[dict[str, Any]]:
+    """Return the errors of changes that an activated pipeline does not allow."""
+    return errors_of(edit_findings(active, latest))
 
 
 def schedule(**fields: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import click
 
 from aiodp.emulator import Service, load_definition, load_values
-from aiodp.emulator._model.replies import ServiceError
+from aiodp.emulator._errors import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

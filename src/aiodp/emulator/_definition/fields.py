@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from aiodp.emulator._model.replies import invalid
+from aiodp.emulator._errors import invalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

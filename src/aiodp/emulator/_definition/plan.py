@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from aiodp.emulator._definition.kinds import PRECONDITIONS, SCHEDULED, Kind, kind_of
-from aiodp.emulator._definition.period import ON_DEMAND_PERIOD
+from aiodp.emulator._definition.slots import ON_DEMAND_PERIOD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

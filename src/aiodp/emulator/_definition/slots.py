@@ -1,4 +1,4 @@
-"""The slots of a Schedule: when each begins and ends, counted from 0."""
+"""Schedules: how long their period may be, and when each of their slots begins and ends."""
 
 from __future__ import annotations
 
@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING, Final
 
 from dateutil.relativedelta import relativedelta
 
+from aiodp._core.period import parse_period
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+ON_DEMAND_PERIOD: Final = "ONDEMAND_PERIOD"
+"""Stands for the period in the Schedule of an on-demand pipeline (dp-object-schedule)."""
+_SHORTEST: Final = parse_period("15 minutes")
+_LONGEST: Final = parse_period("1096 days")  # three years, of which one may be a leap year
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -85,3 +91,14 @@ class Slots:
             return self.first + self.period.times(n)
         except (OverflowError, ValueError):
             return _NEVER
+
+
+def parse_schedule_period(text: str) -> float:
+    """Return the seconds of a Schedule's Period, which is 15 minutes at least, 3 years at most.
+
+    Raises `ValueError` if it is none (the Developer Guide, dp-object-schedule).
+    """
+    seconds = parse_period(text)
+    if not _SHORTEST <= seconds <= _LONGEST:
+        raise ValueError(f"{text!r} is not between 15 minutes and 3 years")
+    return seconds

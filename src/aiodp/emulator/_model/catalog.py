@@ -9,8 +9,8 @@ from aiodp.emulator._definition.fields import to_wire
 from aiodp.emulator._definition.validation import fatal_errors, findings
 from aiodp.emulator._definition.validation.edits import edit_findings, only_moves_end
 from aiodp.emulator._definition.validation.parts import errors_of, warnings_of
+from aiodp.emulator._errors import ServiceError, invalid
 from aiodp.emulator._model.records import Pipeline, Status
-from aiodp.emulator._model.replies import ServiceError, invalid
 from aiodp.emulator._model.views import pipeline_fields
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 from aiodp.emulator._definition.kinds import Kind
 from aiodp.emulator._definition.plan import Plan
 from aiodp.emulator._definition.validation import activation_errors
+from aiodp.emulator._errors import ServiceError, invalid
 from aiodp.emulator._model.records import Instance, Pipeline, Status
-from aiodp.emulator._model.replies import ServiceError, invalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

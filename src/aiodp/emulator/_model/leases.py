@@ -21,9 +21,9 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from aiodp.emulator._definition.fields import Fields, check_reported
+from aiodp.emulator._errors import ServiceError, invalid
 from aiodp.emulator._model.audit import Audit, AuditKind
 from aiodp.emulator._model.records import LIVE, Attempt, Pipeline, Task, TaskState
-from aiodp.emulator._model.replies import ServiceError, invalid
 from aiodp.emulator._model.timers import Due
 from aiodp.emulator._settings import AttemptTimeoutAnswer, CanceledStatusAnswer, DeletedAnswer
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 from aiodp.emulator._calendar import parse_date
 from aiodp.emulator._definition.expressions import ExpressionError, evaluate
 from aiodp.emulator._definition.kinds import Kind, kind_of
+from aiodp.emulator._errors import invalid
 from aiodp.emulator._model.catalog import marker_offset
-from aiodp.emulator._model.replies import invalid
 from aiodp.emulator._model.scopes import ObjectScope
 from aiodp.emulator._model.views import as_object, fields_of, is_known, name_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aiodp.emulator._model.replies import ServiceError
+from aiodp.emulator._errors import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

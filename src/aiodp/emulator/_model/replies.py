@@ -1,4 +1,4 @@
-"""What the service does with a request: answer it, hold it, or let it down."""
+"""What the service does with a request: answer it, hold it, or leave it unanswered."""
 
 from __future__ import annotations
 
@@ -7,39 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from aiodp.emulator._model.polls import Pending
+    from collections.abc import Callable
+
+    from aiodp.emulator._errors import ServiceError
 
 CONTENT_TYPE: Final = "application/x-amz-json-1.1"
 _NAMESPACE: Final = "com.amazon.setl.webservice#"
-_STATUS: Final = {
-    "InternalServiceError": 500,
-    "ServiceUnavailable": 503,
-    "AccessDeniedException": 403,
-    "ExpiredTokenException": 403,
-}
-
-
-class ServiceError(Exception):
-    """A refusal by the service, under its name in the API.
-
-    Everything but the service's own failures and access refusals is HTTP 400, even "not found"
-    (the API reference of SetTaskStatus).
-    """
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-
-    @property
-    def status(self) -> int:
-        """The HTTP status it travels with."""
-        return _STATUS.get(self.code, 400)
-
-
-def invalid(message: str) -> ServiceError:
-    """Return the error for a malformed request or one beyond a limit."""
-    return ServiceError("InvalidRequestException", message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +43,52 @@ class Reset:
     outcome: str
 
 
+class Pending:
+    """A held long poll.
+
+    Nothing is assigned before `resume()` returns an answer, so an abandoned poll loses no task.
+    """
+
+    def __init__(
+        self,
+        *,
+        deadline: float,
+        answer: Callable[[], Answer | None],
+        abandoned: Callable[[], None],
+    ) -> None:
+        self.deadline = deadline
+        self._answer = answer
+        self._abandoned = abandoned
+        self._open = True
+
+    def resume(self) -> Answer | None:
+        """Return the answer if there is one now: a task, or none because the deadline passed.
+
+        Call it at the deadline, at each `Service.next_event()` and after each call of a
+        subscriber. Raises `RuntimeError` when the poll was answered or abandoned already.
+        """
+        if not self._open:
+            raise RuntimeError("this poll has been answered or abandoned")
+        answer = self._answer()
+        self._open = answer is None
+        return answer
+
+    def abandon(self) -> None:
+        """Forget the poll, as when its client has gone; harmless after the answer."""
+        if self._open:
+            self._open = False
+            self._abandoned()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slow:
     """`reply` comes `delay` service seconds late; the request itself is applied already."""
 
     delay: float
     reply: Answer | Pending
+
+
+Reply = Answer | Pending | Hang | Reset | Slow
 
 
 def json_answer(result: dict[str, Any] | None, request_id: str) -> Answer:

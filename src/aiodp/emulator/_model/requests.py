@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from aiodp.emulator._model.replies import invalid
+from aiodp.emulator._errors import invalid
 
 _LARGEST: Final = 1e15
 """Beyond any number of the API; JSON in Python has no bound, and even has NaN."""
@@ -70,7 +70,7 @@ _DEFINITION: Final = _structure(
     parameterValues=_list_of(_PARAMETER_VALUE),
 )
 
-_REQUESTS: Final[dict[str, _Member]] = {
+REQUESTS: Final[dict[str, _Member]] = {
     "ActivatePipeline": _structure(
         pipelineId=_ID,
         parameterValues=_list_of(_PARAMETER_VALUE),
@@ -129,7 +129,7 @@ def read_request(operation: str, params: Any) -> dict[str, Any]:
 
     Raises InvalidRequestException if the request has not the form of its operation.
     """
-    read: dict[str, Any] = _read("The request", _REQUESTS[operation], params)
+    read: dict[str, Any] = _read("The request", REQUESTS[operation], params)
     return read
 
 

@@ -9,12 +9,11 @@ from aiodp._core.period import split_period
 from aiodp.emulator._calendar import parse_date
 from aiodp.emulator._definition.expressions import ExpressionError
 from aiodp.emulator._definition.kinds import Kind
-from aiodp.emulator._definition.period import parse_schedule_period
 from aiodp.emulator._definition.plan import ON_DEMAND, ONCE, Plan
-from aiodp.emulator._definition.slots import Period, Slots
+from aiodp.emulator._definition.slots import Period, Slots, parse_schedule_period
+from aiodp.emulator._errors import invalid
 from aiodp.emulator._model.reading import on_demand_limit
 from aiodp.emulator._model.records import Instance, Pipeline, Slot, Status, Timeline
-from aiodp.emulator._model.replies import invalid
 from aiodp.emulator._model.scopes import ObjectScope
 from aiodp.emulator._model.timers import Due
 from aiodp.emulator._settings import OnDemandBusy

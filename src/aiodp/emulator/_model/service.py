@@ -10,17 +10,20 @@ from aiodp._core.text import illegal_character
 from aiodp.emulator._calendar import Calendar
 from aiodp.emulator._clock import LeapingClock
 from aiodp.emulator._definition.components import Definition
+from aiodp.emulator._errors import ServiceError
 from aiodp.emulator._model.actions import Actions
 from aiodp.emulator._model.attempts import Attempts
 from aiodp.emulator._model.catalog import Catalog, store
 from aiodp.emulator._model.changes import Past
 from aiodp.emulator._model.control import Control
 from aiodp.emulator._model.effects import Consequences
-from aiodp.emulator._model.faults import Fault, FaultKind, Faults
-from aiodp.emulator._model.faulty import (
+from aiodp.emulator._model.faults import (
     APPLIED,
     HANGING,
     UNANSWERED,
+    Fault,
+    FaultKind,
+    Faults,
     faulty_answer,
     spoil,
     when_answered,
@@ -29,7 +32,6 @@ from aiodp.emulator._model.ids import Ids
 from aiodp.emulator._model.leases import Desk
 from aiodp.emulator._model.lifecycle import Lifecycle
 from aiodp.emulator._model.outside import FakeOutside
-from aiodp.emulator._model.polls import Pending
 from aiodp.emulator._model.preconditions import Preconditions
 from aiodp.emulator._model.query import Finder
 from aiodp.emulator._model.quota import Quotas
@@ -37,8 +39,8 @@ from aiodp.emulator._model.reading import Reader
 from aiodp.emulator._model.replies import (
     Answer,
     Hang,
+    Pending,
     Reset,
-    ServiceError,
     Slow,
     error_answer,
     json_answer,
@@ -57,8 +59,8 @@ if TYPE_CHECKING:
 
     from aiodp.emulator._model.audit import Audit
     from aiodp.emulator._model.outside import Outside
+    from aiodp.emulator._model.replies import Reply
 
-Reply = Answer | Pending | Hang | Reset | Slow
 _LONGEST_NAME: Final = 1024  # the API reference of PollForTask
 
 

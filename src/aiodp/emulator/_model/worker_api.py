@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from aiodp.emulator._definition.fields import from_wire, strings
-from aiodp.emulator._model.polls import Pending
-from aiodp.emulator._model.replies import invalid
+from aiodp.emulator._errors import invalid
+from aiodp.emulator._model.replies import Pending
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from moto.core.base_backend import backend_lock
 from moto.iam.models import get_account_id_from
 
-from aiodp.emulator._model.replies import ServiceError, error_answer
+from aiodp.emulator._errors import ServiceError
+from aiodp.emulator._model.replies import error_answer
 from aiodp.emulator._server import call_log as _call_log
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from moto.core.exceptions import ServiceException
 from moto.datapipeline import models
 from moto.datapipeline.models import Pipeline
 
-from aiodp.emulator._model.replies import ServiceError
+from aiodp.emulator._errors import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

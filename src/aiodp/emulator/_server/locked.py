@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from aiodp.emulator._model.audit import Audit, AuditEvent
     from aiodp.emulator._model.faults import ActiveFault, Fault
     from aiodp.emulator._model.outside import Outside
-    from aiodp.emulator._model.polls import Pending
+    from aiodp.emulator._model.replies import Pending, Reply
     from aiodp.emulator._model.runner_registry import TaskRunnerView
-    from aiodp.emulator._model.service import Reply, Service
+    from aiodp.emulator._model.service import Service
     from aiodp.emulator._model.views import TaskView
     from aiodp.emulator._server.keeping import Keeping
     from aiodp.emulator._settings import Settings

@@ -21,7 +21,7 @@ from moto.datapipeline.models import DataPipelineBackend, PipelineObject
 from moto.datapipeline.responses import DataPipelineResponse
 from moto.datapipeline.utils import remove_capitalization_of_dict_keys
 
-from aiodp.emulator._model.replies import ServiceError
+from aiodp.emulator._errors import ServiceError
 from aiodp.emulator._server.call import Call
 from aiodp.emulator._server.cloudformation import EmulatedPipeline, redirect_stacks
 from aiodp.emulator._server.locked import DroppedConnectionError, LockedService

@@ -80,11 +80,6 @@ def findings(definition: Definition) -> list[Finding]:
     return found
 
 
-def definition_errors(definition: Definition) -> Messages:
-    """Return the errors of a definition which is stored, but cannot be activated."""
-    return errors_of(findings(definition))
-
-
 def activation_errors(definition: Definition, active: Definition | None = None) -> list[str]:
     """Return why a pipeline cannot be activated with this definition and these values.
 

@@ -9,14 +9,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from aiodp._core.period import parse_period, split_period
-from aiodp.emulator._definition.validation.parts import Draft, Finding, Severity, errors_of, is_open
+from aiodp.emulator._definition.validation.parts import Draft, Finding, Severity, is_open
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from aiodp.emulator._definition.components import Definition
     from aiodp.emulator._definition.fields import Fields
-    from aiodp.emulator._definition.validation.parts import Messages, Subject
+    from aiodp.emulator._definition.validation.parts import Subject
 
 _START: Final = ("startAt", "startDateTime")
 _MONTHS: Final = {"month": 1, "year": 12}  # whose length in seconds differs
@@ -32,11 +32,6 @@ def edit_findings(active: Definition, latest: Definition) -> list[Finding]:
         if one not in after.own
     ]
     return removed + [found for subject in after.subjects for found in _edits(subject, before)]
-
-
-def edit_errors(active: Definition, latest: Definition) -> Messages:
-    """Return the same as validationErrors has them."""
-    return errors_of(edit_findings(active, latest))
 
 
 def only_moves_end(active: Definition, latest: Definition) -> bool:

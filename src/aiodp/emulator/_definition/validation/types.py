@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from aiodp.emulator._calendar import parse_date
 from aiodp.emulator._definition.components import DEFAULT, parent_of
 from aiodp.emulator._definition.object_types import ROLES, RUNNABLE, TYPES, BaseType, is_user_field
-from aiodp.emulator._definition.period import ON_DEMAND_PERIOD
+from aiodp.emulator._definition.slots import ON_DEMAND_PERIOD
 from aiodp.emulator._definition.validation.parts import is_open, listed
-from aiodp.emulator._definition.validation.values import parse_date
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from aiodp._core.period import parse_period
+from aiodp.emulator._calendar import parse_date
 from aiodp.emulator._definition.expressions import names, syntax_errors
 from aiodp.emulator._definition.fields import MAX_KEY_BYTES, beyond_limit
 from aiodp.emulator._definition.object_types import BaseType, is_user_field
-from aiodp.emulator._definition.period import ON_DEMAND_PERIOD, parse_schedule_period
+from aiodp.emulator._definition.slots import ON_DEMAND_PERIOD, parse_schedule_period
 from aiodp.emulator._definition.validation.parts import is_open
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ ON_DEMAND_START: Final = "ONDEMAND_ACTIVATION_TIME"
 _WITH_NODE: Final = frozenset({BaseType.ACTION, BaseType.PRECONDITION})
 _LEAST_RETRY_DELAY: Final = 120.0  # seconds (dp-limits)
 _CAP: Final = 5  # retries of a task, active instances of an object (dp-limits)
-_DATE: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
 _NUMBER: Final = re.compile(r"\d{1,9}", re.ASCII)
 _LEAST: Final[Mapping[str, int]] = MappingProxyType(
     {"maximumRetries": 0, "maxActiveInstances": 1, "occurrences": 1}
@@ -98,16 +97,6 @@ def _name_findings(subject: Subject, field: Field) -> Iterator[Finding]:
     for name in sorted(used - known):
         if is_user_field(name.removeprefix("*")):
             yield subject.warning(f"'{field.key}': '{name}' is neither a field nor a parameter.")
-
-
-def parse_date(text: str) -> datetime:
-    """Return the date of a DateTime field, which is UTC and has no zone.
-
-    Raises `ValueError` if it is none (the Developer Guide, dp-expressions-functions).
-    """
-    if _DATE.fullmatch(text) is None:
-        raise ValueError(f"{text!r} is no date such as '2012-09-25T17:00:00'")
-    return datetime.fromisoformat(text)
 
 
 def _seconds(text: str) -> float:

@@ -8,8 +8,8 @@ from werkzeug.exceptions import BadRequest, NotFound
 
 from aiodp._core.period import parse_period
 from aiodp._core.text import shorten
+from aiodp.emulator._errors import ServiceError
 from aiodp.emulator._model.faults import Fault, FaultKind
-from aiodp.emulator._model.replies import ServiceError
 from aiodp.emulator._server.admin.input import Member, whole
 from aiodp.emulator._server.admin.views import shown
 
