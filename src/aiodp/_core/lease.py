@@ -89,6 +89,7 @@ class Lease:
         "state",
         "status",
         "status_acknowledged",
+        "status_failed",
         "task_id",
         "timing",
         "urgent_entry",
@@ -114,6 +115,7 @@ class Lease:
         self.silenced = False
         self.status: TaskStatus | None = None
         self.status_acknowledged = False
+        self.status_failed = False  # one was to be set, and may have been
         self.watcher: object = None
         self.due_entry: object = None
         self.early_entry: object = None

@@ -55,7 +55,16 @@ class StatusSetter:
         self._least_rate = _LEAST_SHARE * quota.rate if quota else 0.0
 
     async def set(self, task: TrackedTask, status: TaskStatus, members: dict[str, str]) -> None:
-        """Set the status as `TrackedTask.set_status` says."""
+        """Set the status as `TrackedTask.set_status` says; mark the lease if that fails."""
+        try:
+            await self._set_once(task, status, members)
+        except StatusNotSet:
+            task._lease.status_failed = True
+            raise
+
+    async def _set_once(
+        self, task: TrackedTask, status: TaskStatus, members: dict[str, str]
+    ) -> None:
         lease = task._lease
         if lease.status is not None:
             self._check_repetition(lease, status)

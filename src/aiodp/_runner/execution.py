@@ -220,7 +220,7 @@ class Run:
             return RunEnd.CANCELED
         if task.state is LeaseState.LOST and (error is not None or lease.silenced):
             return RunEnd.LOST
-        if error is not None and task._not_set:  # what the handler wanted to say may be true
+        if error is not None and lease.status_failed:  # what the handler wanted to say may be true
             return RunEnd.NO_STATUS
         return await self._insist(status, error)
 

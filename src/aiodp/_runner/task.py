@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aiodp._core.text import shorten
-from aiodp._errors import RunnerStopped, StatusNotSet
+from aiodp._errors import RunnerStopped
 from aiodp._reporter.task import TrackedTask
 
 if TYPE_CHECKING:
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from aiodp._core.lease import Lease
     from aiodp._core.objects import ObjectField, PipelineObject
     from aiodp._reporter.engine import Engine
-    from aiodp._types import TaskStatus
 
 
 class Task(TrackedTask):
     """A task that a `TaskRunner` works on. Made by the runner, for a handler.
 
-    It is a `TrackedTask`, with the objects that came with it. `set_status` may be called by the
-    handler; the runner does it otherwise.
+    It is a `TrackedTask`, with the objects that came with it. The handler may call `set_status`;
+    the runner sets no other status then. If the handler's call fails, and the handler with it, none
+    is set: the service may have applied it all the same.
     """
 
-    __slots__ = ("_assignment", "_not_set", "_queries", "_stopped")
+    __slots__ = ("_assignment", "_queries", "_stopped")
 
     def __init__(
         self, engine: Engine, lease: Lease, *, assignment: Assignment, queries: PipelineQueries
@@ -35,7 +35,6 @@ class Task(TrackedTask):
         self._assignment = assignment
         self._queries = queries
         self._stopped = False
-        self._not_set = False  # a status that the handler wanted to set
 
     def __repr__(self) -> str:
         state = super().__repr__().rpartition(f"{shorten(self.task_id)!r} ")[2]
@@ -124,29 +123,6 @@ class Task(TrackedTask):
         super().raise_if_ended()
         if self._stopped:
             raise RunnerStopped(f"task {shorten(self.task_id)}: the task runner was stopped")
-
-    async def set_status(
-        self,
-        status: TaskStatus,
-        *,
-        error_id: str | None = None,
-        error_message: str | None = None,
-        error_stack_trace: str | None = None,
-    ) -> None:
-        """As `TrackedTask.set_status`; the runner sets no other one then.
-
-        If this fails, and the handler with it, none is set: it may have been set all the same.
-        """
-        try:
-            await super().set_status(
-                status,
-                error_id=error_id,
-                error_message=error_message,
-                error_stack_trace=error_stack_trace,
-            )
-        except StatusNotSet:
-            self._not_set = True
-            raise
 
     async def evaluate(self, expression: str, *, object_id: str | None = None) -> str:
         """Return the value of an expression such as `#{format(@scheduledStartTime,'YYYY')}`.

@@ -51,7 +51,7 @@ def test_all_members_of_a_task_are_in_the_table():
     """Beside those of a tracked task."""
     cells = " ".join(cells[0] for cells in rows("What a handler gets"))
     own = {name for name in vars(Task) if not name.startswith("_")}
-    assert set(re.findall(r"`(\w+)", cells)) == own - {"raise_if_ended", "set_status"}
+    assert set(re.findall(r"`(\w+)", cells)) == own - {"raise_if_ended"}
 
 
 def test_the_metrics_are_those_of_the_code():
