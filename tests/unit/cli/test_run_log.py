@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from aiodp.cli._run.background import Aside, Sideline
+from aiodp.cli._run.background import BackgroundCalls, QueueHandler
 from aiodp.cli._run.formatters import EXTRAS, JsonLines, TaskRunnerLines, TextLines
 from aiodp.cli._run.hourly_log import HourlyLog
 
@@ -52,31 +52,31 @@ def test_the_files_lines_are_task_runners():
 
 
 def test_a_line_of_text_has_the_local_time_the_level_and_the_message():
-    """What people want to see first."""
+    """In that order."""
     line = TextLines().format(record())
     local = datetime.fromtimestamp(AT, UTC).astimezone()
     assert line == f"{local:%Y-%m-%d %H:%M:%S} INFO     hello"
 
 
 def test_a_line_of_json_has_always_the_same_keys():
-    """What the record tells, and null for what it does not."""
-    told = json.loads(JsonLines().format(record(task="t", seconds=1.5, foreign=object())))
-    assert set(told) == {"time", "level", "message", *EXTRAS}
-    assert told["time"] == "2017-08-13T14:43:36.891+00:00"
-    assert (told["task"], told["seconds"], told["error"]) == ("t", 1.5, None)
+    """The attributes of the record, and null for those that it does not have."""
+    line = json.loads(JsonLines().format(record(task="t", seconds=1.5, foreign=object())))
+    assert set(line) == {"time", "level", "message", *EXTRAS}
+    assert line["time"] == "2017-08-13T14:43:36.891+00:00"
+    assert (line["task"], line["seconds"], line["error"]) == ("t", 1.5, None)
 
 
 @pytest.mark.parametrize("form", [TextLines, TaskRunnerLines, JsonLines])
 @pytest.mark.parametrize("text", ["a\nb\rc", "\x1b[2J\x9b2J", "\u2028\udc80\x85", "tab\tnul\0"])
 def test_a_record_is_one_printable_line(form, text):
-    """Whatever a command wrote: no second line, and no code for the terminal."""
+    """Whatever a command wrote, there is no second line, and no code for the terminal."""
     line = form().format(record(text, pipeline=text))
     assert line.isprintable()
     assert line.encode()
 
 
 @pytest.mark.parametrize("form", [TextLines, TaskRunnerLines, JsonLines])
-def test_secrets_are_hidden_wherever_they_stand(form):
+def test_secrets_are_hidden_wherever_they_occur(form):
     """In a message, in an extra field, and in a traceback."""
     lines = form(["well-hidden", ""])
     assert "well-hidden" not in lines.format(record("it is well-hidden here", error="well-hidden"))
@@ -86,8 +86,8 @@ def test_secrets_are_hidden_wherever_they_stand(form):
     assert "well-hidden" not in line
 
 
-def test_extras_that_json_cannot_write_cost_no_line():
-    """A handler's module may log anything."""
+def test_a_record_whose_extras_json_cannot_write_is_written_without_them():
+    """A handler's module may log values of any type."""
     line = JsonLines().format(record("here", seconds=math.nan, error={(1,): 2}))
     assert json.loads(line)["message"] == "here"
 
@@ -104,7 +104,7 @@ def files(tmp_path):
 
 
 def names(tmp_path) -> set[str]:
-    return {one.name for one in (tmp_path / "logs").iterdir()}
+    return {path.name for path in (tmp_path / "logs").iterdir()}
 
 
 def test_each_hour_has_a_file(files, tmp_path):
@@ -117,17 +117,17 @@ def test_each_hour_has_a_file(files, tmp_path):
     assert files.path.read_text() == "hour 1\n"
 
 
-def test_a_clock_that_leaps_ahead_and_back_costs_no_line(files):
-    """An hour that is begun once more is added to its gzipped file."""
+def test_a_clock_that_jumps_ahead_and_back_loses_no_line(files):
+    """The lines of an hour that is gzipped already are appended to its file."""
     for text in ("before", "after"):
         files.handle(record(text, AT))
-        files.turn(AT + 9 * HOUR)
+        files.rotate(AT + 9 * HOUR)
     [packed] = files.path.parent.glob("*.gz")
     assert gzip.decompress(packed.read_bytes()) == b"before\nafter\n"
 
 
-def test_a_file_that_was_removed_is_made_anew(files):
-    """By a cleaner of logs, say: what comes then is not written to nowhere."""
+def test_a_file_that_was_removed_is_created_again(files):
+    """As by a clean-up of old logs: later lines must not go to the removed file."""
     made = files.path
     files.emit(record("first", created=time.time()))
     made.unlink()
@@ -136,14 +136,14 @@ def test_a_file_that_was_removed_is_made_anew(files):
     assert "second" in made.read_text()
 
 
-def test_the_file_of_this_hour_is_there_from_the_start(files):
-    """What is printed at the start can be opened."""
+def test_the_file_of_this_hour_is_created_at_the_start(files):
+    """The path in the first line of the log can be opened."""
     assert files.path.exists()
     assert re.fullmatch(r"Task Runner\.log\.\d{4}-\d\d-\d\d-\d\d", files.path.name)
 
 
 def test_files_are_appended_to(files, tmp_path):
-    """By the runner that is started next, and by one beside it."""
+    """A runner that is started later, or at the same time, overwrites nothing."""
     files.handle(record("one"))
     other = HourlyLog(tmp_path)
     other.handle(record("two"))
@@ -153,14 +153,14 @@ def test_files_are_appended_to(files, tmp_path):
 
 
 def test_old_files_are_gzipped(files, tmp_path):
-    """Eight hours old and not sooner; nothing is lost, nothing else touched."""
+    """When they are eight hours old, without loss; other files are left alone."""
     other = tmp_path / "logs" / "Task Runner.log.notes"
     other.touch()
-    begun = files.path.name
+    first = files.path.name
     for hours in range(10):
         files.handle(record(f"hour {hours}", AT + hours * HOUR))
     assert names(tmp_path) == {
-        begun,
+        first,
         other.name,
         *("Task Runner.log.2017-08-13-14.gz", "Task Runner.log.2017-08-13-15.gz"),
         *(f"Task Runner.log.2017-08-13-{hour}" for hour in range(16, 24)),
@@ -169,31 +169,31 @@ def test_old_files_are_gzipped(files, tmp_path):
         assert packed.read() == "hour 1\n"
 
 
-def test_a_quiet_runners_files_are_gzipped_as_well(files, tmp_path):
-    """The file that was written last is closed, and packed in its turn; the next line goes on."""
+def test_the_files_of_a_runner_that_logs_nothing_are_gzipped(files, tmp_path):
+    """The last file too is closed and gzipped; a later line goes to a new file."""
     files.handle(record("one"))
-    files.turn(AT + 8 * HOUR)
+    files.rotate(AT + 8 * HOUR)
     assert "Task Runner.log.2017-08-13-14.gz" in names(tmp_path)
     files.handle(record("two", AT + 8 * HOUR))
     assert files.path.read_text() == "two\n"
 
 
-def test_what_was_written_is_known_until_it_is_taken(files, tmp_path):
-    """So that each push takes what is new, and a failed one takes it again."""
+def test_changed_files_are_returned_until_they_are_uploaded(files, tmp_path):
+    """An upload takes the changed files; if it fails, it gives them back."""
     files.handle(record("one"))
     files.handle(record("two", AT + HOUR))
     changed = ["Task Runner.log.2017-08-13-14", "Task Runner.log.2017-08-13-15"]
-    assert files.take_changed() == changed
-    assert files.take_changed() == []
-    files.give_back(changed[:1])
-    assert files.take_changed() == changed[:1]
-    files.turn(AT + 8 * HOUR)
+    assert files.pop_changed() == changed
+    assert files.pop_changed() == []
+    files.add_changed(changed[:1])
+    assert files.pop_changed() == changed[:1]
+    files.rotate(AT + 8 * HOUR)
     assert files.find(changed[0]) == tmp_path / "logs" / f"{changed[0]}.gz"
     assert files.find("gone") is None
 
 
-def test_a_disk_that_refuses_costs_nothing(files, tmp_path, capsys):
-    """A line is not kept, which no task must pay for; later ones are."""
+def test_a_line_that_cannot_be_written_is_dropped(files, tmp_path, capsys):
+    """Without an exception, which would fail a task; later lines are written."""
     (tmp_path / "logs" / "Task Runner.log.2017-08-13-14").mkdir()
     files.handle(record("refused"))
     files.handle(record("kept", AT + HOUR))
@@ -205,71 +205,71 @@ def test_a_disk_that_refuses_costs_nothing(files, tmp_path, capsys):
 
 
 class Slow(logging.Handler):
-    """Writes nothing until it may."""
+    """Waits until it may write."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.may = threading.Event()
-        self.began = threading.Event()
+        self.released = threading.Event()
+        self.waiting = threading.Event()
         self.written: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.began.set()
-        assert self.may.wait(LONG)
+        self.waiting.set()
+        assert self.released.wait(LONG)
         self.written.append(record.getMessage())
 
 
-def test_a_paused_terminal_holds_up_nobody():
-    """Lines wait, what finds no room is dropped, and later it is said how many were."""
-    slow, sideline = Slow(), Sideline("test", room=2)
-    aside = Aside(slow, sideline)
-    aside.handle(record("0"))
-    assert slow.began.wait(LONG)
+def test_a_handler_that_blocks_delays_nobody():
+    """Records wait in the queue; when it is full they are dropped, and their number is logged."""
+    slow, calls = Slow(), BackgroundCalls("test", max_waiting=2)
+    handler = QueueHandler(slow, calls)
+    handler.handle(record("0"))
+    assert slow.waiting.wait(LONG)
     for number in range(1, 6):
-        aside.handle(record(str(number)))
-    assert not sideline.flush(0.01)
-    assert not sideline.close(0.01)
-    slow.may.set()
-    assert sideline.flush(LONG)
-    aside.handle(record("6"))
-    assert sideline.close(LONG)
+        handler.handle(record(str(number)))
+    assert not calls.flush(0.01)
+    assert not calls.close(0.01)
+    slow.released.set()
+    assert calls.flush(LONG)
+    handler.handle(record("6"))
+    assert calls.close(LONG)
     assert slow.written[:3] == ["0", "1", "2"]
     assert slow.written[3:] == ["3 lines were dropped, for they could not be written", "6"]
 
 
-def test_a_line_tells_of_the_moment_it_was_logged():
-    """Its arguments may have changed when it is written."""
-    slow, sideline = Slow(), Sideline("test")
+def test_a_message_is_formatted_when_it_is_logged():
+    """Its arguments may change before it is written."""
+    slow, calls = Slow(), BackgroundCalls("test")
     values = [1]
     made = record("%s")
     made.args = (values,)
-    Aside(slow, sideline).handle(made)
+    QueueHandler(slow, calls).handle(made)
     values.append(2)
-    slow.may.set()
-    assert sideline.close(LONG)
+    slow.released.set()
+    assert calls.close(LONG)
     assert slow.written == ["[1]"]
 
 
-def test_a_record_that_does_not_fit_its_arguments_is_written_all_the_same():
-    """A mistake in a line of a handler's module does not fail its task."""
-    slow, sideline = Slow(), Sideline("test")
+def test_a_message_that_does_not_fit_its_arguments_is_written_with_them():
+    """A wrong logging call in a handler's module does not fail its task."""
+    slow, calls = Slow(), BackgroundCalls("test")
     made = record("%d things")
     made.args = ("many",)
-    Aside(slow, sideline).handle(made)
-    slow.may.set()
-    assert sideline.close(LONG)
+    QueueHandler(slow, calls).handle(made)
+    slow.released.set()
+    assert calls.close(LONG)
     assert slow.written == ["%d things ('many',)"]
 
 
 @pytest.mark.parametrize("error", [OSError, SystemExit])
-def test_what_fails_in_a_sideline_does_not_end_it(error):
-    """The next call is made all the same."""
+def test_a_call_that_raises_does_not_end_the_thread(error):
+    """The next call is made."""
 
     def fail() -> None:
         raise error
 
-    done, sideline = threading.Event(), Sideline("test")
-    sideline.call(fail)
-    sideline.call(done.set)
-    assert sideline.close(LONG)
+    done, calls = threading.Event(), BackgroundCalls("test")
+    calls.call(fail)
+    calls.call(done.set)
+    assert calls.close(LONG)
     assert done.is_set()

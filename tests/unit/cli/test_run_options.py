@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from aiodp.cli._main import cli
 from aiodp.cli._run.access import Access
 from aiodp.cli._run.options import OURS, TASK_RUNNERS
-from aiodp.cli._run.session import Work
+from aiodp.cli._run.session import Session
 from aiodp.shell import ShellHandler
 
 SECRET = "wJalrXUtnFEMI/K7MDENG"
@@ -32,43 +32,43 @@ def _place(tmp_path, monkeypatch):
 
 @pytest.fixture
 def invoke(monkeypatch):
-    """Calls `aiodp run` up to where it would begin to work; returns the result and the works."""
-    works: list[Work] = []
+    """Calls `aiodp run` up to the start of the runner; returns the result and the sessions."""
+    sessions: list[Session] = []
 
-    async def begin(work: Work) -> int:
-        works.append(work)
+    async def run(session: Session) -> int:
+        sessions.append(session)
         return 0
 
-    monkeypatch.setattr(Work, "run", begin)
+    monkeypatch.setattr(Session, "run", run)
 
-    def call(*arguments: str, **environment: str) -> tuple[Any, list[Work]]:
+    def call(*arguments: str, **environment: str) -> tuple[Any, list[Session]]:
         result = CliRunner().invoke(cli, ["run", *arguments], env=environment)
-        return result, works
+        return result, sessions
 
     return call
 
 
 @pytest.fixture
 def made(invoke):
-    """Calls `aiodp run` with a worker group; returns the work that it would begin."""
+    """Calls `aiodp run` with a worker group; returns the session that it would run."""
 
-    def call(*arguments: str, **environment: str) -> Work:
-        works: list[Work]
-        result, works = invoke("--worker-group", "wg", *arguments, **environment)
+    def call(*arguments: str, **environment: str) -> Session:
+        sessions: list[Session]
+        result, sessions = invoke("--worker-group", "wg", *arguments, **environment)
         assert result.exit_code == 0, result.output
-        return works[-1]
+        return sessions[-1]
 
     return call
 
 
 @pytest.fixture
 def refused(invoke):
-    """Calls `aiodp run` in vain; returns what it says, in one line."""
+    """Calls `aiodp run` with wrong options; returns the error message, in one line."""
 
     def call(*arguments: str, **environment: str) -> str:
-        result, works = invoke("--worker-group", "wg", *arguments, **environment)
+        result, sessions = invoke("--worker-group", "wg", *arguments, **environment)
         assert result.exit_code == 2, result.output
-        assert not works
+        assert not sessions
         return " ".join(result.output.split("Error: ")[1].split())
 
     return call
@@ -101,9 +101,9 @@ PARTNERS = [
 )
 def test_task_runners_spelling_and_the_unix_one_are_the_same(invoke, spelling, value, name):
     """Each option of AWS's Task Runner may be given in both spellings."""
-    result, works = invoke(*PARTNERS, spelling, value)
+    result, sessions = invoke(*PARTNERS, spelling, value)
     assert result.exit_code == 0, result.output
-    assert str(getattr(works[0].options, name)) == value
+    assert str(getattr(sessions[0].options, name)) == value
 
 
 def test_each_option_has_an_environment_variable(invoke):
@@ -121,9 +121,9 @@ def test_options_come_from_the_environment(invoke):
         "AIODP_RUN_ENDPOINT_URL": "http://h:1",
         "AIODP_RUN_HANDLER": "A=json:loads\nos.path:exists",
     }
-    result, works = invoke("--tasks", "8", **environment)
+    result, sessions = invoke("--tasks", "8", **environment)
     assert result.exit_code == 0, result.output
-    options = works[0].options
+    options = sessions[0].options
     assert (options.worker_group, options.tasks) == ("wg", 8)
     assert options.endpoint_url == "http://h:1"
     assert options.handlers == ("A=json:loads", "os.path:exists")
@@ -131,10 +131,10 @@ def test_options_come_from_the_environment(invoke):
 
 def test_the_defaults_are_task_runners(made):
     """Two tasks at once, a directory named output, and no key of the command line's."""
-    work = made()
-    assert work.options.tasks == work.runner._max_concurrency == 2
-    assert str(work.options.output) == "output"
-    assert work.session._credentials is None
+    session = made()
+    assert session.options.tasks == session.runner._max_concurrency == 2
+    assert str(session.options.output) == "output"
+    assert session.aws_session._credentials is None
 
 
 # Region, keys, proxy
@@ -151,8 +151,8 @@ def test_the_region_is_found_where_it_is_given(made, monkeypatch):
 def test_an_aws_configuration_that_cannot_be_read_has_the_exit_code_123(invoke, monkeypatch):
     """A profile that is not there allows no client."""
     monkeypatch.setenv("AWS_PROFILE", "nobody")
-    result, works = invoke("--worker-group", "wg")
-    assert (result.exit_code, works) == (123, [])
+    result, sessions = invoke("--worker-group", "wg")
+    assert (result.exit_code, sessions) == (123, [])
     assert "nobody" in result.output
 
 
@@ -165,14 +165,14 @@ def write_keys(path: Any, **members: object) -> str:
 def test_keys_come_from_a_file(made, tmp_path):
     """The file is Task Runner's; what else stands in it is left alone."""
     file = write_keys(tmp_path / "keys", access_id="FILE", private_key="secret", region="x")
-    credentials = made("--config", file).session._credentials
+    credentials = made("--config", file).aws_session._credentials
     assert (credentials.access_key, credentials.secret_key) == ("FILE", "secret")
 
 
 def test_the_command_line_goes_before_the_file(made, tmp_path):
     """Each key for itself."""
     file = write_keys(tmp_path / "keys", access_id="FILE", private_key="secret")
-    credentials = made("--config", file, *KEYS).session._credentials
+    credentials = made("--config", file, *KEYS).aws_session._credentials
     assert (credentials.access_key, credentials.secret_key) == ("AKID", SECRET)
 
 
@@ -199,12 +199,12 @@ def test_a_proxy_is_for_all_clients(made):
     """Of the session, so Data Pipeline's and S3's alike; names are quoted for the URL."""
     given = ["--proxyHost", "proxy.local", "--proxyPort", "3128"]
     user = ["--proxyUsername", "us:er", "--proxyPassword", "p@ss/"]
-    config = made(*given, *user).session.get_default_client_config()
+    config = made(*given, *user).aws_session.get_default_client_config()
     url = "http://us%3Aer:p%40ss%2F@proxy.local:3128"
     assert config.proxies == {"http": url, "https": url}
-    bare = made("--proxy-host", "::1", "--proxy-port", "1").session.get_default_client_config()
+    bare = made("--proxy-host", "::1", "--proxy-port", "1").aws_session.get_default_client_config()
     assert bare.proxies["https"] == "http://[::1]:1"
-    assert made().session.get_default_client_config() is None
+    assert made().aws_session.get_default_client_config() is None
 
 
 def test_empty_ntlm_options_are_let_pass(made):
@@ -262,8 +262,8 @@ def test_an_output_that_cannot_be_made_is_wrong_use(refused, tmp_path):
 
 def test_the_worker_group_is_required(invoke):
     """There is no default."""
-    result, works = invoke()
-    assert (result.exit_code, works) == (2, [])
+    result, sessions = invoke()
+    assert (result.exit_code, sessions) == (2, [])
     assert "Missing option '--worker-group'" in result.output
 
 
@@ -288,8 +288,8 @@ def module(tmp_path, request):
     return name
 
 
-def handlers_of(work: Work) -> tuple[Any, dict[str, Any]]:
-    handlers = work.runner._handlers
+def handlers_of(session: Session) -> tuple[Any, dict[str, Any]]:
+    handlers = session.runner._handlers
     rest = handlers._rest
     assert rest is not None
     return rest.handler, {name: one.handler for name, one in handlers._by_type.items()}
@@ -304,12 +304,12 @@ def test_without_handlers_the_shell_takes_all(made):
 
 def test_handlers_are_found_in_the_current_directory(made, module):
     """A function, a method of an object, a callable object; the shell handler takes the rest."""
-    work = made(
+    session = made(
         *("--handler", f"A={module}:work"),
         *("--handler", f"B={module}:things.work"),
         *("--handler", f"C={module}:things"),
     )
-    rest, typed = handlers_of(work)
+    rest, typed = handlers_of(session)
     assert {name: getattr(one, "__name__", "object") for name, one in typed.items()} == {
         "A": "work",
         "B": "work",
@@ -367,9 +367,9 @@ def test_a_lost_tasks_command_is_dead_before_the_deadline(made):
     """The margin at which a task counts as lost exceeds the grace, at any pace."""
     for arguments in ([], ["--grace", "25"], ["--grace", "0"]):
         for scale in (1, 60):
-            work = made(*(arguments if scale == 1 else []), "--time-scale", str(scale))
-            timing = work.runner._reporter._timing
-            grace = handlers_of(work)[0]._shell._options.grace
+            session = made(*(arguments if scale == 1 else []), "--time-scale", str(scale))
+            timing = session.runner._reporter._timing
+            grace = handlers_of(session)[0]._shell._options.grace
             assert timing.safety_margin >= grace + 5 / scale
             assert timing.safety_margin < 60 / scale  # the shortest lease there is
 
@@ -382,11 +382,11 @@ def test_the_pace_of_a_local_service_is_kept(made):
 
 def test_options_reach_the_runner_and_the_shell(made, tmp_path):
     """What is given is what is used."""
-    work = made(
+    session = made(
         *("--tasks", "5", "--drain-timeout", "7", "--hostname", "here", "--taskrunner-id", "me"),
         *("--output", "out", "--log-uri", "s3://b/k", "--grace", "3", "--max-output", "99"),
     )
-    runner, shell = work.runner, handlers_of(work)[0]._shell._options
+    runner, shell = session.runner, handlers_of(session)[0]._shell._options
     assert (runner.worker_group, runner.taskrunner_id) == ("wg", "me")
     assert (runner._identity.hostname, runner._drain_timeout) == ("here", 7)
     assert runner._max_concurrency == 5

@@ -1,4 +1,4 @@
-"""The table of `aiodp run`: what is seen of the tasks, and how it is drawn."""
+"""The table of `aiodp run`: the samples of the tasks, and how they are drawn."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.console import Console
 from aiodp import LeaseState, Ref, RunnerStatistics
 from aiodp._core.fields import PendingFields
 from aiodp._types import RunEnd
-from aiodp.cli._run.table import Eye, Frame, Row, Screen
+from aiodp.cli._run.table import Frame, Row, Screen, TaskSampler
 
 
 def task(attempt: str, fields: PendingFields | None = None) -> Any:
@@ -51,41 +51,42 @@ def statistics(**ended: int) -> RunnerStatistics:
 
 
 @pytest.fixture
-def seen():
-    """Looks at tasks in an event loop."""
+def sample():
+    """Takes samples of tasks in an event loop, one after each step."""
 
-    def look(*steps: Any) -> list[Frame]:
-        eye = Eye()
+    def take(*steps: Any) -> list[Frame]:
+        sampler = TaskSampler()
 
         async def run() -> list[Frame]:
-            return [eye.look(tasks(), statistics(FINISHED=3, FALSE=1, LOST=2)) for tasks in steps]
+            now = statistics(FINISHED=3, FALSE=1, LOST=2)
+            return [sampler.sample(tasks(), now) for tasks in steps]
 
         return anyio.run(run)
 
-    return look
+    return take
 
 
-def test_a_task_is_seen_with_its_times(seen):
-    """Age and lease left in seconds, by the same clock."""
-    [frame] = seen(lambda: [task("@A_Attempt=1")])
+def test_a_row_has_the_age_of_a_task_and_the_time_left_of_its_lease(sample):
+    """Both in seconds, by the event loop's clock."""
+    [frame] = sample(lambda: [task("@A_Attempt=1")])
     [row] = frame.rows
     assert (row.attempt, row.type, row.state) == ("@A_Attempt=1", "ShellCommandActivity", "held")
     assert 10 <= row.age < 11
     assert 19 < row.lease_left <= 20
 
 
-def test_totals_are_those_of_the_runner(seen):
-    """A precondition that does not hold is as done as any."""
-    [frame] = seen(list)
+def test_totals_are_those_of_the_runner(sample):
+    """A precondition that does not hold counts as finished."""
+    [frame] = sample(list)
     assert frame.totals == {"polls": 12, "finished": 4, "failed": 0, "canceled": 0, "lost": 2}
 
 
-def test_what_was_reported_stays_to_be_seen(seen):
-    """A field that the service has got is not forgotten, and the newest value is shown."""
+def test_reported_fields_stay_in_the_row(sample):
+    """A field that the service has acknowledged stays, and the newest value is shown."""
     fields = PendingFields()
     held: list[Any] = []
 
-    def begin() -> list[Any]:
+    def start() -> list[Any]:
         held.append(task("@A", fields))
         fields.update({"percent": 1, "node": Ref("N")})
         return held
@@ -94,11 +95,11 @@ def test_what_was_reported_stays_to_be_seen(seen):
         fields.settle(fields.snapshot()[0])
         return held
 
-    def go_on() -> list[Any]:
+    def update() -> list[Any]:
         fields.update({"percent": "2\n"})
         return held
 
-    frames = seen(begin, report, go_on, list)
+    frames = sample(start, report, update, list)
     shown = [[row.fields for row in frame.rows] for frame in frames]
     first = "percent=1 node=N"
     assert shown == [[first], [first], [r"percent=2\n node=N"], []]
@@ -128,7 +129,7 @@ def drawn(rows: int, *, width: int, height: int) -> str:
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", file.getvalue())
 
 
-def test_a_table_shows_all_of_a_task():
+def test_a_row_has_all_of_a_task():
     """Attempt, type, state, age, lease and fields in a line, the totals above them."""
     text = drawn(1, width=160, height=24)
     assert "aiodp run  7 polls, 2 lost" in text
@@ -138,9 +139,9 @@ def test_a_table_shows_all_of_a_task():
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (40, 8), (200, 50)])
 def test_a_table_fits_the_terminal(width, height):
-    """Rows that have no room are counted."""
+    """The number of rows that do not fit is shown."""
     text = drawn(100, width=width, height=height)
-    # What was drawn at last is what stands there: each drawing ends with the last line.
+    # The last drawing stays on the terminal: each one ends with its last line.
     lines = text.rpartition("aiodp run")[2].splitlines()
     assert len(lines) <= height - 1
     assert max(map(len, text.replace("\r", "\n").splitlines())) <= width
@@ -162,7 +163,7 @@ def test_log_lines_stand_above_the_table():
 
 
 def test_no_table_without_a_terminal():
-    """A file, or a terminal that cannot move its cursor."""
+    """Not in a file, nor on a terminal that cannot move its cursor."""
     assert not Screen(Console(file=io.StringIO(), _environ={})).is_possible
     dumb = Console(file=io.StringIO(), force_terminal=True, _environ={"TERM": "dumb"})
     assert not Screen(dumb).is_possible

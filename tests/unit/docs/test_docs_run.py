@@ -9,13 +9,13 @@ import click
 import pytest
 
 from aiodp._runner.dispatcher import _CLEAN_UP
-from aiodp.cli._run.background import _ROOM
+from aiodp.cli._run.background import MAX_WAITING_CALLS
 from aiodp.cli._run.command import run
-from aiodp.cli._run.exit_codes import EXIT_CODES, PATIENCE
+from aiodp.cli._run.exit_codes import EXIT_CODES, THREADS_TIMEOUT
 from aiodp.cli._run.formatters import EXTRAS
 from aiodp.cli._run.options import OURS, TASK_RUNNERS
 from aiodp.cli._run.runner import _GRACE, _LONGEST_GRACE, _SPARE
-from aiodp.cli._run.session import _LAST_PUSH
+from aiodp.cli._run.session import LAST_UPLOAD_TIMEOUT
 
 TEXT = (Path(__file__).parents[3] / "docs" / "run.md").read_text()
 WORDS = " ".join(TEXT.split())
@@ -89,9 +89,9 @@ def test_the_exit_codes_are_those_of_the_help():
         f"at most {_LONGEST_GRACE:g}",
         f"`grace` and {_SPARE:g} seconds before its lease ends",
         f"handlers have {_CLEAN_UP:g} s to clean up",
-        f"left behind after {PATIENCE:g} s",
-        f"in up to {_LAST_PUSH:g} s at the end",
-        f"when {_ROOM:,} do",
+        f"left behind after {THREADS_TIMEOUT:g} s",
+        f"in up to {LAST_UPLOAD_TIMEOUT:g} s at the end",
+        f"when {MAX_WAITING_CALLS:,} do",
         ", ".join(f"`{one}`" for one in ("time", "level", "message", *EXTRAS[:-2])),
     ],
 )

@@ -1,4 +1,4 @@
-"""With which keys, and through which proxy, `aiodp run` speaks to AWS."""
+"""The keys, proxy and region with which `aiodp run` calls AWS."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from aiodp.cli._run.options import Options
 
 _REGION: Final = "us-east-1"
-"""Task Runner's (Developer Guide, "Task Runner Configuration Options")."""
+"""The default of Task Runner (Developer Guide, "Task Runner Configuration Options")."""
 _SECRET_VARIABLES: Final = (
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
@@ -29,41 +29,41 @@ _SECRET_VARIABLES: Final = (
     "AIODP_RUN_SECRET_KEY",
 )
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
-_MEMBERS: Final = ("access-id", "private-key")
-_NO_PART_OF_A_HOST: Final = frozenset("/@?#[] \t\r\n")
+_KEY_MEMBERS: Final = ("access-id", "private-key")
+_NOT_IN_HOSTNAMES: Final = frozenset("/@?#[] \t\r\n")
 _UNSUPPORTED: Final = ("proxy_domain", "proxy_workstation")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Keys:
-    """An access key id and its secret, which no text of this object shows."""
+    """An access key id and its secret; the `repr` shows neither."""
 
     access_id: str
     secret: str
     unused: tuple[str, ...] = ()
-    """Names of what else the file holds."""
+    """Names of the other members of the file."""
 
     @classmethod
     def of(cls, options: Options) -> Self | None:
-        """Return the keys that are given, the command line before the file; None if none are.
+        """Return the keys of the command line, else of the file; None if there are none.
 
-        Raises `click.UsageError` for half of them, and for a file that does not hold both.
+        Raises `click.UsageError` for one key without the other, and for a file without both.
         """
-        filed = _read_keys(options.config) if options.config else {}
-        access_id = options.access_id or filed.get("access-id")
-        secret = options.secret_key or filed.get("private-key")
+        from_file = _read_keys(options.config) if options.config else {}
+        access_id = options.access_id or from_file.get("access-id")
+        secret = options.secret_key or from_file.get("private-key")
         if not access_id and not secret:
             return None
         if not access_id or not secret:
             given, missing = ("--access-id", "--secret-key")[:: 1 if access_id else -1]
             raise click.UsageError(f"{given} needs {missing}.", click.get_current_context())
-        unused = tuple(name for name in filed if name not in _MEMBERS)
+        unused = tuple(name for name in from_file if name not in _KEY_MEMBERS)
         return cls(access_id=access_id, secret=secret, unused=unused)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Proxy:
-    """An HTTP proxy, with a user's name and password if it wants them."""
+    """An HTTP proxy, with a user's name and password if it needs them."""
 
     host: str
     port: int
@@ -72,18 +72,18 @@ class Proxy:
 
     @classmethod
     def of(cls, options: Options) -> Self | None:
-        """Return the proxy that is given, None if none is; raise `click.UsageError`."""
+        """Return the proxy of the options, None if there is none; raise `click.UsageError`."""
         _refuse_ntlm(options)
-        given = [name for name in _PROXY if getattr(options, name)]
+        given = [name for name in _REQUIRED_WITH if getattr(options, name)]
         if not given:
             return None
         for name in given:
-            needed = _PROXY[name]
+            needed = _REQUIRED_WITH[name]
             if not getattr(options, needed):
-                message = f"{_spelled(name)} needs {_spelled(needed)}."
+                message = f"{_option_name(name)} needs {_option_name(needed)}."
                 raise click.UsageError(message, click.get_current_context())
         host, port = options.proxy_host or "", options.proxy_port or 0
-        if _NO_PART_OF_A_HOST.intersection(host):
+        if _NOT_IN_HOSTNAMES.intersection(host):
             raise click.BadParameter(
                 f"{host!r:.60} is not the name or address of a machine.",
                 ctx=click.get_current_context(),
@@ -95,7 +95,7 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        """As botocore takes it."""
+        """The proxy as a URL, which botocore expects."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{self._user}{host}:{self.port}"
 
@@ -107,29 +107,29 @@ class Proxy:
         return f"{quote(self.username, safe='')}{password}@"
 
 
-_PROXY: Final = {
+_REQUIRED_WITH: Final = {
     "proxy_host": "proxy_port",
     "proxy_port": "proxy_host",
     "proxy_username": "proxy_host",
     "proxy_password": "proxy_username",
 }
-"""What each option of the proxy is good for only with another one."""
+"""The option without which each option of the proxy has no meaning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Access:
-    """How the service is reached."""
+    """Keys and proxy, if they are given."""
 
     keys: Keys | None
     proxy: Proxy | None
 
     @classmethod
     def of(cls, options: Options) -> Self:
-        """Return what the options say; raise `click.UsageError`."""
+        """Return those of the options; raise `click.UsageError`."""
         return cls(keys=Keys.of(options), proxy=Proxy.of(options))
 
     def session(self) -> AioSession:
-        """Return a session for all clients, of Data Pipeline and of S3."""
+        """Return a session for the clients of Data Pipeline and of S3."""
         session = get_session()
         if self.keys is not None:
             session.set_credentials(self.keys.access_id, self.keys.secret)
@@ -140,10 +140,10 @@ class Access:
 
     @property
     def secrets(self) -> Iterator[str]:
-        """Give what no log may show, in all its forms."""
+        """Yield the texts that no log may show."""
         if self.keys is not None:
             yield self.keys.secret
-        for name in _SECRET_VARIABLES:  # commands get these, and may print them
+        for name in _SECRET_VARIABLES:  # commands inherit these and may print them
             if value := os.environ.get(name):
                 yield value
         if self.proxy is not None and self.proxy.password:
@@ -151,8 +151,8 @@ class Access:
                 yield f":{form}@"
 
 
-def s3_is_elsewhere(session: AioSession, options: Options) -> bool:
-    """Return whether Data Pipeline alone is on this machine, and S3 is AWS's: hardly on purpose."""
+def mixes_local_and_aws(session: AioSession, options: Options) -> bool:
+    """Return whether Data Pipeline is a local service but S3 is AWS's: probably by mistake."""
     if options.endpoint_url is None or urlsplit(options.endpoint_url).hostname not in _LOOPBACK:
         return False
     variables = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
@@ -161,25 +161,25 @@ def s3_is_elsewhere(session: AioSession, options: Options) -> bool:
 
 
 def region_of(session: AioSession, options: Options) -> str:
-    """Return the region; raise what botocore does about a configuration that it cannot read."""
+    """Return the region; raise `BotoCoreError` if the AWS configuration cannot be read."""
     configured: str | None = session.get_config_variable("region")
     return options.region or configured or _REGION
 
 
 def _read_keys(path: Path) -> dict[str, Any]:
-    """Read Task Runner's file of keys. What is said about it shows nothing of its content."""
+    """Read Task Runner's file of keys. Error messages show nothing of its content."""
     try:
-        read = json.loads(path.read_bytes())
+        keys = json.loads(path.read_bytes())
     except OSError as error:
         raise _bad_file(path, f"cannot be read: {error.strerror}") from None
     except ValueError:
         raise _bad_file(path, "is no JSON") from None
-    if not isinstance(read, dict):
+    if not isinstance(keys, dict):
         raise _bad_file(path, "is no JSON object")
-    for name in _MEMBERS:
-        if not isinstance(read.get(name), str) or not read[name]:
+    for name in _KEY_MEMBERS:
+        if not isinstance(keys.get(name), str) or not keys[name]:
             raise _bad_file(path, f'needs a text "{name}"')
-    return read
+    return keys
 
 
 def _bad_file(path: Path, what: str) -> click.BadParameter:
@@ -191,11 +191,11 @@ def _refuse_ntlm(options: Options) -> None:
     for name in _UNSUPPORTED:
         if getattr(options, name):
             raise click.UsageError(
-                f"{_spelled(name)} is of NTLM, which is not supported: leave it out, and use a "
+                f"{_option_name(name)} is of NTLM, which is not supported: leave it out, and use a "
                 f"proxy with basic authentication or none.",
                 click.get_current_context(),
             )
 
 
-def _spelled(name: str) -> str:
+def _option_name(name: str) -> str:
     return "--" + name.replace("_", "-")

@@ -1,4 +1,4 @@
-"""`aiodp run`: a task runner with AWS's Task Runner's options, which needs no Java."""
+"""`aiodp run`: a task runner with the options of AWS's Task Runner, without Java."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import anyio
 import click
 from botocore.exceptions import BotoCoreError
 
-from aiodp.cli._run.access import Access, region_of, s3_is_elsewhere
+from aiodp.cli._run.access import Access, mixes_local_and_aws, region_of
 from aiodp.cli._run.exit_codes import EXIT_CODES, Exit
 from aiodp.cli._run.handlers import load_handlers
 from aiodp.cli._run.log import Log
 from aiodp.cli._run.options import LogFormat, Options, all_options
 from aiodp.cli._run.runner import Pace, make_runner
-from aiodp.cli._run.session import Work
+from aiodp.cli._run.session import Session
 
 if TYPE_CHECKING:
     from aiobotocore.session import AioSession
@@ -48,15 +48,17 @@ def run(**given: Any) -> int:
     access = Access.of(options)
     pace = Pace.of(options)
     secrets = tuple(access.secrets)
-    handlers = load_handlers(options.handlers)  # first, for they may configure logging
+    handlers = load_handlers(options.handlers)  # before the log: they may configure logging
     with Log(LogFormat(options.log_format), table=options.table, secrets=secrets) as log:
-        session = access.session()
-        region = _region(session, options)
-        runner = make_runner(options, pace, handlers, session, region)
+        aws_session = access.session()
+        region = _region(aws_session, options)
+        runner = make_runner(options, pace, handlers, aws_session, region)
         _open_files(log, options)
-        _warn(access, session, options)
-        work = Work(options=options, runner=runner, session=session, region=region, log=log)
-        return anyio.run(work.run)
+        _warn(access, aws_session, options)
+        session = Session(
+            options=options, runner=runner, aws_session=aws_session, region=region, log=log
+        )
+        return anyio.run(session.run)
 
 
 def _open_files(log: Log, options: Options) -> None:
@@ -74,7 +76,7 @@ def _warn(access: Access, session: AioSession, options: Options) -> None:
     if access.keys is not None and access.keys.unused:
         names = ", ".join(access.keys.unused)
         logger.warning("of %s this was not used: %s; give it as an option", options.config, names)
-    if s3_is_elsewhere(session, options):
+    if mixes_local_and_aws(session, options):
         logger.warning(
             "--endpoint is of Data Pipeline alone, S3 is AWS's: AWS_ENDPOINT_URL is for both"
         )

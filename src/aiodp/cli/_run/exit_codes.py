@@ -1,4 +1,4 @@
-"""How `aiodp run` ends, as a number."""
+"""The exit codes of `aiodp run`, and how the process ends with one in bounded time."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
 from aiodp._types import RunEnd
-from aiodp.cli._run.background import Sideline
-from aiodp.cli._run.signals import DIED, leave
+from aiodp.cli._run.background import BackgroundCalls
+from aiodp.cli._run.signals import KILLED_BY_SIGNAL, exit_now
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,25 +30,25 @@ Exit codes:
   125  a fault in aiodp itself
   128+N  a second or third signal, of number N, broke off the tasks"""
 
-_GOOD: Final = frozenset({RunEnd.FINISHED, RunEnd.FALSE, RunEnd.DUPLICATE})
-_UNTOLD: Final = (RunEnd.NO_STATUS, RunEnd.INTERRUPTED)
-PATIENCE: Final = 5.0
-"""Seconds that threads of handlers may go on when all else is over."""
-_FLUSHING: Final = 1.0
+_SUCCESSFUL_ENDS: Final = frozenset({RunEnd.FINISHED, RunEnd.FALSE, RunEnd.DUPLICATE})
+_UNREPORTED_ENDS: Final = (RunEnd.NO_STATUS, RunEnd.INTERRUPTED)
+THREADS_TIMEOUT: Final = 5.0
+"""Seconds for which threads of handlers may delay the end of the process."""
+_FLUSH_TIMEOUT: Final = 1.0
 
 
 class Exit(IntEnum):
-    """Exit codes beside 128 and a signal's number."""
+    """Exit codes beside 128 plus a signal's number."""
 
     DONE = 0
-    NOT_WELL = 1
+    TASK_FAILED = 1
     NO_TASK = 3
-    NO_ANSWER = 4
+    POLL_FAILED = 4
     REJECTED = 123
-    BROKEN = 125
+    INTERNAL_ERROR = 125
 
 
-def verdict(
+def exit_code(
     end: RunnerStatistics,
     *,
     once: bool,
@@ -56,36 +56,38 @@ def verdict(
     signals: Sequence[Signals],
     before_stop: Mapping[str, int],
 ) -> int:
-    """Return the exit code of a runner that came to its end.
+    """Return the exit code of a runner that has ended with these statistics.
 
-    `counted` tells that only so many tasks were to be done, and `before_stop` how many had ended in
-    which way when the first signal came.
+    `counted` says that the number of tasks was limited. `before_stop` has the number of tasks by
+    their end at the time of the first signal.
     """
     if len(signals) > 1:
-        return DIED + signals[1]
+        return KILLED_BY_SIGNAL + signals[1]
     if once and not end.received:
         if signals:
             return Exit.DONE
-        return Exit.NO_ANSWER if end.polls_failed else Exit.NO_TASK
+        return Exit.POLL_FAILED if end.polls_failed else Exit.NO_TASK
     if once or counted:
-        well = all(one in _GOOD for one, count in end.ended.items() if count)
+        succeeded = all(name in _SUCCESSFUL_ENDS for name, count in end.ended.items() if count)
     else:
-        well = all(end.ended.get(one, 0) <= before_stop.get(one, 0) for one in _UNTOLD)
-    return Exit.DONE if well else Exit.NOT_WELL
+        succeeded = all(
+            end.ended.get(name, 0) <= before_stop.get(name, 0) for name in _UNREPORTED_ENDS
+        )
+    return Exit.DONE if succeeded else Exit.TASK_FAILED
 
 
-def insist(code: int, patience: float = PATIENCE) -> None:
-    """Let the process end with this code in so many seconds, whatever goes on."""
+def exit_after(code: int, timeout: float = THREADS_TIMEOUT) -> None:
+    """End the process with this code in `timeout` seconds, whatever still runs then."""
 
     def end() -> None:
-        time.sleep(patience)
-        flushing = Sideline("aiodp flush")  # nobody may read what they wrote
+        time.sleep(timeout)
+        flushing = BackgroundCalls("aiodp flush")  # it blocks if nobody reads the output
         flushing.call(_flush)
-        flushing.close(_FLUSHING)
-        leave(code)
+        flushing.close(_FLUSH_TIMEOUT)
+        exit_now(code)
 
     threading.Thread(target=end, name="aiodp end", daemon=True).start()
 
 
 def _flush() -> None:
-    sys.stdout.flush()  # in a service there may be none: what this raises is dropped
+    sys.stdout.flush()  # a service may have no stdout: the exception is dropped

@@ -1,4 +1,4 @@
-"""How a log record is written: as text, as JSON, or as AWS's Task Runner writes it."""
+"""Log formats: text, JSON, and that of AWS's Task Runner."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 EXTRAS: Final = ("task", "pipeline", "attempt", "type", "status", "seconds", "kind", "error")
-"""What records tell beside their message."""
-_MONTHS: Final = "JanFebMarAprMayJunJulAugSepOctNovDec"  # whatever the locale
+"""Attributes of records that JSON lines have beside the message."""
+_MONTHS: Final = "JanFebMarAprMayJunJulAugSepOctNovDec"  # strftime's %b depends on the locale
 _HIDDEN: Final = "***"
-_SHORTEST_SECRET: Final = 8
-"""AWS's have 40 characters; to hide a letter wherever it stands would tell which one it is."""
-_NOTHING: Final = "-"
+_MIN_SECRET_LENGTH: Final = 8
+"""AWS's have 40 characters. Hiding a short one wherever it stands would make it guessable."""
+_NO_VALUE: Final = "-"
 
 
 def printable(text: str) -> str:
-    """Return the text in one line: what a command wrote may hold anything, escape codes too."""
+    """Escape what is not printable: a command's output may hold line breaks or escape codes."""
     if text.isprintable():
         return text
-    return "".join(one if one.isprintable() else _escaped(one) for one in text)
+    return "".join(char if char.isprintable() else _escaped(char) for char in text)
 
 
 def _escaped(character: str) -> str:
@@ -32,11 +32,11 @@ def _escaped(character: str) -> str:
 
 
 class _Formatter(logging.Formatter, ABC):
-    """Hides secrets, wherever in a line they would stand."""
+    """Hides secrets wherever they occur in a line."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         super().__init__()
-        self._secrets = [one for one in secrets if len(one) >= _SHORTEST_SECRET]
+        self._secrets = [secret for secret in secrets if len(secret) >= _MIN_SECRET_LENGTH]
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -44,7 +44,7 @@ class _Formatter(logging.Formatter, ABC):
 
     @abstractmethod
     def _line(self, record: logging.LogRecord) -> str:
-        """Return the line with all that there is to say."""
+        """Return the line with its secrets."""
 
     def _hide(self, text: str) -> str:
         for secret in self._secrets:
@@ -67,35 +67,35 @@ class TextLines(_Formatter):
 
 
 class JsonLines(_Formatter):
-    """For programs: an object, always with the same keys; what a record does not tell is null."""
+    """For programs: an object with always the same keys; a missing attribute is null."""
 
     def _line(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC)
-        told = {key: record.__dict__.get(key) for key in EXTRAS}
+        extras = {key: record.__dict__.get(key) for key in EXTRAS}
         line = {
             "time": at.isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "message": self._hide(f"{record.getMessage()}{self._traceback(record)}"),
         }
         try:
-            return json.dumps(line | told, default=str, allow_nan=False)
-        except Exception:  # noqa: BLE001 - a handler's own extras may be anything
+            return json.dumps(line | extras, default=str, allow_nan=False)
+        except Exception:  # noqa: BLE001 - a handler's own extras may be of any type
             return json.dumps(line | dict.fromkeys(EXTRAS))
 
 
 class TaskRunnerLines(_Formatter):
-    """As Task Runner has it: `13 Aug 2017 14:43:36,891 [INFO] (thread) pipeline class: text`.
+    """For files: `13 Aug 2017 14:43:36,891 [INFO] (thread) pipeline class: text`.
 
-    Times are UTC. Where a record is of no pipeline, a hyphen stands, so that columns stay columns.
+    That is Task Runner's format. Times are in UTC; a hyphen stands for a missing pipeline.
     """
 
     def _line(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC)
         date = f"{at.day:02} {_MONTHS[3 * at.month - 3 : 3 * at.month]} {at.year} {at:%H:%M:%S}"
-        pipeline = printable(str(record.__dict__.get("pipeline") or _NOTHING))
+        pipeline = printable(str(record.__dict__.get("pipeline") or _NO_VALUE))
         where = f"{record.name}.{record.module.lstrip('_')}"
         return (
             f"{date},{at.microsecond // 1000:03} [{record.levelname}] "
-            f"({printable(record.threadName or _NOTHING)}) {pipeline} {where}: "
+            f"({printable(record.threadName or _NO_VALUE)}) {pipeline} {where}: "
             f"{self._message(record)}"
         )

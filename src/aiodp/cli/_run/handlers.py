@@ -1,4 +1,4 @@
-"""Which function does the tasks of which type: `--handler [TYPE=]PACKAGE.MODULE:FUNCTION`."""
+"""The functions that `--handler [TYPE=]PACKAGE.MODULE:FUNCTION` names."""
 
 from __future__ import annotations
 
@@ -20,44 +20,44 @@ if TYPE_CHECKING:
     from aiodp._runner.handlers import Handler
     from aiodp.shell import ShellHandler
 
-REST: Final = ""
-"""In the place of a type: all types that have no handler of their own."""
+OTHER_TYPES: Final = ""
+"""Stands for all types that have no handler of their own."""
 _UNSUPPORTED: Final = "UnsupportedType"
 
 
 def load_handlers(given: Iterable[str]) -> dict[str, Handler]:
-    """Import the handlers, by type; raise `click.UsageError` that says what is wrong with one.
+    """Import the handlers, by type; raise `click.UsageError` for one that cannot be used.
 
-    The current directory is searched first, as it is by `python -m`.
+    The current directory is searched first, as `python -m` does.
     """
     handlers: dict[str, Handler] = {}
     for text in given:
-        _look_here()
+        _add_current_directory()
         type_name, equals, path = text.rpartition("=")
         type_name = type_name.strip()
         if equals and not type_name:
-            raise _wrong(text, "names no type before the =")
+            raise _bad_handler(text, "names no type before the =")
         if type_name in handlers:
-            raise _wrong(text, f"is the second one for {type_name or 'all other types'}")
+            raise _bad_handler(text, f"is the second one for {type_name or 'all other types'}")
         handlers[type_name] = _load(text, path.strip())
     return handlers
 
 
 def register(runner: TaskRunner, handlers: Mapping[str, Handler]) -> None:
-    """Give a runner the handlers that have a type."""
+    """Register the handlers that have a type."""
     for type_name, handler in handlers.items():
-        if type_name != REST:
+        if type_name != OTHER_TYPES:
             runner.activity(type_name)(handler)
 
 
-class ShellOrAdvice:
-    """The shell handler for what it can do, and advice for what it cannot."""
+class ShellFallback:
+    """The shell handler; a task of another type fails with a message about `--handler`."""
 
     def __init__(self, shell: ShellHandler) -> None:
         self._shell = shell
 
     async def __call__(self, task: Task) -> bool:
-        """Do a task; raise what the shell handler does."""
+        """Execute a task; raise as the shell handler does."""
         try:
             return await self._shell(task)
         except TaskFailed as error:
@@ -70,7 +70,7 @@ class ShellOrAdvice:
             ) from error
 
 
-def _look_here() -> None:
+def _add_current_directory() -> None:
     here = os.getcwd()  # noqa: PTH109 - sys.path takes text
     if here not in sys.path:
         sys.path.insert(0, here)
@@ -79,12 +79,12 @@ def _look_here() -> None:
 def _load(text: str, path: str) -> Handler:
     module_name, colon, name = path.partition(":")
     if not colon or not name or not all(map(str.isidentifier, module_name.split("."))):
-        raise _wrong(text, "is not of the form [TYPE=]PACKAGE.MODULE:FUNCTION")
+        raise _bad_handler(text, "is not of the form [TYPE=]PACKAGE.MODULE:FUNCTION")
     module = _import(text, module_name)
     try:
         handler: Any = reduce(getattr, name.split("."), module)
     except AttributeError:
-        raise _wrong(text, f"module {module_name} has no {name}") from None
+        raise _bad_handler(text, f"module {module_name} has no {name}") from None
     _check(text, handler)
     return handler  # type: ignore[no-any-return]
 
@@ -93,24 +93,24 @@ def _import(text: str, name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise _wrong(text, f"there is no module {error.name}") from error
+        raise _bad_handler(text, f"there is no module {error.name}") from error
     except (Exception, SystemExit) as error:
         what = f"{type(error).__name__}: {error}"
-        raise _wrong(text, f"importing {name} raises {what:.200}") from error
+        raise _bad_handler(text, f"importing {name} raises {what:.200}") from error
 
 
 def _check(text: str, handler: Any) -> None:
     if not callable(handler):
-        raise _wrong(text, f"is no function, but {type(handler).__name__}")
+        raise _bad_handler(text, f"is no function, but {type(handler).__name__}")
     try:
         inspect.signature(handler).bind(None)
     except TypeError:
-        raise _wrong(text, "is no function of one argument, the task") from None
+        raise _bad_handler(text, "is no function of one argument, the task") from None
     except ValueError:
-        return  # of what is built in, nothing is known
+        return  # a built-in function has no signature
 
 
-def _wrong(text: str, what: str) -> click.BadParameter:
+def _bad_handler(text: str, what: str) -> click.BadParameter:
     context = click.get_current_context()
     message = f"{text!r:.120}: {' '.join(what.split())}."
     return click.BadParameter(message, ctx=context, param_hint="'--handler'")

@@ -1,4 +1,4 @@
-"""The log in files, one for each hour, as AWS's Task Runner keeps it.
+"""Log files, one for each hour, as AWS's Task Runner writes them.
 
 `<output>/logs/Task Runner.log.YYYY-MM-DD-HH`, hours in UTC, gzipped when they are eight hours old
 (Developer Guide, "Task Runner Logs and Logging").
@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Final, TextIO
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_NAME: Final = "Task Runner.log."
-_FORM: Final = "%Y-%m-%d-%H"
-_LOGS: Final = re.compile(rf"{re.escape(_NAME)}(\d{{4}}-\d\d-\d\d-\d\d)")
+_PREFIX: Final = "Task Runner.log."
+_HOUR_FORMAT: Final = "%Y-%m-%d-%H"
+_PLAIN_FILE: Final = re.compile(rf"{re.escape(_PREFIX)}(\d{{4}}-\d\d-\d\d-\d\d)")
 HOUR: Final = 3600
-_KEPT_PLAIN: Final = 8
-"""Hours."""
+_GZIP_AGE: Final = 8
+"""Hours after which a file is gzipped."""
 
 
 class HourlyLog(logging.Handler):
@@ -38,76 +38,76 @@ class HourlyLog(logging.Handler):
         self._directory = output.absolute() / "logs"  # a handler may change the current directory
         self._directory.mkdir(parents=True, exist_ok=True)
         self._changed: set[str] = set()
-        self._noting = threading.Lock()
+        self._changed_lock = threading.Lock()
         self._hour = _hour(time.time())
         self._file: TextIO | None = self._open()
 
     @property
     def path(self) -> Path:
         """The file of the hour of the last record."""
-        return self._directory / f"{_NAME}{self._hour}"
+        return self._directory / f"{_PREFIX}{self._hour}"
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record. If that fails, nobody is told: where should it be."""
+        """Write a record. An `OSError` is dropped, as there is nowhere else to log it."""
         with suppress(OSError):
-            self.turn(record.created)
+            self.rotate(record.created)
             if self._file is not None and not os.fstat(self._file.fileno()).st_nlink:
-                self._end_file()  # somebody removed it
+                self._close_file()  # somebody has removed it: open it anew
             file = self._file = self._file or self._open()
             file.write(f"{self.format(record)}\n")
             file.flush()
-            with self._noting:
+            with self._changed_lock:
                 self._changed.add(self.path.name)
 
-    def turn(self, now: float) -> None:
-        """Leave the file of an hour that is over, and gzip those which are old enough."""
+    def rotate(self, now: float) -> None:
+        """Close the file if its hour is over, and gzip the files that are old enough."""
         if _hour(now) == self._hour:
             return
-        self._end_file()
+        self._close_file()
         self._hour = _hour(now)
         self._gzip_old(now)
 
     def close(self) -> None:
         """Close the file."""
-        self._end_file()
+        self._close_file()
         super().close()
 
-    def take_changed(self) -> list[str]:
-        """Return the names of the files to which something was added since the last time."""
-        with self._noting:
+    def pop_changed(self) -> list[str]:
+        """Return the names of the files that have changed since the last call."""
+        with self._changed_lock:
             changed, self._changed = self._changed, set()
         return sorted(changed)
 
-    def give_back(self, names: Iterable[str]) -> None:
-        """Take note of names that `take_changed` has to return again."""
-        with self._noting:
+    def add_changed(self, names: Iterable[str]) -> None:
+        """Let the next `pop_changed` return these names again."""
+        with self._changed_lock:
             self._changed.update(names)
 
     def find(self, name: str) -> Path | None:
-        """Return the file of this name as it is now, gzipped perhaps; None if it is gone."""
+        """Return the file of this name, gzipped or not; None if there is neither."""
         path = self._directory / name
-        return next((one for one in (path, _gzipped(path)) if one.exists()), None)
+        return next((file for file in (path, _gzipped(path)) if file.exists()), None)
 
     def _open(self) -> TextIO:
         return self.path.open("a", encoding="utf-8", errors="backslashreplace")
 
-    def _end_file(self) -> None:
+    def _close_file(self) -> None:
         if self._file is not None:
             with suppress(OSError):
                 self._file.close()
             self._file = None
 
     def _gzip_old(self, now: float) -> None:
-        newest = _hour(now - _KEPT_PLAIN * HOUR)
+        newest = _hour(now - _GZIP_AGE * HOUR)
         for path in list(self._directory.iterdir()):
-            found = _LOGS.fullmatch(path.name)
-            if found and found[1] <= newest:
-                with suppress(OSError):  # another process may be faster
+            match = _PLAIN_FILE.fullmatch(path.name)
+            if match and match[1] <= newest:
+                with suppress(OSError):  # another process has gzipped it
                     _gzip(path)
 
 
 def _hour(now: float) -> str:
-    return time.strftime(_FORM, time.gmtime(now))
+    return time.strftime(_HOUR_FORMAT, time.gmtime(now))
 
 
 def _gzipped(path: Path) -> Path:
@@ -115,21 +115,21 @@ def _gzipped(path: Path) -> Path:
 
 
 def _gzip(path: Path) -> None:
-    """Put a gzipped file in the place of a plain one, at no time without either.
+    """Replace a file by a gzipped one; at any time there is at least one of them.
 
-    It is added to one that is there already: a clock may leap ahead, and back.
+    If there is a gzipped file already, as after a jump of the clock, it is appended to.
     """
-    descriptor, made = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with path.open("rb") as plain, os.fdopen(descriptor, "wb") as raw:
             with suppress(FileNotFoundError), _gzipped(path).open("rb") as before:
                 shutil.copyfileobj(before, raw)
             with gzip.open(raw, "wb") as packed:
                 shutil.copyfileobj(plain, packed)
-        shutil.copymode(path, made)
-        Path(made).replace(_gzipped(path))
+        shutil.copymode(path, temporary)
+        Path(temporary).replace(_gzipped(path))
         path.unlink()
     except BaseException:
         with suppress(OSError):
-            Path(made).unlink()
+            Path(temporary).unlink()
         raise

@@ -1,4 +1,4 @@
-"""Where the log of `aiodp run` goes: to stderr, with a table below it perhaps, and to files."""
+"""The log of `aiodp run`: to stderr, above a table if there is one, and to files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Final, Self
 
-from aiodp.cli._run.background import Aside, Sideline
+from aiodp.cli._run.background import BackgroundCalls, QueueHandler
 from aiodp.cli._run.formatters import JsonLines, TaskRunnerLines, TextLines
 from aiodp.cli._run.hourly_log import HourlyLog
 from aiodp.cli._run.options import LogFormat
@@ -17,35 +17,36 @@ if TYPE_CHECKING:
 
     from aiodp.cli._run.table import Screen
 
-_aiodp: Final = logging.getLogger("aiodp")
-_LAST_LINES: Final = 5.0
-"""Seconds for what is not written yet when all is over."""
+logger = logging.getLogger("aiodp")
+
+_CLOSE_TIMEOUT: Final = 5.0
+"""Seconds in which the lines that wait are written at the end."""
 
 
 class Log:
     """Writes all records of `aiodp`, and the warnings of everything else.
 
-    Each of its two ways has a thread: neither a paused terminal nor a slow disk stops the other, or
-    the heartbeats.
+    Display and files have a thread each, so that neither a paused terminal nor a slow disk delays
+    the other one, or the heartbeats.
     """
 
     def __init__(
         self, log_format: LogFormat, *, table: bool | None, secrets: Sequence[str]
     ) -> None:
-        """Begin with stderr."""
+        """Write to stderr from now on."""
         self.screen = _screen(log_format, table=table)
-        self.display = Sideline("aiodp log lines")
-        self.disk = Sideline("aiodp log files")
+        self.display = BackgroundCalls("aiodp log lines")
+        self.disk = BackgroundCalls("aiodp log files")
         self._files: HourlyLog | None = None
         self._secrets = secrets
         lines = self.screen or logging.StreamHandler()
         json = log_format is LogFormat.JSON
         lines.setFormatter(JsonLines(secrets) if json else TextLines(secrets))
         self._added: list[logging.Handler] = []
-        self._add(Aside(lines, self.display))
-        self._level = _aiodp.level
-        _aiodp.setLevel(logging.INFO)
-        _aiodp.disabled = False
+        self._add(QueueHandler(lines, self.display))
+        self._level = logger.level
+        logger.setLevel(logging.INFO)
+        logger.disabled = False
 
     def __enter__(self) -> Self:
         return self
@@ -55,33 +56,34 @@ class Log:
 
     @property
     def files(self) -> HourlyLog:
-        """The files, once they are open."""
-        assert self._files is not None  # noqa: S101 - `open_files` comes first
+        """The files; `open_files` must have been called."""
+        assert self._files is not None  # noqa: S101 - the command calls `open_files` first
         return self._files
 
     def open_files(self, output: Path) -> None:
-        """Write to files, too; raise `OSError`."""
+        """Write to files as well from now on; raise `OSError`."""
         self._files = HourlyLog(output)
         self._files.setFormatter(TaskRunnerLines(self._secrets))
-        self._add(Aside(self._files, self.disk))
+        self._add(QueueHandler(self._files, self.disk))
 
     def start_table(self) -> None:
-        """Show the table from now on, if there is to be one."""
+        """Show the table from now on, if there is one."""
         if self.screen is not None:
             self.display.call(self.screen.start)
 
     def close(self) -> None:
-        """Write what is left, in bounded time; once."""
-        _aiodp.setLevel(self._level)
+        """Remove the handlers and write the lines that wait, in bounded time. Idempotent."""
+        logger.setLevel(self._level)
         while self._added:
             logging.getLogger().removeHandler(self._added.pop())
-        for sideline, handler in ((self.display, self.screen), (self.disk, self._files)):
+        for calls, handler in ((self.display, self.screen), (self.disk, self._files)):
             if handler is not None:
-                sideline.call(handler.close)
-            sideline.close(_LAST_LINES)
+                calls.call(handler.close)
+            calls.close(_CLOSE_TIMEOUT)
 
     def _add(self, handler: logging.Handler) -> None:
-        # To the root, so that the modules of handlers are heard as well, and set up nothing else.
+        # To the root logger: the loggers of the user's handlers reach it too, and a
+        # `logging.basicConfig` of theirs then does nothing.
         logging.getLogger().addHandler(handler)
         self._added.append(handler)
 
@@ -90,7 +92,7 @@ def _screen(log_format: LogFormat, *, table: bool | None) -> Screen | None:
     terminal = sys.stderr and sys.stderr.isatty()
     if table is False or log_format is LogFormat.JSON or not terminal:
         return None
-    from aiodp.cli._run.table import Screen  # noqa: PLC0415 - rich takes its time
+    from aiodp.cli._run.table import Screen  # noqa: PLC0415 - importing rich takes time
 
     screen = Screen()
     return screen if screen.is_possible else None

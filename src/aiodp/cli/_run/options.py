@@ -1,4 +1,4 @@
-"""The options of `aiodp run`: those of AWS's Task Runner, each in two spellings, and our own."""
+"""The options of `aiodp run`: those of AWS's Task Runner, in two spellings, and our own."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class LogFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """The options as they are given, by their names."""
+    """The values of the options, by their names."""
 
     worker_group: str
     region: str | None
@@ -58,7 +58,7 @@ class Options:
     time_scale: float
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be meant together."""
+        """Raise `click.UsageError` for options that exclude each other."""
         if self.once and self.max_tasks is not None:
             raise click.UsageError("--once and --max-tasks exclude each other.", _context())
 
@@ -173,7 +173,7 @@ TASK_RUNNERS: Final = (
         help="Of NTLM, which is not supported: must be empty.",
     ),
 )
-"""What AWS's Task Runner knows (Developer Guide, "Task Runner Configuration Options")."""
+"""The options of AWS's Task Runner (Developer Guide, "Task Runner Configuration Options")."""
 
 OURS: Final = (
     option(
@@ -223,7 +223,7 @@ OURS: Final = (
     ),
     option(
         "--log-format",
-        type=click.Choice([one.value for one in LogFormat]),
+        type=click.Choice([log_format.value for log_format in LogFormat]),
         default=LogFormat.TEXT.value,
         show_default=True,
         help="Form of a line on stderr.",
@@ -247,7 +247,7 @@ OURS: Final = (
 
 
 def all_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorate a command with all of them, in this order."""
+    """Decorate a command with all options, in this order."""
     for decorate in reversed((*TASK_RUNNERS, *OURS)):
         command = decorate(command)
     return command

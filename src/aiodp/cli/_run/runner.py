@@ -1,4 +1,4 @@
-"""The task runner that the options of `aiodp run` ask for."""
+"""Makes the task runner from the options of `aiodp run`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 
 from aiodp import ReporterOptions, TaskRunner
 from aiodp.cli import hint
-from aiodp.cli._run.handlers import REST, ShellOrAdvice, register
+from aiodp.cli._run.handlers import OTHER_TYPES, ShellFallback, register
 from aiodp.shell import ShellHandler
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def make_runner(
         runner = TaskRunner(
             session,
             worker_group=options.worker_group,
-            handler=handlers.get(REST) or ShellOrAdvice(shell),
+            handler=handlers.get(OTHER_TYPES) or ShellFallback(shell),
             max_concurrency=options.tasks,
             taskrunner_id=options.taskrunner_id,
             hostname=options.hostname,

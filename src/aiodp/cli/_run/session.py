@@ -1,4 +1,4 @@
-"""A task runner in the foreground of a process, from its first line to its exit code."""
+"""`aiodp run` from its first log line to its exit code."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import anyio
 from botocore.exceptions import BotoCoreError
 
 from aiodp import ReportRejected
-from aiodp.cli._run.exit_codes import Exit, insist, verdict
+from aiodp.cli._run.exit_codes import Exit, exit_after, exit_code
 from aiodp.cli._run.hourly_log import HOUR
-from aiodp.cli._run.log_upload import LogPush
-from aiodp.cli._run.signals import DIED, Signals
+from aiodp.cli._run.log_upload import LogUpload
+from aiodp.cli._run.signals import KILLED_BY_SIGNAL, Signals
 
 if TYPE_CHECKING:
     import signal
@@ -29,64 +29,68 @@ if TYPE_CHECKING:
 logger = logging.getLogger("aiodp")
 
 _START_TIMEOUT: Final = 60.0
-"""Seconds in which credentials must be found; a program may be asked for them."""
-_AFTER: Final = 5.0
-"""Seconds of a new hour after which the log of the old one is taken to be complete."""
-_INTERRUPTION: Final = 80.0
-"""Seconds after a second signal: 30 to clean up, 10 for a status, 30 for the log, and some more."""
-_HOURLY_PUSH: Final = 600.0
-_LAST_PUSH: Final = 30.0
-_REFRESH: Final = 0.5
+"""Seconds in which credentials must be found; a credential_process may take long."""
+_ROTATION_DELAY: Final = 5.0
+"""Seconds after the end of an hour at which its log file is taken to be complete."""
+_INTERRUPTED_TIMEOUT: Final = 80.0
+"""Seconds from the second signal to the exit: 30 to clean up, 10 for a status, 30 for the log, and
+some more."""
+_HOURLY_UPLOAD_TIMEOUT: Final = 600.0
+LAST_UPLOAD_TIMEOUT: Final = 30.0
+_REFRESH_INTERVAL: Final = 0.5
 
 
 @dataclass(slots=True, kw_only=True)
-class Work:
-    """One runner, once."""
+class Session:
+    """One run of one task runner; not to be reused."""
 
     options: Options
     runner: TaskRunner
-    session: AioSession
+    aws_session: AioSession
     region: str
     log: Log
     _signals: Signals = field(init=False)
-    _before_stop: Mapping[str, int] = field(init=False, default_factory=dict)
-    _push: LogPush | None = field(init=False)
-    _pushing: anyio.CancelScope = field(init=False)
-    _over: bool = field(init=False, default=False)
+    _ended_before_stop: Mapping[str, int] = field(init=False, default_factory=dict)
+    _upload: LogUpload | None = field(init=False)
+    _last_upload: anyio.CancelScope = field(init=False)
+    _runner_ended: bool = field(init=False, default=False)
 
     async def run(self) -> int:
-        """Work until the end; return the exit code, with which the process then does end."""
-        self._push = self._make_push()
-        self._pushing = anyio.CancelScope()
-        self._signals = Signals(self._on_signal, _refuse_suspension)
+        """Run the task runner to its end; return the exit code.
+
+        The process then ends with this code after a few seconds, even if threads still run.
+        """
+        self._upload = self._make_upload()
+        self._last_upload = anyio.CancelScope()
+        self._signals = Signals(self._on_stop, _on_suspend)
         self._signals.listen()
         async with anyio.create_task_group() as group:
-            group.start_soon(_guarded, self._each_hour, name="aiodp run hourly")
+            group.start_soon(_log_failure, self._rotate_hourly, name="aiodp run hourly")
             if self.log.screen is not None:
-                group.start_soon(_guarded, self._draw, name="aiodp run table")
-            code = await self._work()
+                group.start_soon(_log_failure, self._refresh_table, name="aiodp run table")
+            code = await self._run_tasks()
             group.cancel_scope.cancel()
-        self._over = True
-        await _guarded(self._show)
-        await _guarded(self._push_last)
+        self._runner_ended = True
+        await _log_failure(self._draw_table)
+        await _log_failure(self._upload_last)
         self.log.close()
-        insist(code)
+        exit_after(code)
         return code
 
-    async def _work(self) -> int:
+    async def _run_tasks(self) -> int:
         try:
-            await self._greet()
+            await self._log_start()
             await self.runner.run(max_tasks=self.options.max_tasks, once=self.options.once)
-            return self._verdict()
+            return self._exit_code()
         except ReportRejected as error:
-            logger.error("%s", error)  # noqa: TRY400 - the message says it all
+            logger.error("%s", error)  # noqa: TRY400 - the message is complete
             return Exit.REJECTED
-        except Exception:  # the last resort
+        except Exception:  # the end of the command: any fault becomes an exit code
             logger.critical("a fault in aiodp run itself", exc_info=True)
-            return Exit.BROKEN
+            return Exit.INTERNAL_ERROR
 
-    async def _greet(self) -> None:
-        """Say what is done, and where; raise `ReportRejected` if no client can be made."""
+    async def _log_start(self) -> None:
+        """Log what is run, and where; raise `ReportRejected` if no client can be made."""
         logger.info(
             "task runner %s works on %s in %s at %s, %d tasks at once; output: %s; log: %s",
             self.runner.taskrunner_id,
@@ -102,10 +106,10 @@ class Work:
     async def _endpoint(self) -> str:
         try:
             with anyio.fail_after(_START_TIMEOUT):
-                async with self.session.create_client(
+                async with self.aws_session.create_client(
                     "datapipeline", region_name=self.region, endpoint_url=self.options.endpoint_url
                 ) as client:
-                    credentials = await self.session.get_credentials()
+                    credentials = await self.aws_session.get_credentials()
         except (BotoCoreError, ValueError, TimeoutError) as error:
             raise ReportRejected(
                 f"no client for Data Pipeline could be made: {error or 'no credentials in time'}"
@@ -118,73 +122,73 @@ class Work:
         endpoint: str = client.meta.endpoint_url
         return endpoint
 
-    def _verdict(self) -> int:
+    def _exit_code(self) -> int:
         end = self.runner.statistics()
-        told = ", ".join(f"{count} {one}" for one, count in end.ended.items() if count)
-        logger.info("stopped; tasks received: %d%s", end.received, told and f" ({told})")
-        return verdict(
+        counts = ", ".join(f"{count} {name}" for name, count in end.ended.items() if count)
+        logger.info("stopped; tasks received: %d%s", end.received, counts and f" ({counts})")
+        return exit_code(
             end,
             once=self.options.once,
             counted=self.options.max_tasks is not None,
-            signals=self._signals.heard,
-            before_stop=self._before_stop,
+            signals=self._signals.received,
+            before_stop=self._ended_before_stop,
         )
 
-    def _on_signal(self, number: signal.Signals, count: int) -> None:
-        if self._over:
+    def _on_stop(self, number: signal.Signals, count: int) -> None:
+        if self._runner_ended:
             logger.warning("%s: the log is pushed no further", number.name)
-            self._pushing.cancel()
+            self._last_upload.cancel()
         elif count > 1:
             logger.warning("%s: the tasks are interrupted; the next one ends all", number.name)
             self.runner.cancel()
-            insist(DIED + number, _INTERRUPTION)
+            exit_after(KILLED_BY_SIGNAL + number, _INTERRUPTED_TIMEOUT)
         else:
             logger.warning("%s: draining; the next one interrupts the tasks", number.name)
-            self._before_stop = self.runner.statistics().ended
+            self._ended_before_stop = self.runner.statistics().ended
             self.runner.stop()
 
-    async def _draw(self) -> None:
+    async def _refresh_table(self) -> None:
         while True:
-            await self._show()
-            await anyio.sleep(_REFRESH)
+            await self._draw_table()
+            await anyio.sleep(_REFRESH_INTERVAL)
 
-    async def _show(self) -> None:
-        """Draw what there is now, unless the terminal is behind."""
-        if self.log.screen is not None and (self._over or self.log.display.idle):
-            self.log.display.call(self.log.screen.show, self.log.screen.look(self.runner))
+    async def _draw_table(self) -> None:
+        """Draw the present state, unless the terminal has not shown the last one yet."""
+        if self.log.screen is not None and (self._runner_ended or self.log.display.idle):
+            self.log.display.call(self.log.screen.show, self.log.screen.sample(self.runner))
 
-    async def _each_hour(self) -> None:
+    async def _rotate_hourly(self) -> None:
         while True:
-            await anyio.sleep(HOUR - time.time() % HOUR + _AFTER)
-            self.log.disk.call(self.log.files.turn, time.time())
-            if self._push is not None:
-                await self._push.push(_HOURLY_PUSH)
+            await anyio.sleep(HOUR - time.time() % HOUR + _ROTATION_DELAY)
+            self.log.disk.call(self.log.files.rotate, time.time())
+            if self._upload is not None:
+                await self._upload.run(_HOURLY_UPLOAD_TIMEOUT)
 
-    def _make_push(self) -> LogPush | None:
+    def _make_upload(self) -> LogUpload | None:
         if self.options.log_uri is None:
             return None
-        return LogPush(
+        return LogUpload(
             self.log.files,
             self.log.disk,
-            self.session,
+            self.aws_session,
             region=self.region,
             log_uri=self.options.log_uri,
             taskrunner_id=self.runner.taskrunner_id,
         )
 
-    async def _push_last(self) -> None:
-        if self._push is not None:
-            with self._pushing:
-                await self._push.push(_LAST_PUSH)
+    async def _upload_last(self) -> None:
+        if self._upload is not None:
+            with self._last_upload:
+                await self._upload.run(LAST_UPLOAD_TIMEOUT)
 
 
-async def _guarded(part: Callable[[], Awaitable[None]]) -> None:
-    """Let a fault in what is an extra end that, and nothing else."""
+async def _log_failure(part: Callable[[], Awaitable[None]]) -> None:
+    """Run a part that the tasks do not need: an exception ends this part only, and is logged."""
     try:
         await part()
-    except Exception:  # the tasks must not pay for it
+    except Exception:  # the tasks go on
         logger.critical("a fault in aiodp run itself, which goes on without that", exc_info=True)
 
 
-def _refuse_suspension() -> None:
+def _on_suspend() -> None:
     logger.warning("not suspended: the tasks would be lost while their commands run")

@@ -1,4 +1,4 @@
-"""The signals that ask `aiodp run` to stop: each one more urgently than the one before."""
+"""The signals that stop `aiodp run`: the first drains, the second interrupts, the third kills."""
 
 from __future__ import annotations
 
@@ -17,102 +17,108 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 STOPPING: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
-_HEARD: Final = (*STOPPING, signal.SIGTSTP)
-DIED: Final = 128
-"""Plus a signal's number: the exit code of what died of it, by the custom of shells."""
-_PATIENCE: Final = 2
-"""Signals that are answered in the event loop; the next one ends the process."""
-_TOGETHER: Final = 1.0
-"""Seconds in which SIGHUP after another signal means nothing more.
+_HANDLED: Final = (*STOPPING, signal.SIGTSTP)
+KILLED_BY_SIGNAL: Final = 128
+"""Shells add a signal's number to it for the exit code of a process that died of the signal."""
+_MAX_GRACEFUL_SIGNALS: Final = 2
+"""Signals that are passed to the event loop; the next one ends the process at once."""
+_HANGUP_REPEAT_WINDOW: Final = 1.0
+"""Seconds after another signal in which SIGHUP is ignored.
 
-A terminal that is closed sends it twice, and systemd's SendSIGHUP once after SIGTERM.
+A terminal that is closed sends SIGHUP twice, and systemd's SendSIGHUP sends it after SIGTERM.
 """
 _STDERR: Final = 2
 _SHOW_CURSOR: Final = b"\x1b[?25h"
 
 
 class Signals:
-    """Hears signals in a thread, so even while a handler blocks the event loop; acts in the loop.
+    """Receives signals in a thread, as a handler may block the event loop.
 
-    `act` is called with each signal and its number in the row; the third one ends the process at
-    once. `suspended` is called instead of an obedience to SIGTSTP.
+    The event loop calls `on_stop` with a signal and the number of signals so far, and `on_suspend`
+    for SIGTSTP, which does not suspend the process. The third signal ends the process from the
+    thread.
     """
 
     def __init__(
-        self, act: Callable[[signal.Signals, int], None], suspended: Callable[[], None]
+        self, on_stop: Callable[[signal.Signals, int], None], on_suspend: Callable[[], None]
     ) -> None:
-        self.heard: list[signal.Signals] = []
-        self._last = -math.inf
-        self._act = act
-        self._suspended = suspended
+        self.received: list[signal.Signals] = []
+        self._last_at = -math.inf
+        self._on_stop = on_stop
+        self._on_suspend = on_suspend
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._ear, self._mouth = socket.socketpair()
+        self._wakeup_read, self._wakeup_write = socket.socketpair()
 
     def listen(self) -> None:
-        """Begin, in the event loop of the main thread, until the process ends."""
+        """Start, in the event loop of the main thread; it goes on until the process ends."""
         self._loop = asyncio.get_running_loop()
         os.register_at_fork(
-            before=_put_off, after_in_parent=_take_again, after_in_child=_forget_all
+            before=_block_signals,
+            after_in_parent=_unblock_signals,
+            after_in_child=_reset_in_child,
         )
-        self._mouth.setblocking(False)
-        signal.set_wakeup_fd(self._mouth.fileno(), warn_on_full_buffer=False)
-        for one in _HEARD:
-            # What is ignored from the start, as nohup does, stays so.
-            if signal.getsignal(one) is not signal.SIG_IGN:
-                signal.signal(one, _pass)
-        threading.Thread(target=self._hear, name="aiodp signals", daemon=True).start()
+        self._wakeup_write.setblocking(False)
+        signal.set_wakeup_fd(self._wakeup_write.fileno(), warn_on_full_buffer=False)
+        for number in _HANDLED:
+            # A signal that was ignored from the start, as by nohup, stays ignored.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, _noop)
+        threading.Thread(target=self._receive, name="aiodp signals", daemon=True).start()
 
-    def _hear(self) -> None:
-        while numbers := self._ear.recv(1):
+    def _receive(self) -> None:
+        while numbers := self._wakeup_read.recv(1):
             if numbers[0] == signal.SIGTSTP:
-                self._call(self._suspended)
+                self._call(self._on_suspend)
             elif numbers[0] in STOPPING:
-                self._on_stop(signal.Signals(numbers[0]))
+                self._stop(signal.Signals(numbers[0]))
 
-    def _on_stop(self, number: signal.Signals) -> None:
+    def _stop(self, number: signal.Signals) -> None:
         now = time.monotonic()
-        since, self._last = now - self._last, now
-        if number is signal.SIGHUP and since < _TOGETHER:
+        elapsed, self._last_at = now - self._last_at, now
+        if number is signal.SIGHUP and elapsed < _HANGUP_REPEAT_WINDOW:
             return
-        self.heard.append(number)
-        count = len(self.heard)
-        if count > _PATIENCE:
-            leave(DIED + number)
-        self._call(self._act, number, count)
+        self.received.append(number)
+        count = len(self.received)
+        if count > _MAX_GRACEFUL_SIGNALS:
+            exit_now(KILLED_BY_SIGNAL + number)
+        self._call(self._on_stop, number, count)
 
     def _call(self, function: Callable[..., object], *args: object) -> None:
-        with suppress(RuntimeError):  # the loop is closed: the process is about to end
+        with suppress(RuntimeError):  # the loop is closed, so the process is about to end
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(function, *args)
 
 
-def leave(code: int) -> None:
-    """End the process at once. The guards of commands end these."""
+def exit_now(code: int) -> None:
+    """End the process at once. The guard of each command then ends the command."""
     if os.isatty(_STDERR) and select.select([], [_STDERR], [], 0)[1]:
-        os.write(_STDERR, _SHOW_CURSOR)  # which a table hides
+        os.write(_STDERR, _SHOW_CURSOR)  # the table hides it
     os._exit(code)
 
 
 _before_fork: Final = threading.local()
 
 
-def _put_off() -> None:
-    """Let no signal come to a forked child before it has forgotten what we do with it."""
-    _before_fork.mask = signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
+def _block_signals() -> None:
+    """Deliver no signal to a forked child before `_reset_in_child` has run in it."""
+    _before_fork.mask = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
 
 
-def _take_again() -> None:
+def _unblock_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, _before_fork.mask)
 
 
-def _forget_all() -> None:
-    """Let a child, of a handler that uses multiprocessing, obey signals, and tell us of none."""
+def _reset_in_child() -> None:
+    """Give a child, as of a handler that uses multiprocessing, the default signal handlers.
+
+    Without that, the child would write its signals to our wakeup socket.
+    """
     signal.set_wakeup_fd(-1)
-    for one in _HEARD:
-        if signal.getsignal(one) is _pass:
-            signal.signal(one, signal.SIG_DFL)
-    _take_again()
+    for number in _HANDLED:
+        if signal.getsignal(number) is _noop:
+            signal.signal(number, signal.SIG_DFL)
+    _unblock_signals()
 
 
-def _pass(*_: object) -> None:
-    """Do nothing: the byte that Python writes when a signal comes is all that is needed."""
+def _noop(*_: object) -> None:
+    """Do nothing: Python writes the signal's number to the wakeup socket, which is enough."""

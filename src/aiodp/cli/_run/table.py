@@ -1,4 +1,4 @@
-"""The tasks in hand in a table below the log, on a terminal."""
+"""A table of the running tasks below the log, on a terminal."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ if TYPE_CHECKING:
 
     from aiodp import RunnerStatistics, Task, TaskRunner
 
-_STYLES: Final = {
+_STATE_STYLES: Final = {
     "assigned": "yellow",
     "held": "cyan",
     "canceled": "magenta",
     "lost": "red",
     "released": "green",
 }
-_LEVELS: Final = ((logging.ERROR, "bold red"), (logging.WARNING, "yellow"))
+_LEVEL_STYLES: Final = ((logging.ERROR, "bold red"), (logging.WARNING, "yellow"))
 _TOTALS: Final = (
     ("finished", (RunEnd.FINISHED, RunEnd.FALSE)),
     ("failed", (RunEnd.FAILED,)),
     ("canceled", (RunEnd.CANCELED,)),
     ("lost", (RunEnd.LOST,)),
 )
-_FRAME: Final = 5
-"""Lines beside the tasks: a blank one, totals, the head, what is left out, and the cursor's."""
-_LEAST: Final = 1
+_OTHER_LINES: Final = 5
+"""Beside the tasks: a blank one, totals, the head, the number left out, and the cursor's."""
+_MIN_ROWS: Final = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A task in hand. Times are in seconds."""
+    """A running task. Times are in seconds."""
 
     attempt: str
     type: str
@@ -56,82 +56,82 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """What is shown at one moment."""
+    """What the table shows at one moment."""
 
     rows: tuple[Row, ...]
     totals: Mapping[str, int]
 
 
-class Eye:
-    """Looks at the tasks in hand, in the event loop, and remembers what they had to report."""
+class TaskSampler:
+    """Takes samples of the running tasks, in the event loop; remembers their reported fields."""
 
     def __init__(self) -> None:
         self._fields: dict[Task, dict[str, str]] = {}
 
-    def look(self, tasks: Iterable[Task], now: RunnerStatistics) -> Frame:
-        """Return what there is to be shown."""
-        self._fields = {one: self._reported(one) for one in tasks}
+    def sample(self, tasks: Iterable[Task], now: RunnerStatistics) -> Frame:
+        """Return the present state."""
+        self._fields = {task: self._reported(task) for task in tasks}
         return Frame(
-            rows=tuple(_row(one, fields) for one, fields in self._fields.items()),
+            rows=tuple(_row(task, fields) for task, fields in self._fields.items()),
             totals={"polls": now.polls}
             | {name: sum(now.ended.get(end, 0) for end in ends) for name, ends in _TOTALS},
         )
 
     def _reported(self, task: Task) -> dict[str, str]:
-        """Return the fields of a task, also those that the service has got meanwhile."""
+        """Return the fields of a task, including those that the service has acknowledged."""
         known = self._fields.get(task, {})
         if task._lease.fields is None:
             return known
-        waiting = task._lease.fields.snapshot()[1]
-        fresh = {one["key"]: one.get("stringValue") or one.get("refValue", "") for one in waiting}
-        return known | fresh
+        pending = task._lease.fields.snapshot()[1]
+        new = {item["key"]: item.get("stringValue") or item.get("refValue", "") for item in pending}
+        return known | new
 
 
 class Screen(logging.Handler):
-    """Writes log records above the table, and the table; all but `look` in one thread."""
+    """Writes the table, and log records above it. Only `sample` may be called in another thread."""
 
     def __init__(self, console: Console | None = None) -> None:
         super().__init__()
         self._console = console or Console(stderr=True, highlight=False)
-        self._eye = Eye()
+        self._sampler = TaskSampler()
         self._live = Live(
             console=self._console,
             auto_refresh=False,
             vertical_overflow="crop",
-            # What handlers print goes above the table only if it would be on the terminal anyhow.
+            # The output of handlers goes above the table, but only if it goes to the terminal.
             redirect_stdout=bool(sys.stdout and sys.stdout.isatty()),
         )
 
     @property
     def is_possible(self) -> bool:
-        """Whether there is a terminal that can show a table."""
+        """Whether stderr is a terminal that can show a table."""
         return self._console.is_terminal and not self._console.is_dumb_terminal
 
-    def look(self, runner: TaskRunner) -> Frame:
-        """Return what there is to be shown of a runner; in its event loop."""
-        return self._eye.look(runner.tasks, runner.statistics())
+    def sample(self, runner: TaskRunner) -> Frame:
+        """Return the present state of a runner; to be called in its event loop."""
+        return self._sampler.sample(runner.tasks, runner.statistics())
 
     def start(self) -> None:
-        """Begin to show."""
+        """Start to draw."""
         self._live.start()
 
     def close(self) -> None:
-        """Leave the last state standing."""
+        """Stop to draw; the last state stays on the terminal."""
         self._live.stop()
         super().close()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record above the table."""
-        style = next((one for level, one in _LEVELS if record.levelno >= level), "")
+        style = next((style for level, style in _LEVEL_STYLES if record.levelno >= level), "")
         self._console.print(Text(self.format(record), style=style), soft_wrap=True)
 
     def show(self, frame: Frame) -> None:
         """Draw the table."""
-        self._live.update(self._drawn(frame), refresh=True)
+        self._live.update(self._render(frame), refresh=True)
 
-    def _drawn(self, frame: Frame) -> RenderableType:
-        room = max(_LEAST, self._console.size.height - _FRAME)
-        shown, left_out = frame.rows[:room], len(frame.rows) - room
+    def _render(self, frame: Frame) -> RenderableType:
+        max_rows = max(_MIN_ROWS, self._console.size.height - _OTHER_LINES)
+        shown, left_out = frame.rows[:max_rows], len(frame.rows) - max_rows
         parts: list[Any] = [Text(), _totals(frame.totals)]
         if shown:
             parts.append(_table(shown))
@@ -154,8 +154,8 @@ def _row(task: Task, fields: Mapping[str, str]) -> Row:
 
 def _totals(totals: Mapping[str, int]) -> Text:
     text = Text("aiodp run  ", style="bold", no_wrap=True, overflow="crop")
-    told = ", ".join(f"{count} {name}" for name, count in totals.items())
-    return text.append(told, style="not bold")
+    counts = ", ".join(f"{count} {name}" for name, count in totals.items())
+    return text.append(counts, style="not bold")
 
 
 def _table(rows: Iterable[Row]) -> Table:
@@ -166,7 +166,7 @@ def _table(rows: Iterable[Row]) -> Table:
         table.add_row(
             Text(row.attempt),
             Text(row.type),
-            Text(row.state, style=_STYLES.get(row.state, "")),
+            Text(row.state, style=_STATE_STYLES.get(row.state, "")),
             f"{row.age:.0f} s",
             f"{row.lease_left:.0f} s",
             Text(row.fields),

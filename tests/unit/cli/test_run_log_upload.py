@@ -1,4 +1,4 @@
-"""The log of `aiodp run` on its way to S3: what goes, what is tried again, and when."""
+"""The upload of the log of `aiodp run` to S3: what is uploaded, when, and when again."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import anyio
 import pytest
 
 from aiodp import TaskFailed
-from aiodp.cli._run import log_upload as _run_push
-from aiodp.cli._run.background import Sideline
+from aiodp.cli._run import log_upload
+from aiodp.cli._run.background import BackgroundCalls
 from aiodp.cli._run.hourly_log import HOUR, HourlyLog
-from aiodp.cli._run.log_upload import LogPush
-from aiodp.cli._run.session import Work
+from aiodp.cli._run.log_upload import LogUpload
+from aiodp.cli._run.session import Session
 from aiodp.testing import virtual_time
 
 if TYPE_CHECKING:
@@ -28,10 +28,10 @@ ENOUGH = 20.0
 
 
 class Store:
-    """Takes files, refuses them, or never answers."""
+    """Keeps files, refuses them, or never answers."""
 
     def __init__(self) -> None:
-        self.taken: dict[str, str] = {}
+        self.stored: dict[str, str] = {}
         self.refusing = False
         self.hanging = False
 
@@ -40,19 +40,19 @@ class Store:
             raise TaskFailed(f"{uri} could not be uploaded: no")
         if self.hanging:
             await anyio.sleep_forever()
-        self.taken[str(uri)] = await anyio.Path(path).read_text()
+        self.stored[str(uri)] = await anyio.Path(path).read_text()
 
 
 @pytest.fixture
 def store(monkeypatch):
-    """What stands in for S3."""
+    """A fake of S3."""
     made = Store()
 
     @asynccontextmanager
     async def open_store(*_: Any, **__: Any):
         yield made
 
-    monkeypatch.setattr(_run_push, "open_store", open_store)
+    monkeypatch.setattr(log_upload, "open_store", open_store)
     return made
 
 
@@ -65,17 +65,19 @@ def files(tmp_path):
 
 
 @pytest.fixture
-def push(files, store):
-    """Pushes once, in so many seconds."""
-    sideline = Sideline("test")
+def upload(files, store):
+    """Uploads once, in at most so many seconds."""
+    calls = BackgroundCalls("test")
     session: Any = None
-    one = LogPush(files, sideline, session, region="r", log_uri="s3://b/x/", taskrunner_id="me")
+    log_upload = LogUpload(
+        files, calls, session, region="r", log_uri="s3://b/x/", taskrunner_id="me"
+    )
 
     def once(seconds: float = ENOUGH) -> None:
-        anyio.run(one.push, seconds)
+        anyio.run(log_upload.run, seconds)
 
     yield once
-    assert sideline.close(ENOUGH)
+    assert calls.close(ENOUGH)
 
 
 def write(files: HourlyLog, hour: int, message: str) -> str:
@@ -86,48 +88,48 @@ def write(files: HourlyLog, hour: int, message: str) -> str:
     return f"s3://b/x/me/Task Runner.log.1970-01-01-{hour:02}"
 
 
-def test_what_is_new_goes_each_time(files, store, push):
-    """Each file as a whole, and none that nothing was added to."""
+def test_an_upload_has_the_files_that_have_changed(files, store, upload):
+    """Each of them as a whole."""
     first = write(files, 0, "one")
     second = write(files, 1, "two")
-    push()
-    assert store.taken == {first: "one\n", second: "two\n"}
-    store.taken.clear()
+    upload()
+    assert store.stored == {first: "one\n", second: "two\n"}
+    store.stored.clear()
     write(files, 1, "three")
-    push()
-    assert store.taken == {second: "two\nthree\n"}
-    store.taken.clear()
-    push()
-    assert not store.taken
+    upload()
+    assert store.stored == {second: "two\nthree\n"}
+    store.stored.clear()
+    upload()
+    assert not store.stored
 
 
-def test_what_is_refused_goes_with_the_next_push(files, store, push, caplog):
-    """And it is a warning."""
+def test_a_refused_file_is_uploaded_the_next_time(files, store, upload, caplog):
+    """And the refusal is a warning."""
     address = write(files, 0, "one")
     store.refusing = True
-    push()
-    assert [one.levelname for one in caplog.records] == ["WARNING"]
+    upload()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert f"the log was not pushed: {address}" in caplog.text
     store.refusing = False
-    push()
-    assert store.taken == {address: "one\n"}
+    upload()
+    assert store.stored == {address: "one\n"}
 
 
-def test_a_push_ends_in_time(files, store, push, caplog):
-    """S3 does not answer; what is left goes with the next push."""
+def test_an_upload_ends_in_time(files, store, upload, caplog):
+    """S3 does not answer; the rest is uploaded the next time."""
     address = write(files, 0, "one")
     store.hanging = True
-    push(0.05)
+    upload(0.05)
     assert "could not be pushed to s3://b/x/me in 0.05 s" in caplog.text
     store.hanging = False
-    push()
-    assert store.taken == {address: "one\n"}
+    upload()
+    assert store.stored == {address: "one\n"}
 
 
-def test_each_hour_is_pushed(monkeypatch):
-    """A little after it is over, when the files of old hours are gzipped, too."""
+def test_the_log_is_uploaded_each_hour(monkeypatch):
+    """A little after the hour is over; then old files are gzipped as well."""
     began = 10.5 * HOUR
-    turned, pushed = [], []
+    rotated, uploaded = [], []
 
     @virtual_time
     async def pass_hours() -> None:
@@ -136,17 +138,17 @@ def test_each_hour_is_pushed(monkeypatch):
         def now() -> float:
             return began + anyio.current_time() - start
 
-        async def push(_: float) -> None:
-            pushed.append(now())
+        async def upload(_: float) -> None:
+            uploaded.append(now())
 
         monkeypatch.setattr(time, "time", now)
-        disk = SimpleNamespace(call=lambda _, at: turned.append(at))
-        log = SimpleNamespace(disk=disk, files=SimpleNamespace(turn=None))
-        work: Any = SimpleNamespace(log=log, _push=SimpleNamespace(push=push))
+        disk = SimpleNamespace(call=lambda _, at: rotated.append(at))
+        log = SimpleNamespace(disk=disk, files=SimpleNamespace(rotate=None))
+        session: Any = SimpleNamespace(log=log, _upload=SimpleNamespace(run=upload))
         with anyio.move_on_after(2 * HOUR):
-            await Work._each_hour(work)
+            await Session._rotate_hourly(session)
 
     pass_hours()
     hours = pytest.approx([11 * HOUR + 5, 12 * HOUR + 5], abs=1)
-    assert turned == hours
-    assert pushed == hours
+    assert rotated == hours
+    assert uploaded == hours
