@@ -223,7 +223,7 @@ def test_chunks_come_as_one_body_and_a_crash_as_an_error(caplog):
 def test_it_stops_at_once_whatever_is_open(monkeypatch):
     """Held polls, hanging calls and idle connections neither delay the end nor outlive it."""
     monkeypatch.setattr(
-        "aiodp.emulator._server.locked.LOOK_AFTER_CLIENT", 60
+        "aiodp.emulator._server.waiting.CLIENT_CHECK_INTERVAL", 60
     )  # nothing ends by itself
     monkeypatch.setattr("aiodp.emulator._server.server.STOP_TIMEOUT", 60)
     server = EmulatorServer(settings=NEVER)
@@ -308,7 +308,7 @@ def test_time_may_be_moved_by_hand(manual, connect):
 def test_what_is_held_hears_of_time_moved_by_hand(manual, monkeypatch):
     """A long poll and a slow answer end at once when the clock is moved past their time."""
     monkeypatch.setattr(
-        "aiodp.emulator._server.locked.LOOK_AFTER_CLIENT", 60
+        "aiodp.emulator._server.waiting.CLIENT_CHECK_INTERVAL", 60
     )  # nothing ends by itself
     server, clock = manual
     slow = Fault(kind=FaultKind.SLOW, delay=30, actions=frozenset({"ListPipelines"}))
@@ -437,7 +437,7 @@ def test_a_line_of_the_log_stays_a_line(server, calls):
 def test_a_log_which_nobody_reads_is_not_put_together(server, monkeypatch, caplog):
     """Without a reader the calls' data is not even looked at."""
     caplog.set_level(logging.WARNING, logger="aiodp.emulator.calls")
-    monkeypatch.setattr("aiodp.emulator._server.call_log.logged", None)
+    monkeypatch.setattr("aiodp.emulator._server.call_log.about", None)
     with connection(server) as one:
         send(one, "ListPipelines")
         assert receive(one)[0] == 200

@@ -12,7 +12,7 @@ from aiodp.emulator import Fault, FaultKind, LockedService, Settings, TaskState
 from aiodp.emulator._clock import ManualClock
 from aiodp.emulator._model.changes import Changes
 from aiodp.emulator._model.timers import Due, Timed, Timers
-from aiodp.emulator._server.locked import DroppedConnectionError
+from aiodp.emulator._server.waiting import DroppedConnectionError
 from aiodp.emulator._store import Store
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
@@ -44,7 +44,7 @@ class Machine:
         self.store = Store(self.path, lambda: self.wall)
         keeping = self.store.service(ACCOUNT, REGION)
         given = Settings(**({"quotas": None} | settings))
-        self.service = LockedService(self.clock, given, keeping=keeping)
+        self.service = LockedService(self.clock, given, persistence=keeping)
 
     def crash(self):
         """End as by SIGKILL: nothing more is written."""
@@ -249,7 +249,7 @@ def test_what_is_due_at_one_time_keeps_its_order(machine):
     failed = [machine.service.task(task_id).instance_id for task_id in reversed(ids)]
     machine.restart()
     machine.move(RETRY)
-    machine.service.settle()
+    machine.service.run_due()
     assert [one.instance_id for one in machine.service.audit if one.kind == "offered"][
         -3:
     ] == failed
@@ -288,14 +288,16 @@ def test_a_closed_service_changes_no_more(machine):
 def test_services_do_not_mix(machine):
     """Each account in each region has its own part of the file."""
     other = LockedService(
-        machine.clock, Settings(quotas=None), keeping=machine.store.service(ACCOUNT, "eu-west-1")
+        machine.clock,
+        Settings(quotas=None),
+        persistence=machine.store.service(ACCOUNT, "eu-west-1"),
     )
     machine.service.assign(2)
     other.assign(3)
     machine.service.reset()
     assert machine.store.known() == [(ACCOUNT, "eu-west-1"), (ACCOUNT, REGION)]
     keeping = machine.store.service(ACCOUNT, "eu-west-1")
-    again = LockedService(machine.clock, Settings(quotas=None), keeping=keeping)
+    again = LockedService(machine.clock, Settings(quotas=None), persistence=keeping)
     assert len(again.audit) == len(other.audit) > 0
     assert not machine.service.audit
 
@@ -321,7 +323,7 @@ def test_what_happens_by_itself_is_kept(machine):
     """Nobody has to call for it."""
     machine.service.assign()
     machine.move(ACKNOWLEDGE)
-    machine.service.settle()
+    machine.service.run_due()
     kept = machine.store.read("SELECT data FROM events ORDER BY number DESC LIMIT 2")
     assert [event.kind for event in machine.service.audit[-2:]] == ["reassigned", "offered"]
     for kind, (row,) in zip(("offered", "reassigned"), kept, strict=True):
@@ -334,10 +336,10 @@ def test_what_happens_by_itself_may_be_kept_later(machine, caplog):
     machine.service.assign()
     machine.move(ACKNOWLEDGE)
     machine.store.read("PRAGMA query_only = 1")
-    machine.service.settle()
+    machine.service.run_due()
     machine.store.read("PRAGMA query_only = 0")
-    assert [one.message for one in caplog.records] == ["the service's state was not kept"]
-    machine.service.settle()
+    assert [one.message for one in caplog.records] == ["the service's state was not saved"]
+    machine.service.run_due()
     assert len(machine.store.read("SELECT 1 FROM events")) == len(machine.service.audit)
 
 

@@ -1,4 +1,4 @@
-"""A request as it came over HTTP: who asks for what, where, and the service's answer to it."""
+"""A request as it came over HTTP: who asks for what, in which region, and the answer to it."""
 
 from __future__ import annotations
 
@@ -13,18 +13,15 @@ from moto.iam.models import get_account_id_from
 
 from aiodp.emulator._errors import ServiceError
 from aiodp.emulator._model.replies import error_answer
-from aiodp.emulator._server import call_log as _call_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from moto.core.base_backend import BackendDict
-
     from aiodp.emulator._model.replies import Answer
-    from aiodp.emulator._server.moto import EmulatedBackend
+    from aiodp.emulator._server.locked import LockedService
 
 SERVICE: Final = "DataPipeline"
-"""How each target starts; the Developer Guide has an old form, `DataPipeline_20121129.`."""
+"""How each `X-Amz-Target` starts; in the Developer Guide it is `DataPipeline_20121129.`."""
 DEFAULT_REGION: Final = "us-east-1"
 _CREDENTIAL: Final = re.compile(r"Credential=([^/,\s]+)/\d+/([^/,\s]+)/")
 _NO_REQUEST_ID: Final = "00000000-0000-0000-0000-000000000000"
@@ -32,7 +29,7 @@ _NO_REQUEST_ID: Final = "00000000-0000-0000-0000-000000000000"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One request to the service, as far as its headers and body tell."""
+    """One request to the service, read from its headers and body."""
 
     method: str
     operation: str
@@ -42,40 +39,46 @@ class Call:
 
     @classmethod
     def of(cls, method: str, headers: Iterable[tuple[str, str]], body: bytes) -> Call:
-        """Read a request's headers; an unsigned one is the default account's, in us-east-1."""
-        found = {name.lower(): value for name, value in headers}
-        credential = _CREDENTIAL.search(found.get("authorization", ""))
+        """Read a request; one without a signature is of the default account, in us-east-1."""
+        given = {name.lower(): value for name, value in headers}
+        credential = _CREDENTIAL.search(given.get("authorization", ""))
         key, region = credential.groups() if credential else ("", DEFAULT_REGION)
         return cls(
             method=method,
-            operation=_operation(found.get("x-amz-target", "")),
+            operation=_operation(given.get("x-amz-target", "")),
             body=body,
             region=region,
-            account=_account(found.get("x-moto-account-id"), key),
+            account=_account(given.get("x-moto-account-id"), key),
         )
 
     def answer(
         self,
-        backends: BackendDict[EmulatedBackend],
+        find: Callable[[str, str], LockedService],
         gone: Callable[[], bool] = lambda: False,
     ) -> Answer:
-        """Return the service's answer. Raises `DroppedConnectionError` where it gives none."""
-        if _call_log.is_on():
-            return _call_log.logged(self, lambda: self._answer(backends, gone))
-        return self._answer(backends, gone)
+        """Return the service's answer. Raises `DroppedConnectionError` where it gives none.
 
-    def _answer(self, backends: BackendDict[EmulatedBackend], gone: Callable[[], bool]) -> Answer:
+        `find` returns the service of an account in a region, and raises `KeyError` for a region
+        which AWS does not have. `gone` says whether the client has hung up.
+        """
         try:
             _check_method(self.method)
             params = _parsed(self.body)
-            backend = _backend(backends, self.account, self.region)
+            service = self._find_service(find)
         except ServiceError as error:
             return error_answer(error, _NO_REQUEST_ID)
-        return backend.service.request(self.operation, params, gone)
+        return service.request(self.operation, params, gone)
+
+    def _find_service(self, find: Callable[[str, str], LockedService]) -> LockedService:
+        try:
+            return find(self.account, self.region)
+        except KeyError:
+            message = f"AWS has no region {self.region}"
+            raise ServiceError("InvalidRequestException", message) from None
 
 
 def _operation(target: str) -> str:
-    """Return what a target names; of another service, or of none, that is no operation's name."""
+    """Return the operation of a target; of another service's target, the target in quotes."""
     service, _, name = target.rpartition(".")
     return name if service == SERVICE else f"{target!r}"
 
@@ -85,20 +88,11 @@ def _check_method(method: str) -> None:
         raise ServiceError("UnknownOperationException", f"Operations are POST, not {method}")
 
 
-def _backend(backends: BackendDict[EmulatedBackend], account: str, region: str) -> EmulatedBackend:
-    try:
-        with backend_lock:  # moto's reset holds it, and leaves nothing whole meanwhile
-            return backends[account][region]
-    except KeyError:
-        message = f"AWS has no region {region}"
-        raise ServiceError("InvalidRequestException", message) from None
-
-
 def _account(header: str | None, access_key: str) -> str:
-    """Return the caller's account, as moto finds it."""
-    given = os.environ.get("MOTO_ACCOUNT_ID") or header
-    if given:
-        return given
+    """Return the caller's account, which moto finds in the same way."""
+    named = os.environ.get("MOTO_ACCOUNT_ID") or header
+    if named:
+        return named
     with backend_lock:
         return get_account_id_from(access_key)
 
@@ -106,7 +100,7 @@ def _account(header: str | None, access_key: str) -> str:
 def _parsed(body: bytes) -> dict[str, Any]:
     try:
         params = json.loads(body or b"{}")
-    except (ValueError, RecursionError):  # the latter: brackets, thousands deep
+    except (ValueError, RecursionError):  # the latter for thousands of nested brackets
         params = None
     if isinstance(params, dict):
         return params

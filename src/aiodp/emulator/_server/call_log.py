@@ -9,65 +9,74 @@ from __future__ import annotations
 import json
 import logging
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from aiodp._core.text import shorten
-from aiodp.emulator._server.locked import DroppedConnectionError
+from aiodp.emulator._server.waiting import DroppedConnectionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
     from aiodp.emulator._model.replies import Answer
     from aiodp.emulator._server.call import Call
 
 logger = logging.getLogger("aiodp.emulator.calls")
 
-_TELLING: Final = frozenset({"CreatePipeline", "PollForTask"})
-"""Operations of which the answer tells more about the call than the request does."""
-_LONGEST: Final = 60
+_NAMED_BY_ANSWER: Final = frozenset({"CreatePipeline", "PollForTask"})
+"""Operations whose answer names the pipeline or the task, which the request cannot name yet."""
+_MAX_LENGTH: Final = 60  # characters of a value
 _SHOWN: Final = ("worker_group", "pipeline_id", "attempt_id", "task_id")
 
 
-def is_on() -> bool:
-    """Return whether anybody reads the log; if not, it costs nothing else."""
-    return logger.isEnabledFor(logging.INFO)
+class Entry:
+    """What the log says of one call."""
+
+    answer: Answer | None = None
 
 
-def logged(call: Call, answer: Callable[[], Answer]) -> Answer:
-    """Return the answer of a call, and log how it went."""
+@contextmanager
+def timed(call: Call) -> Iterator[Entry]:
+    """Log how a call went, and how long it took, when the block ends.
+
+    The block puts the answer into the entry, or raises `DroppedConnectionError`.
+    """
+    entry = Entry()
     began = time.monotonic()
     try:
-        given = answer()
+        yield entry
     except DroppedConnectionError as dropped:
         _log(call, None, dropped.outcome, time.monotonic() - began)
         raise
-    _log(call, given, given.outcome, time.monotonic() - began)
-    return given
+    if entry.answer is not None:
+        _log(call, entry.answer, entry.answer.outcome, time.monotonic() - began)
 
 
 def about(call: Call, answer: Answer | None) -> dict[str, str | None]:
-    """Return what a call was about: of these keys the ones without a meaning for it are `None`.
+    """Return what a call was about.
 
-    `operation`, `region`, `account`, `worker_group`, `pipeline_id`, `attempt_id` and
-    `task_id`. Long values are shortened, and what cannot be printed is replaced: a line stays
-    one line.
+    The keys are `operation`, `region`, `account`, `worker_group`, `pipeline_id`, `attempt_id` and
+    `task_id`; those which have no meaning for the call are `None`. Long values are shortened, and
+    characters which cannot be printed are replaced, so that each call is one line.
     """
-    told = _object(call.body)
-    if answer is not None and call.operation in _TELLING:
+    members = _object(call.body)
+    if answer is not None and call.operation in _NAMED_BY_ANSWER:
         result = _object(answer.body)
-        told |= result | (result.get("taskObject") or {})
+        members |= result | (result.get("taskObject") or {})
     return {
         "operation": _plain(call.operation),
         "region": _plain(call.region),
         "account": _plain(call.account),
-        "worker_group": _plain(told.get("workerGroup")),
-        "pipeline_id": _plain(told.get("pipelineId")),
-        "attempt_id": _plain(told.get("attemptId")),
-        "task_id": _plain(told.get("taskId")),
+        "worker_group": _plain(members.get("workerGroup")),
+        "pipeline_id": _plain(members.get("pipelineId")),
+        "attempt_id": _plain(members.get("attemptId")),
+        "task_id": _plain(members.get("taskId")),
     }
 
 
 def _log(call: Call, answer: Answer | None, outcome: str, seconds: float) -> None:
+    if not logger.isEnabledFor(logging.INFO):
+        return
     extra: dict[str, Any] = about(call, answer)
     shown = "".join(f" {extra[key]}" for key in _SHOWN if extra[key])
     extra |= {"outcome": outcome, "seconds": seconds}
@@ -77,14 +86,14 @@ def _log(call: Call, answer: Answer | None, outcome: str, seconds: float) -> Non
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(body)
+        content = json.loads(body)
     except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def _plain(value: Any) -> str | None:
     if not isinstance(value, str) or not value:
         return None
-    text = shorten(value) if len(value) > _LONGEST else value
-    return "".join(one if one.isprintable() else "?" for one in text)
+    text = shorten(value) if len(value) > _MAX_LENGTH else value
+    return "".join(char if char.isprintable() else "?" for char in text)

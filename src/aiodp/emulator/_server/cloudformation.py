@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any, Final, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, cast
 from uuid import uuid4
 
 from moto.core.exceptions import ServiceException
@@ -20,8 +20,6 @@ from aiodp.emulator._errors import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from aiodp.emulator._server.moto import EmulatedBackend
 
 _ATTRIBUTE: Final = "PipelineId"
 _GONE: Final = frozenset({"PipelineNotFoundException", "PipelineDeletedException"})
@@ -77,15 +75,23 @@ class PipelineProperties:
         )
 
 
+class PipelineApi(Protocol):
+    """The service of one account in one region, as a stack uses it."""
+
+    def call(self, operation: str, **params: Any) -> dict[str, Any]:
+        """Return the service's answer; raises `ServiceError` for a refusal."""
+
+    def delete_pipeline(self, pipeline_id: str) -> None:
+        """Delete a pipeline; raises `ServiceError` for a refusal."""
+
+
 class EmulatedPipeline(Pipeline):
     """What moto's CloudFormation holds of a pipeline; all else about it is in the model."""
 
-    def __init__(
-        self, backend: EmulatedBackend, pipeline_id: str, name: str, unique_id: str
-    ) -> None:
+    def __init__(self, api: PipelineApi, pipeline_id: str, name: str, unique_id: str) -> None:
         super().__init__(name, unique_id)
         self.pipeline_id = pipeline_id
-        self._backend = backend
+        self._api = api
         self._properties: PipelineProperties | None = None
 
     def activate(self) -> None:
@@ -99,7 +105,7 @@ class EmulatedPipeline(Pipeline):
         Raises `StackFailedError`.
         """
         try:
-            self._backend.delete_pipeline(self.pipeline_id)
+            self._api.delete_pipeline(self.pipeline_id)
         except ServiceError as error:
             if error.code not in _GONE:
                 raise
@@ -215,7 +221,7 @@ class EmulatedPipeline(Pipeline):
             raise ServiceError("InvalidRequestException", _explained(found))
 
     def _deactivate(self) -> None:
-        described = self._backend.call("DescribePipelines", pipelineIds=[self.pipeline_id])
+        described = self._api.call("DescribePipelines", pipelineIds=[self.pipeline_id])
         [pipeline] = described["pipelineDescriptionList"]
         if {"key": "@pipelineState", "stringValue": "SCHEDULED"} in pipeline["fields"]:
             self._call("DeactivatePipeline")
@@ -227,7 +233,7 @@ class EmulatedPipeline(Pipeline):
             self._call("AddTags", tags=_as_tags(wanted))
 
     def _call(self, operation: str, **params: Any) -> dict[str, Any]:
-        return self._backend.call(operation, pipelineId=self.pipeline_id, **params)
+        return self._api.call(operation, pipelineId=self.pipeline_id, **params)
 
 
 _REDIRECTED: Final = (

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import ThreadedWSGIServer, select_address_family
 
-from aiodp.emulator._server.locked import DroppedConnectionError
+from aiodp.emulator._server.waiting import DroppedConnectionError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment

@@ -5,45 +5,30 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from contextlib import suppress
+from contextlib import contextmanager
 from copy import deepcopy
 from threading import Condition, RLock
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from aiodp.emulator._clock import LeapingClock
-from aiodp.emulator._model.replies import Answer, Hang, Reset, Slow
-from aiodp.emulator._server.keeping import InMemory
+from aiodp.emulator._server.persistence import InMemory
+from aiodp.emulator._server.waiting import DroppedConnectionError, Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from aiodp.emulator._clock import Clock
     from aiodp.emulator._model.audit import Audit, AuditEvent
     from aiodp.emulator._model.faults import ActiveFault, Fault
     from aiodp.emulator._model.outside import Outside
-    from aiodp.emulator._model.replies import Pending, Reply
+    from aiodp.emulator._model.replies import Answer
     from aiodp.emulator._model.runner_registry import TaskRunnerView
     from aiodp.emulator._model.service import Service
     from aiodp.emulator._model.views import TaskView
-    from aiodp.emulator._server.keeping import Keeping
+    from aiodp.emulator._server.persistence import Persistence
     from aiodp.emulator._settings import Settings
 
 logger = logging.getLogger("aiodp.emulator")
-LOOK_AFTER_CLIENT: Final = 1.0
-"""Real seconds between two looks whether the client of a held request is still there."""
-_LEAST_PAUSE: Final = 0.001  # a wait that rounds to nothing would spin
-
-
-class DroppedConnectionError(ConnectionError):
-    """The service ends the connection instead of answering; `reset`: with a TCP reset.
-
-    `outcome` is the fault's name if it was one, else "dropped".
-    """
-
-    def __init__(self, *, reset: bool = False, outcome: str = "dropped") -> None:
-        super().__init__("the service dropped the connection")
-        self.reset = reset
-        self.outcome = outcome
 
 
 class LockedService:
@@ -52,8 +37,8 @@ class LockedService:
     `with locked as service:` gives the model itself while the lock is held. The methods lock for
     the length of one call, and what they return is a copy. The clock may be shared with others:
     the leaps of this service are its own. `on_change` is called when something may be due earlier
-    than before, by a thread which holds the lock. What a call has changed is kept by `keeping`
-    before the call returns, whose `OSError` is raised if it cannot be.
+    than before, by a thread which holds the lock. `persistence` saves what a call has changed
+    before the call returns; the `OSError` is raised if it cannot be saved.
     """
 
     def __init__(
@@ -62,41 +47,49 @@ class LockedService:
         settings: Settings,
         outside: Outside | None = None,
         on_change: Callable[[LockedService], None] = lambda _: None,
-        keeping: Keeping | None = None,
+        persistence: Persistence | None = None,
     ) -> None:
         self._clock = clock
         self._settings = settings
         self._outside = outside
         self._on_change = on_change
-        self._keeping = keeping or InMemory()
+        self._persistence = persistence or InMemory()
         self._changed = Condition(RLock())
-        self._generation = 0
         self._closed = False
         self._time = LeapingClock(clock)
         rate = 1.0 / clock.real(1.0)
-        self._serve(self._keeping.begin(self._time, rate, settings, outside))
+        self._serve(self._persistence.begin(self._time, rate, settings, outside))
         self._unsubscribe = clock.subscribe(self._wake)
 
     def __enter__(self) -> Service:
         """Take the lock and return the model.
 
-        Raises `DroppedConnectionError` once the service is closed: nothing is kept any more.
+        Raises `DroppedConnectionError` once the service is closed: changes are not saved any more.
         """
         self._changed.acquire()
         try:
-            self._check(self._generation)
+            self._check_open()
         except BaseException:
             self._changed.release()
             raise
         return self._service
 
     def __exit__(self, *_: object) -> None:
-        """Wake whoever waits for what may have changed, and give the lock back."""
+        """Save, wake whoever waits for what may have changed, and give the lock back."""
         try:
-            self._keep()
+            self._save()
         finally:
             self._changed.notify_all()
             self._changed.release()
+
+    @contextmanager
+    def read(self) -> Iterator[Service]:
+        """Take the lock and return the model, to read only: no request which waits is woken.
+
+        A closed service can still be read.
+        """
+        with self._changed:
+            yield self._service
 
     def request(
         self,
@@ -112,41 +105,42 @@ class LockedService:
         has gone, and when the service is reset or closed meanwhile.
         """
         with self._changed:
-            self._check(self._generation)
+            self._check_open()
             try:
-                return self._settle(self._service.request(operation, params), gone)
+                return self._waiting.wait_for(self._service.request(operation, params), gone)
             finally:
-                self._keep()
+                self._save()
 
-    def settle(self) -> float:
+    def run_due(self) -> float:
         """Let happen what is due; return the real seconds until something else is, or infinity."""
         with self._changed:
-            event = math.inf if self._closed else self._service.next_event()
-            self._keep_if_possible()
+            event = None if self._closed else self._service.next_event()
+            self._save_if_possible()
             return math.inf if event is None else self._clock.real(event - self._time())
 
     def reset(self) -> None:
-        """Forget everything but the time: it drops every request it holds, and is as new.
+        """Drop every request which waits, and begin with a new service; its time goes on.
 
         Raises `DroppedConnectionError` once the service is closed, and `OSError` if the new
-        one cannot be kept: all is as it was then.
+        service cannot be saved: nothing has changed then.
         """
         with self._changed:
-            self._check(self._generation)
+            self._check_open()
             time = self._time.copy()
-            service = self._keeping.renew(time, self._settings, self._outside)
-            self._generation += 1
+            service = self._persistence.renew(time, self._settings, self._outside)
             self._time = time
             self._serve(service)
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Drop every request held, and each later one; what it knows can still be read."""
+        """Drop every request which waits, and each later one; the model can still be read."""
         self._unsubscribe()
         with self._changed:
-            self._keep_if_possible()
+            self._save_if_possible()
             self._closed = True
             self._changed.notify_all()
+
+    # What `Service` does, for the length of one call
 
     def perform(self, operation: str, **params: Any) -> dict[str, Any]:
         """Do a call of the API at no quota's cost, as `Service.perform` does."""
@@ -181,18 +175,18 @@ class LockedService:
     @property
     def runners(self) -> tuple[TaskRunnerView, ...]:
         """The task runners which sent a heartbeat; the latest is the last."""
-        with self._changed:
-            return self._service.runners
+        with self.read() as service:
+            return service.runners
 
     def task(self, task_id: str) -> TaskView:
         """Return what the service knows of a task; raises `KeyError` for an id it never gave."""
-        with self._changed:
-            return self._service.task(task_id)
+        with self.read() as service:
+            return service.task(task_id)
 
     def lease_deadline(self, task_id: str) -> float | None:
         """Return the service time from which a report is too late; `None` if it is already."""
-        with self._changed:
-            return self._service.lease_deadline(task_id)
+        with self.read() as service:
+            return service.lease_deadline(task_id)
 
     @property
     def faults(self) -> LockedFaults:
@@ -207,115 +201,81 @@ class LockedService:
     @property
     def audit(self) -> Audit:
         """A copy of what happened so far."""
-        with self._changed:
-            original = self._service.audit
-            events = {id(event): event for event in original}  # immutable, so they may be shared
-            return deepcopy(original, events)
+        with self.read() as service:
+            events = {id(event): event for event in service.audit}  # immutable: they are shared
+            return deepcopy(service.audit, events)
 
     def events(self, since: int = 0, most: int | None = None) -> list[AuditEvent]:
         """Return the events of the audit from the one with that number on, `most` at most."""
-        with self._changed:
-            self._service.advance()
-            return self._service.audit[since : None if most is None else since + most]
+        with self.read() as service:
+            service.advance()
+            return service.audit[since : None if most is None else since + most]
 
     @property
     def calls(self) -> Counter[tuple[str, str]]:
         """A copy of the counters by operation and outcome."""
-        with self._changed:
-            return Counter(self._service.calls)
+        with self.read() as service:
+            return Counter(service.calls)
+
+    # What the methods above have in common
 
     def _serve(self, service: Service) -> None:
         self._service = service
+        self._waiting = Waiting(service, self._clock, lambda seconds: self._pause(service, seconds))
         service.subscribe(self._announce)
         self._on_change(self)
+
+    def _pause(self, service: Service, seconds: float) -> None:
+        """Save, and give the lock back until something changes, at most so many real seconds."""
+        self._save()
+        self._changed.wait(seconds)
+        self._check_open()
+        if service is not self._service:  # it was reset meanwhile
+            raise DroppedConnectionError
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise DroppedConnectionError
 
     def _wake(self) -> None:
         with self._changed:
             self._announce()
-            self._keep_if_possible()
+            self._save_if_possible()
 
     def _announce(self) -> None:
         self._changed.notify_all()
         self._on_change(self)
 
-    def _keep(self) -> None:
+    def _save(self) -> None:
         if not self._closed:
-            self._keeping.save()
+            self._persistence.save()
 
-    def _keep_if_possible(self) -> None:
-        """Keep what happened by itself; it is tried again with the next call."""
+    def _save_if_possible(self) -> None:
+        """Save what happened by itself; if that fails, it is tried again with the next call."""
         try:
-            self._keep()
+            self._save()
         except OSError as error:
-            logger.warning("the service's state was not kept", extra={"reason": repr(error)})
-
-    def _check(self, generation: int) -> None:
-        if self._closed or generation != self._generation:
-            raise DroppedConnectionError
-
-    def _settle(self, reply: Reply, gone: Callable[[], bool]) -> Answer:
-        match reply:
-            case Answer():
-                return reply
-            case Reset(outcome=outcome):
-                raise DroppedConnectionError(reset=True, outcome=outcome)
-            case Hang(outcome=outcome):
-                raise self._hang(outcome, gone)
-            case Slow(delay=delay, reply=late):
-                self._linger(self._time() + delay, gone)
-                return self._settle(late, gone)
-            case _:
-                return self._hold(reply, gone)
-
-    def _hold(self, poll: Pending, gone: Callable[[], bool]) -> Answer:
-        try:
-            while True:
-                event = self._service.next_event()
-                self._pause(poll.deadline if event is None else min(event, poll.deadline), gone)
-                answer = poll.resume()
-                if answer is not None:
-                    return answer
-        finally:
-            poll.abandon()
-
-    def _hang(self, outcome: str, gone: Callable[[], bool]) -> DroppedConnectionError:
-        with suppress(DroppedConnectionError):  # this call's own outcome is the fault's
-            self._linger(math.inf, gone)
-        return DroppedConnectionError(outcome=outcome)
-
-    def _linger(self, until: float, gone: Callable[[], bool]) -> None:
-        while self._time() < until:
-            self._pause(until, gone)
-
-    def _pause(self, until: float, gone: Callable[[], bool]) -> None:
-        """Wait for a change, at most until then, with the lock given back meanwhile."""
-        generation = self._generation
-        seconds = self._clock.real(until - self._time())
-        self._keep()
-        self._changed.wait(min(max(seconds, _LEAST_PAUSE), LOOK_AFTER_CLIENT))
-        self._check(generation)
-        if gone():
-            raise DroppedConnectionError
+            logger.warning("the service's state was not saved", extra={"reason": repr(error)})
 
 
 class LockedFaults:
     """The script of faults, safe to change from any thread."""
 
-    def __init__(self, service: LockedService) -> None:
-        self._service = service
+    def __init__(self, locked: LockedService) -> None:
+        self._locked = locked
 
     def add(self, fault: Fault) -> None:
         """Put a fault into the script."""
-        with self._service as service:
+        with self._locked as service:
             service.faults.add(fault)
 
     def clear(self) -> None:
         """End every fault; calls which hang go on hanging until their client gives up."""
-        with self._service as service:
+        with self._locked as service:
             service.faults.clear()
 
     @property
     def active(self) -> tuple[ActiveFault, ...]:
         """The faults which are not over."""
-        with self._service._changed:  # this class is a part of that one
-            return self._service._service.faults.active
+        with self._locked.read() as service:
+            return service.faults.active

@@ -16,18 +16,21 @@ from botocore.loaders import create_loader
 from botocore.regions import EndpointResolver
 from botocore.session import get_session
 from moto.core.base_backend import BackendDict, backend_lock
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.datapipeline import models, responses, urls
 from moto.datapipeline.models import DataPipelineBackend, PipelineObject
 from moto.datapipeline.responses import DataPipelineResponse
 from moto.datapipeline.utils import remove_capitalization_of_dict_keys
 
 from aiodp.emulator._errors import ServiceError
+from aiodp.emulator._server import call_log
 from aiodp.emulator._server.call import Call
 from aiodp.emulator._server.cloudformation import EmulatedPipeline, redirect_stacks
-from aiodp.emulator._server.locked import DroppedConnectionError, LockedService
+from aiodp.emulator._server.locked import LockedService
 from aiodp.emulator._server.outbox import Outbox
 from aiodp.emulator._server.outside_moto import MotoOutside
 from aiodp.emulator._server.ticker import Ticker
+from aiodp.emulator._server.waiting import DroppedConnectionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,9 +120,10 @@ class EmulatedResponse(DataPipelineResponse):
         full_url: str | None = None,  # noqa: ARG002 - the overridden signature
         headers: Any = None,  # noqa: ARG002
     ) -> tuple[int, dict[str, Any], str | bytes]:
-        backends = responses.datapipeline_backends  # type: ignore[attr-defined]  # as it is now
         call = Call.of(request.method, request.headers.items(), request.get_data())
-        answer = call.answer(cast("BackendDict[EmulatedBackend]", backends))
+        with call_log.timed(call) as entry:
+            answer = call.answer(_installed[-1].service)
+            entry.answer = answer
         return answer.status, dict(answer.headers), answer.body
 
 
@@ -149,8 +153,25 @@ class Emulation:
         with backend_lock:
             return self.backends[account][region].service
 
+    def service_to_read(self, account: str, region: str) -> LockedService:
+        """Return the service as `service` does, but make none for this account and region.
+
+        Where there is none yet, the answer is a new one, closed, which belongs to the caller.
+        """
+        used = (account, region) in self._services
+        if used or region not in self.backends[DEFAULT_ACCOUNT_ID]:
+            return self.service(account, region)
+        service = LockedService(self.clock, self._settings)
+        service.close()
+        return service
+
+    @property
+    def scale(self) -> float:
+        """The seconds of the service in a real one; 0 if its time is moved by hand."""
+        return 1.0 / self.clock.real(1.0)
+
     def restore(self) -> None:
-        """Let all services which were kept go on; raises `ValueError` if one cannot be read."""
+        """Go on with all services in the store; raises `ValueError` if one cannot be read."""
         if self._store is None:
             return
         for account, region in self._store.known():
@@ -171,7 +192,7 @@ class Emulation:
                 self.clock,
                 self._settings,
                 outside,
-                self._ticker.look,
+                self._ticker.add,
                 None if self._store is None else self._store.service(account, region),
             )
             self._services[key] = service

@@ -1,7 +1,7 @@
-"""The page about the local service, and the state which it asks for each second.
+"""The page about the local service, and the state which it fetches every second.
 
-The page is one document that needs nothing else: its style and its script are put into it, and its
-policy lets it run that script only and talk to where it came from only.
+The page is one document: its style and its script are inserted into it. Its content security policy
+allows it to run only that script, and to connect only to the server it came from.
 """
 
 from __future__ import annotations
@@ -33,10 +33,8 @@ def page(path: str) -> tuple[int, str, bytes]:
 
 def state(service: LockedService) -> dict[str, Any]:
     """Return what the page shows of a service now, as JSON has it."""
-    with service._changed:  # to take the service itself would wake every poll it holds
-        model = service._service
-        shown = dashboard(model, model.advance())
-    return shown | {"scale": 1.0 / service._clock.real(1.0)}
+    with service.read() as model:
+        return dashboard(model, model.advance())
 
 
 @cache

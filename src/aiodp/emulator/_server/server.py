@@ -12,11 +12,12 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from aiodp.emulator._clock import ServiceClock
+from aiodp.emulator._server import call_log
 from aiodp.emulator._server.admin import Admin, is_control
 from aiodp.emulator._server.call import DEFAULT_REGION, SERVICE, Call
 from aiodp.emulator._server.http import Server, is_gone
-from aiodp.emulator._server.locked import DroppedConnectionError
 from aiodp.emulator._server.moto import install
+from aiodp.emulator._server.waiting import DroppedConnectionError
 from aiodp.emulator._settings import Settings
 from aiodp.emulator._store import Store
 
@@ -186,7 +187,9 @@ class _Front:
         body = environ["wsgi.input"].read()
         call = Call.of(environ["REQUEST_METHOD"], _headers(environ), body)
         connection = environ["werkzeug.socket"]
-        answer = call.answer(self._emulation.backends, lambda: is_gone(connection))
+        with call_log.timed(call) as entry:
+            answer = call.answer(self._emulation.service, lambda: is_gone(connection))
+            entry.answer = answer
         status = f"{answer.status} {HTTPStatus(answer.status).phrase}"
         start_response(status, list(answer.headers.items()))
         return [answer.body]

@@ -1,4 +1,4 @@
-"""One thread which lets happen what is due in any service, though nobody may call: alarms ring."""
+"""One thread which runs what is due in any service by itself, such as an alarm, at its time."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from aiodp.emulator._server.locked import LockedService
 
-_AGAIN: Final = 1.0  # real seconds
+_RETRY_INTERVAL: Final = 1.0
+"""Real seconds after which a service that failed is tried again."""
+_MIN_PAUSE: Final = 0.001  # a wait that rounds to nothing would spin
 logger = logging.getLogger("aiodp.emulator")
-
-_LEAST_PAUSE: Final = 0.001  # a wait that rounds to nothing would spin
 
 
 class Ticker:
-    """Knows when something is due in each service; accounts and regions may be many."""
+    """Knows when something is due in each service; there is one for each account and region."""
 
     def __init__(self) -> None:
         self._changed = Condition()
-        self._to_look_at: set[LockedService] = set()
+        self._to_run: set[LockedService] = set()
         self._due: dict[LockedService, float] = {}  # real, monotonic times
         self._closed = False
         self._thread = Thread(target=self._run, name="aiodp-ticker", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
-    def look(self, service: LockedService) -> None:
-        """Ask a service soon what is due; for a thread which may hold its lock, so not now."""
+    def add(self, service: LockedService) -> None:
+        """Have the thread run soon what is due in a service; the caller may hold its lock."""
         with self._changed:
-            self._to_look_at.add(service)
+            self._to_run.add(service)
             self._changed.notify()
 
     def close(self, timeout: float) -> None:
-        """End, and wait at most that many seconds for it."""
+        """End the thread, and wait at most that many seconds for it."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -47,29 +47,29 @@ class Ticker:
     def _run(self) -> None:
         while True:
             with self._changed:
-                while not self._closed and not self._to_look_at:
+                while not self._closed and not self._to_run:
                     self._wait()
                 if self._closed:
                     return
-                services, self._to_look_at = self._to_look_at, set()
+                services, self._to_run = self._to_run, set()
             for service in services:  # without this lock, because each of them takes its own
-                self._settle(service)
+                self._run_due(service)
 
-    def _settle(self, service: LockedService) -> None:
-        self._due[service] = time.monotonic() + _AGAIN  # if it fails
+    def _run_due(self, service: LockedService) -> None:
+        self._due[service] = time.monotonic() + _RETRY_INTERVAL
         try:
-            self._note(service, service.settle())
+            self._set_due(service, service.run_due())
         except Exception:  # or no service would do anything by itself any more
             logger.exception("a service failed to do what was due")
 
     def _wait(self) -> None:
         earliest = min(self._due.values(), default=math.inf)
-        pause = max(earliest - time.monotonic(), _LEAST_PAUSE)
+        pause = max(earliest - time.monotonic(), _MIN_PAUSE)
         self._changed.wait(min(pause, TIMEOUT_MAX))
         now = time.monotonic()
-        self._to_look_at |= {service for service, due in self._due.items() if due <= now}
+        self._to_run |= {service for service, due in self._due.items() if due <= now}
 
-    def _note(self, service: LockedService, seconds: float) -> None:
+    def _set_due(self, service: LockedService, seconds: float) -> None:
         if math.isinf(seconds):
             self._due.pop(service, None)
         else:

@@ -63,7 +63,7 @@ class _BeyondCalendarError(ValueError):
 
 
 class ServiceStore:
-    """Keeps the service of one account in one region; see `Keeping` for its methods."""
+    """Keeps the service of one account in one region; see `Persistence` for its methods."""
 
     _time: LeapingClock
     _rate: float

@@ -110,7 +110,7 @@ class Admin:
     def _state(self, request: Input) -> dict[str, Any]:
         request.query()
         state: dict[str, Any] = self._ui.state(request.service())
-        return state
+        return state | {"scale": self._emulation.scale}
 
 
 def _first(path: str) -> str:

@@ -12,13 +12,13 @@ from werkzeug.exceptions import BadRequest
 
 from aiodp._core.text import illegal_character
 from aiodp.emulator._server.call import DEFAULT_REGION
-from aiodp.emulator._server.locked import LockedService
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from werkzeug.wrappers import Request
 
+    from aiodp.emulator._server.locked import LockedService
     from aiodp.emulator._server.moto import Emulation
 
 _ACCOUNT: Final = re.compile(r"[0-9]{12}")
@@ -51,23 +51,19 @@ class Input:
     def service(self) -> LockedService:
         """Return the service which the query names: the default account's, in us-east-1, if none.
 
-        One that nobody has used yet begins with a change: to read, a new one will do. Raises
-        `BadRequest` for an account or a region which cannot be.
+        To read a service that nobody has used yet does not make it. Raises `BadRequest` for an
+        account which is no account's number, and for a region which AWS does not have.
         """
         account = self._request.args.get("account", DEFAULT_ACCOUNT_ID)
         region = self._request.args.get("region", DEFAULT_REGION)
         if not _ACCOUNT.fullmatch(account):
             raise BadRequest(f"account must be twelve digits, not {_shown(account)}")
-        emulation = self.emulation
-        if self._only_reads() and _is_unused(emulation, account, region):
-            return _new(emulation)
+        reads = self._request.method in ("GET", "HEAD")
+        find = self.emulation.service_to_read if reads else self.emulation.service
         try:
-            return emulation.service(account, region)
+            return find(account, region)
         except KeyError:
             raise BadRequest(f"AWS has no region {_shown(region)}") from None
-
-    def _only_reads(self) -> bool:
-        return self._request.method in ("GET", "HEAD")
 
     def query(self, *names: str) -> dict[str, str]:
         """Return the parameters of the query with these names, of which any may be missing.
@@ -105,18 +101,6 @@ def whole(name: str, text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 16):  # noqa: PLR2004 - sys.maxsize
         raise BadRequest(f"{name} must be a whole number from 0 on, not {_shown(text)}")
     return int(text)
-
-
-def _is_unused(emulation: Emulation, account: str, region: str) -> bool:
-    known_region = region in emulation.backends[DEFAULT_ACCOUNT_ID]
-    return known_region and (account, region) not in emulation._services
-
-
-def _new(emulation: Emulation) -> LockedService:
-    """Return a service which is kept nowhere."""
-    service = LockedService(emulation.clock, emulation._settings)
-    service._unsubscribe()  # it goes with the request
-    return service
 
 
 def _check_names(given: Any, allowed: Any, what: str) -> None:

@@ -1,4 +1,4 @@
-"""Whether a service outlives its process, and how."""
+"""Whether a service outlives its process, and where it is stored."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ if TYPE_CHECKING:
     from aiodp.emulator._settings import Settings
 
 
-class Keeping(Protocol):
-    """Where one service is kept. Its methods are called under the service's lock."""
+class Persistence(Protocol):
+    """Where one service is stored. Its methods are called under the service's lock."""
 
     def begin(
         self, time: LeapingClock, rate: float, settings: Settings, outside: Outside | None
     ) -> Service:
-        """Return the service as it was kept, or a new one.
+        """Return the service as it was stored, or a new one.
 
-        `time` leaps to where it would be had the service gone on; `rate` is how many of its
-        seconds pass in a real one. Raises `ValueError` if what was kept cannot be read.
+        `time` leaps to where it would be if the service had not stopped; `rate` is how many of its
+        seconds pass in a real one. Raises `ValueError` if what was stored cannot be read.
         """
 
     def save(self) -> None:
-        """Keep what has changed since it was called last; raises `OSError` if it cannot."""
+        """Store what has changed since the last call; raises `OSError` if it cannot be stored."""
 
     def renew(self, time: LeapingClock, settings: Settings, outside: Outside | None) -> Service:
-        """Return a new service, which is kept instead of the one from `begin`.
+        """Return a new service, which is stored in the place of the one from `begin`.
 
-        Raises `OSError` if it cannot be kept; the old one still is then.
+        Raises `OSError` if it cannot be stored; the old one still is then.
         """
 
 
 class InMemory:
-    """Nothing is kept."""
+    """Nothing is stored: the service ends with the process."""
 
     def begin(
         self,
