@@ -7,8 +7,8 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from aiodp.emulator._model.records import BAD, TERMINAL, Status, TaskState
+from aiodp.testing._local_pipeline import instances_of, parts, pipeline_of
 from aiodp.testing._pipelines import Run, run_of
-from aiodp.testing._work import instances_of, parts, pipeline_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from aiodp.emulator._model.records import Instance
     from aiodp.emulator._model.service import Service
     from aiodp.emulator._model.views import TaskView
-    from aiodp.testing._work import Part, Work
+    from aiodp.testing._local_pipeline import Part, Work
 
 T = TypeVar("T")
 

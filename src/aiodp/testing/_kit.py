@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from aiodp.emulator._settings import Settings
 from aiodp.testing import _goals as goals
-from aiodp.testing._local_pipeline import LocalPipeline
+from aiodp.testing._local_pipeline import LocalPipeline, task_id_of
 from aiodp.testing._owners import assert_single_owner, live_tasks
 from aiodp.testing._pipelines import activity_definition, make_pipeline
-from aiodp.testing._work import task_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
     from aiodp.emulator._model.service import Service
     from aiodp.emulator._model.views import TaskView
     from aiodp.testing._goals import Goal
+    from aiodp.testing._local_pipeline import Work
     from aiodp.testing._pipelines import Definition, Run
-    from aiodp.testing._work import Work
 
 T = TypeVar("T")
 
@@ -62,7 +61,7 @@ class Kit(ABC):
         """
         with self._model() as service:
             made = make_pipeline(service, definition, values, name)
-        pipeline = LocalPipeline(made.pipeline_id, self, made.warnings)
+        pipeline = LocalPipeline(made.pipeline_id, self._model, made.warnings)
         if activate:
             pipeline.activate()
         return pipeline

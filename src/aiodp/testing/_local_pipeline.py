@@ -1,28 +1,46 @@
-"""A pipeline which a test made, and steers."""
+"""A pipeline which a test made, and the work that a test names: pipelines and ids of tasks."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from aiodp._core.text import shorten
 from aiodp.emulator._calendar import parse_date
 from aiodp.emulator._errors import ServiceError
-from aiodp.testing._pipelines import call
+from aiodp.testing._pipelines import call, run_of
 
 if TYPE_CHECKING:
-    from aiodp.emulator._model.records import Status
-    from aiodp.testing._kit import Kit
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from aiodp.emulator._model.records import Instance, Pipeline, Status
+    from aiodp.emulator._model.service import Service
     from aiodp.testing._pipelines import Run
+
+    Part: TypeAlias = "LocalPipeline | str"
+    Work: TypeAlias = Part | Collection[Part]
+
+_RESET: Final = "the service was reset meanwhile, as moto's mock_aws does"
 
 
 class LocalPipeline:
-    """A pipeline which a test made."""
+    """A pipeline which a test made.
 
-    def __init__(self, pipeline_id: str, kit: Kit, warnings: tuple[str, ...] = ()) -> None:
+    `model` gives the service's model, and keeps others from it until the block ends.
+    """
+
+    def __init__(
+        self,
+        pipeline_id: str,
+        model: Callable[[], AbstractContextManager[Service]],
+        warnings: tuple[str, ...] = (),
+    ) -> None:
         self.id = pipeline_id
         self.warnings = warnings
         """What the service warns of in its definition."""
-        self._kit = kit
+        self._model = model
 
     def __repr__(self) -> str:
         return f"<LocalPipeline {self.id}>"
@@ -30,7 +48,7 @@ class LocalPipeline:
     @property
     def state(self) -> Status:
         """Its state, such as SCHEDULED or FINISHED."""
-        with self._kit._model() as service:
+        with self._model() as service:
             service.advance()
             try:
                 return service._catalog.get(self.id).state
@@ -40,7 +58,8 @@ class LocalPipeline:
     @property
     def runs(self) -> tuple[Run, ...]:
         """Its instances as they are now."""
-        return self._kit.runs(self)
+        with self._model() as service:
+            return tuple(run_of(instance, service) for instance in instances_of(service, self))
 
     def activate(self, *, start: datetime | str | None = None) -> None:
         """ActivatePipeline; a pipeline on demand runs once more.
@@ -62,8 +81,65 @@ class LocalPipeline:
         self._call("DeletePipeline")
 
     def _call(self, operation: str, **params: Any) -> None:
-        with self._kit._model() as service:
+        with self._model() as service:
             call(service, operation, pipelineId=self.id, **params)
+
+
+def parts(work: Work) -> list[Part]:
+    """Return the pipelines and ids of some work.
+
+    Raises `TypeError` for something else, `ValueError` for no work at all.
+    """
+    several = isinstance(work, Collection) and not isinstance(work, str)
+    listed: list[Part] = list(work) if several else [work]  # type: ignore[arg-type, list-item]
+    for part in listed:
+        if not isinstance(part, str | LocalPipeline):
+            raise TypeError(f"work is a pipeline, a task id, or several of these, not {part!r}")
+    if not listed:
+        raise ValueError("no work is named: the collection of pipelines and task ids is empty")
+    return listed
+
+
+def pipeline_of(service: Service, part: Part) -> Pipeline | None:
+    """Return the record of a pipeline; `None` for the id of a task.
+
+    Raises `AssertionError` for a pipeline which is deleted, `ValueError` for an unknown id.
+    """
+    service.advance()
+    if isinstance(part, str) and part in service._desk.tasks:
+        return None
+    try:
+        return service._catalog.get(part if isinstance(part, str) else part.id)
+    except ServiceError as error:
+        if error.code != "PipelineNotFoundException":
+            raise AssertionError(error.message) from error
+        if isinstance(part, str):
+            raise _unknown(part) from None
+        raise AssertionError(f"{error.message}; {_RESET}") from error
+
+
+def instances_of(service: Service, part: Part) -> list[Instance]:
+    """Return the instances of a pipeline, or the one of a task; raise as `pipeline_of` does."""
+    pipeline = pipeline_of(service, part)
+    if pipeline is None:
+        return [service._desk.tasks[str(part)].attempt.instance]
+    return list(pipeline.instances.values())
+
+
+def task_id_of(service: Service, given: str) -> str:
+    """Return a task's id. Raises `TypeError` if it is none, `ValueError` if nobody has it."""
+    if not isinstance(given, str):
+        raise TypeError(
+            f"a task is named by its id, as in held(pipeline).task_id, not by {given!r}"
+        )
+    if given not in service._desk.tasks:
+        raise _unknown(given)
+    return given
+
+
+def _unknown(given: str) -> ValueError:
+    """Return the error for an id which the service never gave."""
+    return ValueError(f"{shorten(given)!r} is no task which was handed out, nor a pipeline")
 
 
 def _timestamp(start: datetime | str) -> float:

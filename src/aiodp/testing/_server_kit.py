@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from aiodp.emulator._server.locked import LockedFaults, LockedService
     from aiodp.emulator._settings import Settings
     from aiodp.testing._goals import Goal
+    from aiodp.testing._local_pipeline import Work
     from aiodp.testing._pipelines import Run
-    from aiodp.testing._work import Work
 
 T = TypeVar("T")
 
