@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 from click.testing import CliRunner
 
-from aiodp.cli._demo import scenario as _demo_scenario
+from aiodp.cli._demo import scenario
 from aiodp.cli._demo.command import demo as demo_command
 
 LONGEST = 30
@@ -164,7 +164,7 @@ def test_it_draws_a_table_which_fits_the_terminal(terminal, columns, rows):
 
 @pytest.mark.parametrize("until", ["two pipelines are active", "the service does not answer"])
 def test_ctrl_c_ends_it_at_once(demo, until):
-    """Interrupted in calm or in storm it says so in a line, within seconds, and exits with 130."""
+    """Before or during an outage: it says so in a line, within seconds, and exits with 130."""
     with demo() as process:
         for line in process.stdout:
             if until in line:
@@ -179,15 +179,17 @@ def test_ctrl_c_ends_it_at_once(demo, until):
 
 def test_it_gives_up_in_time_and_says_what_is_missing(monkeypatch):
     """If the scenario gets stuck, it ends before its limit, names what has no end, exits with 1."""
-    monkeypatch.setattr(_demo_scenario, "LONGEST", 1.5)
+    monkeypatch.setattr(scenario, "TIME_LIMIT", 1.5)
     done = CliRunner().invoke(demo_command, standalone_mode=False)
     assert done.exception is None
     assert done.return_value == 1
     # How far it has come by then is the machine's choice; whoever has ended is told apart.
-    fates = re.findall(r"^  (kept|canceled|lost|broken|no end) +(\d+)", done.output, re.MULTILINE)
+    outcomes = re.findall(
+        r"^  (kept|canceled|lost|failed|no end) +(\d+)", done.output, re.MULTILINE
+    )
     handed_out = re.search(r"tasks, handed out (\d+) times", done.output)
     assert handed_out is not None
-    assert sum(int(count) for _, count in fates) == int(handed_out[1])
+    assert sum(int(count) for _, count in outcomes) == int(handed_out[1])
     assert re.search(r"^  no end +\d+  01", done.output, re.MULTILINE)
     assert "given up: this takes longer than 1.5 s" in done.output
     assert re.search(r"came to exactly one end\n +@.*silent at its worker", done.output)

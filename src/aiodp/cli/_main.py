@@ -11,7 +11,7 @@ from aiodp import __version__
 from aiodp.cli import hint
 
 _COMMANDS: Final = {
-    "demo": "Hold forty tasks at once through trouble, on a local service.",
+    "demo": "Hold forty tasks at once while a local service fails.",
     "doctor": "Check what a task runner needs, and say what to mend.",
     "emulate": "Serve a local AWS Data Pipeline over HTTP.",
     "hold": "Keep a task alive while a command runs.",

@@ -1,4 +1,4 @@
-"""What breaks each of the demo's promises: a record that is good, and one thing wrong in it."""
+"""What breaks each promise of the demo: evidence of a good run with one thing wrong in it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 from click.testing import CliRunner
 
 from aiodp import Statistics
-from aiodp.cli._demo import command as _demo
-from aiodp.cli._demo.board import Entry, Stage
+from aiodp.cli._demo import command
+from aiodp.cli._demo.event_lines import Marks
 from aiodp.cli._demo.promises import Evidence, judge
 from aiodp.cli._demo.summary import summary
-from aiodp.cli._demo.text import Marks
+from aiodp.cli._demo.task_log import Entry, Stage
 from aiodp.emulator import AuditEvent, AuditKind
 
 TASKS = 3  # A is finished, B canceled, C lost by a silent worker and finished by another
@@ -54,17 +54,17 @@ def event(at: float, kind: AuditKind, task_id: str, instance: str, detail: str =
 
 @pytest.fixture
 def evidence() -> Evidence:
-    """A record in which every promise was kept."""
+    """Evidence of a run in which every promise was kept."""
     kinds = AuditKind
     return Evidence(
         entries=(
             entry("a", "A", Stage.FINISHED, cleaned_up=True),
-            entry("b", "B", Stage.CANCELED, told=True, cleaned_up=True),
+            entry("b", "B", Stage.CANCELED, canceled_set=True, cleaned_up=True),
             entry("c", "C", Stage.LOST, silent_until=50.0),
             entry("c2", "C", Stage.FINISHED, attempt=2, cleaned_up=True),
         ),
-        to_be_canceled=frozenset({"B"}),
-        most_held=2,
+        cancel_requested=frozenset({"B"}),
+        max_held=2,
         events=(
             event(1, kinds.ASSIGNED, "a", "A"),
             event(2, kinds.ACKNOWLEDGED, "a", "A"),
@@ -104,7 +104,7 @@ def broken(evidence: Evidence) -> list[str]:
 
 
 def with_entry(evidence: Evidence, changed: Entry) -> Evidence:
-    rest = (e for e in evidence.entries if e.task_id != changed.task_id)
+    rest = (entry for entry in evidence.entries if entry.task_id != changed.task_id)
     return replace(evidence, entries=(*rest, changed))
 
 
@@ -112,8 +112,8 @@ def with_events(evidence: Evidence, *more: AuditEvent) -> Evidence:
     return replace(evidence, events=(*evidence.events, *more))
 
 
-def test_a_good_record_breaks_none(evidence):
-    """A record in which all went well keeps every promise."""
+def test_a_good_run_breaks_no_promise(evidence):
+    """All promises are kept if nothing went wrong."""
     assert broken(evidence) == []
 
 
@@ -134,7 +134,7 @@ BREAKS = {
         "exactly one end",
         lambda good: with_entry(good, entry("b", "B", Stage.FINISHED)),
     ),
-    "a task held by nobody": ("at once", lambda good: replace(good, most_held=1)),
+    "a task held by nobody": ("at once", lambda good: replace(good, max_held=1)),
     "a task handed out while it is owned": (
         "two owners",
         lambda good: with_events(
@@ -147,7 +147,7 @@ BREAKS = {
     ),
     "a canceled task whose work did not clean up": (
         "was told",
-        lambda good: with_entry(good, entry("b", "B", Stage.CANCELED, told=True)),
+        lambda good: with_entry(good, entry("b", "B", Stage.CANCELED, canceled_set=True)),
     ),
     "a canceled task with a status": (
         "was told",
@@ -155,7 +155,7 @@ BREAKS = {
     ),
     "a cancellation that nobody heard of": (
         "was told",
-        lambda good: replace(good, to_be_canceled=frozenset({"A", "B"})),
+        lambda good: replace(good, cancel_requested=frozenset({"A", "B"})),
     ),
     "no silent worker": (
         "silent worker",
@@ -164,7 +164,7 @@ BREAKS = {
     "a silent worker that the service did not notice": (
         "silent worker",
         lambda good: replace(
-            good, events=[e for e in good.events if e.kind is not AuditKind.LAPSED]
+            good, events=[event for event in good.events if event.kind is not AuditKind.LAPSED]
         ),
     ),
     "a report after the end": (
@@ -179,9 +179,9 @@ BREAKS = {
         "gave away",
         lambda good: with_entry(good, entry("a", "A", Stage.LOST, reason="expired")),
     ),
-    "a worker that broke down": (
+    "a worker that failed": (
         "gave away",
-        lambda good: with_entry(good, entry("a", "A", Stage.BROKEN, reason="no status")),
+        lambda good: with_entry(good, entry("a", "A", Stage.FAILED, reason="no status")),
     ),
     "no throttling": (
         "cost no lease",
@@ -191,7 +191,7 @@ BREAKS = {
         "cost no lease",
         lambda good: replace(good, statistics=replace(good.statistics, failed={"timeout": 0})),
     ),
-    "a lease lost in the storm": (
+    "a lease lost in an outage": (
         "cost no lease",
         lambda good: with_entry(good, entry("a", "A", Stage.LOST, reason="expired")),
     ),
@@ -200,45 +200,45 @@ BREAKS = {
 
 
 @pytest.mark.parametrize("name", BREAKS)
-def test_each_wrong_breaks_its_promise(evidence, name):
-    """One thing wrong in a good record breaks the promise that is about it."""
-    promise, spoil = BREAKS[name]
-    assert any(promise in text for text in broken(spoil(evidence)))
+def test_each_thing_wrong_breaks_its_promise(evidence, name):
+    """One thing wrong in a good run breaks the promise that is about it."""
+    promise, corrupt = BREAKS[name]
+    assert any(promise in text for text in broken(corrupt(evidence)))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "no such encoding"])
 def test_a_broken_promise_is_marked_and_explained(evidence, encoding):
     """The summary marks the broken promise, says why, and counts it, in any encoding."""
     promises = judge(replace(evidence, progress={}), tasks=TASKS)
-    marks = Marks.fit_for(encoding)
-    text = "\n".join(str(each) for each in summary(evidence, promises, marks, time_scale=30))
+    marks = Marks.for_encoding(encoding)
+    text = "\n".join(str(line) for line in summary(evidence, promises, marks, time_scale=30))
     mark = "✗" if encoding == "utf-8" else "NO"
     assert f"  {mark} the progress of the longer tasks reached the service\n      a: " in text
     assert text.endswith("1 of 9 promises were broken.")
 
 
-@pytest.mark.parametrize(("most_held", "code"), [(40, 0), (39, 1)])
-def test_the_exit_code_tells_whether_all_was_kept(evidence, monkeypatch, most_held, code):
-    """A record with a broken promise makes the command exit with 1, a good one with 0."""
+@pytest.mark.parametrize(("max_held", "code"), [(40, 0), (39, 1)])
+def test_the_exit_code_tells_whether_all_promises_were_kept(evidence, monkeypatch, max_held, code):
+    """A broken promise makes the command exit with 1."""
 
-    async def watched(*_):
-        return replace(evidence, most_held=most_held)
+    async def play_and_show(*_):
+        return replace(evidence, max_held=max_held)
 
-    monkeypatch.setattr(_demo, "_watched", watched)
-    monkeypatch.setattr(_demo, "LONG_TASKS", TASKS - 1 if code == 0 else 40)
-    done = CliRunner().invoke(_demo.demo, standalone_mode=False)
+    monkeypatch.setattr(command, "_play_and_show", play_and_show)
+    monkeypatch.setattr(command, "LONG_TASKS", TASKS - 1 if code == 0 else 40)
+    done = CliRunner().invoke(command.demo, standalone_mode=False)
     assert done.exception is None
     assert done.return_value == code
-    verdict = "All 9 promises were kept." if code == 0 else "promises were broken."
-    assert verdict in done.output
+    conclusion = "All 9 promises were kept." if code == 0 else "promises were broken."
+    assert conclusion in done.output
 
 
-def test_a_crash_of_the_scenario_is_no_success(monkeypatch):
-    """If the scenario itself fails, its exception comes out: nothing is called kept."""
+def test_an_exception_of_the_scenario_is_raised(monkeypatch):
+    """No promise is called kept if the scenario itself fails."""
 
-    async def watched(*_):
+    async def play_and_show(*_):
         raise RuntimeError("no scenario")
 
-    monkeypatch.setattr(_demo, "_watched", watched)
-    done = CliRunner().invoke(_demo.demo, standalone_mode=False)
+    monkeypatch.setattr(command, "_play_and_show", play_and_show)
+    done = CliRunner().invoke(command.demo, standalone_mode=False)
     assert isinstance(done.exception, RuntimeError)

@@ -1,4 +1,4 @@
-"""`aiodp demo`: forty-one tasks, one reporter and a service that has a bad day."""
+"""`aiodp demo`: forty-one tasks, one reporter and a service that fails."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from aiodp.cli._demo.board import Board
-from aiodp.cli._demo.environment import made_up_session, undisturbed
+from aiodp.cli._demo.environment import fake_session, isolated_environment
+from aiodp.cli._demo.event_lines import Marks
 from aiodp.cli._demo.pipelines import HELLO_GROUP, LONG_TASKS
 from aiodp.cli._demo.promises import judge
 from aiodp.cli._demo.scenario import REGION, TIME_SCALE, play
 from aiodp.cli._demo.summary import summary
-from aiodp.cli._demo.text import Marks
+from aiodp.cli._demo.task_log import TaskLog
 from aiodp.cli._demo.views import LiveView, PlainView
 from aiodp.emulator import EmulatorServer, Settings
 
@@ -31,14 +31,16 @@ if TYPE_CHECKING:
     from aiodp.cli._demo.promises import Evidence
     from aiodp.cli._demo.views import View
 
-_REFRESH: Final = 0.125  # real seconds between two looks
-_INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
-_UNREAD: Final = 141  # 128 + SIGPIPE: nobody reads what is printed
+logger = logging.getLogger("aiodp")
+
+_REFRESH_INTERVAL: Final = 0.125  # real seconds
+_INTERRUPTED: Final = 130  # 128 + SIGINT, as in shells
+_BROKEN_PIPE: Final = 141  # 128 + SIGPIPE, as in shells
 
 
 @click.command()
 def demo() -> int:
-    """Hold forty tasks at once through trouble, on a local service.
+    """Hold forty tasks at once while a local service fails.
 
     Starts a local Data Pipeline whose clock runs thirty times as fast, activates
     helloworld.json of AWS and forty longer tasks, and holds all of them with one
@@ -48,27 +50,30 @@ def demo() -> int:
     touches none, and takes about 15 seconds. Ctrl-C ends it, with exit code 130.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a log line may hold what the encoding cannot
+        sys.stdout.reconfigure(errors="replace")  # a log line may have any character
     try:
         return _demo()
     except (BrokenPipeError, ExceptionGroup) as error:
         if isinstance(error, ExceptionGroup) and error.split(BrokenPipeError)[1]:
             raise
-        return _UNREAD
+        return _BROKEN_PIPE
 
 
 def _demo() -> int:
     terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
     console = _console(terminal=terminal)
-    marks = Marks.fit_for(console.encoding)
+    marks = Marks.for_encoding(console.encoding)
     settings = Settings(
         resource_worker_group=HELLO_GROUP,
-        resource_startup=0.0,  # the scenario waits for no machine
+        resource_startup=0.0,  # no delay as if an EC2 instance started
         epoch=datetime.now(UTC),
     )
     try:
-        with undisturbed(), EmulatorServer(time_scale=TIME_SCALE, settings=settings) as server:
-            evidence = anyio.run(_watched, server, console, marks)
+        with (
+            isolated_environment(),
+            EmulatorServer(time_scale=TIME_SCALE, settings=settings) as server,
+        ):
+            evidence = anyio.run(_play_and_show, server, console, marks)
     except KeyboardInterrupt:
         console.print(Text("aiodp demo: interrupted, so no promise was judged."), soft_wrap=True)
         return _INTERRUPTED
@@ -78,58 +83,57 @@ def _demo() -> int:
     return 0 if all(promise.kept for promise in promises) else 1
 
 
-async def _watched(server: EmulatorServer, console: Console, marks: Marks) -> Evidence:
-    """Play the scenario and show it meanwhile."""
-    board = Board(service_clock=lambda: server.service(REGION).now)
+async def _play_and_show(server: EmulatorServer, console: Console, marks: Marks) -> Evidence:
+    """Play the scenario while a view shows the log."""
+    log = TaskLog(service_clock=lambda: server.service(REGION).now)
     view: View
     if console.is_terminal:
-        view = LiveView(console, board, marks, time_scale=TIME_SCALE)
+        view = LiveView(console, log, marks, time_scale=TIME_SCALE)
     else:
-        view = PlainView(console, board)
-    with _logged_to(board), view:
-        async with anyio.create_task_group() as watching:
-            watching.start_soon(_refresh, view, name="view")
-            evidence = await play(server, made_up_session(), board)
-            watching.cancel_scope.cancel()
+        view = PlainView(console, log)
+    with _warnings_to(log), view:
+        async with anyio.create_task_group() as group:
+            group.start_soon(_refresh, view, name="view")
+            evidence = await play(server, fake_session(), log)
+            group.cancel_scope.cancel()
     return evidence
 
 
 async def _refresh(view: View) -> NoReturn:
     while True:
         view.refresh()
-        await anyio.sleep(_REFRESH)
+        await anyio.sleep(_REFRESH_INTERVAL)
 
 
 class _Console(Console):
-    """A console that leaves it to its user what a broken pipe means."""
+    """A console that raises `BrokenPipeError`; rich's exits the process with code 1."""
 
     def on_broken_pipe(self) -> NoReturn:
         raise BrokenPipeError
 
 
 def _console(*, terminal: bool) -> Console:
-    """Return a console which writes escape codes to terminals only, whatever FORCE_COLOR says."""
+    """Return a console that writes escape codes to terminals only, even with FORCE_COLOR."""
     if terminal:
         return _Console(highlight=False)
     return _Console(highlight=False, force_terminal=False, color_system=None)
 
 
-class _BoardHandler(logging.Handler):
-    """Tells what the library logs to those who watch the board."""
+class _TaskLogHandler(logging.Handler):
+    """Adds the library's warnings to the task log."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, log: TaskLog) -> None:
         super().__init__(logging.WARNING)
-        self._board = board
+        self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Tell one record."""
-        self._board.say(f"aiodp logs: {record.getMessage()}")
+        """Add a record."""
+        self._log.add_text(f"aiodp logs: {record.getMessage()}")
 
 
 @contextmanager
-def _logged_to(board: Board) -> Iterator[None]:
-    logger = logging.getLogger("aiodp")
-    handler, propagate = _BoardHandler(board), logger.propagate
+def _warnings_to(log: TaskLog) -> Iterator[None]:
+    handler, propagate = _TaskLogHandler(log), logger.propagate
     logger.addHandler(handler)
     logger.propagate = False
     try:

@@ -1,4 +1,4 @@
-"""A session that nothing of the user's can disturb, nor leak into."""
+"""An environment and a session without the user's AWS configuration."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _NO_FILES: Final = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE"
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
+def isolated_environment() -> Iterator[None]:
     """Hide profiles, credentials, endpoints and proxies of the user from this process."""
-    hidden = {name: value for name, value in os.environ.items() if _disturbs(name)}
+    hidden = {name: value for name, value in os.environ.items() if _is_hidden(name)}
     for name in hidden:
         del os.environ[name]
     os.environ.update(_NO_FILES)
@@ -33,12 +33,12 @@ def undisturbed() -> Iterator[None]:
         os.environ.update(hidden)
 
 
-def made_up_session() -> AioSession:
-    """Return a session whose credentials are nobody's."""
+def fake_session() -> AioSession:
+    """Return a session with invented credentials."""
     session = get_session()
     session.set_credentials("demo", "demo")
     return session
 
 
-def _disturbs(name: str) -> bool:
+def _is_hidden(name: str) -> bool:
     return name.startswith(_PREFIX) or name.lower() in _PROXIES

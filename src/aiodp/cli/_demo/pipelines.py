@@ -1,4 +1,4 @@
-"""The demo's pipelines, and what their owner does with them through the service's API."""
+"""The demo's pipelines, and the calls of their owner."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 LONG_TASKS: Final = 40
 LONG_GROUP: Final = "longer-tasks"
 HELLO_GROUP: Final = "ec2-stand-in"
-"""Gets what AWS would run on an EC2 instance: the local service starts none."""
-_MOST_DESCRIBED: Final = 25  # the API reference of DescribeObjects
-RUNAWAYS: Final = (37, 39)
-"""Longer tasks that would not end by themselves while the demo lasts."""
-_FEWEST_STEPS: Final = 20
-_OTHER_STEPS: Final = {1: 10} | dict.fromkeys(RUNAWAYS, 1000)  # the first one is begun twice
+"""Gets the tasks that AWS would run on an EC2 instance; the local service starts none."""
+_MAX_DESCRIBED: Final = 25  # objects in a call, API reference of DescribeObjects
+CANCELED_DURING_OUTAGES: Final = (37, 39)
+"""Numbers of longer tasks that would run longer than the demo."""
+_MIN_STEPS: Final = 20
+# The first task has fewer steps, as it is started a second time.
+_SPECIAL_STEPS: Final = {1: 10} | dict.fromkeys(CANCELED_DURING_OUTAGES, 1000)
 
 
 class Pipeline:
@@ -31,7 +32,7 @@ class Pipeline:
         self._id = pipeline_id
 
     @classmethod
-    async def activated(
+    async def activate(
         cls,
         client: DataPipelineClient,
         name: str,
@@ -52,7 +53,7 @@ class Pipeline:
         return cls(client, made["pipelineId"])
 
     async def cancel(self, components: Sequence[str]) -> list[str]:
-        """Cancel what runs of these components, as the console's button does; return what it is."""
+        """Cancel the instances of these components, as the console does; return their ids."""
         instances = await self._find(
             "INSTANCE", fieldName="@componentParent", type="REF_EQ", values=components
         )
@@ -60,7 +61,7 @@ class Pipeline:
         return instances
 
     async def statuses(self) -> dict[str, str]:
-        """Return the status of each activity's instance, as the service sees it."""
+        """Return the status of each activity's instance."""
         described = await self._describe("INSTANCE")
         return {
             object_id: fields["@status"]
@@ -69,7 +70,7 @@ class Pipeline:
         }
 
     async def progress(self) -> dict[str, str]:
-        """Return the progress that the service knows of each attempt, where it knows any."""
+        """Return the percentComplete of each attempt that has reported one."""
         described = await self._describe("ATTEMPT")
         return {
             object_id: fields["percentComplete"]
@@ -89,27 +90,27 @@ class Pipeline:
 
     async def _describe(self, sphere: str) -> dict[str, dict[str, str]]:
         ids = await self._find(sphere)
-        found = {}
-        for start in range(0, len(ids), _MOST_DESCRIBED):
-            some = ids[start : start + _MOST_DESCRIBED]
-            answer = await self._client.describe_objects(pipelineId=self._id, objectIds=some)
+        objects = {}
+        for start in range(0, len(ids), _MAX_DESCRIBED):
+            batch = ids[start : start + _MAX_DESCRIBED]
+            answer = await self._client.describe_objects(pipelineId=self._id, objectIds=batch)
             for item in answer["pipelineObjects"]:
-                found[item["id"]] = {
+                objects[item["id"]] = {
                     field["key"]: field.get("stringValue", field.get("refValue", ""))
                     for field in item["fields"]
                 }
-        return found
+        return objects
 
 
 def hello_world() -> tuple[list[Any], list[Any], list[Any]]:
-    """Return AWS's own sample as it was published, with a value for its one parameter."""
+    """Return AWS's published sample, with a value for its one parameter."""
     text = files("aiodp.cli").joinpath("samples", "helloworld.json").read_text("utf-8")
     objects, parameters, values = load_definition(text)
     return objects, parameters, [*values, {"id": "myS3LogsPath", "stringValue": "s3://demo/logs"}]
 
 
 def long_tasks() -> tuple[list[Any], list[Any], list[Any]]:
-    """Return a pipeline of forty longer tasks, which run when it is activated."""
+    """Return a pipeline of forty longer tasks, which run on activation."""
     default = {"id": "Default", "name": "Default", "fields": _fields(scheduleType="ondemand")}
     activities = [
         {
@@ -119,8 +120,8 @@ def long_tasks() -> tuple[list[Any], list[Any], list[Any]]:
                 type="ShellCommandActivity",
                 command="echo simulated",
                 workerGroup=LONG_GROUP,
-                # A field of our own, as the names that begin with "my" are: the worker reads it.
-                mySteps=str(_OTHER_STEPS.get(number, _FEWEST_STEPS + number // 2)),
+                # The worker reads it. Names of user-defined fields begin with "my".
+                mySteps=str(_SPECIAL_STEPS.get(number, _MIN_STEPS + number // 2)),
             ),
         }
         for number in range(1, LONG_TASKS + 1)
