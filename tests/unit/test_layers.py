@@ -52,8 +52,6 @@ STILL_IN_CIRCLES = {
     "aiodp._reporter.task",
     "aiodp.cli",
     "aiodp.cli._main",
-    "aiodp.emulator._model.attempts",
-    "aiodp.emulator._model.lifecycle",
     "aiodp.emulator._store",
     "aiodp.emulator._store.service",
 }

@@ -106,7 +106,7 @@ def _notes(service: Service, part: Part) -> Iterator[str]:
     pipeline = pipeline_of(service, part)
     if pipeline is None:
         return
-    slot = service._calendar.maybe(pipeline.next_run_at())
+    slot = service.model.context.calendar.maybe(pipeline.next_run_at())
     if pipeline.state is Status.PENDING:
         yield "nothing of it has run; was the pipeline activated?"
     elif pipeline.state is not Status.SCHEDULED:

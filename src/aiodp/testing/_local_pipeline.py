@@ -51,7 +51,7 @@ class LocalPipeline:
         with self._model() as service:
             service.advance()
             try:
-                return service._catalog.get(self.id).state
+                return service.model.catalog.get(self.id).state
             except ServiceError as error:
                 raise AssertionError(error.message) from error
 
@@ -106,10 +106,10 @@ def pipeline_of(service: Service, part: Part) -> Pipeline | None:
     Raises `AssertionError` for a pipeline which is deleted, `ValueError` for an unknown id.
     """
     service.advance()
-    if isinstance(part, str) and part in service._desk.tasks:
+    if isinstance(part, str) and part in service.model.leases.tasks:
         return None
     try:
-        return service._catalog.get(part if isinstance(part, str) else part.id)
+        return service.model.catalog.get(part if isinstance(part, str) else part.id)
     except ServiceError as error:
         if error.code != "PipelineNotFoundException":
             raise AssertionError(error.message) from error
@@ -122,7 +122,7 @@ def instances_of(service: Service, part: Part) -> list[Instance]:
     """Return the instances of a pipeline, or the one of a task; raise as `pipeline_of` does."""
     pipeline = pipeline_of(service, part)
     if pipeline is None:
-        return [service._desk.tasks[str(part)].attempt.instance]
+        return [service.model.leases.tasks[str(part)].attempt.instance]
     return list(pipeline.instances.values())
 
 
@@ -132,7 +132,7 @@ def task_id_of(service: Service, given: str) -> str:
         raise TypeError(
             f"a task is named by its id, as in held(pipeline).task_id, not by {given!r}"
         )
-    if given not in service._desk.tasks:
+    if given not in service.model.leases.tasks:
         raise _unknown(given)
     return given
 

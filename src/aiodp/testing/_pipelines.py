@@ -71,7 +71,7 @@ def run_of(instance: Instance, service: Service) -> Run:
         attempts=len(instance.attempts),
         hostname=head.hostname if head else "",
         error="; ".join(field.value for field in messages) or instance.reason or "",
-        waits_for=waits_for(instance, service._calendar),
+        waits_for=waits_for(instance, service.model.context.calendar),
     )
 
 

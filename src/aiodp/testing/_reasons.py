@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from aiodp.emulator._definition.kinds import Kind
-from aiodp.emulator._model.dependencies import host, needed
+from aiodp.emulator._model.dependencies import needed, runs_on_behalf_of
 from aiodp.emulator._model.records import TERMINAL, Attempt, Instance, Status, TaskState
 from aiodp.emulator._model.timers import Due
 
@@ -33,7 +33,7 @@ def _hold(instance: Instance) -> str:
     pipeline = instance.pipeline
     if pipeline.state is not Status.SCHEDULED:
         return f"while the pipeline is {pipeline.state}"
-    paused = pipeline.paused & {instance.component.id, host(instance).component.id}
+    paused = pipeline.paused & {instance.component.id, runs_on_behalf_of(instance).component.id}
     return f"while {_listed(paused)} is PAUSED" if paused else ""
 
 
@@ -61,7 +61,7 @@ def _attempt(attempt: Attempt) -> str:
         return "for its worker to report"
     if attempt.queued:
         return f"for a poll of {attempt.worker_group!r}"
-    resource = host(attempt.instance).resource
+    resource = runs_on_behalf_of(attempt.instance).resource
     if resource is not None and resource.status is not Status.RUNNING:
         return f"for {resource.component.id}, which is {resource.status}"
     return "" if attempt.worker_group else "for a poll, but it has no workerGroup"

@@ -13,23 +13,23 @@ from aiodp.emulator._model.views import fields_of, pipeline_fields, view_task
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from aiodp.emulator._model.changes import Kept
+    from aiodp.emulator._model.changes import Persisted
     from aiodp.emulator._model.service import Service
 
 
 def dump(service: Service) -> dict[str, Any]:
     """Return all that a service knows, and how it shows it."""
     due = service.next_event()
-    pipelines = service._catalog._pipelines
+    pipelines = service.model.catalog.pipelines
     return {
         "now": service.now,
         "next event": due,
         "pipelines": {key: _attributes(one) for key, one in pipelines.items()},
-        "keys": {key: one.id for key, one in service._catalog._by_key.items()},
-        "counted": service._catalog._counted,
+        "keys": {key: one.id for key, one in service.model.catalog._by_key.items()},
+        "counted": service.model.catalog._counted,
         "objects": {key: _objects(one, service) for key, one in pipelines.items()},
         "queues": {group: [_plain(a) for a in queue] for group, queue in _queues(service).items()},
-        "tasks": {key: view_task(one) for key, one in service._desk.tasks.items()},
+        "tasks": {key: view_task(one) for key, one in service.model.leases.tasks.items()},
         "orders": [list(one) for one in _ordered(service)],
         "due": sorted(_due(service)),
         "records": [_attributes(one) for one in _records(service)],
@@ -37,13 +37,13 @@ def dump(service: Service) -> dict[str, Any]:
         "audit of tasks": dict(service.audit._by_task),
         "calls": dict(service.calls),
         "runners": service.runners,
-        "dates": (service._calendar._epoch, service._calendar._origin),
+        "dates": (service.model.context.calendar._epoch, service.model.context.calendar._origin),
     }
 
 
-def _records(service: Service) -> list[Kept]:
-    records: list[Kept] = list(service._desk.tasks.values())
-    for pipeline in service._catalog._pipelines.values():
+def _records(service: Service) -> list[Persisted]:
+    records: list[Persisted] = list(service.model.leases.tasks.values())
+    for pipeline in service.model.catalog.pipelines.values():
         records += pipeline.timelines.values()
         records += pipeline.instances.values()
         records += pipeline.attempts.values()
@@ -60,24 +60,24 @@ def _due(service: Service) -> Iterable[tuple[float, int, str]]:
 
 def _ordered(service: Service) -> list[Iterable[str]]:
     """Return what has an order which can be seen, or decides who is first."""
-    ordered: list[Iterable[str]] = [service._catalog._pipelines, service._desk.tasks]
-    for one in service._catalog._pipelines.values():
+    ordered: list[Iterable[str]] = [service.model.catalog.pipelines, service.model.leases.tasks]
+    for one in service.model.catalog.pipelines.values():
         ordered += [one.timelines, one.instances, one.attempts, one.held, one.components]
     return ordered
 
 
 def _queues(service: Service) -> dict[str, Any]:
-    return {group: queue for group, queue in service._desk.queues.items() if queue}
+    return {group: queue for group, queue in service.model.leases.queues.items() if queue}
 
 
 def _objects(pipeline: Pipeline, service: Service) -> dict[str, Any]:
-    calendar = service._calendar
+    calendar = service.model.context.calendar
     ids = [*pipeline.components, *pipeline.instances, *pipeline.attempts]
     shown = {one: fields_of(one, pipeline, calendar) for one in ids}
     return shown | {"": pipeline_fields(pipeline, calendar, _ACCOUNT)}
 
 
-def _attributes(record: Kept) -> dict[str, Any]:
+def _attributes(record: Persisted) -> dict[str, Any]:
     return {key: _plain(value) for key, value in vars(record).items() if key != "changes"}
 
 

@@ -196,7 +196,7 @@ class Walk:
         return parse(reply)
 
     def pipelines(self) -> list[Pipeline]:
-        return list(self.service._catalog._pipelines.values())
+        return list(self.service.model.catalog.pipelines.values())
 
     def pipeline(self) -> Pipeline | None:
         newest = self.pipelines()[-4:]  # so that things add up
@@ -208,7 +208,7 @@ class Walk:
 
     def task_id(self) -> str:
         held = [task for one in self.pipelines() for task in one.held]
-        known = held if self.random.random() < 0.8 else list(self.service._desk.tasks)
+        known = held if self.random.random() < 0.8 else list(self.service.model.leases.tasks)
         return self.random.choice(known) if known else "unknown"
 
 

@@ -129,7 +129,7 @@ def test_a_finished_pipeline_takes_a_later_end_alone():
     first = once | {"fields": [*once["fields"], text("occurrences", "1")]}
     assert put(first, scheduled) is None
     assert kit.call("ActivatePipeline", pipelineId=pipeline_id) == {}
-    kit.service._catalog.get(pipeline_id).state = Status.FINISHED
+    kit.service.model.catalog.get(pipeline_id).state = Status.FINISHED
     assert put(first, scheduled, thing("Other")) == "InvalidRequestException"
     assert put(once | {"fields": [*once["fields"], text("occurrences", "2")]}, scheduled) is None
 

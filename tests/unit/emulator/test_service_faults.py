@@ -68,8 +68,8 @@ def test_the_script_tells_how_far_it_got():
     for _ in range(3):
         kit.call("PollForTask", workerGroup="none")
     first, second = kit.service.faults.active
-    assert (first.matched, first.befallen, first.end) == (3, 1, None)
-    assert (second.start, second.end, second.befallen) == (kit.clock() + 50, kit.clock() + 60, 0)
+    assert (first.matched, first.hits, first.end) == (3, 1, None)
+    assert (second.start, second.end, second.hits) == (kit.clock() + 50, kit.clock() + 60, 0)
     kit.call("PollForTask", workerGroup="none")
     assert [one.fault.kind for one in kit.service.faults.active] == [FaultKind.RESET]
     kit.clock.move(60)

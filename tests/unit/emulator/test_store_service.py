@@ -373,7 +373,7 @@ def test_without_a_store_nothing_is_noted():
     service = LockedService(ManualClock(), Settings(quotas=None))
     [task_id] = service.assign()
     with service as model:
-        task = model._desk.tasks[task_id]
+        task = model.model.leases.tasks[task_id]
         assert type(task).__setattr__ is object.__setattr__
         assert task.changes is None
 

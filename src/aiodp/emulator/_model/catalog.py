@@ -16,11 +16,8 @@ from aiodp.emulator._model.views import pipeline_fields
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from aiodp.emulator._calendar import Calendar
     from aiodp.emulator._definition.validation.parts import Messages
-    from aiodp.emulator._model.changes import Changes
-    from aiodp.emulator._model.ids import Ids
-    from aiodp.emulator._settings import Settings
+    from aiodp.emulator._model.context import Context
 
 ACCOUNT: Final = "123456789012"
 _PAGE: Final = 50
@@ -30,20 +27,19 @@ _MAX_TAGS: Final = 10  # the model's tagList
 class Catalog:
     """The pipelines of one account in one region."""
 
-    def __init__(
-        self, settings: Settings, ids: Ids, calendar: Calendar, changes: Changes | None = None
-    ) -> None:
-        self._settings = settings
-        self._ids = ids
-        self._calendar = calendar
-        self._changes = changes
-        self._pipelines: dict[str, Pipeline] = {}
+    def __init__(self, context: Context) -> None:
+        self._settings = context.settings
+        self._ids = context.ids
+        self._calendar = context.calendar
+        self._changes = context.changes
+        self.pipelines: dict[str, Pipeline] = {}
+        """All that were ever made, in their order, the deleted ones too."""
         self._by_key: dict[tuple[str, str], Pipeline] = {}
         self._counted = 0
 
     def get(self, pipeline_id: str) -> Pipeline:
         """Return a pipeline; raise the service's error if it is unknown or deleted."""
-        pipeline = self._pipelines.get(pipeline_id)
+        pipeline = self.pipelines.get(pipeline_id)
         if pipeline is None:
             message = f"Pipeline with id: {pipeline_id} does not exist"
             raise ServiceError("PipelineNotFoundException", message)
@@ -58,14 +54,14 @@ class Catalog:
             raise invalid(f"The account has {self._counted} pipelines, as many as it may have")
         pipeline = Pipeline(self._ids.pipeline(), name, unique_id, now, self._changes)
         pipeline.helper = helper
-        self._pipelines[pipeline.id] = pipeline
+        self.pipelines[pipeline.id] = pipeline
         self._counted += not helper
         return pipeline
 
     def restore(self, pipelines: Iterable[Pipeline]) -> None:
         """Take in all pipelines which were kept, in the order of their making."""
         for pipeline in pipelines:
-            self._pipelines[pipeline.id] = pipeline
+            self.pipelines[pipeline.id] = pipeline
             if not (pipeline.deleted or pipeline.helper):
                 self._by_key[pipeline.name, pipeline.unique_id] = pipeline
                 self._counted += 1
@@ -155,12 +151,12 @@ class Catalog:
         return {}
 
     def _after(self, marker: str | None) -> tuple[Pipeline, ...]:
-        known = tuple(self._pipelines.values())  # deleted ones too: a marker outlives its pipeline
+        known = tuple(self.pipelines.values())  # deleted ones too: a marker outlives its pipeline
         if not marker:
             return known
-        if marker not in self._pipelines:
+        if marker not in self.pipelines:
             raise invalid("The marker is not one that the service gave")
-        return known[known.index(self._pipelines[marker]) + 1 :]
+        return known[known.index(self.pipelines[marker]) + 1 :]
 
     def _description(self, pipeline: Pipeline) -> dict[str, Any]:
         described: dict[str, Any] = {

@@ -16,16 +16,16 @@ class Changes:
     """The records which are new or have changed, each once, in the order of their first change."""
 
     def __init__(self) -> None:
-        self._records: dict[Kept, None] = {}
+        self._records: dict[Persisted, None] = {}
 
     def __bool__(self) -> bool:
         return bool(self._records)
 
-    def add(self, record: Kept) -> None:
+    def add(self, record: Persisted) -> None:
         """Note a record."""
         self._records[record] = None
 
-    def all(self) -> list[Kept]:
+    def all(self) -> list[Persisted]:
         """Return them."""
         return list(self._records)
 
@@ -34,7 +34,7 @@ class Changes:
         self._records.clear()
 
 
-class Kept:
+class Persisted:
     """A record which notes in `changes` that it has changed; with `None` nobody wants to know.
 
     One that notes it is of a subclass, so that assignments stay as fast as they are elsewhere.
@@ -51,7 +51,7 @@ class Kept:
         """Say that it has changed otherwise than by an assignment."""
 
 
-class _Noting(Kept):
+class _Noting(Persisted):
     changes: Changes
 
     def touch(self) -> None:
@@ -65,8 +65,8 @@ class _Noting(Kept):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Past:
-    """What a service which is kept has, and another one not.
+class Restored:
+    """What a service needs of its earlier life in a store; new services have the defaults.
 
     `origin`: the time of its first day's date, `None` for now. `life`: how often it was
     restored. `changes`: where its records note that they have changed.
@@ -78,5 +78,5 @@ class Past:
 
 
 @cache
-def _noting(kind: type[Kept]) -> Any:
+def _noting(kind: type[Persisted]) -> Any:
     return type(kind.__name__, (_Noting, kind), {})

@@ -89,7 +89,7 @@ def _are_together(one: Instance, needed: Instance, calendar: Calendar) -> bool:
     return needed in counterparts(one, needed.component.id, calendar).found
 
 
-def host(instance: Instance) -> Instance:
+def runs_on_behalf_of(instance: Instance) -> Instance:
     """Return on whose behalf the tasks of an instance run, which decides about the worker group.
 
     For a precondition this is the activity it guards, or one which uses the data node it guards.

@@ -4,18 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from aiodp.emulator._errors import ServiceError
-from aiodp.emulator._model.replies import (
-    CONTENT_TYPE,
-    Answer,
-    Pending,
-    error_answer,
-    raw_answer,
-)
 from aiodp.emulator._model.requests import REQUESTS
 
 if TYPE_CHECKING:
@@ -104,15 +96,15 @@ class Fault:
 class ActiveFault:
     """A fault of the script, and how far it got.
 
-    `start` and `end` are service times (`None`: no end), `matched` counts the calls which
-    it fits, `befallen` those of them which it befell.
+    `start` and `end` are service times (`None`: no end), `matched` counts the calls to which its
+    conditions apply, `hits` those of them which it changed.
     """
 
     fault: Fault
     start: float
     end: float | None
     matched: int
-    befallen: int
+    hits: int
 
 
 class _Rule:
@@ -121,12 +113,12 @@ class _Rule:
         self.start = now if fault.start is None else fault.start
         self.end = None if fault.duration is None else self.start + fault.duration
         self.matched = 0
-        self.befallen = 0
+        self.hits = 0
 
     def over(self, now: float) -> bool:
-        return self.befallen == self.fault.count or (self.end is not None and now >= self.end)
+        return self.hits == self.fault.count or (self.end is not None and now >= self.end)
 
-    def fits(self, action: str, task_id: Any, now: float) -> bool:
+    def matches(self, action: str, task_id: Any, now: float) -> bool:
         actions, tasks = self.fault.actions, self.fault.tasks
         return (
             now >= self.start
@@ -134,18 +126,19 @@ class _Rule:
             and (tasks is None or (isinstance(task_id, str) and task_id in tasks))
         )
 
-    def befalls(self, action: str, task_id: Any, now: float) -> bool:
-        if not self.fits(action, task_id, now):
+    def hit(self, action: str, task_id: Any, now: float) -> bool:
+        """Count a call; return whether the fault changes it."""
+        if not self.matches(action, task_id, now):
             return False
         self.matched += 1
         if self.matched % self.fault.every:
             return False
-        self.befallen += 1
+        self.hits += 1
         return True
 
 
 class Faults:
-    """The script. Of several faults that fit a call, the one added first befalls it."""
+    """The script. Of several faults that match a call, the one added first changes it."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -169,18 +162,18 @@ class Faults:
                 start=rule.start,
                 end=rule.end,
                 matched=rule.matched,
-                befallen=rule.befallen,
+                hits=rule.hits,
             )
             for rule in self._rules
         )
 
-    def take(self, action: str, now: float, task_id: Any = None) -> Fault | None:
-        """Return the fault that befalls this call, and count it; the task id may be anything."""
+    def match(self, action: str, now: float, task_id: Any = None) -> Fault | None:
+        """Return the fault that changes this call, and count it; the task id may be anything."""
         if not self._rules:
             return None
         self._forget(now)
-        befalling = (rule for rule in self._rules if rule.befalls(action, task_id, now))
-        return next((rule.fault for rule in befalling), None)
+        hitting = (rule for rule in self._rules if rule.hit(action, task_id, now))
+        return next((rule.fault for rule in hitting), None)
 
     def _forget(self, now: float) -> None:
         self._rules = [rule for rule in self._rules if not rule.over(now)]
@@ -198,83 +191,3 @@ def _check_number(name: str, value: float | None) -> None:
         raise ValueError(f"{name} must be a finite number, not {value}")
     if value < 0 and name != "start":  # the clock's origin may be anywhere
         raise ValueError(f"{name} must not be negative, but is {value}")
-
-
-# Answers of faults
-
-UNANSWERED: Final = frozenset(
-    {FaultKind.HANG, FaultKind.HANG_AFTER, FaultKind.RESET, FaultKind.RESET_AFTER}
-)
-HANGING: Final = frozenset({FaultKind.HANG, FaultKind.HANG_AFTER})
-APPLIED: Final = frozenset({FaultKind.HANG_AFTER, FaultKind.RESET_AFTER})
-"""Of those without an answer the ones which are applied all the same."""
-
-_ERRORS: Final = {
-    FaultKind.THROTTLE: ServiceError("ThrottlingException", "Rate exceeded"),
-    FaultKind.SERVER_ERROR: ServiceError("InternalServiceError", "An internal error occurred"),
-    FaultKind.UNAVAILABLE: ServiceError("ServiceUnavailable", "The service is unavailable"),
-    FaultKind.ACCESS_DENIED: ServiceError(
-        "AccessDeniedException", "User is not authorized to perform this action"
-    ),
-    FaultKind.EXPIRED_TOKEN: ServiceError(
-        "ExpiredTokenException", "The security token included in the request is expired"
-    ),
-    FaultKind.INVALID_REQUEST: ServiceError("InvalidRequestException", "The request is invalid"),
-}
-_PAGE: Final = b"<html><head><title>Proxy</title></head><body>Try again later.</body></html>"
-_BODIES: Final = {
-    FaultKind.GARBAGE: (200, b'{"canceled": fal', CONTENT_TYPE),
-    FaultKind.EMPTY: (200, b"", CONTENT_TYPE),
-    FaultKind.HTML: (200, _PAGE, "text/html"),
-    FaultKind.HTML_ERROR: (502, _PAGE, "text/html"),
-    FaultKind.TYPE_IN_OK: (
-        200,
-        b'{"__type":"com.amazon.setl.webservice#InternalServiceError","message":"An error"}',
-        CONTENT_TYPE,
-    ),
-}
-
-
-def faulty_answer(kind: FaultKind, request_id: str) -> Answer | None:
-    """Return the answer of a fault which has one of its own, so that nothing is applied."""
-    if kind in _ERRORS:
-        return error_answer(_ERRORS[kind], request_id)
-    if kind in _BODIES:
-        status, body, content_type = _BODIES[kind]
-        return raw_answer(status, body, None, content_type, outcome=kind.value)
-    return None
-
-
-def spoil(kind: FaultKind, reply: Answer | Pending) -> Answer | Pending:
-    """Return the service's own reply as it arrives at the client; most faults let it pass."""
-    if kind is FaultKind.TRUNCATED:
-        return when_answered(reply, _cut)
-    if kind is FaultKind.WRONG_TYPE:
-        return when_answered(reply, _mislabel)
-    return reply
-
-
-def when_answered(reply: Answer | Pending, change: Callable[[Answer], Answer]) -> Answer | Pending:
-    """Return the reply, its answer changed; of a held poll once it comes."""
-    if isinstance(reply, Answer):
-        return change(reply)
-    poll = reply
-
-    def resume() -> Answer | None:
-        answer = poll.resume()
-        return None if answer is None else change(answer)
-
-    return Pending(deadline=poll.deadline, answer=resume, abandoned=poll.abandon)
-
-
-def _cut(answer: Answer) -> Answer:
-    whole = answer.body or b"{}"  # an empty body has no end which could be missing
-    headers = answer.headers | {"Content-Length": str(len(whole))}
-    body = whole[: len(whole) // 2]
-    outcome = FaultKind.TRUNCATED.value
-    return replace(answer, body=body, headers=headers, outcome=outcome, truncated=True)
-
-
-def _mislabel(answer: Answer) -> Answer:
-    headers = answer.headers | {"Content-Type": "text/plain; charset=utf-8"}
-    return replace(answer, headers=headers, outcome=FaultKind.WRONG_TYPE.value)

@@ -1,4 +1,4 @@
-"""The desk at which tasks are handed out, reported on and taken away.
+"""Leases: how tasks are handed out, reported on and taken away.
 
 Rules (the API references of PollForTask, ReportTaskProgress and SetTaskStatus):
 
@@ -10,7 +10,7 @@ Rules (the API references of PollForTask, ReportTaskProgress and SetTaskStatus):
 4. A terminal status ends the attempt and the task id.
 5. A canceled task answers `canceled` to its reports until it is silent for a lease.
 
-What becomes of the attempt's instance is the business of `Holder`.
+What becomes of the attempt's instance is decided by `AttemptRules`.
 """
 
 from __future__ import annotations
@@ -22,21 +22,19 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from aiodp.emulator._definition.fields import Fields, check_reported
 from aiodp.emulator._errors import ServiceError, invalid
-from aiodp.emulator._model.audit import Audit, AuditKind
+from aiodp.emulator._model.audit import AuditKind
 from aiodp.emulator._model.records import LIVE, Attempt, Pipeline, Task, TaskState
 from aiodp.emulator._model.timers import Due
 from aiodp.emulator._settings import AttemptTimeoutAnswer, CanceledStatusAnswer, DeletedAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
-    from aiodp.emulator._model.ids import Ids
-    from aiodp.emulator._model.timers import Timers
-    from aiodp.emulator._settings import Settings
+    from aiodp.emulator._model.context import Context
 
 
-class Holder(Protocol):
-    """Who decides about attempts: which may be handed out, and what follows from their end."""
+class AttemptRules(Protocol):
+    """Which attempts may be handed out, and what follows from the end of one."""
 
     def may_run(self, attempt: Attempt) -> bool:
         """Return whether the attempt may be handed out now."""
@@ -57,28 +55,21 @@ class Holder(Protocol):
         """Note what its worker says of its end."""
 
 
-class Desk:
+class Leases:
     """Queues of attempts by worker group, and the tasks that were handed out."""
 
-    holder: Holder
+    rules: AttemptRules
 
-    def __init__(
-        self,
-        settings: Settings,
-        ids: Ids,
-        timers: Timers,
-        *,
-        work_available: Callable[[], None],
-    ) -> None:
-        self.audit = Audit()
+    def __init__(self, context: Context) -> None:
         self.tasks: dict[str, Task] = {}
         self.queues: defaultdict[str, OrderedDict[Attempt, None]] = defaultdict(OrderedDict)
-        self._settings = settings
-        self._ids = ids
-        self._timers = timers
-        self._work_available = work_available
+        self._settings = context.settings
+        self._ids = context.ids
+        self._timers = context.timers
+        self._audit = context.audit
+        self._work_available = context.notify
         self._places = count(1)
-        timers.handle(Due.SILENCE, self._on_silence)
+        self._timers.handle(Due.SILENCE, self._on_silence)
 
     def restore(self, attempts: Iterable[Attempt], tasks: Iterable[Task]) -> None:
         """Take in what was kept: all attempts, and all tasks in the order of handing out."""
@@ -96,20 +87,20 @@ class Desk:
     def offer(self, attempt: Attempt, now: float) -> None:
         """Let the next poll of the worker group have this attempt, if it may run."""
         group = attempt.worker_group
-        if group is None or attempt.queued or attempt.task or not self.holder.may_run(attempt):
+        if group is None or attempt.queued or attempt.task or not self.rules.may_run(attempt):
             return
         attempt.place = next(self._places)
         self.queues[group][attempt] = None
-        self.audit.note(AuditKind.OFFERED, attempt, now)
+        self._audit.note(AuditKind.OFFERED, attempt, now)
         self._work_available()
 
-    def take(self, worker_group: str, hostname: str, now: float) -> Task | None:
+    def hand_out_next(self, worker_group: str, hostname: str, now: float) -> Task | None:
         """Hand out the attempt that has waited longest."""
         queue = self.queues.get(worker_group)
         while queue:
             attempt, _ = queue.popitem(last=False)
             attempt.place = None
-            if attempt.task is None and self.holder.may_run(attempt):
+            if attempt.task is None and self.rules.may_run(attempt):
                 return self.hand_out(attempt, hostname, now)
         return None
 
@@ -122,8 +113,8 @@ class Desk:
         task = Task(self._ids.task(), attempt, now)
         attempt.task = self.tasks[task.id] = attempt.pipeline.held[task.id] = task
         self._timers.set(task, Due.SILENCE, now + self._settings.acknowledge_timeout)
-        self.audit.note(AuditKind.ASSIGNED, attempt, now, task)
-        self.holder.handed_out(attempt, now)
+        self._audit.note(AuditKind.ASSIGNED, attempt, now, task)
+        self.rules.handed_out(attempt, now)
         return task
 
     # What workers say
@@ -135,7 +126,7 @@ class Desk:
         if task.state is TaskState.CANCELED:
             task.told_canceled = True
             self._timers.set(task, Due.SILENCE, now + attempt.lease_timeout)
-            self.audit.note(AuditKind.CANCELED_TOLD, attempt, now, task)
+            self._audit.note(AuditKind.CANCELED_TOLD, attempt, now, task)
             return True
         try:
             attempt.reported = check_reported(fields, attempt.reported)
@@ -154,7 +145,7 @@ class Desk:
             self._refuse_status_of_canceled(task, now)
             return
         self._end(task, TaskState.DONE, AuditKind.STATUS, now, status)
-        self.holder.ended(task.attempt, status, outcome, now)
+        self.rules.ended(task.attempt, status, outcome, now)
 
     # What the service does
 
@@ -196,21 +187,21 @@ class Desk:
 
     def _note_report(self, task: Task, now: float) -> None:
         if task.state is TaskState.HELD:
-            self.audit.note(AuditKind.PROGRESS, task.attempt, now, task)
+            self._audit.note(AuditKind.PROGRESS, task.attempt, now, task)
             return
         task.state = TaskState.HELD
-        self.audit.note(AuditKind.ACKNOWLEDGED, task.attempt, now, task)
-        self.holder.acknowledged(task.attempt, now)
+        self._audit.note(AuditKind.ACKNOWLEDGED, task.attempt, now, task)
+        self.rules.acknowledged(task.attempt, now)
 
     def _on_silence(self, task: Task, when: float) -> None:
         if task.state is TaskState.CANCELED:
             task.state = TaskState.LAPSED
         elif task.state is TaskState.ASSIGNED:
             self._end(task, TaskState.UNACKNOWLEDGED, AuditKind.REASSIGNED, when)
-            self.holder.given_back(task.attempt, when)
+            self.rules.given_back(task.attempt, when)
         else:
             self._end(task, TaskState.LAPSED, AuditKind.LAPSED, when)
-            self.holder.lapsed(task.attempt, when)
+            self.rules.lapsed(task.attempt, when)
 
     def _answering(self, task_id: str, now: float) -> Task:
         task = self.tasks.get(task_id)
@@ -222,7 +213,7 @@ class Desk:
         return task
 
     def _refuse(self, task: Task, error: ServiceError, now: float) -> NoReturn:
-        self.audit.note(AuditKind.REFUSED, task.attempt, now, task, error.code)
+        self._audit.note(AuditKind.REFUSED, task.attempt, now, task, error.code)
         raise error
 
     def _refuse_status_of_canceled(self, task: Task, now: float) -> None:
@@ -242,4 +233,4 @@ class Desk:
         task.pipeline.held.pop(task.id, None)
         if state is not TaskState.CANCELED:  # a canceled one is heard until it is silent
             self._timers.stop(task)
-        self.audit.note(kind, task.attempt, now, task, detail)
+        self._audit.note(kind, task.attempt, now, task, detail)

@@ -15,11 +15,10 @@ from aiodp.emulator._model.views import as_object, fields_of, is_known, name_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from aiodp.emulator._calendar import Calendar
     from aiodp.emulator._definition.fields import Field, Fields
     from aiodp.emulator._model.catalog import Catalog
+    from aiodp.emulator._model.context import Context
     from aiodp.emulator._model.records import Instance, Pipeline, Task
-    from aiodp.emulator._settings import Settings
 
 _PAGE: Final = 100
 _MAX_SELECTORS: Final = 10
@@ -47,12 +46,12 @@ _FIELDS: Final = {
 _ORDERED: Final = frozenset({"GE", "LE", "BETWEEN"})
 
 
-class Finder:
+class Queries:
     """Finds and describes the objects of a pipeline."""
 
-    def __init__(self, settings: Settings, calendar: Calendar, catalog: Catalog) -> None:
-        self._settings = settings
-        self._calendar = calendar
+    def __init__(self, context: Context, catalog: Catalog) -> None:
+        self._settings = context.settings
+        self._calendar = context.calendar
         self._catalog = catalog
 
     def describe(self, params: dict[str, Any], _now: float) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from enum import StrEnum, auto
 from typing import TYPE_CHECKING, Final
 
-from aiodp.emulator._model.changes import Kept
+from aiodp.emulator._model.changes import Persisted
 from aiodp.emulator._model.timers import Due, Timed
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class TaskState(StrEnum):
 LIVE: Final = frozenset({TaskState.ASSIGNED, TaskState.HELD})
 
 
-class Pipeline(Kept):
+class Pipeline(Persisted):
     """A pipeline, its definitions, and everything that was made of it."""
 
     def __init__(

@@ -116,3 +116,16 @@ def raw_answer(
     if request_id is not None:
         headers["x-amzn-RequestId"] = request_id
     return Answer(status=status, body=body, headers=headers, outcome=outcome)
+
+
+def when_answered(reply: Answer | Pending, change: Callable[[Answer], Answer]) -> Answer | Pending:
+    """Return the reply, its answer changed; of a held poll once it comes."""
+    if isinstance(reply, Answer):
+        return change(reply)
+    poll = reply
+
+    def resume() -> Answer | None:
+        answer = poll.resume()
+        return None if answer is None else change(answer)
+
+    return Pending(deadline=poll.deadline, answer=resume, abandoned=poll.abandon)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_MOST: Final = 1000  # a service which runs for weeks meets ever new runners; the oldest are let go
+_MAX_RUNNERS: Final = (
+    1000  # a service which runs for weeks meets ever new runners; the oldest are let go
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +28,7 @@ class TaskRunnerView:
     terminating: bool = False
 
 
-class TaskRunners:
+class RunnerRegistry:
     """All task runners that reported themselves, of which the latest thousand are remembered."""
 
     def __init__(self) -> None:
@@ -44,7 +46,7 @@ class TaskRunners:
             terminating=before is not None and before.terminating,
         )
         self._known[taskrunner_id] = seen
-        if len(self._known) > _MOST:
+        if len(self._known) > _MAX_RUNNERS:
             self._known.popitem(last=False)
         return {"terminate": seen.terminating}
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from aiodp.emulator._model.changes import Kept
+from aiodp.emulator._model.changes import Persisted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,7 @@ class Due(StrEnum):
     """Of a timeline: its next slot."""
 
 
-class Timed(Kept):
+class Timed(Persisted):
     """A record for which things are due; it says so itself, so it can be kept and restored."""
 
     def __init__(self, changes: Changes | None = None) -> None:

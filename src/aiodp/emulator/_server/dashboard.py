@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from aiodp.emulator._definition.fields import Field, Fields
     from aiodp.emulator._model.faults import ActiveFault
-    from aiodp.emulator._model.leases import Desk
+    from aiodp.emulator._model.leases import Leases
     from aiodp.emulator._model.records import Attempt, Pipeline, Task
     from aiodp.emulator._model.runner_registry import TaskRunnerView
     from aiodp.emulator._model.service import Service
@@ -34,16 +34,16 @@ Row = dict[str, Any]
 
 def dashboard(service: Service, now: float, limit: int = LONGEST_LIST) -> dict[str, Any]:
     """Return what the page shows at a service time; each list has at most `limit` rows."""
-    pipelines = [one for one in service._catalog._pipelines.values() if not one.deleted]
+    pipelines = [one for one in service.model.catalog.pipelines.values() if not one.deleted]
     held = [task for one in pipelines for task in one.held.values() if task.state in LIVE]
     return {
         "now": now,
-        "date": service._calendar.stamp(now),
+        "date": service.model.context.calendar.stamp(now),
         "pipelines": _pipelines(pipelines, limit),
         "nextDeadline": min((task.deadline or now for task in held), default=None),
         "tasks": _tasks(held, service.settings.acknowledge_timeout, limit),
         "ended": _ended(pipelines, limit),
-        "queues": _queues(_waiting(pipelines), held, service._desk, limit),
+        "queues": _queues(_waiting(pipelines), held, service.model.leases, limit),
         "runners": _runners(service.runners, limit),
         "calls": _calls(service.calls, limit),
         "faults": _faults(service.faults.active, limit),
@@ -154,12 +154,12 @@ def _short(text: str) -> str:
 
 
 def _queues(
-    waiting: Iterable[Attempt], held: Iterable[Task], desk: Desk, limit: int
+    waiting: Iterable[Attempt], held: Iterable[Task], leases: Leases, limit: int
 ) -> dict[str, Any]:
     groups: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for attempt in waiting:
         # What is paused, say, keeps its place in the queue, but no poll gets it.
-        offered = attempt.queued and desk.holder.may_run(attempt)
+        offered = attempt.queued and leases.rules.may_run(attempt)
         groups[attempt.worker_group or ""]["offered" if offered else "later"] += 1
     for task in held:
         groups[task.attempt.worker_group or ""]["held"] += 1
@@ -228,8 +228,8 @@ def _fault(active: ActiveFault) -> Row:
         "actions": sorted(fault.actions) if fault.actions is not None else None,
         "tasks": len(fault.tasks) if fault.tasks is not None else None,
         "every": fault.every,
-        "left": fault.count - active.befallen if fault.count is not None else None,
-        "befallen": active.befallen,
+        "left": fault.count - active.hits if fault.count is not None else None,
+        "befallen": active.hits,
         "start": active.start,
         "end": active.end,
     }

@@ -39,12 +39,12 @@ def restore(service: Service, read: Read) -> None:
         service.audit.add(decode(data, AuditEvent))
     service.calls.update({(operation, outcome): n for operation, outcome, n in read(CALLS)})
     runners = [decode(data, TaskRunnerView) for _, data in read(RUNNERS)]
-    service._taskrunners.restore(runners)
+    service.model.runners.restore(runners)
     records = _Records(service)
     records.pipelines(read)
-    service._catalog.restore(records.found.values())
+    service.model.catalog.restore(records.found.values())
     records.runs(read)
-    service._desk.restore(records.attempts, records.tasks(read))
+    service.model.leases.restore(records.attempts, records.tasks(read))
 
 
 class _Records:
@@ -53,9 +53,10 @@ class _Records:
     def __init__(self, service: Service) -> None:
         self.found: dict[str, Pipeline] = {}
         self.attempts: list[Attempt] = []
-        self._calendar = service._calendar
-        self._timers = service._timers
-        self._changes = service._catalog._changes
+        context = service.model.context
+        self._calendar = context.calendar
+        self._timers = context.timers
+        self._changes = context.changes
         self._slots: dict[tuple[str, int, str, float], Slot] = {}
 
     def pipelines(self, read: Read) -> None:

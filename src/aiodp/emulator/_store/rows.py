@@ -24,7 +24,7 @@ from aiodp.emulator._model.records import (
 from aiodp.emulator._model.timers import Due, Timed
 
 if TYPE_CHECKING:
-    from aiodp.emulator._model.changes import Kept
+    from aiodp.emulator._model.changes import Persisted
     from aiodp.emulator._model.timers import Timers
 
     Value = TypeVar("Value")
@@ -110,7 +110,7 @@ class TaskRow(Struct):
     timers: Timings
 
 
-ROWS: Final[dict[type[Kept], type[Struct]]] = {
+ROWS: Final[dict[type[Persisted], type[Struct]]] = {
     Pipeline: PipelineRow,
     Timeline: TimelineRow,
     Instance: InstanceRow,
@@ -129,7 +129,7 @@ def decode(data: str, kind: type[Value]) -> Value:
     return json.decode(data, type=kind)
 
 
-def encode_record(record: Kept, kind: type[Kept]) -> str:
+def encode_record(record: Persisted, kind: type[Persisted]) -> str:
     """Return a record of this kind as its row."""
     values = {name: getattr(record, name) for name in ROWS[kind].__struct_fields__}
     if isinstance(record, Timed):
@@ -138,7 +138,7 @@ def encode_record(record: Kept, kind: type[Kept]) -> str:
     return encode(values)
 
 
-def fill(record: Kept, kind: type[Kept], data: str, timers: Timers) -> None:
+def fill(record: Persisted, kind: type[Persisted], data: str, timers: Timers) -> None:
     """Give a record the attributes of its row, and let its timers run."""
     row = decode(data, ROWS[kind])
     for name in ROWS[kind].__struct_fields__:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from aiodp.emulator._model.changes import Changes, Past
+from aiodp.emulator._model.changes import Changes, Restored
 from aiodp.emulator._model.service import Service
 from aiodp.emulator._store.restore import restore
 from aiodp.emulator._store.tables import ENTER, FIND, LEAVE, LIVE_AGAIN, TABLES, TELL_TIME
@@ -118,8 +118,8 @@ class ServiceStore:
         self, time: LeapingClock, settings: Settings, outside: Outside | None, life: int = 0
     ) -> Service:
         changes, moment = Changes(), self._moment_of(time)
-        past = Past(origin=moment.now, life=life, changes=changes)
-        service = Service(time, settings, outside, past)
+        restored = Restored(origin=moment.now, life=life, changes=changes)
+        service = Service(time, settings, outside, restored)
         who = (self._account, self._region, life, settings.epoch.isoformat(), moment.now)
         with self._store.transaction() as connection:  # a crash leaves the old one or this one
             for table in TABLES:
@@ -133,9 +133,9 @@ class ServiceStore:
     def _kept(self, entry: _Entry, settings: Settings, outside: Outside | None) -> Service:
         self._number, self._life = entry.number, entry.life + 1
         self._moment, changes = self._moment_of(self._time), Changes()
-        past = Past(origin=entry.origin, life=self._life, changes=changes)
+        restored = Restored(origin=entry.origin, life=self._life, changes=changes)
         settings = replace(settings, epoch=datetime.fromisoformat(entry.epoch))
-        service = Service(self._time, settings, outside, past)
+        service = Service(self._time, settings, outside, restored)
         restore(service, lambda table: self._store.read(table.read, entry.number))
         self._unsaved = Unsaved(service, changes)
         self._unsaved.saved()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from aiodp.emulator._definition.components import Definition
-    from aiodp.emulator._model.changes import Changes, Kept
+    from aiodp.emulator._model.changes import Changes, Persisted
     from aiodp.emulator._model.runner_registry import TaskRunnerView
     from aiodp.emulator._model.service import Service
     from aiodp.emulator._store.tables import Table
@@ -95,7 +95,7 @@ def _definitions(pipeline: Pipeline) -> Iterable[tuple[tuple[str, str], Definiti
     return [((pipeline.id, role), one) for role, one in by_role.items() if one is not None]
 
 
-def _row(record: Kept) -> tuple[Table, Row]:
+def _row(record: Persisted) -> tuple[Table, Row]:
     """Return a record's row and where it belongs."""
     match record:
         case Pipeline():

@@ -192,7 +192,7 @@ def _shown_fault(active: ActiveFault) -> dict[str, Any]:
         "start": active.start,
         "end": active.end,
         "matched": active.matched,
-        "befallen": active.befallen,
+        "befallen": active.hits,
     }
     return shown(active.fault) | progress
 

@@ -16,14 +16,9 @@ from aiodp.emulator._model.timers import Due
 from aiodp.emulator._settings import LateIf
 
 if TYPE_CHECKING:
-    from aiodp.emulator._calendar import Calendar
-    from aiodp.emulator._model.audit import Audit
-    from aiodp.emulator._model.lifecycle import Lifecycle
-    from aiodp.emulator._model.outside import Outside
-    from aiodp.emulator._model.reading import Reader
+    from aiodp.emulator._model.context import Context
     from aiodp.emulator._model.records import Instance
-    from aiodp.emulator._model.timers import Timers
-    from aiodp.emulator._settings import Settings
+    from aiodp.emulator._model.runs.lifecycle import Lifecycle
 
 _FAILED: Final = BAD - {Status.CANCELED}
 _TEXTS: Final = ("topicArn", "subject", "message")
@@ -33,24 +28,15 @@ _NOT_STARTED: Final = frozenset({Status.WAITING_ON_DEPENDENCIES, Status.WAITING_
 class Actions:
     """Fires `onSuccess`, `onFail` and `onLateAction`."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        calendar: Calendar,
-        timers: Timers,
-        reader: Reader,
-        lifecycle: Lifecycle,
-        outside: Outside,
-        audit: Audit,
-    ) -> None:
-        self._settings = settings
-        self._calendar = calendar
-        self._timers = timers
-        self._reader = reader
+    def __init__(self, context: Context, lifecycle: Lifecycle) -> None:
+        self._settings = context.settings
+        self._calendar = context.calendar
+        self._timers = context.timers
+        self._reader = context.reader
+        self._outside = context.outside
+        self._audit = context.audit
         self._lifecycle = lifecycle
-        self._outside = outside
-        self._audit = audit
-        timers.handle(Due.LATE, self._late)
+        self._timers.handle(Due.LATE, self._late)
 
     def made(self, instance: Instance, now: float) -> None:
         """Note when a new instance will be late, counted from when it was to run."""

@@ -5,20 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from aiodp.emulator._definition.kinds import WITH_TASKS, Kind
-from aiodp.emulator._model.dependencies import host
+from aiodp.emulator._model.dependencies import runs_on_behalf_of
 from aiodp.emulator._model.records import BAD, TERMINAL, Status
 from aiodp.emulator._model.timers import Due
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from aiodp.emulator._model.ids import Ids
-    from aiodp.emulator._model.leases import Desk
-    from aiodp.emulator._model.lifecycle import Lifecycle
-    from aiodp.emulator._model.reading import Reader
+    from aiodp.emulator._model.context import Context
+    from aiodp.emulator._model.leases import Leases
     from aiodp.emulator._model.records import Instance
-    from aiodp.emulator._model.timers import Timers
-    from aiodp.emulator._settings import Settings
+    from aiodp.emulator._model.runs.lifecycle import Lifecycle
 
 _UP: Final = frozenset({Status.CREATING, Status.RUNNING})
 
@@ -26,29 +23,21 @@ _UP: Final = frozenset({Status.CREATING, Status.RUNNING})
 class Resources:
     """Creates a resource when a task needs it, and ends it after the last one."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        timers: Timers,
-        ids: Ids,
-        desk: Desk,
-        reader: Reader,
-        lifecycle: Lifecycle,
-    ) -> None:
-        self._settings = settings
-        self._timers = timers
-        self._ids = ids
-        self._desk = desk
-        self._reader = reader
+    def __init__(self, context: Context, leases: Leases, lifecycle: Lifecycle) -> None:
+        self._settings = context.settings
+        self._timers = context.timers
+        self._ids = context.ids
+        self._reader = context.reader
+        self._leases = leases
         self._lifecycle = lifecycle
-        timers.handle(Due.PHASE, self._next_phase)
+        self._timers.handle(Due.PHASE, self._next_phase)
 
     def changed(self, instance: Instance, status: Status, now: float) -> None:
         """React to the status of a resource, or of what runs on one."""
         if instance.kind is Kind.RESOURCE:
             self._resource_changed(instance, status, now)
         elif instance.kind in WITH_TASKS:
-            resource = host(instance).resource
+            resource = runs_on_behalf_of(instance).resource
             if resource is not None:
                 self._user_changed(resource, status, now)
 
@@ -90,7 +79,7 @@ class Resources:
         if status is Status.RUNNING:
             for user in _tasks_on(resource):
                 if user.head is not None:
-                    self._desk.offer(user.head, now)
+                    self._leases.offer(user.head, now)
             self._release(resource, now)
         elif status in BAD or (status is Status.FINISHED and _is_live(resource)):
             # Nobody but SetStatus finishes a resource on which something is still to run.
@@ -124,7 +113,7 @@ def _tasks_on(resource: Instance) -> Iterator[Instance]:
     instances = resource.pipeline.instances
     for one in resource.refs.values():
         guards = (instances[guard] for guard in instances[one].preconditions)
-        yield from (guard for guard in guards if host(guard).resource is resource)
+        yield from (guard for guard in guards if runs_on_behalf_of(guard).resource is resource)
     yield from _users(resource)
 
 

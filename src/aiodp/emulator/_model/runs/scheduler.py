@@ -22,11 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from aiodp.emulator._calendar import Calendar
-    from aiodp.emulator._model.actions import Actions
-    from aiodp.emulator._model.lifecycle import Lifecycle
-    from aiodp.emulator._model.reading import Reader
-    from aiodp.emulator._model.timers import Timers
-    from aiodp.emulator._settings import Settings
+    from aiodp.emulator._model.context import Context
+    from aiodp.emulator._model.runs.actions import Actions
+    from aiodp.emulator._model.runs.lifecycle import Lifecycle
 
 _MOST_SKIPPED: Final = 100
 
@@ -34,22 +32,14 @@ _MOST_SKIPPED: Final = 100
 class Scheduler:
     """Makes instances when their slots begin, or when an on-demand pipeline is activated."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        calendar: Calendar,
-        timers: Timers,
-        reader: Reader,
-        lifecycle: Lifecycle,
-        actions: Actions,
-    ) -> None:
-        self._settings = settings
-        self._calendar = calendar
-        self._timers = timers
-        self._reader = reader
+    def __init__(self, context: Context, lifecycle: Lifecycle, actions: Actions) -> None:
+        self._settings = context.settings
+        self._calendar = context.calendar
+        self._timers = context.timers
+        self._reader = context.reader
         self._lifecycle = lifecycle
         self._actions = actions
-        timers.handle(Due.SLOT, self._on_slot)
+        self._timers.handle(Due.SLOT, self._on_slot)
 
     def check(self, pipeline: Pipeline, plan: Plan, start: float | None, now: float) -> None:
         """Raise InvalidRequestException if this plan cannot be activated now."""

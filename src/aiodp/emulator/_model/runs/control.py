@@ -13,14 +13,14 @@ from aiodp.emulator._model.records import Instance, Pipeline, Status
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from aiodp.emulator._calendar import Calendar
     from aiodp.emulator._definition.components import Definition
     from aiodp.emulator._model.catalog import Catalog
-    from aiodp.emulator._model.effects import Consequences
-    from aiodp.emulator._model.leases import Desk
-    from aiodp.emulator._model.lifecycle import Lifecycle
-    from aiodp.emulator._model.scheduler import Scheduler
-    from aiodp.emulator._model.timers import Timers
+    from aiodp.emulator._model.context import Context
+    from aiodp.emulator._model.leases import Leases
+    from aiodp.emulator._model.runs.attempts import Attempts
+    from aiodp.emulator._model.runs.lifecycle import Lifecycle
+    from aiodp.emulator._model.runs.resources import Resources
+    from aiodp.emulator._model.runs.scheduler import Scheduler
 
 _OF_COMPONENTS: Final = ("PAUSE", "RESUME")
 _OF_INSTANCES: Final = "TRY_CANCEL, RERUN or MARK_FINISHED"
@@ -31,21 +31,22 @@ class Control:
 
     def __init__(
         self,
-        calendar: Calendar,
+        context: Context,
         catalog: Catalog,
-        timers: Timers,
-        desk: Desk,
+        leases: Leases,
         lifecycle: Lifecycle,
+        attempts: Attempts,
+        resources: Resources,
         scheduler: Scheduler,
-        effects: Consequences,
     ) -> None:
-        self._calendar = calendar
+        self._calendar = context.calendar
+        self._timers = context.timers
         self._catalog = catalog
-        self._timers = timers
-        self._desk = desk
+        self._leases = leases
         self._lifecycle = lifecycle
+        self._attempts = attempts
+        self._resources = resources
         self._scheduler = scheduler
-        self._effects = effects
 
     def activate(self, params: dict[str, Any], now: float) -> dict[str, Any]:
         """ActivatePipeline: lets its slots come, or makes a run if it is on demand."""
@@ -75,7 +76,7 @@ class Control:
         made = self._scheduler.activate(pipeline, start, now)
         self._timers.run(now)  # the slots which are there already
         self._resume(pipeline, now)
-        self._effects.settled(pipeline, now)
+        self.on_idle(pipeline, now)
         return made
 
     def deactivate(self, params: dict[str, Any], now: float) -> dict[str, Any]:
@@ -91,7 +92,7 @@ class Control:
         if cancel:
             for instance in _running(pipeline):
                 self._lifecycle.cancel(instance, now, "The pipeline was deactivated")
-        self._effects.settled(pipeline, now)
+        self.on_idle(pipeline, now)
         return {}
 
     def delete(self, params: dict[str, Any], now: float) -> None:
@@ -106,7 +107,7 @@ class Control:
             task.attempt.status = Status.CANCELED
             task.attempt.ended_at = now
             pipeline.change(task.attempt.instance, Status.CANCELED)
-        self._desk.delete(pipeline, now)
+        self._leases.delete(pipeline, now)
         self._timers.stop_all(
             *pipeline.timelines.values(), *pipeline.instances.values(), *pipeline.attempts.values()
         )
@@ -141,6 +142,23 @@ class Control:
             case _:
                 raise invalid(f"The status of instances can be {_OF_INSTANCES}, not {status}")
 
+    def on_idle(self, pipeline: Pipeline, now: float) -> None:
+        """Deactivate a pipeline in which nothing runs any more; finish one with nothing to come."""
+        if pipeline.state is Status.DEACTIVATING and not pipeline.held:
+            self._finish_deactivation(pipeline, now)
+        over = pipeline.open == 0 and self._scheduler.is_over(pipeline)
+        if over and pipeline.state is Status.SCHEDULED and not pipeline.on_demand:
+            pipeline.state = Status.FINISHED
+            pipeline.finished_at = now
+
+    def _finish_deactivation(self, pipeline: Pipeline, now: float) -> None:
+        """Shut the resources down, which nobody needs any more; without any it is INACTIVE."""
+        resources = [one for one in pipeline.instances.values() if one.kind is Kind.RESOURCE]
+        for resource in resources:
+            self._resources.shut_down(resource, now)
+        if not any(resource.status is Status.SHUTTING_DOWN for resource in resources):
+            pipeline.state = Status.INACTIVE
+
     def _start(self, params: dict[str, Any]) -> float | None:
         stamp = params.get("startTimestamp")
         return None if stamp is None else self._calendar.at_timestamp(stamp)
@@ -149,8 +167,11 @@ class Control:
         """Let what has waited for the pipeline, or for a component of it, go on."""
         for waiting in list(pipeline.waiting.values()):
             self._lifecycle.consider_all(waiting.values(), now)
-        self._effects.resumed(pipeline, now)
-        self._lifecycle.attempts.offer_waiting(pipeline, now)
+        for instance in list(pipeline.instances.values()):
+            if instance.status is Status.WAITING_FOR_RUNNER:
+                # A deactivation may have ended its resource, which is to be brought back.
+                self._resources.changed(instance, instance.status, now)
+        self._attempts.offer_waiting(pipeline, now)
 
     def _set_components(self, pipeline: Pipeline, ids: list[str], status: str, now: float) -> None:
         if status not in _OF_COMPONENTS:

@@ -11,12 +11,9 @@ from aiodp.emulator._model.scopes import ObjectScope
 from aiodp.emulator._model.timers import Due
 
 if TYPE_CHECKING:
-    from aiodp.emulator._calendar import Calendar
-    from aiodp.emulator._model.lifecycle import Lifecycle
-    from aiodp.emulator._model.outside import Outside
-    from aiodp.emulator._model.reading import Reader
+    from aiodp.emulator._model.context import Context
     from aiodp.emulator._model.records import Instance
-    from aiodp.emulator._model.timers import Timers
+    from aiodp.emulator._model.runs.lifecycle import Lifecycle
 
 _LEAST_DELAY: Final = 1.0  # seconds; without any it would be checked for ever at one time
 _FIELDS: Final = {
@@ -30,20 +27,13 @@ _FIELDS: Final = {
 class Preconditions:
     """Checks whether what they wait for is there, again and again."""
 
-    def __init__(
-        self,
-        calendar: Calendar,
-        timers: Timers,
-        reader: Reader,
-        lifecycle: Lifecycle,
-        outside: Outside,
-    ) -> None:
-        self._calendar = calendar
-        self._timers = timers
-        self._reader = reader
+    def __init__(self, context: Context, lifecycle: Lifecycle) -> None:
+        self._calendar = context.calendar
+        self._timers = context.timers
+        self._reader = context.reader
+        self._outside = context.outside
         self._lifecycle = lifecycle
-        self._outside = outside
-        timers.handle(Due.CHECK, self._check)
+        self._timers.handle(Due.CHECK, self._check)
 
     def changed(self, instance: Instance, status: Status, now: float) -> None:
         """Begin to check a precondition which has been started."""

@@ -11,52 +11,41 @@ from typing import TYPE_CHECKING
 from aiodp.emulator._definition.expressions import ExpressionError
 from aiodp.emulator._definition.fields import Fields, strings
 from aiodp.emulator._definition.kinds import PRECONDITIONS
-from aiodp.emulator._model.dependencies import host
+from aiodp.emulator._model.dependencies import runs_on_behalf_of
 from aiodp.emulator._model.records import TERMINAL, Attempt, Instance, Pipeline, Status
 from aiodp.emulator._model.scopes import ObjectScope
 from aiodp.emulator._model.timers import Due
 
 if TYPE_CHECKING:
-    from aiodp.emulator._calendar import Calendar
-    from aiodp.emulator._model.leases import Desk
-    from aiodp.emulator._model.lifecycle import Lifecycle
-    from aiodp.emulator._model.reading import Reader
-    from aiodp.emulator._model.timers import Timers
-    from aiodp.emulator._settings import Settings
+    from aiodp.emulator._model.context import Context
+    from aiodp.emulator._model.leases import Leases
+    from aiodp.emulator._model.runs.lifecycle import Lifecycle
 
 
 class Attempts:
-    """Makes attempts, and decides what follows from what the desk says of them."""
+    """Makes attempts, and decides what follows from what happens to their leases."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        calendar: Calendar,
-        timers: Timers,
-        desk: Desk,
-        reader: Reader,
-        lifecycle: Lifecycle,
-    ) -> None:
-        self._settings = settings
-        self._calendar = calendar
-        self._timers = timers
-        self._desk = desk
-        self._reader = reader
+    def __init__(self, context: Context, leases: Leases, lifecycle: Lifecycle) -> None:
+        self._settings = context.settings
+        self._calendar = context.calendar
+        self._timers = context.timers
+        self._reader = context.reader
+        self._leases = leases
         self._lifecycle = lifecycle
-        timers.handle(Due.RETRY, self._retry)
-        timers.handle(Due.ATTEMPT, self._time_out)
+        self._timers.handle(Due.RETRY, self._retry)
+        self._timers.handle(Due.ATTEMPT, self._time_out)
 
     def make(self, instance: Instance, now: float) -> None:
         """Make a new attempt of an instance, and offer it."""
         attempt = Attempt(instance)
         instance.attempts.append(attempt)
         instance.pipeline.attempts[attempt.id] = attempt
-        attempt.worker_group = self._reader.worker_group(host(instance))
+        attempt.worker_group = self._reader.worker_group(runs_on_behalf_of(instance))
         attempt.lease_timeout = self._reader.lease(instance)
         self._lifecycle.set(instance, Status.WAITING_FOR_RUNNER, now)
         error = self._broken_expression(attempt)
         if error is None:
-            self._desk.offer(attempt, now)
+            self._leases.offer(attempt, now)
         else:
             attempt.outcome = strings(errorId="Service_ExpressionError", errorMessage=error)
             self._fail(attempt, now, self._reader.retry_delay(instance))
@@ -65,21 +54,21 @@ class Attempts:
         """End the newest attempt; its worker, if it has one, is told so at its next report."""
         attempt = instance.head
         if attempt is not None and attempt.status not in TERMINAL:
-            self._desk.cancel(attempt, now)
+            self._leases.cancel(attempt, now)
             self._close(attempt, status, now)
 
     def offer_waiting(self, pipeline: Pipeline, now: float) -> None:
         """Offer all that waits for a runner, after something that held it back has gone."""
         for instance in pipeline.instances.values():
             if instance.head is not None:
-                self._desk.offer(instance.head, now)
+                self._leases.offer(instance.head, now)
 
-    # What the desk says
+    # What happens to their leases
 
     def may_run(self, attempt: Attempt) -> bool:
         """Return whether the attempt may be handed out now."""
         instance, pipeline = attempt.instance, attempt.pipeline
-        on_behalf_of = host(instance)
+        on_behalf_of = runs_on_behalf_of(instance)
         resource = on_behalf_of.resource
         return (
             attempt.status is Status.WAITING_FOR_RUNNER
@@ -105,8 +94,8 @@ class Attempts:
 
     def given_back(self, attempt: Attempt, now: float) -> None:
         """Offer an attempt which nobody has acknowledged again, at the end of the queue."""
-        self._desk.offer(attempt, now)
-        self._lifecycle.effects.settled(attempt.pipeline, now)
+        self._leases.offer(attempt, now)
+        self._lifecycle.on_idle(attempt.pipeline, now)
 
     def lapsed(self, attempt: Attempt, now: float) -> None:
         """Fail an attempt whose worker is silent; the next one follows soon."""
@@ -134,7 +123,7 @@ class Attempts:
         self.make(instance, now)
 
     def _time_out(self, attempt: Attempt, now: float) -> None:
-        self._desk.time_out(attempt, now)
+        self._leases.time_out(attempt, now)
         seconds = self._reader.period(attempt.instance, "attemptTimeout") or 0.0
         attempt.outcome = strings(
             errorMessage=f"The attempt timed out: its attemptTimeout is {seconds:g} s"
@@ -157,7 +146,7 @@ class Attempts:
             self._timers.set(instance, Due.RETRY, now + delay)
         else:
             self.make(instance, now)
-        self._lifecycle.effects.settled(instance.pipeline, now)
+        self._lifecycle.on_idle(instance.pipeline, now)
 
     def _close(self, attempt: Attempt, status: Status, now: float) -> None:
         attempt.status = status

@@ -8,8 +8,8 @@ dp-manage-cascade-failandrerun):
 2. If the failure mode of a waiting instance is `cascade`, it fails with what it depends on.
 3. What has ended stays so, unless SetStatus says RERUN or MARK_FINISHED.
 
-Each change of a status is told to `Effects` one after the other, not from within each other, so
-no chain of objects is too long.
+The listeners hear of the changes of status one after the other, not from within each other, so
+that a chain of objects may have any length.
 """
 
 from __future__ import annotations
@@ -23,22 +23,27 @@ from aiodp.emulator._model.records import BAD, TERMINAL, Instance, Pipeline, Sta
 from aiodp.emulator._model.timers import Due
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from aiodp.emulator._calendar import Calendar
-    from aiodp.emulator._model.attempts import Attempts
-    from aiodp.emulator._model.reading import Reader
-    from aiodp.emulator._model.timers import Timers
+    from aiodp.emulator._model.context import Context
+
 
 _UNTIL_ENDED: Final = (Due.RETRY, Due.TURN, Due.CHECK, Due.EXPIRY, Due.PHASE)
 _HEALTH: Final = {Status.FINISHED: "HEALTHY"} | dict.fromkeys(BAD, "ERROR")
 
 
-class Effects(Protocol):
-    """What follows from a change of an instance's status beyond its dependants."""
+class AttemptMaker(Protocol):
+    """What makes the attempts of instances."""
 
-    def changed(self, instance: Instance, status: Status, now: float) -> None:
-        """React to the status which the instance has got."""
+    def make(self, instance: Instance, now: float) -> None:
+        """Make a new attempt of an instance, and offer it to workers."""
+
+    def stop(self, instance: Instance, status: Status, now: float) -> None:
+        """End the newest attempt with this status."""
+
+
+class ResourceMaker(Protocol):
+    """What makes the resources on which tasks run."""
 
     def is_wanted(self, resource: Instance) -> bool:
         """Return whether a task waits for the resource."""
@@ -46,24 +51,25 @@ class Effects(Protocol):
     def create(self, resource: Instance, now: float) -> None:
         """Create the resource, again if it was there before."""
 
-    def settled(self, pipeline: Pipeline, now: float) -> None:
-        """React to all of a pipeline's instances having come to rest."""
-
 
 class Lifecycle:
     """Moves instances from status to status."""
 
-    attempts: Attempts
-    effects: Effects
+    attempts: AttemptMaker
+    resources: ResourceMaker
+    listeners: Sequence[Callable[[Instance, Status, float], None]]
+    """Called with each instance that changes its status, the new status and the time."""
+    on_idle: Callable[[Pipeline, float], None]
+    """Called whenever a pipeline may have come to rest, since an instance or an attempt ended."""
 
-    def __init__(self, calendar: Calendar, timers: Timers, reader: Reader) -> None:
-        self._calendar = calendar
-        self._timers = timers
-        self._reader = reader
+    def __init__(self, context: Context) -> None:
+        self._calendar = context.calendar
+        self._timers = context.timers
+        self._reader = context.reader
         self._changed: deque[tuple[Instance, Status]] = deque()
         self._draining = False
-        timers.handle(Due.TURN, self.consider)
-        timers.handle(Due.EXPIRY, self._expire)
+        self._timers.handle(Due.TURN, self.consider)
+        self._timers.handle(Due.EXPIRY, self._expire)
 
     # What may start
 
@@ -112,7 +118,7 @@ class Lifecycle:
         for instance in again:
             paused = instance.component.id in instance.pipeline.paused
             if instance.kind is Kind.RESOURCE and not paused:
-                self.effects.create(instance, now)
+                self.resources.create(instance, now)
             elif instance.status is not Status.WAITING_ON_DEPENDENCIES:
                 self._start(instance, now)
         self.consider_all(again, now)
@@ -144,7 +150,7 @@ class Lifecycle:
         elif instance.kind is Kind.DATA_NODE:
             self.set(instance, Status.FINISHED, now)
         elif instance.kind is Kind.RESOURCE:
-            self.effects.create(instance, now)
+            self.resources.create(instance, now)
         else:
             self._start_expiry(instance, now)
             self.set(instance, Status.RUNNING, now)
@@ -159,7 +165,7 @@ class Lifecycle:
         if component in pipeline.paused:
             return False
         if instance.kind is Kind.RESOURCE:
-            return self.effects.is_wanted(instance)
+            return self.resources.is_wanted(instance)
         if instance.rerun or instance.kind in PRECONDITIONS:
             return True
         return pipeline.active_instances[component] < self._reader.max_active(instance)
@@ -208,14 +214,15 @@ class Lifecycle:
             self._draining = False
 
     def _react(self, instance: Instance, status: Status, now: float) -> None:
-        self.effects.changed(instance, status, now)
+        for listener in self.listeners:
+            listener(instance, status, now)
         if status not in TERMINAL:
             return
         for one in instance.preconditions:
             self.cancel(instance.pipeline.instances[one], now, f"{instance.id} is {status}")
         self.consider_all(dependants(instance, self._calendar), now)
         self._fill_place(instance, now)
-        self.effects.settled(instance.pipeline, now)
+        self.on_idle(instance.pipeline, now)
 
 
 def _reset(instance: Instance) -> None:

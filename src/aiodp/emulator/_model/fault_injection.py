@@ -1,0 +1,141 @@
+"""What becomes of a call to which a fault applies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from aiodp.emulator._errors import ServiceError
+from aiodp.emulator._model.faults import FaultKind
+from aiodp.emulator._model.replies import (
+    CONTENT_TYPE,
+    Answer,
+    Hang,
+    Reset,
+    Slow,
+    error_answer,
+    raw_answer,
+    when_answered,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiodp.emulator._model.faults import Fault, Faults
+    from aiodp.emulator._model.replies import Pending, Reply
+
+_UNANSWERED: Final = frozenset(
+    {FaultKind.HANG, FaultKind.HANG_AFTER, FaultKind.RESET, FaultKind.RESET_AFTER}
+)
+_HANGING: Final = frozenset({FaultKind.HANG, FaultKind.HANG_AFTER})
+_APPLIED: Final = frozenset({FaultKind.HANG_AFTER, FaultKind.RESET_AFTER})
+"""Of those without an answer the ones which are applied all the same."""
+
+_ERRORS: Final = {
+    FaultKind.THROTTLE: ServiceError("ThrottlingException", "Rate exceeded"),
+    FaultKind.SERVER_ERROR: ServiceError("InternalServiceError", "An internal error occurred"),
+    FaultKind.UNAVAILABLE: ServiceError("ServiceUnavailable", "The service is unavailable"),
+    FaultKind.ACCESS_DENIED: ServiceError(
+        "AccessDeniedException", "User is not authorized to perform this action"
+    ),
+    FaultKind.EXPIRED_TOKEN: ServiceError(
+        "ExpiredTokenException", "The security token included in the request is expired"
+    ),
+    FaultKind.INVALID_REQUEST: ServiceError("InvalidRequestException", "The request is invalid"),
+}
+_PAGE: Final = b"<html><head><title>Proxy</title></head><body>Try again later.</body></html>"
+_BODIES: Final = {
+    FaultKind.GARBAGE: (200, b'{"canceled": fal', CONTENT_TYPE),
+    FaultKind.EMPTY: (200, b"", CONTENT_TYPE),
+    FaultKind.HTML: (200, _PAGE, "text/html"),
+    FaultKind.HTML_ERROR: (502, _PAGE, "text/html"),
+    FaultKind.TYPE_IN_OK: (
+        200,
+        b'{"__type":"com.amazon.setl.webservice#InternalServiceError","message":"An error"}',
+        CONTENT_TYPE,
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A call of the API at the time `now`, as far as faults concern it.
+
+    `serve` does what it asks for at a time and returns the reply, `apply` does it without one.
+    `jump` moves the service's time and returns it, `count` notes the call under its outcome.
+    """
+
+    operation: str
+    task_id: Any
+    now: float
+    serve: Callable[[float], Answer | Pending]
+    apply: Callable[[float], object]
+    jump: Callable[[float], float]
+    request_id: Callable[[], str]
+    count: Callable[[str], None]
+
+
+def reply_to(call: Call, faults: Faults) -> Reply:
+    """Serve a call, changed by the fault of the script that matches it."""
+    fault = faults.match(call.operation, call.now, call.task_id)
+    if fault is None:
+        return _counted(call, call.serve(call.now))
+    return _apply_fault(fault, call)
+
+
+def _apply_fault(fault: Fault, call: Call) -> Reply:
+    kind, now = fault.kind, call.now
+    if kind in _UNANSWERED:
+        return _drop(kind, call)
+    if kind is FaultKind.CLOCK_JUMP:
+        now = call.jump(fault.jump)
+    reply = _own_answer(kind, call.request_id()) or call.serve(now)
+    corrupted = _counted(call, _corrupt(kind, reply))
+    return Slow(delay=fault.delay, reply=corrupted) if kind is FaultKind.SLOW else corrupted
+
+
+def _drop(kind: FaultKind, call: Call) -> Reply:
+    call.count(kind.value)
+    if kind in _APPLIED:
+        call.apply(call.now)  # a poll which would be held just ends
+    return Hang(outcome=kind.value) if kind in _HANGING else Reset(outcome=kind.value)
+
+
+def _counted(call: Call, reply: Answer | Pending) -> Answer | Pending:
+    def count(answer: Answer) -> Answer:
+        call.count(answer.outcome)
+        return answer
+
+    return when_answered(reply, count)
+
+
+def _own_answer(kind: FaultKind, request_id: str) -> Answer | None:
+    """Return the answer of a fault which has one of its own, so that nothing is applied."""
+    if kind in _ERRORS:
+        return error_answer(_ERRORS[kind], request_id)
+    if kind in _BODIES:
+        status, body, content_type = _BODIES[kind]
+        return raw_answer(status, body, None, content_type, outcome=kind.value)
+    return None
+
+
+def _corrupt(kind: FaultKind, reply: Answer | Pending) -> Answer | Pending:
+    """Return the service's own reply as it arrives at the client; most faults let it pass."""
+    if kind is FaultKind.TRUNCATED:
+        return when_answered(reply, _cut)
+    if kind is FaultKind.WRONG_TYPE:
+        return when_answered(reply, _mislabel)
+    return reply
+
+
+def _cut(answer: Answer) -> Answer:
+    whole = answer.body or b"{}"  # an empty body has no end which could be missing
+    headers = answer.headers | {"Content-Length": str(len(whole))}
+    body = whole[: len(whole) // 2]
+    outcome = FaultKind.TRUNCATED.value
+    return replace(answer, body=body, headers=headers, outcome=outcome, truncated=True)
+
+
+def _mislabel(answer: Answer) -> Answer:
+    headers = answer.headers | {"Content-Type": "text/plain; charset=utf-8"}
+    return replace(answer, headers=headers, outcome=FaultKind.WRONG_TYPE.value)

@@ -1,0 +1,1 @@
+"""How pipelines run: instances are made, tried, ended and run again."""
