@@ -9,6 +9,7 @@ from aiodp.emulator import Settings
 from aiodp.emulator._clock import LeapingClock
 from aiodp.emulator._model.outside import FakeOutside
 from aiodp.emulator._model.replies import Answer, Pending
+from aiodp.emulator._store import ServiceStore
 from unit.emulator import lifecycle_objects as kit
 from unit.emulator.lifecycle_objects import EPOCH, Ref, wire_objects
 from unit.emulator.service_kit import Clock, parse
@@ -68,7 +69,7 @@ class Walk:
 
     def restart(self) -> None:
         """Begin, or go on with what is in the file."""
-        self.keeping = self.store.service(ACCOUNT, REGION)
+        self.keeping = ServiceStore(self.store, ACCOUNT, REGION)
         time = LeapingClock(self.clock)
         self.service = self.keeping.begin(time, 0.0, SETTINGS, self.outside)
 
@@ -82,7 +83,7 @@ class Walk:
     def restored(self) -> Service:
         """Return the service as it would go on after this process."""
         time = LeapingClock(self.clock)
-        return self.store.service(ACCOUNT, REGION).begin(time, 0.0, SETTINGS, FakeOutside())
+        return ServiceStore(self.store, ACCOUNT, REGION).begin(time, 0.0, SETTINGS, FakeOutside())
 
     # What owners do
 

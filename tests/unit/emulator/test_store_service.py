@@ -13,7 +13,7 @@ from aiodp.emulator._clock import ManualClock
 from aiodp.emulator._model.changes import Changes
 from aiodp.emulator._model.timers import Due, Timed, Timers
 from aiodp.emulator._server.waiting import DroppedConnectionError
-from aiodp.emulator._store import Store
+from aiodp.emulator._store import ServiceStore, Store
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 LEASE, ACKNOWLEDGE, RETRY = 300.0, 120.0, 120.0
@@ -42,7 +42,7 @@ class Machine:
     def start(self, **settings):
         self.clock = ScaledByHand(self.rate)
         self.store = Store(self.path, lambda: self.wall)
-        keeping = self.store.service(ACCOUNT, REGION)
+        keeping = ServiceStore(self.store, ACCOUNT, REGION)
         given = Settings(**({"quotas": None} | settings))
         self.service = LockedService(self.clock, given, persistence=keeping)
 
@@ -290,13 +290,13 @@ def test_services_do_not_mix(machine):
     other = LockedService(
         machine.clock,
         Settings(quotas=None),
-        persistence=machine.store.service(ACCOUNT, "eu-west-1"),
+        persistence=ServiceStore(machine.store, ACCOUNT, "eu-west-1"),
     )
     machine.service.assign(2)
     other.assign(3)
     machine.service.reset()
     assert machine.store.known() == [(ACCOUNT, "eu-west-1"), (ACCOUNT, REGION)]
-    keeping = machine.store.service(ACCOUNT, "eu-west-1")
+    keeping = ServiceStore(machine.store, ACCOUNT, "eu-west-1")
     again = LockedService(machine.clock, Settings(quotas=None), persistence=keeping)
     assert len(again.audit) == len(other.audit) > 0
     assert not machine.service.audit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +16,7 @@ MAX_FIELDS: Final = 50
 MAX_KEY_BYTES: Final = 256
 MAX_VALUE_BYTES: Final = 10_240
 MAX_OBJECT_BYTES: Final = 15_360
+_USER_FIELD: Final = re.compile("my[A-Z_].*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,14 @@ def beyond_limit(fields: Fields) -> str | None:
     if sum(_size(field.key) + _size(field.value) for field in flat) > MAX_OBJECT_BYTES:
         return f"An object may not exceed {MAX_OBJECT_BYTES} bytes"
     return None
+
+
+def is_user_field(key: str) -> bool:
+    """Return whether a field is the user's own: `my` and a capital or an underscore.
+
+    Source: the Developer Guide, dp-writing-pipeline-definition.
+    """
+    return _USER_FIELD.fullmatch(key) is not None
 
 
 def _at(key: str) -> str:

@@ -1,12 +1,11 @@
 """The types of pipeline objects which the Developer Guide documents, and their fields.
 
 A page of the guide for each type (dp-object-*, dp-dynamodb*) says which fields it needs, and which
-others it may have. Fields of the user's own begin with `my`.
+others it may have.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -49,8 +48,6 @@ class ObjectType:
     fields: frozenset[str] = frozenset()
     """Every field it may have, those above included."""
 
-
-_USER_FIELD: Final = re.compile("my[A-Z_].*", re.DOTALL)
 
 _ANY: Final = "type parent"
 _ROLES: Final = "role resourceRole"
@@ -189,16 +186,21 @@ _RESOURCES: Final = {
         "taskInstanceCount taskInstanceType",
     ),
 }
+CHECKED_FIELDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "DynamoDBDataExists": "tableName",
+        "DynamoDBTableExists": "tableName",
+        "S3KeyExists": "s3Key",
+        "S3PrefixNotEmpty": "s3Prefix",
+    }
+)
+"""Preconditions which the service checks itself, and the field that names what must be there."""
 _PRECONDITIONS: Final = {
-    "DynamoDBDataExists": _type(
-        BaseType.PRECONDITION, f"{_PRECONDITION} role", required="tableName"
-    ),
-    "DynamoDBTableExists": _type(
-        BaseType.PRECONDITION, f"{_PRECONDITION} role", required="tableName"
-    ),
+    **{
+        name: _type(BaseType.PRECONDITION, f"{_PRECONDITION} role", required=field)
+        for name, field in CHECKED_FIELDS.items()
+    },
     "Exists": _type(BaseType.PRECONDITION, _PRECONDITION),
-    "S3KeyExists": _type(BaseType.PRECONDITION, f"{_PRECONDITION} role", required="s3Key"),
-    "S3PrefixNotEmpty": _type(BaseType.PRECONDITION, f"{_PRECONDITION} role", required="s3Prefix"),
     "ShellCommandPrecondition": _type(
         BaseType.PRECONDITION,
         f"{_PRECONDITION} scriptArgument stderr stdout",
@@ -239,11 +241,7 @@ TYPES: Final[Mapping[str, ObjectType]] = MappingProxyType(
 ROLES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
         "Ec2Resource": frozenset(_ROLES.split()),
-        "DynamoDBDataExists": frozenset({"role"}),
-        "DynamoDBTableExists": frozenset({"role"}),
-        "S3KeyExists": frozenset({"role"}),
-        "S3PrefixNotEmpty": frozenset({"role"}),
-        "SnsAlarm": frozenset({"role"}),
+        **dict.fromkeys((*CHECKED_FIELDS, "SnsAlarm"), frozenset({"role"})),
     }
 )
 """IAM roles by type: the pages call them required, while the guide's own examples go without."""
@@ -295,11 +293,3 @@ def refers_to(expected: str, type_name: str) -> bool:
     if expected == "RunnableObject":
         return base in RUNNABLE
     return expected in (type_name, base)
-
-
-def is_user_field(key: str) -> bool:
-    """Return whether a field is the user's own: `my` and a capital or an underscore.
-
-    Source: the Developer Guide, dp-writing-pipeline-definition.
-    """
-    return _USER_FIELD.fullmatch(key) is not None

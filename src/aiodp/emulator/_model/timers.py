@@ -57,14 +57,15 @@ class Timer:
     `order` says what is first of all that is due at one time: what was set earlier.
     """
 
-    __slots__ = ("_entry", "due", "kind", "order", "owner")
+    __slots__ = ("due", "entry", "kind", "order", "owner")
 
     def __init__(self, owner: Timed, kind: Due) -> None:
         self.owner = owner
         self.kind = kind
         self.due: float | None = None
         self.order = 0
-        self._entry: tuple[float, int] | None = None
+        self.entry: tuple[float, int] | None = None
+        """Its place in the heap of `Timers`, which may be an earlier time than `due`."""
 
 
 class Timers:
@@ -119,7 +120,7 @@ class Timers:
         """Do what is due by `now`, each at the time at which it was due."""
         while (when := self.next()) is not None and when <= now:
             timer = heapq.heappop(self._heap)[2]
-            timer.due = timer._entry = None
+            timer.due = timer.entry = None
             timer.owner.touch()
             self._handlers[timer.kind](timer.owner, when)
 
@@ -129,19 +130,19 @@ class Timers:
             timer = owner.timers[kind] = Timer(owner, kind)
         timer.due, timer.order = due, order
         owner.touch()
-        if timer._entry is None or due < timer._entry[0]:  # this class owns timers
+        if timer.entry is None or due < timer.entry[0]:
             self._push(timer, due)
             if self._heap[0][2] is timer:
                 self._on_earlier()
 
     def _push(self, timer: Timer, when: float) -> None:
-        timer._entry = (when, timer.order)
-        heapq.heappush(self._heap, (*timer._entry, timer))
+        timer.entry = (when, timer.order)
+        heapq.heappush(self._heap, (*timer.entry, timer))
 
     def _correct(self, entry: tuple[float, int], timer: Timer) -> None:
         heapq.heappop(self._heap)
-        if timer._entry != entry:  # an earlier entry has taken its place
+        if timer.entry != entry:  # an earlier entry has taken its place
             return
-        timer._entry = None
+        timer.entry = None
         if timer.due is not None:
             self._push(timer, timer.due)

@@ -31,6 +31,7 @@ from aiodp.emulator._server.outbox import Outbox
 from aiodp.emulator._server.outside_moto import MotoOutside
 from aiodp.emulator._server.ticker import Ticker
 from aiodp.emulator._server.waiting import DroppedConnectionError
+from aiodp.emulator._store import ServiceStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -193,7 +194,7 @@ class Emulation:
                 self._settings,
                 outside,
                 self._ticker.add,
-                None if self._store is None else self._store.service(account, region),
+                None if self._store is None else ServiceStore(self._store, account, region),
             )
             self._services[key] = service
         return self._services[key]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from aiodp.emulator._clock import LeapingClock
     from aiodp.emulator._model.outside import Outside
     from aiodp.emulator._settings import Settings
-    from aiodp.emulator._store import Store
+    from aiodp.emulator._store.file import Store
 
 _TOLERANCE: Final = 0.05
 """Real seconds by which the time in the file may be wrong: beyond, something has leapt."""

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from aiodp.emulator._calendar import parse_date
 from aiodp.emulator._definition.components import DEFAULT, parent_of
-from aiodp.emulator._definition.object_types import ROLES, RUNNABLE, TYPES, BaseType, is_user_field
+from aiodp.emulator._definition.fields import is_user_field
+from aiodp.emulator._definition.object_types import ROLES, RUNNABLE, TYPES, BaseType
 from aiodp.emulator._definition.slots import ON_DEMAND_PERIOD
 from aiodp.emulator._definition.validation.parts import is_open, listed
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 from aiodp._core.period import parse_period
 from aiodp.emulator._calendar import parse_date
 from aiodp.emulator._definition.expressions import names, syntax_errors
-from aiodp.emulator._definition.fields import MAX_KEY_BYTES, beyond_limit
-from aiodp.emulator._definition.object_types import BaseType, is_user_field
+from aiodp.emulator._definition.fields import MAX_KEY_BYTES, beyond_limit, is_user_field
+from aiodp.emulator._definition.object_types import BaseType
 from aiodp.emulator._definition.slots import ON_DEMAND_PERIOD, parse_schedule_period
 from aiodp.emulator._definition.validation.parts import is_open
 

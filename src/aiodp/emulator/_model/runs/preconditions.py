@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiodp.emulator._definition.expressions import ExpressionError
 from aiodp.emulator._definition.kinds import Kind
+from aiodp.emulator._definition.object_types import CHECKED_FIELDS
 from aiodp.emulator._model.records import Status
 from aiodp.emulator._model.scopes import ObjectScope
 from aiodp.emulator._model.timers import Due
@@ -16,16 +17,10 @@ if TYPE_CHECKING:
     from aiodp.emulator._model.runs.lifecycle import Lifecycle
 
 _LEAST_DELAY: Final = 1.0  # seconds; without any it would be checked for ever at one time
-_FIELDS: Final = {
-    "DynamoDBDataExists": "tableName",
-    "DynamoDBTableExists": "tableName",
-    "S3KeyExists": "s3Key",
-    "S3PrefixNotEmpty": "s3Prefix",
-}
 
 
 class Preconditions:
-    """Checks whether what they wait for is there, again and again."""
+    """Checks whether what they wait for is there, until it is."""
 
     def __init__(self, context: Context, lifecycle: Lifecycle) -> None:
         self._calendar = context.calendar
@@ -60,7 +55,7 @@ class Preconditions:
     def _holds(self, instance: Instance) -> bool:
         kind = instance.component.type
         scope = ObjectScope(instance.id, instance.pipeline, self._calendar)
-        name = scope.text(_FIELDS[kind]) or ""
+        name = scope.text(CHECKED_FIELDS[kind]) or ""
         bucket, _, key = name.removeprefix("s3://").partition("/")
         match kind:
             case "S3KeyExists":
