@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from aiodp.emulator._definition.files import load_definition
+from aiodp.emulator._definition.files import load_values, put, read_definition
 from aiodp.emulator._errors import ServiceError
 from aiodp.testing._reasons import waits_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aiodp.emulator._definition.files import Wire
+    from aiodp.emulator._definition.components import Definition as ReadDefinition
     from aiodp.emulator._model.records import Instance, Status
     from aiodp.emulator._model.service import Service
 
@@ -76,7 +77,7 @@ def run_of(instance: Instance, service: Service) -> Run:
 
 
 def call(service: Service, operation: str, **params: Any) -> dict[str, Any]:
-    """Do a call of the API as the test itself: at no quota's cost, and no fault befalls it.
+    """Do a call of the API as the test itself: at no quota's cost, and it meets no fault.
 
     Raises `ValueError` for what the service refuses.
     """
@@ -93,26 +94,15 @@ def make_pipeline(
 
     Raises `ValueError` for a definition which the service finds errors in.
     """
-    objects, parameters, own_values = _read(definition)
-    given = _wire_values(values or {})
-    replaced = {value["id"] for value in given}
-    kept = [value for value in own_values if value["id"] not in replaced]
+    read = _read(definition).with_values(_wire_values(values or {}))
     unique = f"test-{next(_numbers)}"
-    pipeline_id: str = call(service, "CreatePipeline", name=name or unique, uniqueId=unique)[
-        "pipelineId"
-    ]
-    answer = call(
-        service,
-        "PutPipelineDefinition",
-        pipelineId=pipeline_id,
-        pipelineObjects=objects,
-        parameterObjects=parameters,
-        parameterValues=kept + given,
-    )
-    if answer["errored"]:
-        errors = _lines(answer, "errors")
-        raise ValueError("\n  ".join(["the service finds errors in the definition:", *errors]))
-    return Made(pipeline_id=pipeline_id, warnings=tuple(_lines(answer, "warnings")))
+    created = call(service, "CreatePipeline", name=name or unique, uniqueId=unique)
+    pipeline_id: str = created["pipelineId"]
+    result = put(partial(call, service), pipeline_id, read)
+    if result.errors:
+        errors = "\n  ".join(result.errors)
+        raise ValueError(f"the service finds errors in the definition:\n  {errors}")
+    return Made(pipeline_id=pipeline_id, warnings=result.warnings)
 
 
 def activity_definition(worker_group: str, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,10 +117,10 @@ def activity_definition(worker_group: str, fields: Mapping[str, Any]) -> dict[st
     return {"objects": [activity | dict(fields)]}
 
 
-def _read(definition: Definition) -> tuple[Wire, Wire, Wire]:
+def _read(definition: Definition) -> ReadDefinition:
     where = f"{definition}: " if isinstance(definition, PathLike) else ""
     try:
-        return load_definition(_text(definition))
+        return read_definition(_text(definition))
     except json.JSONDecodeError as error:
         raise ValueError(f"{where}the definition is no JSON: {error}") from error
     except ValueError as error:
@@ -151,9 +141,4 @@ def _text(definition: Definition) -> str:
 
 
 def _wire_values(values: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return load_definition(json.dumps({"objects": [], "values": dict(values)}))[2]
-
-
-def _lines(answer: dict[str, Any], key: str) -> list[str]:
-    items = answer[f"validation{key.title()}"]
-    return [f"{item['id']}: {text}" for item in items for text in item[key]]
+    return load_values(json.dumps({"values": dict(values)}))

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import click
 
-from aiodp.emulator import Service, load_definition, load_values
+from aiodp.emulator import Service, load_values
+from aiodp.emulator._definition.files import put, read_definition
 from aiodp.emulator._errors import ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from aiodp.emulator import Settings
+    from aiodp.emulator._definition.components import Definition
     from aiodp.emulator._definition.files import Wire
 
 
@@ -31,20 +33,16 @@ class DefinitionFile:
     """A definition as it is in a file, with the values of another file put over its own."""
 
     path: Path
-    objects: Wire
-    parameters: Wire
-    values: Wire
+    definition: Definition
 
     @classmethod
     def read(cls, path: Path, values: Wire) -> Self:
         """Read a definition file. Raises `LoadError` if it is none."""
         try:
-            objects, parameters, own = load_definition(_text(path))
+            definition = read_definition(_text(path))
         except ValueError as error:
             raise LoadError(f"{path}: {error}") from error
-        given = {value["id"] for value in values}
-        kept = [value for value in own if value["id"] not in given]
-        return cls(path=path, objects=objects, parameters=parameters, values=kept + values)
+        return cls(path=path, definition=definition.with_values(values))
 
     @property
     def name(self) -> str:
@@ -123,24 +121,10 @@ class _Calls:
 
 
 def _put(call: _Calls, pipeline_id: str, file: DefinitionFile) -> tuple[str, ...]:
-    result = call(
-        "PutPipelineDefinition",
-        pipelineId=pipeline_id,
-        pipelineObjects=file.objects,
-        parameterObjects=file.parameters,
-        parameterValues=file.values,
-    )
-    if result["errored"]:
-        lines = _lines(result.get("validationErrors", []), "errors")
-        raise LoadError(f"{file.path} has errors:" + "".join(f"\n    {line}" for line in lines))
-    warnings = _lines(result.get("validationWarnings", []), "warnings")
-    return tuple(f"{file.path}: {line}" for line in warnings)
-
-
-def _lines(found: Iterable[dict[str, Any]], key: str) -> Iterator[str]:
-    for one in found:
-        for text in one.get(key, []):
-            yield f"{one.get('id') or 'the definition'}: {text}"
+    result = put(call, pipeline_id, file.definition)
+    if result.errors:
+        raise LoadError("\n    ".join([f"{file.path} has errors:", *result.errors]))
+    return tuple(f"{file.path}: {line}" for line in result.warnings)
 
 
 def _state(call: _Calls, pipeline_id: str) -> str:

@@ -1,11 +1,25 @@
-"""Definition files: their JSON, as people write it, and the API's form of the same."""
+"""Definition files: their JSON, as people write it, the API's form of it, and how it is put."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aiodp.emulator._definition.components import Definition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
 
 Wire = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutResult:
+    """What the service finds in a definition, a line for each error and each warning."""
+
+    errors: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 class _Repeated(list[Any]):
@@ -44,6 +58,35 @@ def load_values(text: str) -> Wire:
     document = _parse(text)
     wrapped = isinstance(document, dict) and list(document) == ["values"]
     return _values(document["values"] if wrapped else document)
+
+
+def read_definition(text: str) -> Definition:
+    """Return what a definition file says; raises `ValueError` as `load_definition` does."""
+    objects, parameters, values = load_definition(text)
+    return Definition(objects=objects, parameter_objects=parameters, parameter_values=values)
+
+
+def put(
+    perform: Callable[..., dict[str, Any]], pipeline_id: str, definition: Definition
+) -> PutResult:
+    """Put a definition into a pipeline; `perform` does a call of the API."""
+    answer = perform(
+        "PutPipelineDefinition",
+        pipelineId=pipeline_id,
+        pipelineObjects=definition.objects,
+        parameterObjects=definition.parameter_objects,
+        parameterValues=definition.parameter_values,
+    )
+    return PutResult(
+        errors=tuple(_lines(answer["validationErrors"], "errors")),
+        warnings=tuple(_lines(answer["validationWarnings"], "warnings")),
+    )
+
+
+def _lines(items: Iterable[dict[str, Any]], key: str) -> Iterator[str]:
+    for item in items:
+        for text in item[key]:
+            yield f"{item['id'] or 'the definition'}: {text}"
 
 
 def _parse(text: str) -> Any:
