@@ -1,7 +1,7 @@
 """The pytest plugin of aiodp: a local AWS Data Pipeline for each test that asks for one.
 
-It stands outside the package, because pytest imports it at every start: nothing else is imported
-before a test uses one of its fixtures.
+It is outside the package, because pytest imports it at every start: the package is imported only
+when a test uses one of its fixtures.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _OPTIONS: Final = {
     "time_scale": None,
 }
 _OFFLINE: Final = (
-    "Lead every AWS client which asks the environment to a dead end, with made-up credentials, as "
-    "long as pytest runs; but for the tests which aiodp_server leads to its own."
+    "Direct every AWS client which reads the environment to an endpoint where nobody listens, with "
+    "made-up credentials, as long as pytest runs; tests with aiodp_server have its endpoint."
 )
 _MARKER: Final = (
     "aiodp(time_scale=…, settings=…, region_name='us-east-1', single_owner=True): how the local "
@@ -36,28 +36,28 @@ _MARKER: Final = (
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Make the ini-option known."""
+    """Register the ini-option."""
     parser.addini("aiodp_offline", _OFFLINE, type="bool", default=False)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Keep AWS out of reach, if that is wanted, before any module of the user's can make a client.
+    """Keep clients from AWS, if `aiodp_offline` is set, before a module of the user's makes one.
 
-    It is not by default: the plugin is there in every project with aiodp, and some test on AWS.
+    It is off by default: the plugin is active in every project with aiodp, and some test on AWS.
     """
     if not early_config.getini("aiodp_offline"):
         return
-    from aiodp.testing._environment import DEAD_END  # noqa: PLC0415 - only when it is used
+    from aiodp.testing._environment import OFFLINE_ENDPOINT  # noqa: PLC0415 - only when it is used
 
     patch = pytest.MonkeyPatch()
     early_config.add_cleanup(patch.undo)
-    _hide(patch)
-    _lead_to(DEAD_END, "us-east-1", patch)
+    _unset_redirecting(patch)
+    _set_endpoint(OFFLINE_ENDPOINT, "us-east-1", patch)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Register the marker."""
     config.addinivalue_line("markers", _MARKER)
 
 
@@ -71,7 +71,7 @@ def aiodp_settings() -> Settings:
 
 @pytest.fixture
 def aiodp_time_scale() -> float:
-    """Return how many seconds pass on `aiodp_server` in a real one: 1.0; override it to hurry."""
+    """Return how many seconds of `aiodp_server` pass in a real one: 1.0; override it to change."""
     return 1.0
 
 
@@ -84,15 +84,15 @@ def aiodp_server(
 ) -> Iterator[ServerKit]:
     """Serve a Data Pipeline over HTTP, new for this test, with S3 and the rest of moto beside it.
 
-    The environment leads boto3, aiobotocore and the AWS CLI to it, in this process and in those it
-    starts. An `aiodp.testing.ServerKit`; needs the extra `aiodp[emulator]`. The test fails if two
-    workers had one task in hand at one time.
+    The environment directs boto3, aiobotocore and the AWS CLI to it, in this process and in those
+    it starts. An `aiodp.testing.ServerKit`; needs the extra `aiodp[emulator]`. The test fails if
+    two workers had one task in hand at one time.
     """
     from aiodp.testing import ServerKit  # noqa: PLC0415 - only when it is used
 
     options = _options(request)
     scale = aiodp_time_scale if options["time_scale"] is None else options["time_scale"]
-    _hide(monkeypatch)
+    _unset_redirecting(monkeypatch)
     try:
         kit = ServerKit(
             _settings(options, aiodp_settings),
@@ -102,9 +102,9 @@ def aiodp_server(
     except ModuleNotFoundError as error:
         pytest.fail(f"aiodp_server cannot be used: {error}", pytrace=False)
     with kit:
-        _lead_to(kit.endpoint, kit.region_name, monkeypatch)
+        _set_endpoint(kit.endpoint, kit.region_name, monkeypatch)
         yield kit
-    _judge(kit, options)
+    _check_single_owner(kit, options)
 
 
 @pytest.fixture(scope="session")
@@ -135,7 +135,7 @@ def aiodp_client(aiodp_server: ServerKit, _aiodp_data_loader: Any) -> Iterator[A
 
 @pytest.fixture
 def aiodp_service(request: pytest.FixtureRequest, aiodp_settings: Settings) -> Iterator[MemoryKit]:
-    """Run a Data Pipeline in process, new for this test: no sockets, and it takes virtual time.
+    """Run a Data Pipeline in process, new for this test: no sockets, in real or in virtual time.
 
     An `aiodp.testing.MemoryKit`. The test fails if two workers had one task in hand at one time.
     """
@@ -146,7 +146,7 @@ def aiodp_service(request: pytest.FixtureRequest, aiodp_settings: Settings) -> I
         pytest.fail("time_scale is of aiodp_server; in process, use virtual time", pytrace=False)
     kit = MemoryKit(_settings(options, aiodp_settings), region_name=options["region_name"])
     yield kit
-    _judge(kit, options)
+    _check_single_owner(kit, options)
 
 
 @pytest.fixture
@@ -186,15 +186,15 @@ def _settings(options: dict[str, Any], default: Settings) -> Settings:
     return default if given is None else given
 
 
-def _hide(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hide what would lead clients elsewhere, and the profile, which this machine may lack."""
-    from aiodp.testing._environment import misleading  # noqa: PLC0415 - only when it is used
+def _unset_redirecting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unset what would direct clients elsewhere, and the profile, which this machine may lack."""
+    from aiodp.testing._environment import redirecting  # noqa: PLC0415 - only when it is used
 
-    for name in misleading(os.environ):
+    for name in redirecting(os.environ):
         monkeypatch.delenv(name)
 
 
-def _lead_to(endpoint: str, region_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def _set_endpoint(endpoint: str, region_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from aiodp.testing._environment import local_variables  # noqa: PLC0415 - as above
 
     for name, value in local_variables(endpoint, region_name).items():
@@ -203,17 +203,17 @@ def _lead_to(endpoint: str, region_name: str, monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr(sys.modules["boto3"], "DEFAULT_SESSION", None)
 
 
-def _judge(kit: ServerKit | MemoryKit, options: dict[str, Any]) -> None:
+def _check_single_owner(kit: ServerKit | MemoryKit, options: dict[str, Any]) -> None:
     """Fail the test if two workers had one task."""
     if not options["single_owner"]:
         return
-    found = ""
+    message = ""
     try:
         kit.assert_single_owner()
     except AssertionError as error:
-        found = str(error)
-    if found:  # not within the except clause, for the message alone is to be shown
-        pytest.fail(found, pytrace=False)
+        message = str(error)
+    if message:  # outside of the except clause, or pytest would show the assertion as well
+        pytest.fail(message, pytrace=False)
 
 
 def _is_on_trio(request: pytest.FixtureRequest) -> bool:

@@ -1,8 +1,7 @@
 """An asyncio event loop on virtual time: hours of heartbeats pass in milliseconds.
 
-Trio has the same thing as `trio.testing.MockClock(autojump_threshold=0)`. A virtual clock races
-ahead of real sockets, so it is for the in-process service; the HTTP service is tested in real time,
-scaled.
+Trio has the same as `trio.testing.MockClock(autojump_threshold=0)`. Virtual time does not wait for
+sockets, so it is for the service in process; the service over HTTP is tested in scaled real time.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import selectors
 
 
 class _JumpingSelector(selectors.DefaultSelector):
-    """Instead of sleeping until the next timer, moves the loop's clock there."""
+    """Moves the loop's clock to the next timer instead of sleeping until then."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,7 +31,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     Use it as a loop factory: `asyncio.Runner(loop_factory=VirtualTimeLoop)`, or as the option
     `{"loop_factory": VirtualTimeLoop}` of anyio's `anyio_backend` fixture. Threads and
-    processes are not waited for: time jumps on as if they took for ever.
+    processes are not waited for: time jumps on meanwhile.
     """
 
     def __init__(self) -> None:

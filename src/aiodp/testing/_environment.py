@@ -1,4 +1,4 @@
-"""The environment in which every AWS client of a test finds the local service, and no other."""
+"""The environment variables by which the AWS clients of a test find the local service only."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-MADE_UP: Final = "testing"
-"""Access key and secret; moto gives them its default account."""
-DEAD_END: Final = "http://127.0.0.1:9/aiodp-offline"
-"""An endpoint where nobody listens; errors about it show its name."""
+DUMMY_KEY: Final = "testing"
+"""Access key and secret key; to moto they are of its default account."""
+OFFLINE_ENDPOINT: Final = "http://127.0.0.1:9/aiodp-offline"
+"""An endpoint where nobody listens; its name shows in the errors about it."""
 
-_MISLEADING: Final = frozenset(
+_REDIRECTING: Final = frozenset(
     {
         "AWS_CONTAINER_CREDENTIALS_FULL_URI",
         "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
@@ -29,13 +29,13 @@ _MISLEADING: Final = frozenset(
 
 
 def local_variables(endpoint: str, region_name: str) -> dict[str, str]:
-    """Return the variables which lead the SDKs and the CLI to an endpoint on this machine."""
-    named = [os.environ.get("NO_PROXY"), os.environ.get("no_proxy"), "127.0.0.1"]
-    local = ",".join(dict.fromkeys(filter(None, named)))
+    """Return the variables which direct the SDKs and the CLI to an endpoint on this machine."""
+    hosts = [os.environ.get("NO_PROXY"), os.environ.get("no_proxy"), "127.0.0.1"]
+    local = ",".join(dict.fromkeys(filter(None, hosts)))
     return {
         "AWS_ENDPOINT_URL": endpoint,
-        "AWS_ACCESS_KEY_ID": MADE_UP,
-        "AWS_SECRET_ACCESS_KEY": MADE_UP,
+        "AWS_ACCESS_KEY_ID": DUMMY_KEY,
+        "AWS_SECRET_ACCESS_KEY": DUMMY_KEY,
         "AWS_DEFAULT_REGION": region_name,
         "AWS_REGION": region_name,
         "AWS_CONFIG_FILE": os.devnull,
@@ -46,6 +46,6 @@ def local_variables(endpoint: str, region_name: str) -> dict[str, str]:
     }
 
 
-def misleading(names: Iterable[str]) -> list[str]:
-    """Return those variables which would lead a client elsewhere, or to other credentials."""
-    return [name for name in names if name in _MISLEADING or name.startswith("AWS_ENDPOINT_URL_")]
+def redirecting(names: Iterable[str]) -> list[str]:
+    """Return those variables which would direct a client elsewhere, or to other credentials."""
+    return [name for name in names if name in _REDIRECTING or name.startswith("AWS_ENDPOINT_URL_")]

@@ -1,4 +1,4 @@
-"""What a test waits for: how far some work has come, judged from the service's state."""
+"""What a test waits for: how far some work has come, by the service's state."""
 
 from __future__ import annotations
 
@@ -25,50 +25,50 @@ _GOING: Final = frozenset({Status.SCHEDULED, Status.DEACTIVATING})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal(Generic[T]):
-    """Something to wait for: `look` returns what was reached, or `None` while it was not."""
+    """Something to wait for: `check` returns what was reached, or `None` as long as it is not."""
 
     text: str
-    look: Callable[[Service], T | None]
+    check: Callable[[Service], T | None]
     explain: Callable[[Service], str]
 
 
 def finished(work: Work) -> Goal[tuple[Run, ...]]:
-    """Want all of it FINISHED; looking raises `AssertionError` once some ended otherwise."""
+    """Want all of it FINISHED; the check raises `AssertionError` once some ended otherwise."""
 
-    def look(service: Service) -> tuple[Run, ...] | None:
-        if any(instance.status in BAD for instance in instances(service, work)):
+    def check(service: Service) -> tuple[Run, ...] | None:
+        if _has_failed(service, work):
             check_finished(service, work)
         return runs(service, work) if _is_over(service, work) else None
 
-    return Goal(text="FINISHED", look=look, explain=lambda service: table(service, work))
+    return Goal(text="FINISHED", check=check, explain=lambda service: table(service, work))
 
 
 def ended(work: Work) -> Goal[tuple[Run, ...]]:
     """Want nothing of it to go on, however it ended."""
 
-    def look(service: Service) -> tuple[Run, ...] | None:
+    def check(service: Service) -> tuple[Run, ...] | None:
         return runs(service, work) if _is_over(service, work) else None
 
-    return Goal(text="ended", look=look, explain=lambda service: table(service, work))
+    return Goal(text="ended", check=check, explain=lambda service: table(service, work))
 
 
 def held(work: Work) -> Goal[TaskView]:
     """Want a worker that has acknowledged a task of it and holds it now."""
 
-    def look(service: Service) -> TaskView | None:
+    def check(service: Service) -> TaskView | None:
         heads = [instance.head for instance in instances(service, work)]
         tasks = [head.task for head in heads if head is not None and head.task is not None]
-        found = (task.id for task in tasks if task.state is TaskState.HELD)
-        return next((service.task(task_id) for task_id in found), None)
+        views = (service.task(task.id) for task in tasks if task.state is TaskState.HELD)
+        return next(views, None)
 
-    return Goal(text="held by a worker", look=look, explain=lambda service: table(service, work))
+    return Goal(text="held by a worker", check=check, explain=lambda service: table(service, work))
 
 
 def holds(condition: Callable[[], object]) -> Goal[bool]:
     """Want a condition of the test's own to hold."""
     return Goal(
         text="true",
-        look=lambda _service: _is_true(condition) or None,
+        check=lambda _service: _is_true(condition) or None,
         explain=lambda _service: f"  {condition}",
     )
 
@@ -81,7 +81,7 @@ def runs(service: Service, work: Work) -> tuple[Run, ...]:
 def check_finished(service: Service, work: Work) -> None:
     """Raise `AssertionError` unless all of it has FINISHED."""
     __tracebackhide__ = True
-    if not _is_over(service, work) or any(one.status in BAD for one in instances(service, work)):
+    if not _is_over(service, work) or _has_failed(service, work):
         raise AssertionError(f"not all of the work has FINISHED:\n{table(service, work)}")
 
 
@@ -91,12 +91,12 @@ def instances(service: Service, work: Work) -> list[Instance]:
     Raises `AssertionError` for a pipeline which is deleted, `TypeError` and `ValueError` for
     what is no work of this service.
     """
-    found = [one for part in parts(work) for one in instances_of(service, part)]
-    return list(dict.fromkeys(found))
+    named = [instance for part in parts(work) for instance in instances_of(service, part)]
+    return list(dict.fromkeys(named))
 
 
 def table(service: Service, work: Work) -> str:
-    """Return a line for each instance, and what else there is to say, for a person to read."""
+    """Return a line for each instance and each note about a pipeline, for a person to read."""
     lines = [str(run) for run in runs(service, work)]
     lines += [note for part in parts(work) for note in _notes(service, part)]
     return "\n".join(f"  {line}" for line in lines)
@@ -117,22 +117,26 @@ def _notes(service: Service, part: Part) -> Iterator[str]:
         yield f"nothing of the pipeline {pipeline.name} has run"
 
 
+def _has_failed(service: Service, work: Work) -> bool:
+    return any(instance.status in BAD for instance in instances(service, work))
+
+
 def _is_over(service: Service, work: Work) -> bool:
     return all(_is_part_over(service, part) for part in parts(work))
 
 
 def _is_part_over(service: Service, part: Part) -> bool:
     pipeline = pipeline_of(service, part)
-    found = instances_of(service, part)
-    if not found or not all(instance.status in TERMINAL for instance in found):
+    its_instances = instances_of(service, part)
+    if not its_instances or not all(run.status in TERMINAL for run in its_instances):
         return False
     return pipeline is None or pipeline.on_demand or pipeline.state not in _GOING
 
 
 def _is_true(condition: Callable[[], object]) -> bool:
-    found = condition()
-    if not isawaitable(found):
-        return bool(found)
-    if hasattr(found, "close"):  # a coroutine which nobody awaits would warn
-        found.close()
+    holds_now = condition()
+    if not isawaitable(holds_now):
+        return bool(holds_now)
+    if hasattr(holds_now, "close"):  # a coroutine which nobody awaits would warn
+        holds_now.close()
     raise TypeError(f"a condition is a plain function, but {condition} returned an awaitable")

@@ -1,4 +1,4 @@
-"""A session of aiobotocore which nothing of this machine leads to AWS."""
+"""A session of aiobotocore whose clients do not reach AWS, however the machine is configured."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ProfileNotFound
 
-from aiodp.testing._environment import MADE_UP
+from aiodp.testing._environment import DUMMY_KEY
 
 if TYPE_CHECKING:
     from aiobotocore.session import AioSession
@@ -25,7 +25,7 @@ _CONFIGURED: Final = {
 
 
 class OtherServiceError(RuntimeError):
-    """A client of the session in process called AWS for something else than Data Pipeline."""
+    """A client of the session in process called AWS for another service than Data Pipeline."""
 
 
 def isolate(session: AioSession, region_name: str) -> None:
@@ -35,15 +35,15 @@ def isolate(session: AioSession, region_name: str) -> None:
     this machine or to a name without a dot, neither of which is AWS.
     """
     configuration = session.get_component("config_store")
-    for name, value in _CONFIGURED.items():  # in the session itself, None would not hide the other
+    for name, value in _CONFIGURED.items():  # a profile of None in the session would hide nothing
         configuration.set_config_variable(name, value)
     session.set_config_variable("region", region_name)
-    session.set_credentials(MADE_UP, MADE_UP)
+    session.set_credentials(DUMMY_KEY, DUMMY_KEY)
     session.register(_EVENT, _refuse, unique_id="aiodp-isolation")
 
 
 def forget_missing_profile(session: AioSession) -> None:
-    """Have a session ignore a profile which this machine lacks: nothing in process needs one."""
+    """Have a session ignore a profile which this machine lacks: no client in process needs one."""
     try:
         session.get_scoped_config()
     except ProfileNotFound:

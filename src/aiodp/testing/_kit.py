@@ -1,4 +1,4 @@
-"""What a test does with a local service, in whichever form it runs."""
+"""What a test does with a local service, over HTTP or in process."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PATIENCE: Final = 30.0
-"""Real seconds which a wait takes at most, if the test does not say how long."""
+WAIT_TIMEOUT: Final = 30.0
+"""Real seconds after which a wait fails, if the test does not say how long."""
 
 
 class Kit(ABC):
@@ -40,7 +40,7 @@ class Kit(ABC):
     def __init__(self, settings: Settings | None) -> None:
         if settings is not None and not isinstance(settings, Settings):
             raise TypeError(f"settings are aiodp.testing.Settings(...), not {settings!r}")
-        self._excused: set[str] = set()
+        self._taken: set[str] = set()  # ids of the tasks which the test took from their workers
 
     # Put work in
 
@@ -73,6 +73,41 @@ class Kit(ABC):
         """
         return self.pipeline(activity_definition(worker_group, fields))
 
+    # Change what was put in
+
+    def task(self, task_id: str) -> TaskView:
+        """Return what the service knows of a task it handed out.
+
+        Raises `ValueError` for an id which nobody was given, `TypeError` for what is no id.
+        """
+        with self._model() as service:
+            return service.task(task_id_of(service, task_id))
+
+    def cancel(self, task_id: str) -> None:
+        """Cancel a task in the service; its worker hears of it at its next report.
+
+        Raises as `task` does.
+        """
+        with self._model() as service:
+            service.cancel(task_id_of(service, task_id))
+
+    def give_away(self, task_id: str) -> None:
+        """End a task's lease now, as if its worker had been silent for too long.
+
+        Raises as `task` does, and `ValueError` for a task which nobody holds any more.
+        """
+        with self._model() as service:
+            service.give_away(task_id_of(service, task_id))
+        self._taken.add(task_id)
+        self._on_change()
+
+    def jump(self, seconds: float) -> None:
+        """Let the service's time leap ahead; held tasks may be lost by it, through no fault."""
+        self._taken |= live_tasks(self.audit)
+        with self._model() as service:
+            service.jump(seconds)
+        self._on_change()
+
     # Judge
 
     @property
@@ -104,7 +139,7 @@ class Kit(ABC):
         meanwhile. Tasks taken from their workers by `give_away` or `jump` are left out.
         """
         __tracebackhide__ = True
-        assert_single_owner(self.audit, self._excused)
+        assert_single_owner(self.audit, self._taken)
 
     # Wait
 
@@ -146,36 +181,31 @@ class Kit(ABC):
 
     @abstractmethod
     def _model(self) -> AbstractContextManager[Service]:
-        """Return what gives the model, and holds others off it meanwhile."""
+        """Give the model, and keep other threads from it until the block ends."""
+
+    @abstractmethod
+    def _on_change(self) -> None:
+        """Have those who wait check their goals soon."""
 
     @abstractmethod
     async def _reach(self, goal: Goal[T], timeout: float | None) -> T:  # noqa: ASYNC109 - as above
         """Wait for a goal; raise `AssertionError` in service time."""
 
-    def _look(self, goal: Goal[T], deadline: float) -> T | None:
+    def _check(self, goal: Goal[T], deadline: float) -> T | None:
         """Return what was reached; raise `AssertionError` once the deadline has passed."""
         __tracebackhide__ = True
         with self._model() as service:
             now = service.advance()
-            found = goal.look(service)
-            if found is None and now >= deadline:
+            reached = goal.check(service)
+            if reached is None and now >= deadline:
                 why = f"not {goal.text} by {_seconds(now)} of the service:"
                 raise AssertionError(f"{why}\n{goal.explain(service)}")
-            return found
-
-    def _known(self, task_id: str) -> str:
-        """Return a task's id; raise `TypeError` and `ValueError` for what is none."""
-        with self._model() as service:
-            return task_id_of(service, task_id)
+            return reached
 
     def _deadline(self, timeout: float | None) -> float:
         return self.now + (self.default_timeout if timeout is None else timeout)
 
-    def _excuse_all(self) -> None:
-        """Forgive what is about to befall every task that is held now."""
-        self._excused |= live_tasks(self.audit)
-
 
 def _seconds(now: float) -> str:
-    """Return a time as the test would write it: 0.3 s, but 3600 s."""
+    """Return a time as a test would write it: 0.3 s, but 3600 s."""
     return f"{now:.2g} s" if now < 10 else f"{now:.0f} s"  # noqa: PLR2004 - that many digits

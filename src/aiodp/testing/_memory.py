@@ -36,22 +36,22 @@ if TYPE_CHECKING:
 _EVENT: Final = "before-send.data-pipeline"
 _CALL: Final = "before-call.data-pipeline"
 _read_timeout: ContextVar[float | None] = ContextVar("read_timeout", default=None)
-"""Of the client which makes the call: to the request there is only the URL and the body."""
-_LEAST_WAIT: Final = 0.001  # below the clock's resolution a virtual clock would never move on
+"""Of the client which makes the call; the request itself does not name it."""
+_MIN_WAIT: Final = 0.001  # below the clock's resolution a virtual clock would never move on
 
 
 class MemoryService:
     """A Data Pipeline which answers the clients of the sessions it is attached to.
 
     The whole client stack runs, from botocore's serialiser to its parser; only the socket is
-    missing. Waits are anyio's, so it works on asyncio and trio, in real and in virtual time, and
-    one second of `clock` is a second of the service; of a `ManualClock`, which only moves by
-    hand, whoever waits hears at once (move it in the thread of the event loop). `latency` is what
-    a request takes to the service, and the answer back, in seconds; it may be a function which
-    gives one value at a time. A call which takes longer than its client's `read_timeout` fails,
-    as it would over HTTP; botocore's own is 60 s, and a poll may take 90.
+    missing. It waits by anyio, so it works on asyncio and trio, in real and in virtual time. One
+    second of `clock` is a second of the service; with a `ManualClock`, to be moved in the thread
+    of the event loop, whoever waits wakes at once when it is moved. `latency` is how long a
+    request takes to the service, and as long takes the answer back, in seconds; a function is
+    called for each of the two. A call which takes longer than its client's `read_timeout` fails,
+    as it would over HTTP; botocore's default is 60 s, and a poll may take 90.
 
-    The service itself comes into being at the first use, within the running event loop.
+    The service itself is made at the first use, within the running event loop.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class MemoryService:
     ) -> None:
         self.latency = latency
         self.outside = FakeOutside()
-        """What stands for S3 and DynamoDB, which preconditions look at, and for SNS."""
+        """The S3 and DynamoDB which preconditions look at, and the SNS, of this service."""
         self._clock = clock
         self._settings = settings or Settings()
         self._region_name = region_name
@@ -74,7 +74,7 @@ class MemoryService:
         """Answer all Data Pipeline clients which this session creates from now on.
 
         A session without a region or credentials gets made-up ones; what it sends to other services
-        goes to AWS, as ever. Returns the session.
+        still goes to AWS. Returns the session.
         """
         forget_missing_profile(session)
         if session.get_config_variable("region") is None:
@@ -170,40 +170,40 @@ class MemoryService:
             raise ReadTimeoutError(endpoint_url=request.url) from error
 
     async def _answer(self, request: AWSPreparedRequest) -> AioAWSResponse:
-        await self._travel()
+        await self._wait_latency()
         operation = _text(request.headers["X-Amz-Target"]).rpartition(".")[2]
         reply = self.service.request(operation, json.loads(request.body or b"{}"))
-        answer = await self._settle(reply, request.url)
-        await self._travel()
+        answer = await self._deliver(reply, request.url)
+        await self._wait_latency()
         return _Response(request.url, answer)
 
-    async def _travel(self) -> None:
+    async def _wait_latency(self) -> None:
         latency = self.latency() if callable(self.latency) else self.latency
         if latency > 0:
             await anyio.sleep(latency)
 
-    async def _settle(self, reply: Reply, url: str) -> Answer:
+    async def _deliver(self, reply: Reply, url: str) -> Answer:
         if isinstance(reply, Slow):
-            await self._linger(self.service.now + reply.delay)
-            return await self._settle(reply.reply, url)
+            await self._wait_until(self.service.now + reply.delay)
+            return await self._deliver(reply.reply, url)
         if isinstance(reply, Pending):
-            return await self._settle(await self._hold(reply), url)
+            return await self._deliver(await self._wait_poll(reply), url)
         if isinstance(reply, Answer) and not reply.truncated:
             return reply
         if isinstance(reply, Hang):
             await anyio.sleep_forever()
         raise ConnectionClosedError(endpoint_url=url)
 
-    async def _linger(self, until: float) -> None:
+    async def _wait_until(self, until: float) -> None:
         while self.service.now < until:
             changed = anyio.Event()
             unsubscribe = self.service.subscribe(changed.set)
             try:
-                await self._wait(changed, until)
+                await self._wait_for(changed, until)
             finally:
                 unsubscribe()
 
-    async def _hold(self, poll: Pending) -> Answer:
+    async def _wait_poll(self, poll: Pending) -> Answer:
         service = self.service
         while True:
             changed = anyio.Event()
@@ -214,16 +214,16 @@ class MemoryService:
                     return answer
                 event = service.next_event()
                 until = poll.deadline if event is None else min(poll.deadline, event)
-                await self._wait(changed, until)
+                await self._wait_for(changed, until)
             except BaseException:
                 poll.abandon()
                 raise
             finally:
                 unsubscribe()
 
-    async def _wait(self, changed: anyio.Event, until: float) -> None:
+    async def _wait_for(self, changed: anyio.Event, until: float) -> None:
         seconds = self._real(until - self.service.now)
-        with anyio.move_on_after(max(_LEAST_WAIT, seconds)):
+        with anyio.move_on_after(max(_MIN_WAIT, seconds)):
             await changed.wait()
 
     def _real(self, seconds: float) -> float:
@@ -233,7 +233,7 @@ class MemoryService:
 
 
 class _Response(AioAWSResponse):  # type: ignore[misc]  # aiobotocore has no types
-    """An answer whose body is here already, in the place of one that is read from a socket."""
+    """An answer whose body is there already, and not to be read from a socket."""
 
     def __init__(self, url: str, answer: Answer) -> None:
         super().__init__(url, answer.status, answer.headers, None)
@@ -250,5 +250,5 @@ def _text(header: str | bytes) -> str:
 
 def _has_credentials(session: AioSession) -> bool:
     """Return whether the session would find credentials without asking the network for them."""
-    given = session._credentials is not None  # asking for it would be asynchronous
+    given = session._credentials is not None
     return bool(given or "AWS_ACCESS_KEY_ID" in os.environ or session.full_config["profiles"])

@@ -1,8 +1,9 @@
 """Whether two workers ever had the same work in hand at one time.
 
 The service itself gives an instance to one task at a time, so its own record cannot show what users
-fear: a worker that goes on with a task which was taken from it, because it was silent too long. Its
-calls show it: whoever speaks of a task that has another owner by then, had it in hand until now.
+fear: a worker that goes on with a task which was taken from it, because it was silent too long. The
+worker's calls show it: a call about a task which has another owner by then comes from a worker that
+still had it in hand.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from aiodp.emulator._model.audit import Audit
 
-_TAKEN: Final = {
+_LOST: Final = {
     AuditKind.REASSIGNED: "did not acknowledge it",
     AuditKind.LAPSED: "fell silent",
     AuditKind.CANCELED: "was canceled",
@@ -32,9 +33,10 @@ def assert_single_owner(audit: Audit, excused: Collection[str] = ()) -> None:
     """
     __tracebackhide__ = True
     audit.assert_single_owner()
-    found = list(_overlaps(audit, excused))
-    if found:
-        raise AssertionError("\n".join(["two workers had the same work in hand at once:", *found]))
+    overlaps = list(_overlaps(audit, excused))
+    if overlaps:
+        heading = "two workers had the same work in hand at once:"
+        raise AssertionError("\n".join([heading, *overlaps]))
 
 
 def live_tasks(audit: Audit) -> set[str]:
@@ -43,7 +45,7 @@ def live_tasks(audit: Audit) -> set[str]:
     for event in audit:
         if event.kind is AuditKind.ASSIGNED:
             live.add(event.task_id)
-        elif event.kind in _TAKEN or event.kind is AuditKind.STATUS:
+        elif event.kind in _LOST or event.kind is AuditKind.STATUS:
             live.discard(event.task_id)
     return live
 
@@ -57,24 +59,24 @@ def _overlaps(audit: Audit, excused: Collection[str]) -> Iterator[str]:
 
 
 def _overlaps_in(events: list[AuditEvent], excused: Collection[str]) -> Iterator[str]:
-    taken: dict[str, AuditEvent] = {}
+    lost: dict[str, AuditEvent] = {}
     owner: AuditEvent | None = None
     for event in events:
         if event.kind is AuditKind.ASSIGNED:
             owner = event
-        elif event.kind in _TAKEN and event.task_id not in excused:
-            taken[event.task_id] = event
-        elif event.kind is AuditKind.REFUSED and owner is not None and event.task_id in taken:
-            loss = taken[event.task_id]
+        elif event.kind in _LOST and event.task_id not in excused:
+            lost[event.task_id] = event
+        elif event.kind is AuditKind.REFUSED and owner is not None and event.task_id in lost:
+            loss = lost[event.task_id]
             if owner.task_id != event.task_id:
-                del taken[event.task_id]  # said once
+                del lost[event.task_id]  # to be said once
                 yield _sentence(loss, owner, event)
 
 
 def _sentence(loss: AuditEvent, owner: AuditEvent, late: AuditEvent) -> str:
     detail = f" ({loss.detail})" if loss.detail else ""
     return (
-        f"  {loss.instance_id}: {_worker(loss)} {_TAKEN[loss.kind]}{detail} "
+        f"  {loss.instance_id}: {_worker(loss)} {_LOST[loss.kind]}{detail} "
         f"and lost it at {loss.at:.0f} s, {_worker(owner)} got it at {owner.at:.0f} s, "
         f"and at {late.at:.0f} s {_worker(late)} still called the service about it"
     )

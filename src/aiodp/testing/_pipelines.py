@@ -1,4 +1,4 @@
-"""Pipelines which a test makes, and how their runs stand."""
+"""Pipelines which a test makes, and their runs as they are at one moment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run that has not ended waits for, in the words of a failed test."""
+"""What a run that has not ended waits for, as the message of a failed test says it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from aiodp.emulator._model.timers import Due
 if TYPE_CHECKING:
     from aiodp.emulator._calendar import Calendar
 
-_HELD_BACK: Final = frozenset({Status.WAITING_ON_DEPENDENCIES, Status.WAITING_FOR_RUNNER})
+_WAITING: Final = frozenset({Status.WAITING_ON_DEPENDENCIES, Status.WAITING_FOR_RUNNER})
 
 
 def waits_for(instance: Instance, calendar: Calendar) -> str:
     """Return what has to happen next to an instance; nothing, if that is up to its worker."""
     if instance.status in TERMINAL:
         return ""
-    if instance.status in _HELD_BACK and (hold := _hold(instance)):
-        return hold
+    if instance.status in _WAITING and (pause := _pause(instance)):
+        return pause
     if instance.status is Status.WAITING_ON_DEPENDENCIES:
         return _dependencies(instance, calendar)
     if instance.status is Status.WAITING_FOR_RUNNER:
@@ -29,7 +29,7 @@ def waits_for(instance: Instance, calendar: Calendar) -> str:
     return f"next check at {check}" if check else ""
 
 
-def _hold(instance: Instance) -> str:
+def _pause(instance: Instance) -> str:
     pipeline = instance.pipeline
     if pipeline.state is not Status.SCHEDULED:
         return f"while the pipeline is {pipeline.state}"
@@ -45,7 +45,7 @@ def _dependencies(instance: Instance, calendar: Calendar) -> str:
     if needs.met():
         user = instance.kind is Kind.RESOURCE
         return "for what runs on it" if user else "for one of its other runs to end"
-    unmet = _listed({one.component.id for one in needs.unmet()})
+    unmet = _listed({need.component.id for need in needs.unmet()})
     return f"on {unmet}" if unmet else "on runs which are still to be made"
 
 

@@ -10,7 +10,7 @@ import anyio
 
 from aiodp.emulator._clock import ManualClock
 from aiodp.testing import _goals as goals
-from aiodp.testing._kit import PATIENCE, Kit
+from aiodp.testing._kit import WAIT_TIMEOUT, Kit
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_LOOK: Final = 0.01  # real seconds between two looks at what other threads and processes do
+_CHECK_INTERVAL: Final = 0.01
+"""Real seconds between two checks of what other threads and processes do."""
 
 
 class ServerKit(Kit):
@@ -58,7 +59,7 @@ class ServerKit(Kit):
         self.server = EmulatorServer(settings=settings, **speed)
         """The server itself."""
         self.region_name = region_name
-        self.default_timeout = PATIENCE * time_scale
+        self.default_timeout = WAIT_TIMEOUT * time_scale
         self._time_scale = time_scale
 
     def __enter__(self) -> Self:
@@ -67,7 +68,7 @@ class ServerKit(Kit):
 
         moto_api_backend.reset()
         self.server.start()
-        _ = self.service  # made now, and not by a first call which may come while the server stops
+        _ = self.service  # made now, because the first call may come while the server stops
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -106,30 +107,6 @@ class ServerKit(Kit):
         """
         return self.service.assign(count, **options)
 
-    def cancel(self, task_id: str) -> None:
-        """Cancel a task in the service; its worker hears of it at its next report.
-
-        Raises `ValueError` for an id which nobody was given, `TypeError` for what is no id.
-        """
-        self.service.cancel(self._known(task_id))
-
-    def task(self, task_id: str) -> TaskView:
-        """Return what the service knows of a task it handed out; raises as `cancel` does."""
-        return self.service.task(self._known(task_id))
-
-    def jump(self, seconds: float) -> None:
-        """Let the service's time leap ahead; held tasks may be lost by it, through no fault."""
-        self._excuse_all()
-        self.service.jump(seconds)
-
-    def give_away(self, task_id: str) -> None:
-        """End a task's lease now, as if its worker had been silent for too long.
-
-        Raises as `cancel` does, and `ValueError` for a task which nobody holds any more.
-        """
-        self.service.give_away(self._known(task_id))
-        self._excused.add(task_id)
-
     def wait_finished(self, work: Work, *, timeout: float | None = None) -> tuple[Run, ...]:
         """Block until all of this work is FINISHED; as `finished`."""
         __tracebackhide__ = True
@@ -153,24 +130,31 @@ class ServerKit(Kit):
     def _model(self) -> AbstractContextManager[Service]:
         return self.service
 
+    def _on_change(self) -> None:
+        """Do nothing, because those who wait check all the time."""
+
     def _limit(self, timeout: float | None) -> Callable[[], float]:
-        """Return what gives the deadline as it is by then; time that stands needs real seconds."""
+        """Return what gives the deadline, as a service time.
+
+        Where the service's time stands still, the timeout is in real seconds: until they are over
+        there is no deadline, and then it has passed.
+        """
         if self._time_scale:
             deadline = self._deadline(timeout)
             return lambda: deadline
-        end = time.monotonic() + (PATIENCE if timeout is None else timeout)
+        end = time.monotonic() + (WAIT_TIMEOUT if timeout is None else timeout)
         return lambda: math.inf if time.monotonic() < end else -math.inf
 
     def _block(self, goal: Goal[T], timeout: float | None) -> T:
         __tracebackhide__ = True
         deadline = self._limit(timeout)
-        while (found := self._look(goal, deadline())) is None:
-            time.sleep(_LOOK)
-        return found
+        while (reached := self._check(goal, deadline())) is None:
+            time.sleep(_CHECK_INTERVAL)
+        return reached
 
     async def _reach(self, goal: Goal[T], timeout: float | None) -> T:  # noqa: ASYNC109 - service time
         __tracebackhide__ = True
         deadline = self._limit(timeout)
-        while (found := self._look(goal, deadline())) is None:  # noqa: ASYNC110 - in other threads
-            await anyio.sleep(_LOOK)
-        return found
+        while (reached := self._check(goal, deadline())) is None:  # noqa: ASYNC110 - other threads change it
+            await anyio.sleep(_CHECK_INTERVAL)
+        return reached

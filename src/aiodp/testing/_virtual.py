@@ -1,4 +1,4 @@
-"""Virtual time for a test, whatever runs its coroutines, and a clock that follows the loop."""
+"""Virtual time for a test under any plugin for coroutines, and a clock that follows the loop."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ VIRTUAL_TIME: Final[tuple[str, dict[str, Any]]] = ("asyncio", {"loop_factory": V
 def virtual_time(test: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
     """Make a plain test of a coroutine function, which runs in virtual time.
 
-    It brings its own event loop, so it needs no plugin for asynchronous tests and no marker of one;
-    asynchronous fixtures, whose loop is another, do not go with it.
+    The test has its own event loop, so it needs no plugin for asynchronous tests and no marker of
+    one; asynchronous fixtures, which run in another loop, cannot be used with it.
     """
 
     @wraps(test)
@@ -50,7 +50,7 @@ class LoopClock:
         """Return the time, which never goes back."""
         try:
             now = anyio.current_time()
-        except RuntimeError:  # no loop; anyio had two names for it, both of this kind
+        except RuntimeError:  # no loop runs; anyio has had two exceptions for it, both of this type
             return self._elapsed
         if self._start is None or now - self._start < self._elapsed:
             self._start = now - self._elapsed

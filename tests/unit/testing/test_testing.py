@@ -24,7 +24,7 @@ from aiodp.testing import (
     scaled,
     virtual_time,
 )
-from aiodp.testing._environment import local_variables, misleading
+from aiodp.testing._environment import local_variables, redirecting
 from aiodp.testing._virtual import LoopClock
 
 if TYPE_CHECKING:
@@ -290,7 +290,7 @@ async def test_a_wait_ends_at_its_timeout(kit):
 
 def test_a_wait_in_real_time_takes_no_hour(kit, monkeypatch):
     """Without a timeout of its own it gives up after some real time."""
-    monkeypatch.setattr("aiodp.testing._memory_kit.PATIENCE", 0.01)
+    monkeypatch.setattr("aiodp.testing._memory_kit.WAIT_TIMEOUT", 0.01)
     pipeline = kit.activity()
     with pytest.raises(AssertionError, match="not FINISHED by 1 s"):
         asyncio.run(kit.finished(pipeline))
@@ -452,7 +452,7 @@ def test_the_environment_leads_nowhere_else(monkeypatch):
     """An endpoint for one service, a profile, a token: each would lead away from the test's."""
     monkeypatch.setenv("NO_PROXY", "intranet")
     names = ["AWS_ENDPOINT_URL_S3", "AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_MAX_ATTEMPTS", "HOME"]
-    assert misleading(names) == names[:3]
+    assert redirecting(names) == names[:3]
     variables = local_variables("http://127.0.0.1:1", "eu-west-1")
     assert variables["AWS_REGION"] == variables["AWS_DEFAULT_REGION"] == "eu-west-1"
     assert variables["NO_PROXY"] == "intranet,127.0.0.1"
