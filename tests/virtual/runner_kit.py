@@ -24,9 +24,9 @@ async def running(runner: TaskRunner, **options: Any) -> AsyncIterator[TaskRunne
     opened = anyio.Event()
     supervise = runner._supervise
 
-    async def supervised(shift: Any, **how: Any) -> None:
+    async def supervised(dispatcher: Any, **how: Any) -> None:
         opened.set()
-        await supervise(shift, **how)
+        await supervise(dispatcher, **how)
 
     runner._supervise = supervised  # type: ignore[method-assign]
     async with anyio.create_task_group() as group:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from aiodp._reporter.reporter import ProgressReporter, check_task_id
 from aiodp._reporter.task import TrackedTask
@@ -12,29 +12,34 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aiodp._core.lease import Lease
+    from aiodp._core.objects import PipelineObject
     from aiodp._core.timing import Timing
     from aiodp._reporter.engine import Engine
 
 _T = TypeVar("_T", bound=TrackedTask)
+
+_ACK_TIMEOUT: Final = 120.0  # seconds of the service: API reference of ReportTaskProgress
 
 
 class RunnerReporter(ProgressReporter):
     """A `ProgressReporter` with what only a task runner needs, and users do not see."""
 
     @property
-    def ack_timeout(self) -> float:
-        """How long the service waits for the first report of a task, in seconds."""
-        return self._timing.ack_timeout
+    def scale(self) -> float:
+        """How many seconds of the service pass in one of ours."""
+        return _ACK_TIMEOUT / self._timing.ack_timeout
 
     def has_room(self, count: int) -> bool:
         """Return whether the quota can keep so many more tasks of the usual lease alive."""
         return self._engine is None or self._engine.schedule.has_room(count, self._timing)
 
-    def timing_of(self, lease_timeout: float | None) -> Timing:
-        """Return the timing of a task with a lease of this length, None for the usual one.
+    def timing_of(self, attempt: PipelineObject) -> Timing:
+        """Return the timing of a task, whose `reportProgressTimeout` sets the lease.
 
-        Raises `ValueError` if no lease of that length can be kept.
+        Raises `ValueError` if that is no period, or if no lease of that length can be kept.
         """
+        period = attempt.period("reportProgressTimeout")
+        lease_timeout = None if period is None else period / self.scale
         return self._timing.override(interval=None, ack_timeout=None, lease_timeout=lease_timeout)
 
     def track_as(

@@ -1,155 +1,136 @@
-"""One shift of a task runner: from the first poll until the last task has its status."""
+"""The work of a task runner, from its first poll until the last task has its status.
+
+The methods of `Dispatcher` stand in the order in which a task lives.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
 from aiodp._core.assignment import read_assignment
-from aiodp._errors import (
-    AiodpError,
-    LeaseLost,
-    ReporterClosed,
-    ReportRejected,
-    RunnerStopped,
-)
-from aiodp._runner.execution import Run
-from aiodp._runner.poller import Poller, Trouble
+from aiodp._errors import AiodpError, LeaseLost, ReporterClosed, ReportRejected, RunnerStopped
+from aiodp._log import OncePer
+from aiodp._runner.execution import Execution
+from aiodp._runner.poller import Backoff, Poller
 from aiodp._runner.shutdown import Step
-from aiodp._runner.slots import Slot
-from aiodp._runner.task import Task
 from aiodp._types import LostReason, Outcome, ReportKind, RunEnd, TaskStatus
-from aiodp._waiting import first_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from anyio.abc import TaskGroup
 
-    from aiodp._aws.queries import PipelineQueries
     from aiodp._aws.runner_transport import RunnerTransport
     from aiodp._core.assignment import Assignment
     from aiodp._core.timing import Timing
     from aiodp._reporter.runner_reporter import RunnerReporter
-    from aiodp._runner.shutdown import Shutdown
-    from aiodp._runner.workshop import Workshop
+    from aiodp._runner.execution import Shared
+    from aiodp._runner.handlers import Permit
+    from aiodp._runner.poller import Identity
 
 logger = logging.getLogger("aiodp")
 
-_HEARTBEAT: Final = 900.0  # seconds of the service: API reference of ReportTaskRunnerHeartbeat
-_LAST_ANSWER: Final = 2.0  # seconds for the answer of a poll that is under way when a drain begins
-_CLEAN_UP: Final = 30.0  # seconds for handlers that are interrupted
-_ROOM_AGAIN: Final = 5.0  # seconds of the service until the quota is looked at again
+_HEARTBEAT_INTERVAL: Final = 900.0  # s of the service: API reference of ReportTaskRunnerHeartbeat
+_ROOM_INTERVAL: Final = 5.0  # s of the service, until the quota is looked at again
+_LOG_INTERVAL: Final = 60.0  # s of the service
+_LAST_POLL_TIMEOUT: Final = 2.0  # s for the answer of a poll that is under way when a drain begins
+_CLEAN_UP_TIMEOUT: Final = 30.0  # s for handlers that are interrupted
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
-    """How a runner shows itself to the service."""
-
-    worker_group: str
-    taskrunner_id: str
-    hostname: str
-
-
-class Shift:
-    """Polls while there are slots, and holds what the polls bring."""
+class Dispatcher:
+    """Polls while there are permits, and executes the tasks that the polls bring."""
 
     def __init__(
         self,
         identity: Identity,
-        shop: Workshop,
-        shutdown: Shutdown,
+        shared: Shared,
         *,
         reporter: RunnerReporter,
         transport: RunnerTransport,
-        queries: PipelineQueries,
         drain_timeout: float | None,
     ) -> None:
-        self.ended: Counter[RunEnd] = Counter()
         self.received = 0
+        self.executions: dict[Execution, None] = {}
+        self.ended: Counter[RunEnd] = Counter()
         self.failure: BaseException | None = None
-        self.poller = Poller(
-            transport,
-            worker_group=identity.worker_group,
-            hostname=identity.hostname,
-            scale=shop.scale,
-        )
-        self.runs: dict[Run, None] = {}
-        self._unheld: set[Slot] = set()  # of polls, and of tasks that are not acknowledged yet
+        self.poller = Poller(transport, identity, scale=shared.scale)
         self._identity = identity
-        self._shop = shop
-        self._shutdown = shutdown
+        self._shared = shared
+        self._shutdown = shared.shutdown
         self._reporter = reporter
         self._transport = transport
-        self._queries = queries
         self._drain_timeout = drain_timeout
+        self._log = OncePer(_LOG_INTERVAL / shared.scale)
         self._max_tasks: int | None = None
-        self._polls: dict[anyio.CancelScope, None] = {}
+        self._budget: anyio.Semaphore | None = None  # tasks that may be polled for yet
+        self._unacknowledged: set[Permit] = set()  # of polls, and of tasks without a lease yet
+        self._polls: set[anyio.CancelScope] = set()
         self._dispatching = anyio.CancelScope()
         self._all = anyio.CancelScope(shield=True)
-        self._changed = anyio.Event()
+        self._task_ended = anyio.Event()
 
     async def run(self, *, max_tasks: int | None, once: bool) -> None:
-        """Work until the shutdown has come to its end, or as much as there was to be done.
+        """Work until the shutdown is complete, or until there is no more to do.
 
-        Raises `RunnerStopped` if somebody canceled what this has running inside.
+        Raises `RunnerStopped` if the tasks that this runs in are canceled one by one.
         """
         self._max_tasks = max_tasks
-        over = False
+        self._budget = anyio.Semaphore(max_tasks) if max_tasks else None
+        complete = False
         with self._all:
             async with anyio.create_task_group() as background:
-                background.start_soon(self._beat, name="aiodp task runner heartbeat")
-                background.start_soon(self._end_polls, name="aiodp end of polls")
+                background.start_soon(self._heartbeat, name="aiodp task runner heartbeat")
+                background.start_soon(self._drain, name="aiodp task runner drain")
                 background.start_soon(self._limit_drain, name="aiodp limit of a drain")
                 async with anyio.create_task_group() as work:
                     self._shutdown.on_step(self._on_step)
                     with self._dispatching:
                         await self._dispatch(work, once=once)
-                over = True
+                complete = True
                 background.cancel_scope.cancel()
-        if not (over or self._all.cancel_called):
-            raise RunnerStopped("the task runner was broken off from inside the event loop")
+        if not (complete or self._all.cancel_called):
+            raise RunnerStopped("tasks of the task runner were canceled from inside the event loop")
 
-    # Polling
+    # From a poll to the lease
 
     async def _dispatch(self, work: TaskGroup, *, once: bool) -> None:
-        budget = anyio.Semaphore(self._max_tasks) if self._max_tasks else None
+        """Poll for each free permit; the task that polls owns it.
+
+        A permit that a cancellation leaves without such a task is not released: it comes with a
+        drain, and nobody waits for permits after that.
+        """
         while True:
-            slot = Slot(self._shop.slots)
-            await slot.take()
-            try:
-                if budget is not None:
-                    await budget.acquire()
-                await self._room()
-                await self.poller.turn()
-            except BaseException:
-                slot.release()
-                raise
-            self._unheld.add(slot)
-            work.start_soon(self._fill, slot, budget, name="aiodp task runner slot")
+            permit = self._shared.limits.task_permit()
+            await permit.acquire()
+            if self._budget is not None:
+                await self._budget.acquire()
+            await self._wait_for_room()
+            await self.poller.wait_turn()
+            self._unacknowledged.add(permit)
+            work.start_soon(self._serve, permit, name="aiodp task runner slot")
             if once:
                 return
 
-    async def _room(self) -> None:
+    async def _wait_for_room(self) -> None:
         """Wait until the quota can keep one more task alive."""
-        engine = self._reporter._open_engine()
-        while not self._reporter.has_room(len(self._unheld) + 1):
-            message = "no polls until the quota can keep more tasks alive"
-            engine.note("room", logging.WARNING, message)
-            with anyio.move_on_after(_ROOM_AGAIN / self._shop.scale):
-                await self._changed.wait()
+        while not self._reporter.has_room(len(self._unacknowledged) + 1):
+            what = "no polls until the quota can keep more tasks alive"
+            self._log.log(logging.WARNING, "room", what)
+            with anyio.move_on_after(_ROOM_INTERVAL / self._shared.scale):
+                await self._task_ended.wait()
 
-    async def _fill(self, slot: Slot, budget: anyio.Semaphore | None) -> None:
+    async def _serve(self, permit: Permit) -> None:
+        """Poll, and execute the task that the poll brings."""
         answer = None
         try:
-            answer = await self._poll()
-            if answer is not None:
-                await self._take(answer, slot)
+            with permit:
+                answer = await self._poll()
+                if answer is not None:
+                    await self._receive(answer, permit)
         except anyio.get_cancelled_exc_class():
             if self._all.cancel_called:
                 raise
@@ -157,94 +138,91 @@ class Shift:
         except Exception:  # a fault of ours must not end the other tasks
             logger.critical("a fault in the task runner itself", exc_info=True)
         finally:
-            self._unheld.discard(slot)
-            slot.release()
-            if answer is None and budget is not None:
-                budget.release()
+            self._unacknowledged.discard(permit)
+            if answer is None and self._budget is not None:
+                self._budget.release()
 
     async def _poll(self) -> Mapping[str, Any] | None:
-        if self._shutdown.step >= Step.DRAINING:
+        if self._shutdown.is_draining:
             return None
+        answer = None
         with anyio.CancelScope() as scope:
-            self._polls[scope] = None
+            self._polls.add(scope)
             try:
                 answer = await self.poller.poll()
             finally:
-                del self._polls[scope]
-            if answer is not None:
-                self.received += 1
-                if self.received == self._max_tasks:
-                    self._dispatching.cancel()
-            return answer
-        return None
+                self._polls.discard(scope)
+        if answer is not None:
+            self.received += 1
+            if self.received == self._max_tasks:
+                self._dispatching.cancel()
+        return answer
 
-    # Tasks
-
-    async def _take(self, answer: Mapping[str, Any], slot: Slot) -> None:
+    async def _receive(self, answer: Mapping[str, Any], permit: Permit) -> None:
+        """Execute the task, or fail it if it cannot be executed as it is."""
+        end = RunEnd.INTERRUPTED  # unless this returns
         try:
-            assignment = read_assignment(answer, anyio.current_time())
-            timing = self._reporter.timing_of(self._lease_timeout(assignment))
-        except ValueError as error:
-            await self._refuse(answer, error)
-            return
-        await self._hold(assignment, slot, timing)
+            try:
+                assignment = read_assignment(answer, anyio.current_time())
+                timing = self._reporter.timing_of(assignment.attempt)
+            except ValueError as error:
+                end = await self._refuse(answer, error)
+            else:
+                end = await self._execute(Execution(assignment, permit, self._shared), timing)
+        finally:
+            self._on_task_end(end)
 
-    async def _refuse(self, answer: Mapping[str, Any], error: ValueError) -> None:
-        """Fail a task that cannot be held as it is, or it would be handed out for ever."""
+    async def _refuse(self, answer: Mapping[str, Any], error: ValueError) -> RunEnd:
+        """Fail a task that cannot be executed: it would be handed out again and again."""
         logger.error("a task cannot be held: %s", error)
-        end = RunEnd.UNACKNOWLEDGED
         try:
             async with self._reporter.track(answer.get("taskId", "")) as task:
                 await task.set_status(
                     TaskStatus.FAILED, error_id="MalformedTask", error_message=str(error)
                 )
-                end = RunEnd.FAILED
+                return RunEnd.FAILED
         except (AiodpError, ValueError) as refused:
             logger.warning("it could not be failed: %s", refused)
-        self.ended[end] += 1
+        return RunEnd.UNACKNOWLEDGED
 
-    async def _hold(self, assignment: Assignment, slot: Slot, timing: Timing) -> None:
-        earlier = [one for one in self.runs if one.assignment.instance == assignment.instance]
-        if assignment.task_id in {one.assignment.task_id for one in earlier}:
+    # From the lease to the status
+
+    async def _execute(self, execution: Execution, timing: Timing) -> RunEnd:
+        assignment, others = execution.assignment, self.executions
+        earlier = [other for other in others if other.assignment.instance == assignment.instance]
+        if assignment.task_id in {other.assignment.task_id for other in earlier}:
             logger.warning("%s was given twice", assignment, extra=assignment.extra)
-            self.ended[RunEnd.DUPLICATE] += 1
-            return
-        run = Run(assignment, self._shop, slot)
-        self.runs[run] = None
+            return RunEnd.DUPLICATE
+        self.executions[execution] = None
         if self._shutdown.step >= Step.CANCELING:
-            run.stop()
+            execution.stop()
         try:
-            await self._track(run, earlier, timing)
+            return await self._hold(execution, earlier, timing)
         finally:
-            self.ended[run.end] += 1
-            del self.runs[run]
-            run.over.set()
-            self._changed.set()
-            self._changed = anyio.Event()
+            del self.executions[execution]
+            execution.released.set()
 
-    async def _track(self, run: Run, earlier: Sequence[Run], timing: Timing) -> None:
-        assignment = run.assignment
-        make = partial(Task, assignment=assignment, queries=self._queries)
+    async def _hold(
+        self, execution: Execution, earlier: Sequence[Execution], timing: Timing
+    ) -> RunEnd:
+        """Keep the task alive, from before its handler is called until it has its status."""
+        assignment = execution.assignment
         try:
             async with self._reporter.track_as(
-                make,
+                execution.make_task,
                 assignment.task_id,
                 timing=timing,
                 assigned_at=assignment.assigned_at,
-            ) as task:
-                self._unheld.discard(run.slot)
+            ):
+                self._unacknowledged.discard(execution.permit)
                 self.poller.unacknowledged.succeed()
                 logger.info("%s: begun", assignment, extra=assignment.extra)
-                await run.work(task, earlier)
+                return await execution.run(earlier)
         except (AiodpError, ValueError) as error:  # the latter for a task id that cannot be one
-            run.end = RunEnd.UNACKNOWLEDGED
-            self._not_acknowledged(assignment, error)
+            self._on_not_acknowledged(assignment, error)
+            return RunEnd.UNACKNOWLEDGED
 
-    def _lease_timeout(self, assignment: Assignment) -> float | None:
-        period = assignment.attempt.period("reportProgressTimeout")
-        return None if period is None else period / self._shop.scale
-
-    def _not_acknowledged(self, assignment: Assignment, error: Exception) -> None:
+    def _on_not_acknowledged(self, assignment: Assignment, error: Exception) -> None:
         """Poll more slowly, for what was not acknowledged is offered again after two minutes."""
         logger.info("%s: not begun: %s", assignment, error, extra=assignment.extra)
         if isinstance(error, ReporterClosed):
@@ -255,46 +233,52 @@ class Shift:
             kind = ReportKind.CONFIGURATION if rejected else ReportKind.UNEXPECTED
             self.poller.wait_after(self.poller.unacknowledged, Outcome(kind=kind, error=error))
 
-    # The runner's own heartbeat
+    def _on_task_end(self, end: RunEnd) -> None:
+        self.ended[end] += 1
+        self._task_ended.set()
+        self._task_ended = anyio.Event()
 
-    async def _beat(self) -> None:
-        trouble = Trouble("heartbeats of the task runner")
-        one = self._identity
+    # Beside the tasks
+
+    async def _heartbeat(self) -> None:
+        identity = self._identity
+        backoff = Backoff("heartbeats of the task runner")
         while True:
-            answer = await self._transport.heartbeat(
-                one.taskrunner_id, one.worker_group, one.hostname
+            terminate = await self._transport.heartbeat(
+                identity.taskrunner_id, identity.worker_group, identity.hostname
             )
-            if isinstance(answer, Outcome):
-                wait = trouble.fail(answer)
+            delay = _HEARTBEAT_INTERVAL
+            if isinstance(terminate, Outcome):
+                delay = backoff.fail(terminate)
             else:
-                trouble.succeed()
-                wait = _HEARTBEAT
-            if answer is True and self._shutdown.step < Step.DRAINING:
+                backoff.succeed()
+            if terminate is True and not self._shutdown.is_draining:
                 logger.warning("the service tells this task runner to terminate")
                 self._shutdown.reach(Step.DRAINING)
-            await anyio.sleep(wait / self._shop.scale)
+            await anyio.sleep(delay / self._shared.scale)
 
     # The end
 
     def _on_step(self, step: Step) -> None:
-        if step is Step.DRAINING:
-            self._dispatching.cancel()
-        elif step is Step.CANCELING:
-            self._break_off_polls()
-            for run in list(self.runs):
-                run.stop()
-        else:
-            self._all.cancel()
+        match step:
+            case Step.DRAINING:
+                self._dispatching.cancel()
+            case Step.CANCELING:
+                self._cancel_polls()
+                for execution in list(self.executions):
+                    execution.stop()
+            case Step.ABANDONING:
+                self._all.cancel()
 
-    async def _end_polls(self) -> None:
-        """Break off the polls of a drain once no task runs: what one brings meanwhile is run."""
-        await self._shutdown.wait(Step.DRAINING)
-        await anyio.sleep(_LAST_ANSWER)
-        while self.runs:
-            await self._changed.wait()
-        self._break_off_polls()
+    async def _drain(self) -> None:
+        """Cancel the polls once no task runs; what one brings before that is executed."""
+        await self._shutdown.wait_draining()
+        await anyio.sleep(_LAST_POLL_TIMEOUT)
+        while self.executions:
+            await self._task_ended.wait()
+        self._cancel_polls()
 
-    def _break_off_polls(self) -> None:
+    def _cancel_polls(self) -> None:
         if self._polls:
             logger.warning(
                 "polls are broken off (%d); if the service has just given one a task, it offers "
@@ -305,14 +289,12 @@ class Shift:
             scope.cancel()
 
     async def _limit_drain(self) -> None:
-        await self._shutdown.wait(Step.DRAINING)
-        if self._shutdown.step is Step.DRAINING:
-            limit = anyio.sleep_forever if self._drain_timeout is None else self._drained_too_long
-            await first_of(limit, partial(self._shutdown.wait, Step.CANCELING))
+        """Go on to the next steps of the shutdown when their time has come."""
+        await self._shutdown.wait_draining()
+        with anyio.move_on_after(self._drain_timeout) as limit:
+            await self._shutdown.wait(Step.CANCELING)
+        if limit.cancelled_caught:
+            logger.warning("the drain takes longer than %g s", self._drain_timeout)
             self._shutdown.reach(Step.CANCELING)
-        await anyio.sleep(_CLEAN_UP)
+        await anyio.sleep(_CLEAN_UP_TIMEOUT)
         self._shutdown.reach(Step.ABANDONING)
-
-    async def _drained_too_long(self) -> None:
-        await anyio.sleep(self._drain_timeout or 0.0)
-        logger.warning("the drain takes longer than %g s", self._drain_timeout)

@@ -1,314 +1,295 @@
-"""One task, from when it is held to its status."""
+"""One task, from the acknowledgement of its lease to its status."""
 
 from __future__ import annotations
 
 import inspect
 import logging
-from contextlib import suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import anyio
 
 from aiodp._core.text import shorten
-from aiodp._errors import AiodpError, LeaseLost, RunnerStopped, StatusNotSet, TaskFailed
-from aiodp._runner.failure import error_id_of, message_of, stack_trace_of
+from aiodp._errors import AiodpError, LeaseLost, RunnerStopped, TaskCanceled, TaskFailed
 from aiodp._runner.handlers import Call
-from aiodp._runner.slots import Slot
-from aiodp._types import LeaseState, RunEnd, TaskStatus
+from aiodp._runner.result import (
+    Action,
+    Failed,
+    Interrupted,
+    Standing,
+    Succeeded,
+    end_of,
+    error_id_of,
+    error_members,
+    message_of,
+)
+from aiodp._runner.task import StopRequest, Task
+from aiodp._types import RunEnd, TaskStatus
 from aiodp._waiting import first_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
+    from aiodp._aws.queries import PipelineQueries
     from aiodp._core.assignment import Assignment
-    from aiodp._runner.handlers import Activity
-    from aiodp._runner.task import Task
-    from aiodp._runner.workshop import Workshop
+    from aiodp._core.lease import Lease
+    from aiodp._reporter.engine import Engine
+    from aiodp._runner.handlers import Activity, Handlers, Limits, Permit
+    from aiodp._runner.result import WorkResult
+    from aiodp._runner.shutdown import Shutdown
 
 logger = logging.getLogger("aiodp")
 
 _RETRY_DELAY: Final = 120.0  # seconds of the service, its shortest: Developer Guide, "Limits"
-_LAST_STATUS: Final = 10.0  # seconds for the status of a task whose runner stops at once
+_LAST_STATUS_TIMEOUT: Final = 10.0  # seconds for the status of a task whose runner stops at once
 
 
-class Run:
-    """The work on one task. `over` is set when its lease is given up, or never was had."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """What all executions of a runner share."""
 
-    def __init__(self, assignment: Assignment, shop: Workshop, slot: Slot) -> None:
+    handlers: Handlers
+    limits: Limits
+    queries: PipelineQueries
+    shutdown: Shutdown
+    scale: float
+    """How many seconds of the service pass in one of ours."""
+
+
+class Execution:
+    """The work on one task. `released` is set when its lease is given up, or never was held."""
+
+    def __init__(self, assignment: Assignment, permit: Permit, shared: Shared) -> None:
         self.assignment = assignment
-        self.over = anyio.Event()
-        self.end = RunEnd.INTERRUPTED  # until it is known better
-        self.task: Task | None = None
-        self._shop = shop
-        self.slot = slot
-        self._stopped = anyio.Event()
+        self.permit = permit
+        self.released = anyio.Event()
+        self.is_held = False  # whether the service has acknowledged the task
+        self.task: Task  # from `make_task` on, as the lease
+        self._lease: Lease
+        self._shared = shared
+        self._stop = StopRequest()
         self._call: Call | None = None
+
+    def make_task(self, engine: Engine, lease: Lease) -> Task:
+        """Return the task that the handler gets, for `RunnerReporter.track_as`."""
+        self._lease = lease
+        self.task = Task(
+            engine,
+            lease,
+            assignment=self.assignment,
+            queries=self._shared.queries,
+            stop=self._stop,
+        )
+        return self.task
 
     def stop(self) -> None:
         """Interrupt the work, once; it may clean up."""
-        self._stopped.set()
-        if self.task is not None:
-            self.task._stopped = True
-            if self.task._interrupt is not None:
-                self.task._interrupt()
+        self._stop.make()
 
-    async def work(self, task: Task, earlier: Sequence[Run]) -> None:
-        """Do the work after all `earlier` runs of the instance are over, and set the status.
+    async def run(self, earlier: Sequence[Execution]) -> RunEnd:
+        """Do the work after all `earlier` executions of the instance, and report its status.
 
-        Nothing but a cancellation is raised.
+        A cancellation ends the work, but is not raised: the caller is to know the end of the task.
         """
-        self.task = task
-        if self._stopped.is_set():
-            self.stop()
-        status = TaskStatus.FAILED
-        error: BaseException | None = None
+        self.is_held = True
         try:
-            task._raise_if_ended()
-            if earlier:
-                await self._outlast(earlier)
-            status = await self._status()
-        except anyio.get_cancelled_exc_class() as canceled:
-            if not self._is_the_handlers(canceled):
-                await self._tell_at_last()
-                raise
-            error = canceled
-        except KeyboardInterrupt:
-            raise
-        except GeneratorExit as closed:
-            if not self._is_the_handlers(closed):
-                raise
-            error = closed
-        except BaseException as raised:  # noqa: BLE001 - whatever a handler raises, it is told
-            error = raised
-        await self._tell(status, error)
-
-    def _is_the_handlers(self, error: BaseException) -> bool:
-        return self._call is not None and self._call.error is error
+            result = await self._work(earlier)
+        except anyio.get_cancelled_exc_class():
+            result = self._result_of_call(canceled=True)
+            self.stop()  # which bounds the time for the report
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with the task is reported
+            result = Failed(error)
+        end = await self._report(result)
+        self._log_end(result, end)
+        return end
 
     # The work
 
-    async def _outlast(self, earlier: Sequence[Run]) -> None:
+    async def _work(self, earlier: Sequence[Execution]) -> WorkResult:
+        """Call the handler, for a precondition repeatedly as its fields say."""
+        self.task.raise_if_ended()
+        if earlier:
+            await self._wait_for_earlier(earlier)
+        activity = self._shared.handlers.find(self.task)
+        deadline = self._precondition_deadline()
+        result = await self._call_handler(activity)
+        while self._is_undecided(result) and await self._wait_retry(deadline):
+            async with self._acquired(self._shared.limits.recheck_permit()):
+                result = await self._call_handler(activity)
+        return result
+
+    async def _wait_for_earlier(self, earlier: Sequence[Execution]) -> None:
         """Wait for the end of other work on the same instance; the service took it from there."""
         logger.warning(
             "task %s was handed out again while it is worked on here; it waits for that to end",
             self._name,
-            extra=self._extra,
+            extra=self.assignment.extra,
         )
 
-        async def all_over() -> None:
+        async def wait_released() -> None:
             async with anyio.create_task_group() as group:
-                for run in earlier:
-                    group.start_soon(run.notice, name="aiodp lost task")
-            for run in earlier:
-                await run.over.wait()
+                for execution in earlier:
+                    group.start_soon(execution.check_lease, name="aiodp lost task")
+            for execution in earlier:
+                await execution.released.wait()
 
-        await self._unless_over(all_over)
+        await self._wait_unless_ended(wait_released)
 
-    async def notice(self) -> None:
+    async def check_lease(self) -> None:
         """Ask the service whether the task is still ours, so that a loss is noticed at once."""
         with suppress(AiodpError):
-            if self.task is not None:
+            if self.is_held:
                 await self.task.report()
 
-    async def _status(self) -> TaskStatus:
-        """Return what the handler makes of the task; a precondition may be looked at repeatedly."""
-        activity = self._shop.handlers.find(self._held)
-        deadline = self._precondition_deadline()
-        status = await self._limited(activity)
-        while self._is_open(status) and await self._pause(deadline):
-            look = Slot(self._shop.looks)
-            try:
-                await self._unless_over(look.take)
-                status = await self._limited(activity)
-            finally:
-                look.release()
-        return status
+    async def _call_handler(self, activity: Activity) -> WorkResult:
+        permit = self._shared.limits.type_permit(activity)
+        async with self._acquired(permit) if permit else nullcontext():
+            self.task.raise_if_ended()
+            self._call = Call(activity.handler, self.task, self._shared.limits.threads)
+            await self._call.run()
+            return self._result_of_call()
 
-    def _is_open(self, status: TaskStatus) -> bool:
-        """Return whether a precondition is to be looked at again, and not told already."""
-        return status is TaskStatus.FALSE and not self._held._lease.status_acknowledged
+    def _result_of_call(self, *, canceled: bool = False) -> WorkResult:
+        """Return what the last call says; `canceled` tells that it was canceled from outside."""
+        call = self._call
+        if call is not None and call.left_behind:
+            return Interrupted()
+        if (
+            call is not None and call.has_returned
+        ):  # even if the task ended meanwhile: see `Standing`
+            return self._result_of_value(call.returned)
+        if call is not None and call.error is not None and not canceled:
+            return Failed(call.error)
+        return Failed(
+            RunnerStopped("the task runner was stopped at once, the work was interrupted")
+        )
 
-    async def _limited(self, activity: Activity) -> TaskStatus:
-        limit = self._shop.limit_of(activity)
-        if limit is None:
-            return await self._call_handler(activity)
-        place = Slot(limit)
-        try:
-            await self._unless_over(place.take)
-            return await self._call_handler(activity)
-        finally:
-            place.release()
-
-    async def _call_handler(self, activity: Activity) -> TaskStatus:
-        task = self._held
-        self._raise_if_stopped()
-        call = self._call = Call(activity.handler, task, self._shop.threads)
-        try:
-            await call.run()
-        except LeaseLost:
-            if not call.finished:  # else it is worth a try to say so
-                raise
-        if not call.finished:
-            self._raise_if_stopped()
-            raise RuntimeError("the handler was broken off, but neither by its task nor its runner")
-        return self._meaning(call.result)
-
-    def _meaning(self, result: object) -> TaskStatus:
-        precondition = self._held.is_precondition
-        if result is None or result is True:
-            return TaskStatus.FINISHED
-        if result is False and precondition:
-            return TaskStatus.FALSE
-        if result is False:
-            raise TaskFailed("the handler returned False", error_id="ReturnedFalse")
-        what = f"a value of type {type(result).__name__}"
-        if inspect.isgenerator(result) or inspect.isasyncgen(result):
-            raise TaskFailed(
-                f"the handler returned {what}, so it has not done anything",
-                error_id="BadReturnValue",
-            )
+    def _result_of_value(self, value: object) -> WorkResult:
+        precondition = self.task.is_precondition
+        if value is None or value is True:
+            return Succeeded(TaskStatus.FINISHED)
+        if value is False and precondition:
+            return Succeeded(TaskStatus.FALSE)
+        if value is False:
+            return Failed(TaskFailed("the handler returned False", error_id="ReturnedFalse"))
+        what = f"a value of type {type(value).__name__}"
+        if inspect.isgenerator(value) or inspect.isasyncgen(value):
+            return _bad_value(f"the handler returned {what}, so it has not done anything")
         if precondition:
-            raise TaskFailed(
-                f"the handler of a precondition must return True, False or None, not {what}",
-                error_id="BadReturnValue",
+            return _bad_value(
+                f"the handler of a precondition must return True, False or None, not {what}"
             )
         message = "task %s: its handler returned %s, which has no meaning; it counts as finished"
-        logger.warning(message, self._name, what, extra=self._extra)
-        return TaskStatus.FINISHED
+        logger.warning(message, self._name, what, extra=self.assignment.extra)
+        return Succeeded(TaskStatus.FINISHED)
 
     # Preconditions: "Task Runner honors the precondition object retryDelay and preconditionTimeout
     # fields that you define on preconditions" (Developer Guide, "Task Runner Threads")
+
+    def _is_undecided(self, result: WorkResult) -> bool:
+        """Return whether a precondition does not hold yet, and its handler has not reported so."""
+        return result == Succeeded(TaskStatus.FALSE) and not self._lease.status_acknowledged
 
     def _precondition_deadline(self) -> float | None:
         timeout = self._period("preconditionTimeout")
         return None if timeout is None else anyio.current_time() + timeout
 
-    async def _pause(self, deadline: float | None) -> bool:
-        """Wait until a precondition is to be looked at again; return whether it is.
+    async def _wait_retry(self, deadline: float | None) -> bool:
+        """Wait until a precondition is to be evaluated again; return whether it is.
 
-        Its slot is given up meanwhile, and for good: a poll may hold it for long.
+        The permit of the task is released for good meanwhile: a poll may need it for long.
         """
         delay = self._period("retryDelay")
         if delay is None and deadline is None:
             return False  # the service decides when to ask again
-        delay = _RETRY_DELAY / self._shop.scale if delay is None else delay
+        delay = _RETRY_DELAY / self._shared.scale if delay is None else delay
         if deadline is not None and anyio.current_time() + delay > deadline:
             return False
-        self.slot.release()
+        self.permit.release_early()
         with anyio.move_on_after(delay):
-            await self._unless_over(self._shop.draining)
-        return not self._shop.is_draining
+            await self._wait_unless_ended(self._shared.shutdown.wait_draining)
+        return not self._shared.shutdown.is_draining
 
     def _period(self, key: str) -> float | None:
         try:
-            period = self._held.attempt.period(key)
+            period = self.task.attempt.period(key)
         except ValueError as error:
             raise TaskFailed(str(error), error_id="BadDefinition") from error
-        return None if period is None else period / self._shop.scale
+        return None if period is None else period / self._shared.scale
 
     # The status
 
-    async def _tell(self, status: TaskStatus, error: BaseException | None) -> None:
-        self.end = await self._tell_if_due(status, error)
-        self._log_end(error)
+    async def _report(self, result: WorkResult) -> RunEnd:
+        """Set the status if one is due; return the end of the task."""
+        match result, end_of(result, Standing.of(self._lease, self.task.state)):
+            case _, RunEnd() as end:
+                return end
+            case Succeeded() | Failed(), Action.SET_STATUS:
+                return await self._set_status_shielded(result)
+        return RunEnd(str(self._lease.status))
 
-    async def _tell_if_due(self, status: TaskStatus, error: BaseException | None) -> RunEnd:
-        task, lease = self._held, self._held._lease
-        if lease.status_acknowledged and lease.status is not None:  # by the handler itself
-            return RunEnd(lease.status.value)
-        if task.state is LeaseState.CANCELED:
-            return RunEnd.CANCELED
-        if task.state is LeaseState.LOST and (error is not None or lease.silenced):
-            return RunEnd.LOST
-        if error is not None and lease.status_failed:  # what the handler wanted to say may be true
-            return RunEnd.NO_STATUS
-        return await self._insist(status, error)
-
-    async def _insist(self, status: TaskStatus, error: BaseException | None) -> RunEnd:
-        """Set the status, for as long as there is hope; a runner that stops has ten seconds."""
+    async def _set_status_shielded(self, result: Succeeded | Failed) -> RunEnd:
+        """Set the status, for as long as it can be accepted; ten seconds if the runner stops."""
         end = RunEnd.NO_STATUS
 
-        async def tell() -> None:
+        async def set_status() -> None:
             nonlocal end
-            end = await self._set_status(status, error)
+            end = await self._set_status(result)
 
-        with anyio.CancelScope(shield=True):  # the work is done: not to say so means to repeat it
-            await first_of(tell, self._last_moment)
+        with anyio.CancelScope(shield=True):  # without its status the work would be done again
+            await first_of(set_status, self._wait_last_moment)
         return end
 
-    async def _last_moment(self) -> None:
-        await self._stopped.wait()
-        await anyio.sleep(_LAST_STATUS)
+    async def _wait_last_moment(self) -> None:
+        await self._stop.wait()
+        await anyio.sleep(_LAST_STATUS_TIMEOUT)
 
-    async def _set_status(self, status: TaskStatus, error: BaseException | None) -> RunEnd:
-        members = {}
-        if error is not None:
-            members = {
-                "error_id": error_id_of(error),
-                "error_message": message_of(error),
-                "error_stack_trace": stack_trace_of(error),
-            }
+    async def _set_status(self, result: Succeeded | Failed) -> RunEnd:
+        members = error_members(result.error) if isinstance(result, Failed) else {}
         try:
-            await self._held.set_status(status, **members)
-        except StatusNotSet as not_set:
-            logger.error("%s", not_set, extra=self._extra)  # noqa: TRY400 - the message says it all
-            return RunEnd.NO_STATUS
+            await self.task.set_status(result.status, **members)
         except LeaseLost:
             return RunEnd.LOST
-        except AiodpError:
+        except TaskCanceled:
             return RunEnd.CANCELED
-        return RunEnd(status.value)
+        except AiodpError as error:
+            logger.log(logging.ERROR, "%s", error, extra=self.assignment.extra)
+            return RunEnd.NO_STATUS
+        return RunEnd(result.status.value)
 
-    async def _tell_at_last(self) -> None:
-        """Say that the work was broken off, unless a thread goes on with it."""
-        if self._call is not None and self._call.left_behind:
-            message = "task %s: its handler's thread goes on, although the runner stops"
-            logger.error(message, self._name, extra=self._extra)
-            return
-        status = TaskStatus.FAILED
-        error: BaseException | None = self._stop_error()
-        if self._call is not None and self._call.finished:
-            try:
-                status, error = self._meaning(self._call.result), None
-            except TaskFailed as failed:
-                error = failed
-        self._stopped.set()  # which bounds the telling
-        await self._tell(status, error)
+    def _log_end(self, result: WorkResult, end: RunEnd) -> None:
+        seconds = anyio.current_time() - self.assignment.assigned_at
+        extra = {**self.assignment.extra, "status": end.value, "seconds": seconds}
+        level = logging.ERROR if end is RunEnd.NO_STATUS else logging.INFO
+        match result:
+            case Interrupted():
+                message = "task %s: its handler's thread goes on, although the runner stops"
+                logger.error(message, self._name, extra=extra)
+            case Failed(error):
+                what = f"{error_id_of(error)}: {message_of(error)}"
+                logger.log(level, "%s: %s: %.500s", self.assignment, end, what, extra=extra)
+            case Succeeded():
+                logger.log(level, "%s: %s", self.assignment, end, extra=extra)
 
     # Parts
-
-    @property
-    def _held(self) -> Task:
-        assert self.task is not None  # noqa: S101 - `work` comes first
-        return self.task
 
     @property
     def _name(self) -> str:
         return shorten(self.assignment.task_id)
 
-    @property
-    def _extra(self) -> dict[str, object]:
-        return self.assignment.extra
-
-    async def _unless_over(self, wait: Callable[[], Awaitable[object]]) -> None:
+    async def _wait_unless_ended(self, wait: Callable[[], Awaitable[object]]) -> None:
         """Wait, but no longer than the task is held and the runner goes on; raise if not."""
-        await first_of(wait, self._held.ended.wait, self._stopped.wait)
-        self._held._raise_if_ended()
-        self._raise_if_stopped()
+        await first_of(wait, self.task.ended.wait, self._stop.wait)
+        self.task.raise_if_ended()
 
-    def _raise_if_stopped(self) -> None:
-        if self._stopped.is_set():
-            raise self._stop_error()
+    @asynccontextmanager
+    async def _acquired(self, permit: Permit) -> AsyncIterator[None]:
+        """Hold a permit inside the block; raise if the task ends or the runner stops before."""
+        with permit:
+            await self._wait_unless_ended(permit.acquire)
+            yield
 
-    def _log_end(self, error: BaseException | None) -> None:
-        seconds = anyio.current_time() - self.assignment.assigned_at
-        extra = {**self._extra, "status": self.end.value, "seconds": seconds}
-        level = logging.ERROR if self.end is RunEnd.NO_STATUS else logging.INFO
-        if error is None:
-            logger.log(level, "%s: %s", self.assignment, self.end, extra=extra)
-        else:
-            what = f"{error_id_of(error)}: {message_of(error)}"
-            logger.log(level, "%s: %s: %.500s", self.assignment, self.end, what, extra=extra)
 
-    def _stop_error(self) -> RunnerStopped:
-        return RunnerStopped("the task runner was told to stop at once, the work was broken off")
+def _bad_value(message: str) -> Failed:
+    return Failed(TaskFailed(message, error_id="BadReturnValue"))

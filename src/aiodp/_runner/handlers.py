@@ -1,11 +1,14 @@
-"""The handlers of a runner: coroutine functions are awaited, plain functions run in threads."""
+"""The handlers of a runner, how many of their calls run at once, and the call of one.
+
+Coroutine functions are awaited, plain functions run in threads.
+"""
 
 from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import anyio
 import anyio.to_thread
@@ -73,28 +76,85 @@ class Handlers:
         return activity
 
 
-class Call:
-    """One call of a handler, in a task of its own: what that does to itself is its own affair.
+class Permit:
+    """The right to run, of which there are as many as the semaphore says.
 
-    `finished` tells whether it returned, and `result` what; if not, and nothing was raised, it was
-    interrupted. `error` is what it raised, `left_behind` tells that its thread goes on, although
-    nobody waits for it.
+    It is a context manager, at whose end the permit is released if it still is held.
+    """
+
+    def __init__(self, semaphore: anyio.Semaphore) -> None:
+        self._semaphore = semaphore
+        self._held = False
+
+    async def acquire(self) -> None:
+        """Wait until there is one."""
+        await self._semaphore.acquire()
+        self._held = True
+
+    def release_early(self) -> None:
+        """Let somebody else have it, before the end of the block."""
+        if self._held:
+            self._held = False
+            self._semaphore.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release_early()
+
+
+class Limits:
+    """How many tasks a runner works on at once: in all, of one type, and in threads."""
+
+    def __init__(self, max_concurrency: int) -> None:
+        self.threads = anyio.CapacityLimiter(2 * max_concurrency)
+        self._tasks = anyio.Semaphore(max_concurrency)
+        # Preconditions that are evaluated again have permits of their own, as in AWS's Task Runner
+        # (Developer Guide, "Task Runner Threads and Preconditions").
+        self._rechecks = anyio.Semaphore(max_concurrency)
+        self._types: dict[Activity, anyio.Semaphore] = {}
+
+    def task_permit(self) -> Permit:
+        """Return what a poll needs, and then the task that it brings."""
+        return Permit(self._tasks)
+
+    def recheck_permit(self) -> Permit:
+        """Return what a further evaluation of a precondition needs."""
+        return Permit(self._rechecks)
+
+    def type_permit(self, activity: Activity) -> Permit | None:
+        """Return what a task of this type needs in addition, None if the type has no limit."""
+        if activity.limit is None:
+            return None
+        if activity not in self._types:
+            self._types[activity] = anyio.Semaphore(activity.limit)
+        return Permit(self._types[activity])
+
+
+class Call:
+    """One call of a handler, in a task of its own, so that a handler can cancel only itself.
+
+    What happened is told by its attributes. If the handler neither returned nor raised, it was
+    interrupted.
     """
 
     def __init__(self, handler: Handler, task: Task, threads: anyio.CapacityLimiter) -> None:
-        self.finished = False
-        self.result: object = None
+        self.has_returned = False
+        self.returned: object = None
+        self.error: BaseException | None = None
+        """What the handler raised, or `TaskCanceled` or `LeaseLost` if the task ended."""
         self.left_behind = False
+        """Whether the handler's thread goes on, although nobody waits for it."""
         self._handler = handler
         self._task = task
         self._threads = threads
-        self.error: BaseException | None = None
 
     async def run(self) -> None:
-        """Call it; raise what it raises, and `TaskCanceled` or `LeaseLost` if the task ends."""
+        """Call the handler; raise nothing but `KeyboardInterrupt`, and a cancellation of this."""
         async with anyio.create_task_group() as group:
             group.start_soon(self._run, name="aiodp handler")
-        if self.error is not None:
+        if isinstance(self.error, KeyboardInterrupt):  # it is meant for the program
             raise self.error
 
     async def _run(self) -> None:
@@ -102,26 +162,26 @@ class Call:
             if _is_asynchronous(self._handler):
                 await self._await(self._handler)
             else:
-                await self._in_thread()
+                await self._run_in_thread()
         except anyio.get_cancelled_exc_class() as canceled:
             self.error = canceled  # its own doing, unless `run` is canceled as well
             raise
-        except BaseException as error:  # noqa: BLE001 - raised by `run`, outside the group
+        except BaseException as error:  # noqa: BLE001 - whatever a handler raises is reported
             self.error = error
 
     async def _await(self, handler: Callable[[Task], Any]) -> None:
         async def work() -> None:
-            self._finish(await handler(self._task))
+            self._return(await handler(self._task))
 
-        self._task.raise_if_ended()  # it may have come before there was something to interrupt
+        self._task.raise_if_ended()  # that may have been before there was something to interrupt
         await work_on(self._task, work, ())
 
-    def _finish(self, result: object) -> None:
-        self.result = result
-        self.finished = True
+    def _return(self, value: object) -> None:
+        self.returned = value
+        self.has_returned = True
 
-    async def _in_thread(self) -> None:
-        result = await self._result_of_thread()
+    async def _run_in_thread(self) -> None:
+        result = await self._wait_for_thread()
         if inspect.isawaitable(result):  # of a lambda, say, which calls a coroutine function
             try:
                 await self._await(lambda _: result)
@@ -129,9 +189,9 @@ class Call:
                 if inspect.iscoroutine(result):
                     result.close()  # no "was never awaited" if it did not come to that
         else:
-            self._finish(result)
+            self._return(result)
 
-    async def _result_of_thread(self) -> Any:
+    async def _wait_for_thread(self) -> Any:
         token = current.set(self._task)  # anyio hands the context to the thread
         try:
             return await anyio.to_thread.run_sync(
@@ -145,7 +205,7 @@ class Call:
 
 
 def _is_asynchronous(handler: object) -> bool:
-    return any(inspect.iscoroutinefunction(one) for one in _functions(handler))
+    return any(map(inspect.iscoroutinefunction, _functions(handler)))
 
 
 def _functions(handler: Any) -> tuple[object, object]:

@@ -1,9 +1,10 @@
-"""When to poll, and what to make of polls that fail."""
+"""When to poll, and how long to wait after polls that fail."""
 
 from __future__ import annotations
 
 import logging
 import random
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -20,38 +21,47 @@ if TYPE_CHECKING:
 logger = logging.getLogger("aiodp")
 
 _RATE: Final = 2.0  # calls per second that an account may make: Developer Guide, "Limits"
-_SHORTEST_WAIT: Final = 1.0  # seconds after a first failure
-_LONGEST_WAIT: Final = 60.0
+_MIN_DELAY: Final = 1.0  # seconds of the service after a first failure
+_MAX_DELAY: Final = 60.0
 _MAX_DOUBLINGS: Final = 10
 
 
-class Trouble:
-    """One thing that fails, again and again: how long to wait, and what to say about it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """How a runner shows itself to the service."""
 
-    def __init__(self, what: str) -> None:
+    worker_group: str
+    taskrunner_id: str
+    hostname: str
+
+
+class Backoff:
+    """The growing delays of calls that fail. Only a change of their failure is logged."""
+
+    def __init__(self, calls: str) -> None:
         self.count = 0
-        self._what = what
+        self._calls = calls
         self._failures = 0
         self._kind: ReportKind | None = None
 
     def fail(self, outcome: Outcome) -> float:
-        """Count a failure; return the seconds to wait, more each time."""
+        """Count a failure; return the delay before the next call, in seconds of the service."""
         self.count += 1
         self._failures += 1
-        if outcome.kind is not self._kind:  # a change, and not its repetition
+        if outcome.kind is not self._kind:
             self._kind = outcome.kind
             level = logging.ERROR if outcome.kind is ReportKind.CONFIGURATION else logging.WARNING
             error = describe(outcome.error)
             extra = {"kind": outcome.kind.value, "error": error}
-            logger.log(level, "%s fail (%s): %s", self._what, outcome.kind, error, extra=extra)
-        doubled = _SHORTEST_WAIT * 2.0 ** min(self._failures - 1, _MAX_DOUBLINGS)
+            logger.log(level, "%s fail (%s): %s", self._calls, outcome.kind, error, extra=extra)
+        doubled = _MIN_DELAY * 2.0 ** min(self._failures - 1, _MAX_DOUBLINGS)
         jitter = random.random()  # noqa: S311 - spreads retries, keeps no secret
-        return float(min(_LONGEST_WAIT, doubled) * (1 - jitter / 2))
+        return float(min(_MAX_DELAY, doubled) * (1 - jitter / 2))
 
     def succeed(self) -> None:
         """Forget the failures."""
         if self._kind is not None:
-            logger.info("%s succeed again", self._what)
+            logger.info("%s succeed again", self._calls)
         self._failures = 0
         self._kind = None
 
@@ -59,22 +69,19 @@ class Trouble:
 class Poller:
     """Polls a worker group at the service's pace. `scale` service seconds pass in one of ours."""
 
-    def __init__(
-        self, transport: RunnerTransport, *, worker_group: str, hostname: str, scale: float
-    ) -> None:
+    def __init__(self, transport: RunnerTransport, identity: Identity, *, scale: float) -> None:
         self.polls = 0
         self.outstanding = 0
-        self.unanswered = Trouble("polls")
-        self.unacknowledged = Trouble("acknowledgements of tasks")
+        self.unanswered = Backoff("polls")
+        self.unacknowledged = Backoff("acknowledgements of tasks")
         self._transport = transport
-        self._worker_group = worker_group
-        self._hostname = hostname
+        self._identity = identity
         self._scale = scale
         self._next_at = anyio.current_time()
 
-    async def turn(self) -> None:
+    async def wait_turn(self) -> None:
         """Return when the next poll may be made."""
-        while (now := anyio.current_time()) < self._next_at:  # noqa: ASYNC110 - may be put off
+        while (now := anyio.current_time()) < self._next_at:  # noqa: ASYNC110 - that may change
             await anyio.sleep(max(self._next_at - now, TICK))
         self._next_at = anyio.current_time() + 1 / (_RATE * self._scale)
 
@@ -83,7 +90,9 @@ class Poller:
         self.polls += 1
         self.outstanding += 1
         try:
-            answer = await self._transport.poll(self._worker_group, self._hostname)
+            answer = await self._transport.poll(
+                self._identity.worker_group, self._identity.hostname
+            )
         finally:
             self.outstanding -= 1
         if isinstance(answer, Outcome):
@@ -92,7 +101,7 @@ class Poller:
         self.unanswered.succeed()
         return answer
 
-    def wait_after(self, trouble: Trouble, outcome: Outcome) -> None:
+    def wait_after(self, backoff: Backoff, outcome: Outcome) -> None:
         """Let the next polls wait because a poll, or what followed it, failed."""
-        wait = trouble.fail(outcome) / self._scale
-        self._next_at = max(self._next_at, anyio.current_time() + wait)
+        delay = backoff.fail(outcome) / self._scale
+        self._next_at = max(self._next_at, anyio.current_time() + delay)

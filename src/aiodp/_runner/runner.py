@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import socket
 import threading
 import uuid
 from contextlib import asynccontextmanager
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
 from aiodp._aws.runner_transport import open_runner_transport
-from aiodp._concurrency import may_replace_handler
 from aiodp._core.text import checked_string, shown
 from aiodp._core.timing import seconds
 from aiodp._errors import ReporterClosed
 from aiodp._reporter.runner_reporter import RunnerReporter
-from aiodp._runner.dispatcher import Identity, Shift
-from aiodp._runner.handlers import Activity, Handlers, check_handler
+from aiodp._runner.dispatcher import Dispatcher
+from aiodp._runner.execution import Shared
+from aiodp._runner.handlers import Activity, Handlers, Limits, check_handler
+from aiodp._runner.poller import Identity
 from aiodp._runner.shutdown import Shutdown, Step
-from aiodp._runner.workshop import Workshop
+from aiodp._runner.signals import listen
 from aiodp._types import RunnerStatistics
 
 if TYPE_CHECKING:
@@ -40,9 +40,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("aiodp")
 
 _H = TypeVar("_H", bound="Handler")
-
-_ACK_TIMEOUT: Final = 120.0  # of the service: API reference of ReportTaskProgress
-_STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 class TaskRunner:
@@ -108,11 +105,11 @@ class TaskRunner:
             raise ValueError(f"{reporter_options.get('quota')} cannot keep a single task alive")
         self._handlers = Handlers(handler)
         self._shutdown = Shutdown()
-        self._shift: Shift | None = None
+        self._dispatcher: Dispatcher | None = None
         self._state = "new"
 
     def __repr__(self) -> str:
-        running = len(self._shift.runs) if self._shift else 0
+        running = len(self._dispatcher.executions) if self._dispatcher else 0
         group = self._identity.worker_group
         return f"<TaskRunner of {shown(group)}, {self._state}, {running} running>"
 
@@ -129,8 +126,8 @@ class TaskRunner:
     @property
     def tasks(self) -> tuple[Task, ...]:
         """The tasks in hand now, the oldest first."""
-        runs = self._shift.runs if self._shift else ()
-        return tuple(run.task for run in runs if run.task is not None)
+        executions = self._dispatcher.executions if self._dispatcher else ()
+        return tuple(execution.task for execution in executions if execution.is_held)
 
     def activity(self, type_name: str, *, max_concurrency: int | None = None) -> Callable[[_H], _H]:
         """Decorate a handler for the tasks of one type, such as `ShellCommandActivity`.
@@ -175,13 +172,13 @@ class TaskRunner:
             raise ReporterClosed("a task runner can be run once; make another one")
         self._state = "running"
         try:
-            async with self._open_shift() as shift:
-                await self._supervise(shift, max_tasks=max_tasks, once=once)
+            async with self._open_dispatcher() as dispatcher:
+                await self._supervise(dispatcher, max_tasks=max_tasks, once=once)
         finally:
             self._state = "closed"
             self._shutdown.close()
-        if shift.failure is not None:
-            raise shift.failure
+        if dispatcher.failure is not None:
+            raise dispatcher.failure
 
     def stop(self) -> None:
         """Drain: poll no more, and let `run` return when the tasks in hand have ended.
@@ -200,21 +197,21 @@ class TaskRunner:
 
     def statistics(self) -> RunnerStatistics:
         """Return a snapshot, of nothing before `run`; not from other threads."""
-        shift = self._shift
-        if shift is None:
+        dispatcher = self._dispatcher
+        if dispatcher is None:
             return RunnerStatistics()
         return RunnerStatistics(
-            polls=shift.poller.polls,
-            polls_failed=shift.poller.unanswered.count,
-            polling=shift.poller.outstanding,
-            received=shift.received,
-            running=len(shift.runs),
-            ended=MappingProxyType({end.value: count for end, count in shift.ended.items()}),
+            polls=dispatcher.poller.polls,
+            polls_failed=dispatcher.poller.unanswered.count,
+            polling=dispatcher.poller.outstanding,
+            received=dispatcher.received,
+            running=len(dispatcher.executions),
+            ended=MappingProxyType({end.value: count for end, count in dispatcher.ended.items()}),
             reports=self._reporter.statistics(),
         )
 
     @asynccontextmanager
-    async def _open_shift(self) -> AsyncIterator[Shift]:
+    async def _open_dispatcher(self) -> AsyncIterator[Dispatcher]:
         options = self._options
         async with (
             open_runner_transport(
@@ -227,32 +224,33 @@ class TaskRunner:
             self._reporter,
         ):
             self._shutdown.open()
-            shop = Workshop(
-                self._handlers,
-                self._shutdown,
-                max_concurrency=self._max_concurrency,
-                scale=_ACK_TIMEOUT / self._reporter.ack_timeout,
+            shared = Shared(
+                handlers=self._handlers,
+                limits=Limits(self._max_concurrency),
+                queries=queries,
+                shutdown=self._shutdown,
+                scale=self._reporter.scale,
             )
-            self._shift = Shift(
+            self._dispatcher = Dispatcher(
                 self._identity,
-                shop,
-                self._shutdown,
+                shared,
                 reporter=self._reporter,
                 transport=transport,
-                queries=queries,
                 drain_timeout=self._drain_timeout,
             )
-            yield self._shift
+            yield self._dispatcher
 
-    async def _supervise(self, shift: Shift, *, max_tasks: int | None, once: bool) -> None:
-        """Let the shift come to its own end even if this is canceled: it knows how."""
+    async def _supervise(
+        self, dispatcher: Dispatcher, *, max_tasks: int | None, once: bool
+    ) -> None:
+        """Let the dispatcher come to its own end even if this is canceled: it knows how."""
         over = anyio.Event()
         listening = anyio.CancelScope(shield=True)  # to the end of the clean-up
         crashed: list[Exception] = []
 
         async def work() -> None:
             try:
-                await shift.run(max_tasks=max_tasks, once=once)
+                await dispatcher.run(max_tasks=max_tasks, once=once)
             except Exception as error:  # noqa: BLE001 - raised again below, outside the group
                 crashed.append(error)
             finally:
@@ -262,7 +260,9 @@ class TaskRunner:
         async with anyio.create_task_group() as group:
             group.start_soon(work, name="aiodp task runner")
             if self._handle_signals and threading.current_thread() is threading.main_thread():
-                group.start_soon(self._listen, listening, name="aiodp task runner signals")
+                group.start_soon(
+                    listen, self._shutdown, listening, name="aiodp task runner signals"
+                )
             try:
                 await over.wait()
             finally:
@@ -271,25 +271,6 @@ class TaskRunner:
             group.cancel_scope.cancel()
         if crashed:
             raise crashed[0]
-
-    async def _listen(self, listening: anyio.CancelScope) -> None:
-        before = {number: signal.getsignal(number) for number in _STOPPING}
-        heard = [number for number, handler in before.items() if may_replace_handler(handler)]
-        if not heard:
-            return
-        try:
-            with listening, anyio.open_signal_receiver(*heard) as signals:
-                async for number in signals:
-                    self._hear(number)
-        finally:
-            for number in heard:  # the receiver leaves the defaults behind
-                signal.signal(number, before[number] or signal.SIG_DFL)
-
-    def _hear(self, number: signal.Signals) -> None:
-        draining = self._shutdown.step >= Step.DRAINING
-        what = "the tasks are interrupted" if draining else "draining; a second one interrupts"
-        logger.warning("%s: %s", number.name, what)
-        self._shutdown.reach(Step.CANCELING if draining else Step.DRAINING)
 
 
 def _at_least_one(name: str, number: Any) -> int:

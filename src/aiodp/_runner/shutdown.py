@@ -1,9 +1,9 @@
-"""How a runner ends: it drains, then it cancels, then it abandons; each step once, and no way back.
+"""How a runner ends: it drains, cancels and abandons, each once and in this order.
 
 | step | polls | tasks that run |
 | --- | --- | --- |
 | drain | no new ones; the ones under way are left open while tasks run | go on to their end |
-| cancel | are broken off | are interrupted once, and may clean up |
+| cancel | are canceled | are interrupted once, and may clean up |
 | abandon | | are left behind |
 """
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Step(IntEnum):
-    """How far the end has come."""
+    """How far the end of a runner has come."""
 
     RUNNING = 0
     DRAINING = 1
@@ -32,14 +32,11 @@ class Step(IntEnum):
 
 
 class Shutdown:
-    """The steps, and events to wait for them.
-
-    They may be asked for from any thread, and from a signal handler.
-    """
+    """The step that a runner has reached, and events to wait for the others."""
 
     def __init__(self) -> None:
         self.step = Step.RUNNING
-        self._wanted = Step.RUNNING  # before there is an event loop
+        self._wanted = Step.RUNNING  # asked for before there was an event loop
         self._events: dict[Step, anyio.Event] = {}
         self._hooks: list[Callable[[Step], None]] = []
         self._threadsafe_call: Callable[[Callable[[], object]], object] | None = None
@@ -51,33 +48,45 @@ class Shutdown:
         self.reach(self._wanted)
 
     def close(self) -> None:
-        """End: what is asked for now has no effect."""
+        """End; what is asked for from now on has no effect."""
         self._threadsafe_call = None
 
     def on_step(self, hook: Callable[[Step], None]) -> None:
-        """Call this at each step that is reached, also at those that were."""
+        """Call this for each step that is reached, and now for those that were."""
         self._hooks.append(hook)
         for step in Step:
             if Step.RUNNING < step <= self.step:
                 hook(step)
 
+    @property
+    def is_draining(self) -> bool:
+        """Whether no new work is to be begun."""
+        return self.step >= Step.DRAINING
+
     def ask(self, step: Step) -> None:
-        """Go as far as this step, if it is not reached yet, at the event loop's next turn."""
+        """Go as far as this step, if it is not reached yet, at the event loop's next turn.
+
+        May be called from any thread, and from a signal handler.
+        """
         self._wanted = max(self._wanted, step)
-        later = self._threadsafe_call  # another thread may close it now
-        if later is not None:
+        call = self._threadsafe_call  # read once: another thread may close this now
+        if call is not None:
             with suppress(RuntimeError):  # the event loop is closed
-                later(partial(self.reach, step))
+                call(partial(self.reach, step))
 
     def reach(self, step: Step) -> None:
-        """As `ask`, at once and in the event loop."""
-        for each in Step:
-            if self.step < each <= step:
-                self.step = each
-                self._events[each].set()
+        """Do as `ask` does, but at once, and in the event loop."""
+        for following in Step:
+            if self.step < following <= step:
+                self.step = following
+                self._events[following].set()
                 for hook in self._hooks:
-                    hook(each)
+                    hook(following)
 
     async def wait(self, step: Step) -> None:
         """Return when the step is reached."""
         await self._events[step].wait()
+
+    async def wait_draining(self) -> None:
+        """Return when no new work is to be begun."""
+        await self.wait(Step.DRAINING)

@@ -1,21 +1,53 @@
-"""What a handler holds: a tracked task, and what it is about."""
+"""What a handler gets: a tracked task with the objects that came with it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+import anyio
 
 from aiodp._core.text import shorten
 from aiodp._errors import RunnerStopped
 from aiodp._reporter.task import TrackedTask
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
     from aiodp._aws.queries import PipelineQueries, Selector
     from aiodp._core.assignment import Assignment
     from aiodp._core.lease import Lease
     from aiodp._core.objects import ObjectField, PipelineObject
     from aiodp._reporter.engine import Engine
+
+
+class StopRequest:
+    """The runner's request that the work on one task ends at once.
+
+    It is made in the event loop, once, and may be looked at in any thread.
+    """
+
+    def __init__(self) -> None:
+        self._made = anyio.Event()
+        self._interrupt: Callable[[], None] | None = None
+
+    def on_make(self, interrupt: Callable[[], None]) -> None:
+        """Call this when the request is made."""
+        self._interrupt = interrupt
+
+    def make(self) -> None:
+        """Ask the work to end."""
+        if not self._made.is_set():
+            self._made.set()
+            if self._interrupt is not None:
+                self._interrupt()
+
+    def is_made(self) -> bool:
+        """Return whether the work is to end."""
+        return self._made.is_set()
+
+    async def wait(self) -> None:
+        """Return when the request is made."""
+        await self._made.wait()
 
 
 class Task(TrackedTask):
@@ -26,15 +58,22 @@ class Task(TrackedTask):
     is set: the service may have applied it all the same.
     """
 
-    __slots__ = ("_assignment", "_queries", "_stopped")
+    __slots__ = ("_assignment", "_queries", "_stop")
 
     def __init__(
-        self, engine: Engine, lease: Lease, *, assignment: Assignment, queries: PipelineQueries
+        self,
+        engine: Engine,
+        lease: Lease,
+        *,
+        assignment: Assignment,
+        queries: PipelineQueries,
+        stop: StopRequest,
     ) -> None:
         super().__init__(engine, lease)
         self._assignment = assignment
         self._queries = queries
-        self._stopped = False
+        self._stop = stop
+        stop.on_make(self._interrupt_work)
 
     def __repr__(self) -> str:
         state = super().__repr__().rpartition(f"{shorten(self.task_id)!r} ")[2]
@@ -112,17 +151,17 @@ class Task(TrackedTask):
     @property
     def stopped(self) -> bool:
         """Whether the runner wants the work to end at once; see `raise_if_ended`."""
-        return self._stopped
+        return self._stop.is_made()
 
     def raise_if_ended(self) -> None:
-        """Raise if the work must stop: a handler in a thread looks now and then.
+        """Raise if the work must stop; a handler in a thread calls this now and then.
 
         Raises `TaskCanceled`, `LeaseLost`, or `RunnerStopped` if the runner is told to stop at
         once. May be called from any thread.
         """
         super().raise_if_ended()
-        if self._stopped:
-            raise RunnerStopped(f"task {shorten(self.task_id)}: the task runner was stopped")
+        if self.stopped:
+            raise RunnerStopped("the task runner was stopped at once, the work was interrupted")
 
     async def evaluate(self, expression: str, *, object_id: str | None = None) -> str:
         """Return the value of an expression such as `#{format(@scheduledStartTime,'YYYY')}`.
@@ -153,3 +192,7 @@ class Task(TrackedTask):
         return self._queries.describe(
             self.pipeline_id, object_ids, evaluate_expressions=evaluate_expressions
         )
+
+    def _interrupt_work(self) -> None:
+        if self._interrupt is not None:
+            self._interrupt()

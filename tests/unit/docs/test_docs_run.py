@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from aiodp._runner.dispatcher import _CLEAN_UP
+from aiodp._runner.dispatcher import _CLEAN_UP_TIMEOUT
 from aiodp.cli._run.background import MAX_WAITING_CALLS
 from aiodp.cli._run.command import run
 from aiodp.cli._run.exit_codes import EXIT_CODES, THREADS_TIMEOUT
@@ -88,7 +88,7 @@ def test_the_exit_codes_are_those_of_the_help():
     [
         f"at most {_LONGEST_GRACE:g}",
         f"`grace` and {_SPARE:g} seconds before its lease ends",
-        f"handlers have {_CLEAN_UP:g} s to clean up",
+        f"handlers have {_CLEAN_UP_TIMEOUT:g} s to clean up",
         f"left behind after {THREADS_TIMEOUT:g} s",
         f"in up to {LAST_UPLOAD_TIMEOUT:g} s at the end",
         f"when {MAX_WAITING_CALLS:,} do",

@@ -8,11 +8,8 @@ from pathlib import Path
 
 from aiodp import Task, TaskRunner, otel
 from aiodp._aws import runner_transport as _runner_transport
-from aiodp._runner import dispatcher as _shift
-from aiodp._runner import execution as _run
-from aiodp._runner import handlers as _handlers
-from aiodp._runner import poller as _poller
-from aiodp._runner import runner as _runner
+from aiodp._reporter import runner_reporter
+from aiodp._runner import dispatcher, execution, handlers, poller
 from aiodp._runner.shutdown import Step
 from aiodp._types import RunEnd
 
@@ -66,7 +63,7 @@ def test_the_metrics_are_those_of_the_code():
 def test_the_error_ids_are_those_of_the_code():
     """Each that is named in the table or below it stands in the source."""
     sources = "".join(
-        Path(str(module.__file__)).read_text() for module in (_run, _handlers, _shift)
+        Path(str(module.__file__)).read_text() for module in (execution, handlers, dispatcher)
     )
     for name in ("ReturnedFalse", "BadReturnValue", "NoHandler", "MalformedTask", "RunnerStopped"):
         assert f"`{name}`" in TEXT
@@ -82,18 +79,18 @@ def test_the_steps_of_the_end():
 
 def test_the_numbers():
     """Seconds and rates are the constants' own."""
-    assert _poller._RATE == 2
+    assert poller._RATE == 2
     assert "at most two a second" in TEXT
-    assert (_poller._SHORTEST_WAIT, _poller._LONGEST_WAIT) == (1, 60)
+    assert (poller._MIN_DELAY, poller._MAX_DELAY) == (1, 60)
     assert "after a second, then after growing delays of up to a minute" in TEXT
-    assert _shift._CLEAN_UP == 30
+    assert dispatcher._CLEAN_UP_TIMEOUT == 30
     assert "have 30 s to clean up" in TEXT
-    assert _shift._LAST_ANSWER == 2
+    assert dispatcher._LAST_POLL_TIMEOUT == 2
     assert "a drain waits two seconds" in TEXT
-    assert _shift._HEARTBEAT == 15 * 60
+    assert dispatcher._HEARTBEAT_INTERVAL == 15 * 60
     assert "every 15 minutes" in TEXT
-    assert _run._RETRY_DELAY == 120
+    assert execution._RETRY_DELAY == 120
     assert "two minutes if only the\ntimeout" in TEXT
-    assert _runner._ACK_TIMEOUT == 120
+    assert runner_reporter._ACK_TIMEOUT == 120
     assert "120 s to `ack_timeout`" in TEXT
     assert _runner_transport._READ_TIMEOUT > 90

@@ -13,7 +13,7 @@ from aiodp._core.assignment import read_assignment
 from aiodp._core.objects import parse_object, parse_objects
 from aiodp._core.period import parse_period
 from aiodp._core.text import error_members
-from aiodp._runner.failure import error_id_of, message_of, stack_trace_of
+from aiodp._runner.result import error_id_of, message_of, stack_trace_of
 
 
 async def work(task): ...

@@ -15,7 +15,7 @@ from aiobotocore.session import get_session
 
 import aiodp
 from aiodp import RunnerStopped, TaskCanceled, TaskRunner
-from aiodp._runner import dispatcher as shift
+from aiodp._runner import dispatcher
 from aiodp.testing import MemoryKit, Settings, scaled
 
 pytestmark = pytest.mark.anyio
@@ -206,7 +206,7 @@ async def test_a_coroutine_of_a_plain_function_is_not_begun_too_late(kit, runner
 @pytest.mark.parametrize("how", ["stop", "cancel"])
 async def test_a_signal_handler_of_the_program_may_stop_it(monkeypatch, how):
     """An idle runner wakes up for it, and does not sleep until its polls of 90 s are over."""
-    monkeypatch.setattr(shift, "_LAST_ANSWER", 0.05)
+    monkeypatch.setattr(dispatcher, "_LAST_POLL_TIMEOUT", 0.05)
     kit = MemoryKit()
     session = kit.attach(get_session())
     one = TaskRunner(session, worker_group="w", handler=lambda _: None, handle_signals=False)
@@ -244,7 +244,7 @@ async def test_a_thread_hears_that_the_runner_stops(kit, runner):
 
 async def test_a_thread_that_does_not_end_is_left_behind(kit, runner, monkeypatch, caplog):
     """After its time the runner returns without it, sets no status, and says so."""
-    monkeypatch.setattr(shift, "_CLEAN_UP", 0.2)
+    monkeypatch.setattr(dispatcher, "_CLEAN_UP_TIMEOUT", 0.2)
     pipeline = kit.activity()
     begun, release = threading.Event(), threading.Event()
 
