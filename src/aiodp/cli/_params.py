@@ -1,15 +1,21 @@
-"""What the options of several commands have in common."""
+"""Types and defaults that the options of several commands share."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import click
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+DEFAULT_GRACE: Final = 10.0
+"""Seconds from SIGTERM to SIGKILL for the command of a canceled or lost task."""
+KILL_TO_DEADLINE: Final = 5.0
+"""Seconds from the SIGKILL for a lost task's command to the deadline of its lease."""
 
 
 class Seconds(click.ParamType[float]):
@@ -29,13 +35,13 @@ class Seconds(click.ParamType[float]):
         except ValueError:
             number = math.nan
         if not (math.isfinite(number) and (number > 0 or (self._zero and number == 0))):
-            least = "of at least 0" if self._zero else "above 0"
-            self.fail(f"{value!r:.40} is not a number of seconds {least}.", param, ctx)
+            limit = "of at least 0" if self._zero else "above 0"
+            self.fail(f"{value!r:.40} is not a number of seconds {limit}.", param, ctx)
         return number
 
 
 class Url(click.ParamType[str]):
-    """An address of HTTP."""
+    """An HTTP URL."""
 
     name = "url"
 
@@ -43,10 +49,10 @@ class Url(click.ParamType[str]):
         """Return the value; raise `click.BadParameter`."""
         try:
             parts = urlsplit(value)
-            good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        except ValueError:  # a port that is no number, a broken IPv6 address
-            good = False
-        if not good:
+            valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # the port is no number, or the IPv6 address is wrong
+            valid = False
+        if not valid:
             self.fail(f"{value!r:.60} is not of the form http[s]://HOST[:PORT].", param, ctx)
         return str(value)
 

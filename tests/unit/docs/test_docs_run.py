@@ -9,12 +9,12 @@ import click
 import pytest
 
 from aiodp._runner.dispatcher import _CLEAN_UP_TIMEOUT
+from aiodp.cli._params import DEFAULT_GRACE, KILL_TO_DEADLINE
 from aiodp.cli._run.background import MAX_WAITING_CALLS
 from aiodp.cli._run.command import run
 from aiodp.cli._run.exit_codes import EXIT_CODES, THREADS_TIMEOUT
 from aiodp.cli._run.formatters import EXTRAS
-from aiodp.cli._run.options import OURS, TASK_RUNNERS
-from aiodp.cli._run.runner import _GRACE, _LONGEST_GRACE, _SPARE
+from aiodp.cli._run.options import MAX_GRACE, OURS, TASK_RUNNERS
 from aiodp.cli._run.session import LAST_UPLOAD_TIMEOUT
 
 TEXT = (Path(__file__).parents[3] / "docs" / "run.md").read_text()
@@ -66,7 +66,7 @@ def test_all_of_our_options_are_in_the_table_with_their_defaults():
         name = min(spelled(cell), key=len)
         if name not in ("--grace", "--table") and re.fullmatch(r"\d+|text", default):
             assert str(known[name].default) == default
-    assert float(table["`--grace SECONDS`"]) == _GRACE
+    assert float(table["`--grace SECONDS`"]) == DEFAULT_GRACE
 
 
 def test_the_order_of_the_help_is_that_of_the_tables():
@@ -86,8 +86,8 @@ def test_the_exit_codes_are_those_of_the_help():
 @pytest.mark.parametrize(
     "words",
     [
-        f"at most {_LONGEST_GRACE:g}",
-        f"`grace` and {_SPARE:g} seconds before its lease ends",
+        f"at most {MAX_GRACE:g}",
+        f"`grace` and {KILL_TO_DEADLINE:g} seconds before its lease ends",
         f"handlers have {_CLEAN_UP_TIMEOUT:g} s to clean up",
         f"left behind after {THREADS_TIMEOUT:g} s",
         f"in up to {LAST_UPLOAD_TIMEOUT:g} s at the end",

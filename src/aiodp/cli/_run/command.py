@@ -14,7 +14,7 @@ from aiodp.cli._run.exit_codes import EXIT_CODES, Exit
 from aiodp.cli._run.handlers import load_handlers
 from aiodp.cli._run.log import Log
 from aiodp.cli._run.options import LogFormat, Options, all_options
-from aiodp.cli._run.runner import Pace, make_runner
+from aiodp.cli._run.runner import make_runner
 from aiodp.cli._run.session import Session
 
 if TYPE_CHECKING:
@@ -46,13 +46,12 @@ def run(**given: Any) -> int:
     """
     options = Options(**given)
     access = Access.of(options)
-    pace = Pace.of(options)
     secrets = tuple(access.secrets)
     handlers = load_handlers(options.handlers)  # before the log: they may configure logging
     with Log(LogFormat(options.log_format), table=options.table, secrets=secrets) as log:
         aws_session = access.session()
         region = _region(aws_session, options)
-        runner = make_runner(options, pace, handlers, aws_session, region)
+        runner = make_runner(options, handlers, aws_session, region)
         _open_files(log, options)
         _warn(access, aws_session, options)
         session = Session(

@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from aiodp.cli._params import Seconds, Url, option
+from aiodp import ReporterOptions
+from aiodp._reporter.options import scaled
+from aiodp.cli._params import DEFAULT_GRACE, KILL_TO_DEADLINE, Seconds, Url, option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+MAX_GRACE: Final = 25.0
+"""Seconds. A runner that stops gives handlers 30, in which a command must have ended."""
 _MAX_OUTPUT: Final = 100 * 1024 * 1024
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 _DIRECTORY: Final = click.Path(file_okay=False, path_type=Path)
@@ -58,9 +62,38 @@ class Options:
     time_scale: float
 
     def __post_init__(self) -> None:
-        """Raise `click.UsageError` for options that exclude each other."""
+        """Raise `click.UsageError` for values that exclude each other."""
         if self.once and self.max_tasks is not None:
             raise click.UsageError("--once and --max-tasks exclude each other.", _context())
+        longest = MAX_GRACE / self.time_scale
+        if self.command_grace > longest:
+            scale = "" if self.time_scale == 1 else f" at --time-scale {self.time_scale:g}"
+            raise click.BadParameter(
+                f"{self.command_grace:g} s are more than {longest:g} s{scale}: commands must have "
+                f"ended before the runner does, and before the shortest lease.",
+                ctx=_context(),
+                param_hint="'--grace'",
+            )
+
+    @property
+    def command_grace(self) -> float:
+        """Seconds from SIGTERM to SIGKILL for a command."""
+        return DEFAULT_GRACE / self.time_scale if self.grace is None else self.grace
+
+    def timings(self) -> ReporterOptions:
+        """Return the runner's timings: a task counts as lost before its command must be dead."""
+        margin = self.command_grace + KILL_TO_DEADLINE / self.time_scale
+        if self.time_scale == 1:
+            return ReporterOptions(safety_margin=margin)
+        options = scaled(self.time_scale)
+        return ReporterOptions(
+            interval=options["interval"],
+            ack_timeout=options["ack_timeout"],
+            lease_timeout=options["lease_timeout"],
+            safety_margin=max(margin, options["safety_margin"]),
+            attempt_timeout=options["attempt_timeout"],
+            quota=options["quota"],
+        )
 
 
 class _Handlers(click.ParamType[str]):
