@@ -1,21 +1,129 @@
-"""What anyio does not give: a clock for threads, and a cancellation that comes once.
+"""What anyio does not give: task groups that raise one error, and cancellation that comes once.
 
-Anyio's cancel scopes cancel again at every await until the scope is left. Trio's users know that;
-for asyncio's it means that `finally: await connection.close()` cannot run. So there the scope is
-asyncio's own, the one behind `asyncio.timeout`, which cancels once.
+Asyncio itself is named here alone; the modules above use anyio's primitives and these functions.
 """
 
 from __future__ import annotations
 
 import asyncio
 import signal
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Protocol
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import anyio
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+
+    from anyio.abc import TaskGroup
+
+_T = TypeVar("_T")
+
+
+@asynccontextmanager
+async def bare_group() -> AsyncIterator[TaskGroup]:
+    """Give a task group that raises one exception as it is, not in an `ExceptionGroup`.
+
+    It is the first one, of the block or of a child, whichever ended the others; its cause, its
+    context and, if it is a group itself, its members stay. Exceptions that came later, from the
+    clean-up of the others, are named in its notes. As in every task group of anyio on asyncio, an
+    exception goes before a cancellation from outside.
+    """
+    failures: list[BaseException] = []
+    try:
+        async with anyio.create_task_group() as group:
+            yield group
+    except BaseExceptionGroup as errors:
+        failures = [error for error in errors.exceptions if not _is_cancellation(error)]
+        if not failures:
+            raise
+    if failures:
+        _raise_first(failures)
+
+
+def _is_cancellation(error: BaseException) -> bool:
+    """Return whether it is nothing but cancellation; trio raises groups of that."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_cancellation(member) for member in error.exceptions)
+    return isinstance(error, anyio.get_cancelled_exc_class())
+
+
+def _raise_first(failures: list[BaseException]) -> None:
+    first, *later = failures
+    for error in later:
+        first.add_note(f"another exception came after it: {error!r}")
+    context = first.__context__
+    try:
+        raise first
+    finally:
+        first.__context__ = context  # `raise` replaces it by the exception that ended the block
+        del first, failures  # which the traceback would keep alive
+
+
+async def first_of(*waits: Callable[[], Awaitable[object]]) -> None:
+    """Return when one of them returns, or raise what one raises; the others are cancelled."""
+    async with bare_group() as group:
+
+        async def wait_for(wait: Callable[[], Awaitable[object]]) -> None:
+            await wait()
+            group.cancel_scope.cancel()
+
+        for wait in waits:
+            group.start_soon(wait_for, wait, name="aiodp wait")
+
+
+async def for_each(
+    items: AsyncGenerator[_T, None],
+    work: Callable[[_T], Awaitable[object]],
+    *,
+    limit: int,
+    name: str,
+) -> None:
+    """Do the work for all items, for at most `limit` of them at once, in tasks of this name.
+
+    The next item is asked for only when there is room for its work. The first error ends all
+    work, and is raised as it is.
+    """
+    room = anyio.Semaphore(limit)
+
+    async def work_on(item: _T) -> None:
+        await work(item)
+        room.release()  # not after an error: nothing more is to be begun
+
+    async with bare_group() as group, aclosing(items):
+        await room.acquire()
+        async for item in items:
+            group.start_soon(work_on, item, name=name)
+            await room.acquire()
+
+
+async def run_shielded_task(work: Callable[[], Awaitable[_T]], *, name: str) -> _T:
+    """Run the work in a task of its own; return what it returns, raise what it raises.
+
+    `asyncio.Task.cancel` would interrupt the work's shields and its waits for threads, as often
+    as it is called. This task is reached by way of anyio's scopes alone, which they withstand;
+    whatever comes, this returns when the work has ended. A cancellation after which the work
+    still returned or failed is not raised.
+    """
+    results: list[_T] = []
+    cancellations: list[BaseException] = []
+
+    async def run() -> None:
+        try:
+            results.append(await work())
+        except anyio.get_cancelled_exc_class() as cancelled:
+            cancellations.append(cancelled)
+            raise
+
+    try:
+        async with bare_group() as group:
+            group.start_soon(run, name=name)
+    except anyio.get_cancelled_exc_class():
+        if not results:
+            raise
+    if not results:  # the work was cancelled, but not by us
+        raise cancellations[0]
+    return results[0]
 
 
 class Interrupt(Protocol):
@@ -26,52 +134,14 @@ class Interrupt(Protocol):
         ...
 
 
-def clock() -> Callable[[], float]:
-    """Return a function that gives `anyio.current_time()` of this event loop in any thread."""
-    if _on_asyncio():
-        return asyncio.get_running_loop().time
-    from trio.lowlevel import current_clock  # noqa: PLC0415 - trio is an extra
-
-    return current_clock().current_time
-
-
-def threadsafe_call() -> Callable[[Callable[[], object]], object]:
-    """Return a function that lets another one run in this event loop, at its next turn.
-
-    It may be called from any thread, and from a signal handler; the loop wakes up for it.
-    """
-    if _on_asyncio():
-        return asyncio.get_running_loop().call_soon_threadsafe
-    from trio.lowlevel import current_trio_token  # noqa: PLC0415 - trio is an extra
-
-    return current_trio_token().run_sync_soon
-
-
-def may_replace_handler(handler: object) -> bool:
-    """Return whether a signal with this handler may be listened to.
-
-    What is ignored from the start, as nohup does, stays so; and asyncio's loops have one handler
-    for each signal, which is not to be taken from the program.
-    """
-    taken = getattr(getattr(asyncio, "unix_events", None), "_sighandler_noop", None)
-    return handler is not signal.SIG_IGN and (taken is None or handler is not taken)
-
-
-def cancellation_requested() -> bool:
-    """Return whether this task was asked to end, and not only something that it awaited."""
-    if not _on_asyncio():
-        return True
-    task = asyncio.current_task()
-    return task is None or task.cancelling() > 0
-
-
-def _on_asyncio() -> bool:
-    return anyio.get_cancelled_exc_class() is asyncio.CancelledError
-
-
 @asynccontextmanager
 async def interruptible() -> AsyncIterator[Interrupt]:
-    """Give a function that cancels the block; the cancellation ends at the block's end."""
+    """Give a function that cancels the block; the cancellation ends at the block's end.
+
+    Anyio's cancel scopes cancel again at every await until the scope is left. Trio's users know
+    that; for asyncio's it means that `finally: await connection.close()` cannot run. So there the
+    scope is asyncio's own, the one behind `asyncio.timeout`, which cancels once.
+    """
     if _on_asyncio():
         async with _interruptible_asyncio() as interrupt:
             yield interrupt
@@ -105,3 +175,46 @@ async def _interruptible_asyncio() -> AsyncIterator[Interrupt]:
     except TimeoutError as error:
         if error is raised or not scope.expired():
             raise
+
+
+def clock() -> Callable[[], float]:
+    """Return a function that gives `anyio.current_time()` of this event loop in any thread."""
+    if _on_asyncio():
+        return asyncio.get_running_loop().time
+    from trio.lowlevel import current_clock  # noqa: PLC0415 - trio is an extra
+
+    return current_clock().current_time
+
+
+def threadsafe_call() -> Callable[[Callable[[], object]], object]:
+    """Return a function that has another one called in this event loop at its next turn.
+
+    It may be called from any thread, and from a signal handler; the loop wakes up for it.
+    """
+    if _on_asyncio():
+        return asyncio.get_running_loop().call_soon_threadsafe
+    from trio.lowlevel import current_trio_token  # noqa: PLC0415 - trio is an extra
+
+    return current_trio_token().run_sync_soon
+
+
+def may_replace_handler(handler: object) -> bool:
+    """Return whether a signal with this handler may be listened to.
+
+    What is ignored from the start, as under `nohup`, stays ignored. Asyncio's loops have one
+    handler for each signal; one that the program has set there is not to be taken away.
+    """
+    of_asyncio = getattr(getattr(asyncio, "unix_events", None), "_sighandler_noop", None)
+    return handler is not signal.SIG_IGN and (of_asyncio is None or handler is not of_asyncio)
+
+
+def cancellation_requested() -> bool:
+    """Return whether this task was asked to end, and not only something that it awaited."""
+    if not _on_asyncio():
+        return True
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
+def _on_asyncio() -> bool:
+    return anyio.get_cancelled_exc_class() is asyncio.CancelledError

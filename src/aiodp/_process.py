@@ -7,15 +7,19 @@ import signal
 import subprocess
 import weakref
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 import anyio
+
+from aiodp._concurrency import bare_group
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from anyio.abc import Process
 
+KILL_MARGIN: Final = 0.25
+"""Seconds before its deadline at which the command of a lost task is killed at the latest."""
 _START_TIMEOUT: Final = 60.0
 """Seconds that the system may take to make a process, while nothing can interrupt that."""
 _DEATH_TIMEOUT: Final = 5.0
@@ -52,6 +56,44 @@ _ANNOUNCED: Final = ("/bin/sh", "-c", 'echo "$$" >&0 && exec "$@" </dev/null', "
 """Tells the guard, to which its input leads, of its own group before it becomes the command."""
 
 
+class _Flag(Protocol):
+    def is_set(self) -> bool: ...
+
+
+class HeldTask(Protocol):
+    """A task as far as the end of its command depends on it."""
+
+    @property
+    def canceled(self) -> _Flag:
+        """Whether the service has cancelled it."""
+        ...
+
+    @property
+    def deadline(self) -> float:
+        """The time at which the service may give it to somebody else."""
+        ...
+
+
+def time_to_stop(task: HeldTask, grace: float, now: float) -> float:
+    """Return the grace, cut short if the service may soon give the task to somebody else.
+
+    The service gives a cancelled task to nobody, so its command has all of the grace.
+    """
+    if task.canceled.is_set():
+        return grace
+    return max(0.0, min(grace, task.deadline - now - KILL_MARGIN))
+
+
+def describe_exit(returncode: int) -> str:
+    """Return "exit code n", or for -n "killed by" the name of signal n."""
+    if returncode >= 0:
+        return f"exit code {returncode}"
+    try:
+        return f"killed by {signal.Signals(-returncode).name}"
+    except ValueError:  # a real-time signal has no name
+        return f"killed by signal {-returncode}"
+
+
 class Command:
     """A command that runs in a session of its own.
 
@@ -86,7 +128,6 @@ class Command:
         }
         self._guard: subprocess.Popen[str] | None = None
         self._process: Process | None = None
-        self._error: Exception | None = None
 
     @classmethod
     async def start(cls, command: Sequence[str], *, grace: float) -> Self:
@@ -107,26 +148,22 @@ class Command:
         self._guard = _start_guard(self._grace)
         # An event loop that is interrupted here would kill the process, but nobody would know its
         # group: so nothing interrupts it.
-        async with anyio.create_task_group() as group:
+        async with bare_group() as group:
             group.start_soon(self._begin, self._guard, name="aiodp command start")
         if self._process is None:
-            raise self._error or TimeoutError("the system does not start the command")
+            raise TimeoutError("the system does not start the command")
 
     async def _begin(self, guard: subprocess.Popen[str]) -> None:
         announced = () if self._inherits_input else _ANNOUNCED
         with anyio.move_on_after(_START_TIMEOUT, shield=True):
-            try:
-                self._process = await anyio.open_process(
-                    (*announced, *self._argv),
-                    stdin=None if self._inherits_input else guard.stdin,
-                    start_new_session=True,
-                    **self._settings,
-                )
-            except Exception as error:  # noqa: BLE001 - raised by `begin`, outside the group
-                self._error = error
-            else:
-                if self._inherits_input:
-                    _tell(guard, str(self._process.pid))
+            self._process = await anyio.open_process(
+                (*announced, *self._argv),
+                stdin=None if self._inherits_input else guard.stdin,
+                start_new_session=True,
+                **self._settings,
+            )
+            if self._inherits_input:
+                _tell(guard, str(self._process.pid))
 
     def close(self) -> None:
         """Send the guard home; kill what is left of a command that has not ended by itself."""

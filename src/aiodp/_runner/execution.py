@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
+from aiodp._concurrency import first_of
 from aiodp._core.text import shorten
 from aiodp._errors import AiodpError, LeaseLost, RunnerStopped, TaskCanceled, TaskFailed
 from aiodp._runner.handlers import Call
@@ -26,7 +27,6 @@ from aiodp._runner.result import (
 )
 from aiodp._runner.task import StopRequest, Task
 from aiodp._types import RunEnd, TaskStatus
-from aiodp._waiting import first_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence

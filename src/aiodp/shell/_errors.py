@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 from typing import Final
 
 from aiodp._errors import TaskFailed
+from aiodp._process import describe_exit
 
 _SHOWN: Final = 1024
 """Bytes of stderr's end that a message shows."""
@@ -21,8 +21,9 @@ class CommandFailed(TaskFailed):
     def __init__(self, returncode: int, stderr: bytes = b"") -> None:
         shown = stderr[-_SHOWN:].decode(errors="replace").strip("\ufffd\n")
         said = f"; the end of its stderr:\n{shown}" if shown else "; it wrote nothing to stderr"
+        how = "was" if returncode < 0 else "failed with"
         super().__init__(
-            f"the command {_end(returncode)}{said}",
+            f"the command {how} {describe_exit(returncode)}{said}",
             error_id="CommandFailed",
             error_stack_trace=shown,
         )
@@ -42,12 +43,3 @@ def staging_failed(message: str) -> TaskFailed:
 def local_failed(message: str) -> TaskFailed:
     """Return the failure of a task to which this machine, its disk for instance, did not do."""
     return TaskFailed(message, error_id="LocalFailed")
-
-
-def _end(returncode: int) -> str:
-    if returncode >= 0:
-        return f"failed with exit code {returncode}"
-    try:
-        return f"was killed by {signal.Signals(-returncode).name}"
-    except ValueError:  # a real-time signal has no name
-        return f"was killed by signal {-returncode}"

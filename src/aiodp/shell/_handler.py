@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from aiodp._concurrency import run_shielded_task
 from aiodp._errors import TaskFailed
-from aiodp._shelter import sheltered
 from aiodp.shell._attempt import Attempt
 from aiodp.shell._definition import read_definition
 from aiodp.shell._errors import local_failed
@@ -92,7 +92,7 @@ class ShellHandler:
                 error_id="UnsupportedType",
             )
         try:
-            return await sheltered(partial(self._do, task))
+            return await run_shielded_task(partial(self._do, task), name="aiodp shell")
         except OSError as error:
             raise local_failed(f"the worker's machine could not do it: {error}") from error
 

@@ -11,9 +11,9 @@ import anyio
 
 from aiodp._core.text import shorten
 from aiodp._errors import LeaseLost, TaskCanceled
+from aiodp._process import time_to_stop
 from aiodp.shell._parts import reading
 from aiodp.shell._places import STREAMS, log_parts
-from aiodp.shell._run import time_to_stop
 from aiodp.shell._uri import S3Uri
 
 if TYPE_CHECKING:
@@ -76,7 +76,8 @@ class Logs:
             await self._copy_at_last()
 
     async def _copy_at_last(self) -> None:
-        await self._copy(time_to_stop(self._task, _LAST_TIMEOUT), shield=True)
+        limit = time_to_stop(self._task, _LAST_TIMEOUT, anyio.current_time())
+        await self._copy(limit, shield=True)
 
     def _tree(self, log_uri: str | None) -> list[tuple[str, S3Uri | Path]]:
         if not log_uri:

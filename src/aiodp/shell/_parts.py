@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, TypeVarTuple
 import anyio
 import anyio.to_thread
 
-from aiodp._spread import spread
+from aiodp._concurrency import for_each
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -21,6 +21,8 @@ _Ts = TypeVarTuple("_Ts")
 
 WORKERS: Final = 8
 """Files, and parts of files, that are transferred at once for one task."""
+TRANSFER: Final = "aiodp S3 transfer"
+"""The name of the tasks in which they are."""
 PART: Final = 8 * 1024 * 1024
 """Bytes of a part, unless S3 would need more parts than it takes; larger files go in parts."""
 _MAX_PARTS: Final = 10_000  # S3's user guide, "Multipart upload limits"
@@ -58,7 +60,7 @@ class Parts:
         begun = await self._client.create_multipart_upload(**self._target)
         self._target["UploadId"] = begun["UploadId"]
         try:
-            await spread(self._numbers(), self._upload_part, workers=WORKERS)
+            await for_each(self._numbers(), self._upload_part, limit=WORKERS, name=TRANSFER)
             parts = [{"PartNumber": one, "ETag": tag} for one, tag in sorted(self._tags.items())]
             await self._client.complete_multipart_upload(
                 **self._target, MultipartUpload={"Parts": parts}

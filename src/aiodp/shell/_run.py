@@ -12,7 +12,7 @@ import anyio
 
 from aiodp._concurrency import clock
 from aiodp._core.text import shorten
-from aiodp._process import Command
+from aiodp._process import KILL_MARGIN, Command, time_to_stop
 from aiodp.shell._errors import local_failed
 from aiodp.shell._recorder import Recorder
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from aiodp._errors import TaskFailed
     from aiodp._runner.task import Task
 
-_LAST_MOMENT: Final = 0.25
-"""Seconds before its deadline at which the command of a lost task is killed at the latest."""
 _SPARE: Final = 10.0
 """Seconds that the end of a command may take beside its grace."""
 
@@ -97,7 +95,7 @@ class Run:
             raise
 
     async def _stop(self, command: Command, task: Task) -> None:
-        grace = time_to_stop(task, self.grace)
+        grace = time_to_stop(task, self.grace, anyio.current_time())
         try:
             with anyio.move_on_after(grace + _SPARE, shield=True):
                 await command.stop(grace)
@@ -113,15 +111,8 @@ def _kill_if_overdue(command: Command, task: Task, now: Callable[[], float]) -> 
 
     Usually that has ended the command long before.
     """
-    if now() >= task.deadline - _LAST_MOMENT and not task.canceled.is_set():
+    if now() >= task.deadline - KILL_MARGIN and not task.canceled.is_set():
         command.signal(signal.SIGKILL)
-
-
-def time_to_stop(task: Task, grace: float) -> float:
-    """Return the grace, cut short if the service may soon give the task to somebody else."""
-    if task.canceled.is_set():
-        return grace
-    return max(0.0, min(grace, task.deadline - anyio.current_time() - _LAST_MOMENT))
 
 
 def _warn(task: Task, message: str) -> None:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import anyio.to_thread
 
-from aiodp._spread import spread
+from aiodp._concurrency import for_each
 from aiodp.shell._errors import staging_failed
-from aiodp.shell._parts import WORKERS, reading
+from aiodp.shell._parts import TRANSFER, WORKERS, reading
 from aiodp.shell._s3 import named
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Staging:
         for directory, node in self._inputs:
             if node.is_directory:
                 bring = partial(self._bring_one, directory, node.uri)
-                await spread(self._keys(node.uri), bring, workers=WORKERS)
+                await for_each(self._keys(node.uri), bring, limit=WORKERS, name=TRANSFER)
             else:
                 await self._store.get(node.uri, directory / node.uri.name)
 
@@ -72,7 +72,7 @@ class Staging:
         for directory, node in self._outputs:
             take = partial(self._take_one, directory, node.uri)
             try:
-                await spread(_files(directory), take, workers=WORKERS)
+                await for_each(_files(directory), take, limit=WORKERS, name=TRANSFER)
             except RecursionError as error:
                 message = f"{node.uri} could not be uploaded: its directories are nested too deeply"
                 raise staging_failed(message) from error

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 import anyio
 
 from aiodp import AiodpError, LeaseLost, ReportRejected, StatusNotSet, TaskCanceled, TaskStatus
+from aiodp._concurrency import first_of
 from aiodp._core.text import shorten
-from aiodp._process import Command
+from aiodp._process import Command, describe_exit, time_to_stop
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Sequence
     from contextlib import AbstractAsyncContextManager
     from signal import Signals
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 STOPPING: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 """Signals that are handed on to the command."""
-_LAST_MOMENT: Final = 0.25
-"""Seconds before its deadline at which the command of a lost task is killed at the latest."""
 _KILLED: Final = 128
 """Plus a signal's number: the exit code of what died of it, by the custom of shells."""
 
@@ -140,29 +139,22 @@ class Holding:
     async def _watch(self, task: TrackedTask, command: Command) -> str | None:
         for count, number in enumerate(self._stops, 1):  # they came while it was being started
             self._hand_on(command, number, count)
-        await _first_of(command.wait, task.ended.wait)
+        await first_of(command.wait, task.ended.wait)
         if command.returncode is None:
             await self._terminate(task, command)
         code = command.returncode or 0
         self._exit = code if code >= 0 else _KILLED - code
-        return _describe(code) if code else None
+        return describe_exit(code) if code else None
 
     async def _terminate(self, task: TrackedTask, command: Command) -> NoReturn:
         canceled = task.canceled.is_set()
         what = "canceled" if canceled else f"lost ({task.lost_reason})"
         message = f"task {shorten(task.task_id)} is {what}, so {self._argv[0]} is terminated"
         self._say(message, error=True)
-        await command.stop(self._time_to_stop(task))
+        await command.stop(time_to_stop(task, self._grace, anyio.current_time()))
         if command.returncode is None:  # it runs as another user, or hangs in the kernel
             self._say(f"{self._argv[0]} could not be ended, it still runs", error=True)
         raise _Terminated(Exit.CANCELED if canceled else Exit.LOST)
-
-    def _time_to_stop(self, task: TrackedTask) -> float:
-        """Return the grace, cut short if the service may soon give the task to somebody else."""
-        if task.canceled.is_set():
-            return self._grace
-        left = task.deadline - anyio.current_time() - _LAST_MOMENT
-        return max(0.0, min(self._grace, left))
 
     async def _tell(self, task: TrackedTask, failure: str | None) -> None:
         code, self._exit = self._exit, Exit.STATUS_NOT_SET
@@ -192,24 +184,3 @@ class Holding:
         sent = number if count == 1 else signal.SIGKILL
         self._say(f"{sent.name} is sent to {self._argv[0]}")
         command.signal(sent)
-
-
-async def _first_of(*waits: Callable[[], Awaitable[None]]) -> None:
-    """Return when one of them does."""
-    async with anyio.create_task_group() as group:
-
-        async def one(wait: Callable[[], Awaitable[None]]) -> None:
-            await wait()
-            group.cancel_scope.cancel()
-
-        for wait in waits:
-            group.start_soon(one, wait, name="aiodp hold watch")
-
-
-def _describe(code: int) -> str:
-    if code > 0:
-        return f"exit code {code}"
-    try:
-        return f"killed by {signal.Signals(-code).name}"
-    except ValueError:  # a real-time signal has no name
-        return f"killed by signal {-code}"
