@@ -248,6 +248,10 @@ class Lifecycle(Kit):
             if event.kind is AuditKind.ACTION
         ]
 
+    def messages(self) -> list[str]:
+        """Return the messages of the alarms which were sent."""
+        return [published.message for published in self.outside.published]
+
     def _set_status(self, status: str, ids: list[str]) -> dict[str, Any]:
         return self.call("SetStatus", pipelineId=self.pipeline_id, objectIds=ids, status=status)
 

@@ -73,6 +73,26 @@ def daily(**objects: dict[str, Any]) -> Definition:
     return {"Daily": schedule()} | objects
 
 
+def hourly(**fields: Any) -> dict[str, Any]:
+    """Return a schedule of one hour without an end."""
+    return schedule("1 hour", **fields)
+
+
+def slots(of_schedule: dict[str, Any], **fields: Any) -> Definition:
+    """Return a definition of one activity, `A`, with this schedule."""
+    return {"S": of_schedule, "A": activity(schedule=Ref("S"), **fields)}
+
+
+def after(*names: str, **fields: Any) -> dict[str, Any]:
+    """Return an activity of the schedule `Daily` which depends on others."""
+    return activity(dependsOn=[Ref(name) for name in names], **fields)
+
+
+def guarded(precondition: dict[str, Any], **fields: Any) -> Definition:
+    """Return a definition of an activity `A` with the precondition `Pre`."""
+    return daily(A=activity(precondition=Ref("Pre"), **fields), Pre=precondition)
+
+
 def on_demand(**objects: dict[str, Any]) -> Definition:
     """Return a definition of these objects without schedules, run by each activation."""
     plain = {

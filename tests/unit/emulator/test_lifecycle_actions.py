@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from unit.emulator.lifecycle_kit import RETRY, Lifecycle
+from unit.emulator.lifecycle_kit import RETRY
 from unit.emulator.lifecycle_objects import (
     Ref,
     activity,
@@ -16,21 +16,6 @@ from unit.emulator.lifecycle_objects import (
     schedule,
     shell_precondition,
 )
-
-
-@pytest.fixture
-def kit():
-    return Lifecycle()
-
-
-@pytest.fixture
-def once():
-    """A service in which nothing is retried."""
-    return Lifecycle(max_retries=0)
-
-
-def messages(kit):
-    return [one.message for one in kit.outside.published]
 
 
 def test_success_is_told(kit):
@@ -58,31 +43,33 @@ def test_failure_is_told_when_all_tries_are_spent(kit):
         kit.fail("A")
         kit.move(RETRY)
     assert kit.fired() == [("Bad", at("A"))]
-    assert messages(kit) == [at("A")]
+    assert kit.messages() == [at("A")]
 
 
-def test_an_alarm_may_say_what_went_wrong(once):
+@pytest.mark.settings(max_retries=0)
+def test_an_alarm_may_say_what_went_wrong(kit):
     """The message is evaluated with `node`, the instance on which the alarm acts."""
-    once.launch(
+    kit.launch(
         daily(
             A=activity(onFail=Ref("Bad")),
             Bad=alarm(message="#{node.@status} at #{node.@scheduledStartTime}"),
         )
     )
-    once.fail("A")
-    assert messages(once) == ["FAILED at 2026-01-01T00:00:00"]
+    kit.fail("A")
+    assert kit.messages() == ["FAILED at 2026-01-01T00:00:00"]
 
 
-def test_an_alarm_may_quote_the_worker(once):
+@pytest.mark.settings(max_retries=0)
+def test_an_alarm_may_quote_the_worker(kit):
     """The instance has the error of its newest attempt, so `node.errorMessage` has a value."""
-    once.launch(
+    kit.launch(
         daily(
             A=activity(onFail=Ref("Bad")),
             Bad=alarm(subject="#{node.errorId}", message="#{node.errorMessage} #{node.hostname}"),
         )
     )
-    once.fail("A", errorId="Disk", errorMessage="no #{space}")
-    [told] = once.outside.published
+    kit.fail("A", errorId="Disk", errorMessage="no #{space}")
+    [told] = kit.outside.published
     assert told.subject == "Disk"
     assert told.message == "no #{space} worker.example.com"
 
@@ -109,24 +96,26 @@ def test_all_actions_of_a_list_fire(kit):
     assert sorted(kit.fired()) == [("G1", at("A")), ("G2", at("A"))]
 
 
-def test_actions_are_inherited(once):
+@pytest.mark.settings(max_retries=0)
+def test_actions_are_inherited(kit):
     """An onFail of the object Default holds for every object."""
-    once.launch(daily(Default={"onFail": Ref("Bad")}, A=activity(), B=activity(), Bad=alarm()))
-    once.fail("B")
-    assert once.fired() == [("Bad", at("B"))]
+    kit.launch(daily(Default={"onFail": Ref("Bad")}, A=activity(), B=activity(), Bad=alarm()))
+    kit.fail("B")
+    assert kit.fired() == [("Bad", at("B"))]
 
 
-def test_what_fails_by_cascade_tells_its_failure(once):
+@pytest.mark.settings(max_retries=0)
+def test_what_fails_by_cascade_tells_its_failure(kit):
     """onFail of a CASCADE_FAILED instance fires too."""
-    once.launch(
+    kit.launch(
         daily(
             A=activity(),
             B=activity(dependsOn=Ref("A"), onFail=Ref("Bad"), failureAndRerunMode="cascade"),
             Bad=alarm(),
         )
     )
-    once.fail("A")
-    assert once.fired() == [("Bad", at("B"))]
+    kit.fail("A")
+    assert kit.fired() == [("Bad", at("B"))]
 
 
 def test_what_is_canceled_tells_nothing(kit):
@@ -137,23 +126,25 @@ def test_what_is_canceled_tells_nothing(kit):
     assert kit.fired() == []
 
 
-def test_a_resource_out_of_time_tells_its_failure(once):
+@pytest.mark.settings(max_retries=0)
+def test_a_resource_out_of_time_tells_its_failure(kit):
     """onFail of a TIMEDOUT resource fires; its CANCELED activity tells nothing."""
-    once.launch(
+    kit.launch(
         daily(
             Box=resource(terminateAfter="1 hour", onFail=Ref("Bad")),
             A=on_resource(onFail=Ref("Bad")),
             Bad=alarm(),
         )
     )
-    once.move(hours=1)
-    assert once.status("Box") == "TIMEDOUT"
-    assert once.fired() == [("Bad", at("Box"))]
+    kit.move(hours=1)
+    assert kit.status("Box") == "TIMEDOUT"
+    assert kit.fired() == [("Bad", at("Box"))]
 
 
-def test_preconditions_have_actions(once):
+@pytest.mark.settings(max_retries=0)
+def test_preconditions_have_actions(kit):
     """Runnable components of every kind have actions."""
-    once.launch(
+    kit.launch(
         daily(
             A=activity(precondition=Ref("Pre")),
             Pre=shell_precondition(onFail=Ref("Bad"), onSuccess=Ref("Good")),
@@ -161,19 +152,20 @@ def test_preconditions_have_actions(once):
             Good=alarm(),
         )
     )
-    once.finish("Pre")
-    assert once.fired() == [("Good", at("Pre"))]
+    kit.finish("Pre")
+    assert kit.fired() == [("Good", at("Pre"))]
 
 
-def test_a_rerun_which_succeeds_tells_its_success(once):
+@pytest.mark.settings(max_retries=0)
+def test_a_rerun_which_succeeds_tells_its_success(kit):
     """Each end of an instance fires the action of that end."""
-    once.launch(
+    kit.launch(
         daily(A=activity(onFail=Ref("Bad"), onSuccess=Ref("Good")), Bad=alarm(), Good=alarm())
     )
-    once.fail("A")
-    once.tell("RERUN", "A")
-    once.finish("A")
-    assert once.fired() == [("Bad", at("A")), ("Good", at("A"))]
+    kit.fail("A")
+    kit.tell("RERUN", "A")
+    kit.finish("A")
+    assert kit.fired() == [("Bad", at("A")), ("Good", at("A"))]
 
 
 def test_a_slot_fires_its_own_actions(kit):
@@ -187,7 +179,7 @@ def test_a_slot_fires_its_own_actions(kit):
     )
     kit.move(hours=1)
     kit.finish("A", at("A", hours=1))
-    assert messages(kit) == ["2026-01-01T00:00:00", "2026-01-01T01:00:00"]
+    assert kit.messages() == ["2026-01-01T00:00:00", "2026-01-01T01:00:00"]
 
 
 def test_a_brace_within_quotes_ends_no_expression(kit):

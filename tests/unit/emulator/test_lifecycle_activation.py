@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from unit.emulator.lifecycle_kit import INVALID, Lifecycle
+from unit.emulator.lifecycle_kit import INVALID
 from unit.emulator.lifecycle_objects import Ref, activity, at, daily, on_demand, schedule, stamp
 
 READY = "WAITING_FOR_RUNNER"
-
-
-@pytest.fixture
-def kit():
-    return Lifecycle()
 
 
 def ending(**end):

@@ -5,23 +5,9 @@ from __future__ import annotations
 import pytest
 
 from unit.emulator.lifecycle_kit import Lifecycle
-from unit.emulator.lifecycle_objects import Ref, activity, at, schedule
+from unit.emulator.lifecycle_objects import Ref, activity, at, hourly, schedule, slots
 
 WAITING, READY = "WAITING_ON_DEPENDENCIES", "WAITING_FOR_RUNNER"
-
-
-@pytest.fixture
-def kit():
-    return Lifecycle()
-
-
-def slots(definition_of_schedule, **fields):
-    """Return a definition of one activity, `A`, with this schedule."""
-    return {"S": definition_of_schedule, "A": activity(schedule=Ref("S"), **fields)}
-
-
-def hourly(**fields):
-    return schedule("1 hour", **fields)
 
 
 def test_at_most_five_instances_of_a_component_are_active(kit):

@@ -8,23 +8,9 @@ import pytest
 
 from aiodp.emulator._definition.slots import Slots
 from unit.emulator.lifecycle_kit import HOUR, INVALID, Lifecycle
-from unit.emulator.lifecycle_objects import EPOCH, Ref, activity, at, schedule, stamp
+from unit.emulator.lifecycle_objects import EPOCH, Ref, activity, at, hourly, schedule, slots, stamp
 
 READY = "WAITING_FOR_RUNNER"
-
-
-@pytest.fixture
-def kit():
-    return Lifecycle()
-
-
-def slots(definition_of_schedule, **fields):
-    """Return a definition of one activity, `A`, with this schedule."""
-    return {"S": definition_of_schedule, "A": activity(schedule=Ref("S"), **fields)}
-
-
-def hourly(**fields):
-    return schedule("1 hour", **fields)
 
 
 # Slots which are past at the activation

@@ -7,19 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from unit.emulator.lifecycle_kit import DAY, Lifecycle
-from unit.emulator.lifecycle_objects import Ref, activity, at, schedule
+from unit.emulator.lifecycle_objects import at, schedule, slots
 
 WAITING, READY = "WAITING_ON_DEPENDENCIES", "WAITING_FOR_RUNNER"
-
-
-@pytest.fixture
-def kit():
-    return Lifecycle()
-
-
-def slots(definition_of_schedule, **fields):
-    """Return a definition of one activity, `A`, with this schedule."""
-    return {"S": definition_of_schedule, "A": activity(schedule=Ref("S"), **fields)}
 
 
 def dated(year, month, day):

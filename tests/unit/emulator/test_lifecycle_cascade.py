@@ -8,6 +8,7 @@ from unit.emulator.lifecycle_kit import Lifecycle
 from unit.emulator.lifecycle_objects import (
     Ref,
     activity,
+    after,
     at,
     daily,
     key_exists,
@@ -18,21 +19,14 @@ from unit.emulator.lifecycle_objects import (
     shell_precondition,
 )
 
+pytestmark = pytest.mark.settings(max_retries=0)
+
 WAITING, READY = "WAITING_ON_DEPENDENCIES", "WAITING_FOR_RUNNER"
 CASCADE = {"Default": {"failureAndRerunMode": "CASCADE"}}
 
 
-@pytest.fixture
-def kit():
-    return Lifecycle(max_retries=0)
-
-
 def cascading(**objects):
     return CASCADE | daily(**objects)
-
-
-def after(*names, **fields):
-    return activity(dependsOn=[Ref(name) for name in names], **fields)
 
 
 def test_a_dependant_of_a_failed_instance_fails_with_it(kit):

@@ -10,23 +10,16 @@ from unit.emulator.lifecycle_objects import (
     activity,
     at,
     daily,
+    hourly,
     key_exists,
     on_resource,
     resource,
     schedule,
+    slots,
     stamp,
 )
 
 WAITING, READY = "WAITING_ON_DEPENDENCIES", "WAITING_FOR_RUNNER"
-
-
-@pytest.fixture
-def kit():
-    return Lifecycle()
-
-
-def hourly(**fields):
-    return {"S": schedule("1 hour"), "A": activity(schedule=Ref("S"), **fields)}
 
 
 # What runs
@@ -34,7 +27,7 @@ def hourly(**fields):
 
 def test_what_runs_is_canceled(kit):
     """By default (cancelActive) running instances are CANCELED at once; workers are told."""
-    kit.launch(hourly())
+    kit.launch(slots(hourly()))
     work = kit.begin("A")
     kit.move(minutes=7)
     assert kit.deactivate() == {}
@@ -46,7 +39,7 @@ def test_what_runs_is_canceled(kit):
 
 def test_what_was_handed_out_is_canceled(kit):
     """An unacknowledged task is active as well."""
-    kit.launch(hourly())
+    kit.launch(slots(hourly()))
     work = kit.take()
     kit.deactivate()
     assert kit.status("A") == "CANCELED"
@@ -65,7 +58,7 @@ def test_what_waits_is_left(kit):
 
 def test_what_runs_may_end(kit):
     """With cancelActive=false the pipeline is DEACTIVATING until running work has ended."""
-    kit.launch(hourly())
+    kit.launch(slots(hourly()))
     work = kit.begin("A")
     assert kit.deactivate(cancelActive=False) == {}
     assert kit.state() == "DEACTIVATING"
@@ -77,7 +70,7 @@ def test_what_runs_may_end(kit):
 
 def test_a_failure_ends_what_runs_too(kit):
     """A failed attempt is not retried while the pipeline is not SCHEDULED."""
-    kit.launch(hourly())
+    kit.launch(slots(hourly()))
     kit.begin("A")
     kit.deactivate(cancelActive=False)
     kit.fail("A")
@@ -92,7 +85,7 @@ def test_a_failure_ends_what_runs_too(kit):
 def test_silence_ends_what_runs_too(acknowledged):
     """DEACTIVATING ends when the worker is silent for too long; nobody else gets the task."""
     kit = Lifecycle(lease_timeout=300.0)
-    kit.launch(hourly())
+    kit.launch(slots(hourly()))
     if acknowledged:
         kit.begin("A")
     else:
@@ -121,7 +114,7 @@ def test_nobody_is_released_while_deactivating(kit):
 
 def test_with_nothing_to_wait_for_it_is_inactive_at_once(kit):
     """cancelActive=false waits for running work only."""
-    kit.launch(hourly())
+    kit.launch(slots(hourly()))
     kit.deactivate(cancelActive=False)
     assert kit.state() == "INACTIVE"
 
@@ -201,7 +194,7 @@ def test_deactivation_cascades():
 @pytest.mark.parametrize("before", ["PENDING", "INACTIVE"])
 def test_only_what_is_scheduled_can_be_deactivated(kit, before):
     """Deactivating a pipeline which does not run is refused."""
-    kit.prepare(hourly())
+    kit.prepare(slots(hourly()))
     if before == "INACTIVE":
         kit.activate()
         kit.deactivate()
@@ -226,7 +219,7 @@ def test_checks_rest_while_inactive(kit):
 
 def test_no_slot_is_made_while_inactive(kit):
     """While the pipeline is not SCHEDULED its slots pass by."""
-    kit.launch(hourly())
+    kit.launch(slots(hourly()))
     kit.finish("A")
     kit.deactivate()
     kit.move(hours=3)
@@ -236,7 +229,7 @@ def test_no_slot_is_made_while_inactive(kit):
 
 def test_missed_slots_are_made_up_for(kit):
     """After the next activation missed slots are made, one every five minutes."""
-    kit.launch(hourly())
+    kit.launch(slots(hourly()))
     kit.finish("A")
     kit.deactivate()
     kit.move(hours=3)
@@ -248,7 +241,7 @@ def test_missed_slots_are_made_up_for(kit):
 
 def test_missed_slots_may_be_skipped(kit):
     """A startTimestamp skips what was missed, as SKIPPED instances."""
-    kit.launch(hourly())
+    kit.launch(slots(hourly()))
     kit.finish("A")
     kit.deactivate()
     kit.move(hours=3)
@@ -263,7 +256,7 @@ def test_missed_slots_may_be_skipped(kit):
 
 def test_a_slot_amid_which_it_was_deactivated_goes_on(kit):
     """A timeseries instance whose slot ended meanwhile runs as the pipeline is activated again."""
-    kit.launch(hourly(scheduleType="timeseries"))
+    kit.launch(slots(hourly(), scheduleType="timeseries"))
     kit.move(minutes=30)
     kit.deactivate()
     kit.move(minutes=60)
@@ -274,7 +267,7 @@ def test_a_slot_amid_which_it_was_deactivated_goes_on(kit):
 
 def test_back_before_the_end_of_the_slot(kit):
     """A short deactivation amid a slot changes nothing for it."""
-    kit.launch(hourly(scheduleType="timeseries"))
+    kit.launch(slots(hourly(), scheduleType="timeseries"))
     kit.move(minutes=10)
     kit.deactivate()
     kit.move(minutes=10)
@@ -286,7 +279,7 @@ def test_back_before_the_end_of_the_slot(kit):
 
 def test_a_canceled_slot_is_not_made_again(kit):
     """What a deactivation canceled stays canceled; the next slot is the next."""
-    kit.launch(hourly())
+    kit.launch(slots(hourly()))
     kit.begin("A")
     kit.deactivate()
     kit.activate()
@@ -297,7 +290,7 @@ def test_a_canceled_slot_is_not_made_again(kit):
 
 def test_setting_a_status_while_inactive(kit):
     """SetStatus acts on an INACTIVE pipeline; a rerun is handed out once it is activated."""
-    kit.launch(hourly())
+    kit.launch(slots(hourly()))
     kit.begin("A")
     kit.deactivate()
     assert kit.tell("RERUN", "A") == {}

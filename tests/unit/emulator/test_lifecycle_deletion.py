@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import pytest
-
-from unit.emulator.lifecycle_kit import NOT_FOUND, Lifecycle
+from unit.emulator.lifecycle_kit import NOT_FOUND
 from unit.emulator.lifecycle_objects import (
     Ref,
     activity,
     alarm,
+    hourly,
     key_exists,
     on_resource,
     resource,
     schedule,
     shell_precondition,
+    slots,
 )
 
 GONE = "PipelineDeletedException"
-
-
-@pytest.fixture
-def kit():
-    return Lifecycle()
-
-
-def hourly(**fields):
-    return {"S": schedule("1 hour"), "A": activity(schedule=Ref("S"), **fields)}
 
 
 def everything():
@@ -75,7 +66,7 @@ def test_tasks_of_a_deleted_pipeline_are_refused(kit):
 
 def test_tasks_of_a_deleted_pipeline_are_not_handed_out(kit):
     """What waited for a runner is gone, and a held poll does not get it."""
-    kit.launch(hourly())
+    kit.launch(slots(hourly()))
     kit.pause("A")
     poll = kit.hold()
     kit.call("DeletePipeline", pipelineId=kit.pipeline_id)
@@ -86,7 +77,7 @@ def test_tasks_of_a_deleted_pipeline_are_not_handed_out(kit):
 
 def test_a_deleted_pipeline_is_not_there(kit):
     """Every operation on it names its deletion; deleting it again does not find it."""
-    kit.launch(hourly())
+    kit.launch(slots(hourly()))
     pipeline = {"pipelineId": kit.pipeline_id}
     kit.call("DeletePipeline", **pipeline)
     assert kit.activate()["error"] == GONE

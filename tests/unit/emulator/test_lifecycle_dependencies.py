@@ -10,11 +10,6 @@ from unit.emulator.lifecycle_objects import Ref, activity, at, daily, node, sche
 WAITING, READY = "WAITING_ON_DEPENDENCIES", "WAITING_FOR_RUNNER"
 
 
-@pytest.fixture
-def kit():
-    return Lifecycle()
-
-
 # dependsOn
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from unit.emulator.lifecycle_kit import INVALID, RETRY, Lifecycle
+from unit.emulator.lifecycle_kit import INVALID, RETRY
 from unit.emulator.lifecycle_objects import (
     Ref,
     activity,
@@ -19,11 +19,6 @@ from unit.emulator.lifecycle_objects import (
 
 READY = "WAITING_FOR_RUNNER"
 BROKEN = "#{noSuchField}"
-
-
-@pytest.fixture
-def kit():
-    return Lifecycle()
 
 
 def evaluate(kit, object_id, expression):

@@ -21,21 +21,6 @@ from unit.emulator.lifecycle_objects import (
 TERMINATE = {"type": "Terminate"}
 
 
-@pytest.fixture
-def kit():
-    return Lifecycle()
-
-
-@pytest.fixture
-def once():
-    """A service in which nothing is retried."""
-    return Lifecycle(max_retries=0)
-
-
-def messages(kit):
-    return [one.message for one in kit.outside.published]
-
-
 def late(**fields):
     """Return a definition whose activity must be done an hour after its slot's time."""
     own = {"lateAfterTimeout": "1 hour", "onLateAction": Ref("Late")} | fields
@@ -56,7 +41,7 @@ def test_what_is_not_done_in_time_is_late(kit):
     kit.move(3599)
     assert kit.fired() == []
     kit.move(1)
-    assert messages(kit) == [f"late: {at('A')}"]
+    assert kit.messages() == [f"late: {at('A')}"]
     kit.move(minutes=50)
     assert kit.fired() == [("Late", at("A"))]
 
@@ -139,12 +124,13 @@ def test_a_slot_made_long_after_its_time_is_late_when_it_is_made(kit):
     assert times == sorted(times)
 
 
-def test_what_failed_is_late_too(once):
+@pytest.mark.settings(max_retries=0)
+def test_what_failed_is_late_too(kit):
     """An instance which did not finish in time is late, even if it failed before."""
-    once.launch(late(onFail=Ref("Bad")) | {"Bad": alarm()})
-    once.fail("A")
-    once.move(hours=1)
-    assert once.fired() == [("Bad", at("A")), ("Late", at("A"))]
+    kit.launch(late(onFail=Ref("Bad")) | {"Bad": alarm()})
+    kit.fail("A")
+    kit.move(hours=1)
+    assert kit.fired() == [("Bad", at("A")), ("Late", at("A"))]
 
 
 def test_a_rerun_which_is_not_done_in_time_is_late(kit):

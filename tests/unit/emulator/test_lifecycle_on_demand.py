@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from aiodp.emulator import OnDemandBusy
 from unit.emulator.lifecycle_kit import INVALID, Lifecycle
 from unit.emulator.lifecycle_objects import Ref, activity, at, on_demand
 
 READY = "WAITING_FOR_RUNNER"
-
-
-@pytest.fixture
-def kit():
-    return Lifecycle()
 
 
 def test_each_activation_makes_a_run_on_demand(kit):

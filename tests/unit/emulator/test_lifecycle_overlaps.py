@@ -10,11 +10,6 @@ from unit.emulator.lifecycle_objects import Ref, activity, at, on_demand, schedu
 WAITING, READY = "WAITING_ON_DEPENDENCIES", "WAITING_FOR_RUNNER"
 
 
-@pytest.fixture
-def kit():
-    return Lifecycle()
-
-
 def test_a_dependency_with_the_same_schedule_is_that_of_the_same_slot(kit):
     """What is late in one slot does not hold up the next slot."""
     kit.launch(

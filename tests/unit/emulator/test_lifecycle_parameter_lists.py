@@ -15,11 +15,6 @@ if TYPE_CHECKING:
 ATTEMPT = f"{at('A')}_Attempt=1"
 
 
-@pytest.fixture
-def kit():
-    return Lifecycle()
-
-
 def launch(kit: Lifecycle, definition: Definition, **values: list[str]) -> None:
     """Activate a pipeline whose parameters have lists of values."""
     created = kit.call("CreatePipeline", name="p", uniqueId="u")

@@ -10,28 +10,20 @@ from unit.emulator.lifecycle_objects import (
     activity,
     at,
     daily,
+    hourly,
     key_exists,
     node,
     on_resource,
     resource,
-    schedule,
+    slots,
 )
 
 WAITING, READY = "WAITING_ON_DEPENDENCIES", "WAITING_FOR_RUNNER"
 
 
-@pytest.fixture
-def kit():
-    return Lifecycle()
-
-
-def hourly():
-    return {"S": schedule("1 hour"), "A": activity(schedule=Ref("S"))}
-
-
 def test_instances_of_a_paused_component_wait(kit):
     """Slots of a paused component are made, but stay in WAITING_ON_DEPENDENCIES."""
-    kit.launch(hourly())
+    kit.launch(slots(hourly()))
     kit.pause("A")
     kit.move(hours=1)
     assert kit.status(at("A", hours=1)) == WAITING
@@ -41,7 +33,7 @@ def test_instances_of_a_paused_component_wait(kit):
 
 def test_a_paused_component_says_so(kit):
     """`@status` of the component is PAUSED, and SCHEDULED again after RESUME."""
-    kit.launch(hourly())
+    kit.launch(slots(hourly()))
     assert kit.fields("A")["@status"] == "SCHEDULED"
     kit.pause("A")
     assert kit.fields("A")["@status"] == "PAUSED"
@@ -52,7 +44,7 @@ def test_a_paused_component_says_so(kit):
 @pytest.mark.parametrize("word", ["pause", "Pause"])
 def test_the_words_are_of_any_case(kit, word):
     """The sample of the API reference sends `pause`."""
-    kit.launch(hourly())
+    kit.launch(slots(hourly()))
     assert kit.call("SetStatus", pipelineId=kit.pipeline_id, objectIds=["A"], status=word) == {}
     assert kit.fields("A")["@status"] == "PAUSED"
 
@@ -60,14 +52,14 @@ def test_the_words_are_of_any_case(kit, word):
 @pytest.mark.parametrize("word", ["RERUN", "TRY_CANCEL", "MARK_FINISHED", "STOP"])
 def test_components_know_no_other_words(kit, word):
     """Words for instances are refused of components."""
-    kit.launch(hourly())
+    kit.launch(slots(hourly()))
     answer = kit.call("SetStatus", pipelineId=kit.pipeline_id, objectIds=["A"], status=word)
     assert answer["error"] == INVALID
 
 
 def test_what_was_offered_is_not_handed_out_amid_a_pause(kit):
     """A task which waits for a runner waits on while its component is paused."""
-    kit.launch(hourly())
+    kit.launch(slots(hourly()))
     kit.pause("A")
     assert kit.take() is None
     kit.resume("A")
@@ -76,7 +68,7 @@ def test_what_was_offered_is_not_handed_out_amid_a_pause(kit):
 
 def test_a_held_poll_is_answered_by_resume(kit):
     """RESUME offers what waits, to a long poll as well."""
-    kit.launch(hourly())
+    kit.launch(slots(hourly()))
     kit.pause("A")
     poll = kit.hold()
     kit.move(10)
@@ -87,7 +79,7 @@ def test_a_held_poll_is_answered_by_resume(kit):
 
 def test_what_runs_goes_on(kit):
     """A pause does not touch a task which is held."""
-    kit.launch(hourly())
+    kit.launch(slots(hourly()))
     work = kit.begin("A")
     kit.pause("A")
     assert kit.report(work) == {"canceled": False}
@@ -98,7 +90,7 @@ def test_what_runs_goes_on(kit):
 def test_a_lapse_amid_a_pause_is_not_handed_on():
     """The attempt after a lapse waits until the component is resumed."""
     kit = Lifecycle(lease_timeout=300.0)
-    kit.launch(hourly())
+    kit.launch(slots(hourly()))
     kit.begin("A")
     kit.pause("A")
     kit.move(300)
@@ -110,7 +102,7 @@ def test_a_lapse_amid_a_pause_is_not_handed_on():
 
 def test_an_unacknowledged_task_is_not_handed_on_amid_a_pause(kit):
     """What nobody acknowledged waits until the component is resumed."""
-    kit.launch(hourly())
+    kit.launch(slots(hourly()))
     kit.take()
     kit.pause("A")
     kit.move(minutes=2)
@@ -121,7 +113,7 @@ def test_an_unacknowledged_task_is_not_handed_on_amid_a_pause(kit):
 
 def test_a_retry_amid_a_pause_waits(kit):
     """The retry of a failed attempt is not offered before RESUME."""
-    kit.launch(hourly())
+    kit.launch(slots(hourly()))
     kit.fail("A")
     kit.pause("A")
     kit.move(2 * RETRY)
@@ -149,7 +141,7 @@ def test_others_are_not_paused_with_it(kit):
 
 def test_a_rerun_of_a_paused_component_waits(kit):
     """RERUN amid a pause makes the attempt, which is handed out after RESUME."""
-    kit.launch(hourly())
+    kit.launch(slots(hourly()))
     kit.finish("A")
     kit.pause("A")
     kit.tell("RERUN", "A")
@@ -202,7 +194,7 @@ def test_a_paused_resource_does_not_start():
 
 def test_unknown_components_are_refused(kit):
     """An id which is neither component nor instance is refused."""
-    kit.launch(hourly())
+    kit.launch(slots(hourly()))
     answer = kit.call(
         "SetStatus", pipelineId=kit.pipeline_id, objectIds=["A", "Nobody"], status="PAUSE"
     )

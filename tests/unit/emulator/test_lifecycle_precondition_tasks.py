@@ -10,6 +10,7 @@ from unit.emulator.lifecycle_objects import (
     activity,
     at,
     daily,
+    guarded,
     key_exists,
     node,
     on_demand,
@@ -22,16 +23,6 @@ from unit.emulator.lifecycle_objects import (
 WAITING, READY = "WAITING_ON_DEPENDENCIES", "WAITING_FOR_RUNNER"
 TERMINAL = {"FINISHED", "FAILED", "CANCELED", "CASCADE_FAILED", "TIMEDOUT"}
 READY_KEY = "s3://bucket/ready"
-
-
-@pytest.fixture
-def kit():
-    return Lifecycle()
-
-
-def guarded(precondition, **fields):
-    """Return a definition of an activity `A` with the precondition `Pre`."""
-    return daily(A=activity(precondition=Ref("Pre"), **fields), Pre=precondition)
 
 
 # Those which a task runner checks

@@ -5,19 +5,21 @@ from __future__ import annotations
 import pytest
 
 from unit.emulator.lifecycle_kit import INVALID, Lifecycle
-from unit.emulator.lifecycle_objects import Ref, activity, at, daily, key_exists, node, schedule
+from unit.emulator.lifecycle_objects import (
+    Ref,
+    activity,
+    after,
+    at,
+    daily,
+    key_exists,
+    node,
+    schedule,
+)
+
+pytestmark = pytest.mark.settings(max_retries=0)
 
 WAITING, READY = "WAITING_ON_DEPENDENCIES", "WAITING_FOR_RUNNER"
 CASCADE = {"Default": {"failureAndRerunMode": "cascade"}}
-
-
-@pytest.fixture
-def kit():
-    return Lifecycle(max_retries=0)
-
-
-def after(*names, **fields):
-    return activity(dependsOn=[Ref(name) for name in names], **fields)
 
 
 def diamond():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from unit.emulator.lifecycle_kit import Lifecycle
 from unit.emulator.lifecycle_objects import (
     Ref,
     activity,
@@ -16,18 +15,9 @@ from unit.emulator.lifecycle_objects import (
     shell_precondition,
 )
 
+pytestmark = pytest.mark.settings(max_retries=0)
+
 WAITING, READY = "WAITING_ON_DEPENDENCIES", "WAITING_FOR_RUNNER"
-
-
-@pytest.fixture
-def kit():
-    return Lifecycle(max_retries=0)
-
-
-@pytest.fixture
-def boxed():
-    """A service whose resources have the worker group `box`."""
-    return Lifecycle(max_retries=0, resource_worker_group="box")
 
 
 def test_a_data_node_is_rerun_by_waiting_again(kit):
@@ -51,69 +41,74 @@ def test_a_precondition_can_be_rerun(kit):
     assert kit.statuses("Ready", "A") == ["FINISHED", READY]
 
 
-def test_a_resource_is_created_again(boxed):
+@pytest.mark.settings(resource_worker_group="box")
+def test_a_resource_is_created_again(kit):
     """RERUN of a resource puts it to CREATING."""
-    boxed.launch(daily(Box=resource(), A=on_resource()))
-    boxed.tell("TRY_CANCEL", "Box")
-    assert boxed.statuses("Box", "A") == ["CANCELED", "CANCELED"]
-    assert boxed.tell("RERUN", "Box", "A") == {}
-    assert boxed.statuses("Box", "A") == ["CREATING", READY]
-    boxed.move(59)
-    assert boxed.take_all("box") == []
-    boxed.move(1)
-    boxed.finish("A", group="box")
-    assert boxed.status("Box") == "SHUTTING_DOWN"
+    kit.launch(daily(Box=resource(), A=on_resource()))
+    kit.tell("TRY_CANCEL", "Box")
+    assert kit.statuses("Box", "A") == ["CANCELED", "CANCELED"]
+    assert kit.tell("RERUN", "Box", "A") == {}
+    assert kit.statuses("Box", "A") == ["CREATING", READY]
+    kit.move(59)
+    assert kit.take_all("box") == []
+    kit.move(1)
+    kit.finish("A", group="box")
+    assert kit.status("Box") == "SHUTTING_DOWN"
 
 
-def test_an_activity_which_is_rerun_brings_its_resource_back(boxed):
+@pytest.mark.settings(resource_worker_group="box")
+def test_an_activity_which_is_rerun_brings_its_resource_back(kit):
     """RERUN of an activity whose resource has ended has it created again, under a new id."""
-    boxed.launch(daily(Box=resource(), A=on_resource()))
-    boxed.move(60)
-    first = boxed.fields(at("Box"))["@resourceId"]
-    boxed.fail("A", "box")
-    boxed.move(30)
-    assert boxed.status("Box") == "FINISHED"
-    boxed.tell("RERUN", "A")
-    assert boxed.statuses("Box", "A") == ["CREATING", READY]
-    assert boxed.fields(at("Box"))["@resourceId"] != first
-    boxed.move(60)
-    boxed.finish("A", group="box")
+    kit.launch(daily(Box=resource(), A=on_resource()))
+    kit.move(60)
+    first = kit.fields(at("Box"))["@resourceId"]
+    kit.fail("A", "box")
+    kit.move(30)
+    assert kit.status("Box") == "FINISHED"
+    kit.tell("RERUN", "A")
+    assert kit.statuses("Box", "A") == ["CREATING", READY]
+    assert kit.fields(at("Box"))["@resourceId"] != first
+    kit.move(60)
+    kit.finish("A", group="box")
 
 
-def test_a_resource_which_shuts_down_is_created_again(boxed):
+@pytest.mark.settings(resource_worker_group="box")
+def test_a_resource_which_shuts_down_is_created_again(kit):
     """RERUN of an activity does not wait for SHUTTING_DOWN to end."""
-    boxed.launch(daily(Box=resource(), A=on_resource()))
-    boxed.move(60)
-    boxed.finish("A", group="box")
-    boxed.move(10)
-    boxed.tell("RERUN", "A")
-    assert boxed.status("Box") == "CREATING"
-    boxed.move(30)
-    assert boxed.status("Box") == "CREATING"
-    boxed.move(30)
-    assert boxed.status("Box") == "RUNNING"
+    kit.launch(daily(Box=resource(), A=on_resource()))
+    kit.move(60)
+    kit.finish("A", group="box")
+    kit.move(10)
+    kit.tell("RERUN", "A")
+    assert kit.status("Box") == "CREATING"
+    kit.move(30)
+    assert kit.status("Box") == "CREATING"
+    kit.move(30)
+    assert kit.status("Box") == "RUNNING"
 
 
-def test_a_resource_which_timed_out_is_created_again(boxed):
+@pytest.mark.settings(resource_worker_group="box")
+def test_a_resource_which_timed_out_is_created_again(kit):
     """RERUN of its activity brings a TIMEDOUT resource back, and its time begins anew."""
-    boxed.launch(daily(Box=resource(terminateAfter="1 hour"), A=on_resource()))
-    boxed.move(hours=1)
-    assert boxed.statuses("Box", "A") == ["TIMEDOUT", "CANCELED"]
-    boxed.tell("RERUN", "A")
-    assert boxed.statuses("Box", "A") == ["CREATING", READY]
-    boxed.move(3599)
-    assert boxed.status("Box") == "RUNNING"
-    boxed.move(1)
-    assert boxed.statuses("Box", "A") == ["TIMEDOUT", "CANCELED"]
+    kit.launch(daily(Box=resource(terminateAfter="1 hour"), A=on_resource()))
+    kit.move(hours=1)
+    assert kit.statuses("Box", "A") == ["TIMEDOUT", "CANCELED"]
+    kit.tell("RERUN", "A")
+    assert kit.statuses("Box", "A") == ["CREATING", READY]
+    kit.move(3599)
+    assert kit.status("Box") == "RUNNING"
+    kit.move(1)
+    assert kit.statuses("Box", "A") == ["TIMEDOUT", "CANCELED"]
 
 
-def test_a_resource_is_rerun_without_its_activities(boxed):
+@pytest.mark.settings(resource_worker_group="box")
+def test_a_resource_is_rerun_without_its_activities(kit):
     """A resource which is rerun alone comes up, has nothing to do, and ends again."""
-    boxed.launch(daily(Box=resource(), A=on_resource()))
-    boxed.move(60)
-    boxed.finish("A", group="box")
-    boxed.move(30)
-    boxed.tell("RERUN", "Box")
-    assert boxed.statuses("Box", "A") == ["CREATING", "FINISHED"]
-    boxed.move(minutes=5)
-    assert boxed.statuses("Box", "A") == ["FINISHED", "FINISHED"]
+    kit.launch(daily(Box=resource(), A=on_resource()))
+    kit.move(60)
+    kit.finish("A", group="box")
+    kit.move(30)
+    kit.tell("RERUN", "Box")
+    assert kit.statuses("Box", "A") == ["CREATING", "FINISHED"]
+    kit.move(minutes=5)
+    assert kit.statuses("Box", "A") == ["FINISHED", "FINISHED"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from unit.emulator.lifecycle_kit import RETRY, Lifecycle
+from unit.emulator.lifecycle_kit import RETRY
 from unit.emulator.lifecycle_objects import (
     Ref,
     activity,
@@ -18,13 +18,9 @@ from unit.emulator.lifecycle_objects import (
     shell_precondition,
 )
 
+pytestmark = pytest.mark.settings(resource_worker_group="box")
+
 CASCADE = {"Default": {"failureAndRerunMode": "cascade"}}
-
-
-@pytest.fixture
-def kit():
-    """A service whose resources have the worker group `box`."""
-    return Lifecycle(resource_worker_group="box")
 
 
 def guarded(precondition, **fields):

@@ -20,13 +20,9 @@ from unit.emulator.lifecycle_objects import (
 )
 from unit.emulator.service_kit import parse
 
+pytestmark = pytest.mark.settings(resource_worker_group="box", max_retries=0)
+
 WAITING, READY = "WAITING_ON_DEPENDENCIES", "WAITING_FOR_RUNNER"
-
-
-@pytest.fixture
-def kit():
-    """A service whose resources have the worker group `box`."""
-    return Lifecycle(resource_worker_group="box", max_retries=0)
 
 
 def test_a_resource_lives_for_its_activity(kit):

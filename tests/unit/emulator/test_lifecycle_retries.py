@@ -11,11 +11,6 @@ READY = "WAITING_FOR_RUNNER"
 ATTEMPT = f"{at('A')}_Attempt="
 
 
-@pytest.fixture
-def kit():
-    return Lifecycle()
-
-
 def test_a_failed_attempt_is_retried_twice(kit):
     """maximumRetries is 2 by default: after three failed attempts the instance is FAILED."""
     kit.launch(daily(A=activity()))

@@ -4,34 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from unit.emulator.lifecycle_kit import HOUR, INVALID, Lifecycle
+from unit.emulator.lifecycle_kit import HOUR, INVALID
 from unit.emulator.lifecycle_objects import (
     Ref,
     activity,
     at,
     daily,
+    hourly,
     node,
     on_resource,
     resource,
     schedule,
+    slots,
     stamp,
 )
 
 WAITING, READY = "WAITING_ON_DEPENDENCIES", "WAITING_FOR_RUNNER"
-
-
-@pytest.fixture
-def kit():
-    return Lifecycle()
-
-
-def slots(definition_of_schedule, **fields):
-    """Return a definition of one activity, `A`, with this schedule."""
-    return {"S": definition_of_schedule, "A": activity(schedule=Ref("S"), **fields)}
-
-
-def hourly(**fields):
-    return schedule("1 hour", **fields)
 
 
 # cron, timeseries and ondemand

@@ -8,6 +8,7 @@ from unit.emulator.lifecycle_kit import INVALID, NOT_FOUND, Lifecycle
 from unit.emulator.lifecycle_objects import (
     Ref,
     activity,
+    after,
     alarm,
     at,
     daily,
@@ -17,23 +18,10 @@ from unit.emulator.lifecycle_objects import (
     resource,
 )
 
+pytestmark = pytest.mark.settings(max_retries=0)
+
 READY = "WAITING_FOR_RUNNER"
 CASCADE = {"Default": {"failureAndRerunMode": "cascade"}}
-
-
-@pytest.fixture
-def kit():
-    return Lifecycle(max_retries=0)
-
-
-@pytest.fixture
-def boxed():
-    """A service whose resources have the worker group `box`."""
-    return Lifecycle(max_retries=0, resource_worker_group="box")
-
-
-def after(*names, **fields):
-    return activity(dependsOn=[Ref(name) for name in names], **fields)
 
 
 # MARK_FINISHED and TRY_CANCEL
@@ -114,10 +102,11 @@ def test_marking_what_is_finished_changes_nothing(kit):
     assert kit.fired() == [("Good", at("A"))]
 
 
+@pytest.mark.settings(resource_worker_group="box")
 @pytest.mark.parametrize("name", ["Data", "Ready", "Box"])
-def test_instances_of_all_kinds_are_marked_finished(boxed, name):
+def test_instances_of_all_kinds_are_marked_finished(kit, name):
     """Data nodes, preconditions and resources have statuses as activities have."""
-    boxed.launch(
+    kit.launch(
         daily(
             Data=node(precondition=Ref("Ready")),
             Ready=key_exists(),
@@ -125,14 +114,15 @@ def test_instances_of_all_kinds_are_marked_finished(boxed, name):
             A=on_resource(),
         )
     )
-    assert boxed.tell("MARK_FINISHED", name) == {}
-    assert boxed.status(name) == "FINISHED"
+    assert kit.tell("MARK_FINISHED", name) == {}
+    assert kit.status(name) == "FINISHED"
 
 
+@pytest.mark.settings(resource_worker_group="box")
 @pytest.mark.parametrize("name", ["Data", "Ready", "Box"])
-def test_instances_of_all_kinds_are_canceled(boxed, name):
+def test_instances_of_all_kinds_are_canceled(kit, name):
     """TRY_CANCEL acts on data nodes, preconditions and resources too."""
-    boxed.launch(
+    kit.launch(
         daily(
             Data=node(precondition=Ref("Ready")),
             Ready=key_exists(),
@@ -140,8 +130,8 @@ def test_instances_of_all_kinds_are_canceled(boxed, name):
             A=on_resource(),
         )
     )
-    assert boxed.tell("TRY_CANCEL", name) == {}
-    assert boxed.status(name) == "CANCELED"
+    assert kit.tell("TRY_CANCEL", name) == {}
+    assert kit.status(name) == "CANCELED"
 
 
 @pytest.mark.parametrize("end", ["FINISHED", "FAILED"])

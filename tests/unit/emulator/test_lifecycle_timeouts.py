@@ -5,23 +5,16 @@ from __future__ import annotations
 import pytest
 
 from aiodp.emulator import AttemptTimeoutAnswer
-from unit.emulator.lifecycle_kit import NOT_FOUND, RETRY, Lifecycle
+from unit.emulator.lifecycle_kit import DAY, NOT_FOUND, RETRY, Lifecycle
 from unit.emulator.lifecycle_objects import activity, at, daily, on_demand, stamp
 
 READY = "WAITING_FOR_RUNNER"
 ACKNOWLEDGE, LEASE = 120.0, 300.0
 ATTEMPT = f"{at('A')}_Attempt="
 
-
-@pytest.fixture
-def kit():
-    return Lifecycle(lease_timeout=LEASE)
-
-
-@pytest.fixture
-def patient():
-    """A service whose leases do not lapse in these tests."""
-    return Lifecycle()
+pytestmark = pytest.mark.settings(lease_timeout=LEASE)
+long_lease = pytest.mark.settings(lease_timeout=90 * DAY)
+"""For tests in which no lease is to lapse."""
 
 
 # Acknowledgement and lease
@@ -112,14 +105,15 @@ def test_an_attempt_must_end_in_time(kit):
     assert "attemptTimeout" in fields["errorMessage"] or "timed out" in fields["errorMessage"]
 
 
-def test_a_worker_out_of_time_is_told_so(patient):
+@long_lease
+def test_a_worker_out_of_time_is_told_so(kit):
     """Its next report and its status get TaskNotFoundException."""
-    patient.launch(daily(A=activity(attemptTimeout="10 minutes")))
-    work = patient.begin("A")
-    patient.move(minutes=10)
-    assert patient.report(work)["error"] == NOT_FOUND
-    assert patient.end(work)["error"] == NOT_FOUND
-    assert patient.status("A") == READY
+    kit.launch(daily(A=activity(attemptTimeout="10 minutes")))
+    work = kit.begin("A")
+    kit.move(minutes=10)
+    assert kit.report(work)["error"] == NOT_FOUND
+    assert kit.end(work)["error"] == NOT_FOUND
+    assert kit.status("A") == READY
 
 
 def test_a_worker_out_of_time_may_be_canceled():
@@ -132,116 +126,126 @@ def test_a_worker_out_of_time_may_be_canceled():
     assert kit.fields(f"{ATTEMPT}1")["@status"] == "FAILED"
 
 
-def test_an_attempt_out_of_time_is_retried_after_the_delay(patient):
+@long_lease
+def test_an_attempt_out_of_time_is_retried_after_the_delay(kit):
     """It costs a try, and the next attempt comes after retryDelay."""
-    patient.launch(daily(A=activity(attemptTimeout="10 minutes")))
-    patient.begin("A")
-    patient.move(minutes=10)
-    assert patient.take() is None
-    patient.move(RETRY - 1)
-    assert patient.take() is None
-    patient.move(1)
-    assert patient.get().attempt_id == f"{ATTEMPT}2"
-    assert patient.fields(at("A"))["@triesLeft"] == "1"
+    kit.launch(daily(A=activity(attemptTimeout="10 minutes")))
+    kit.begin("A")
+    kit.move(minutes=10)
+    assert kit.take() is None
+    kit.move(RETRY - 1)
+    assert kit.take() is None
+    kit.move(1)
+    assert kit.get().attempt_id == f"{ATTEMPT}2"
+    assert kit.fields(at("A"))["@triesLeft"] == "1"
 
 
-def test_each_attempt_has_the_whole_timeout(patient):
+@long_lease
+def test_each_attempt_has_the_whole_timeout(kit):
     """The time of an attempt begins with its own hand-out, not with the first one's."""
-    patient.launch(daily(A=activity(attemptTimeout="10 minutes")))
-    patient.fail("A")
-    patient.move(minutes=30)
-    work = patient.begin("A")
-    patient.move(599)
-    assert patient.report(work) == {"canceled": False}
-    patient.move(1)
-    assert patient.report(work)["error"] == NOT_FOUND
+    kit.launch(daily(A=activity(attemptTimeout="10 minutes")))
+    kit.fail("A")
+    kit.move(minutes=30)
+    work = kit.begin("A")
+    kit.move(599)
+    assert kit.report(work) == {"canceled": False}
+    kit.move(1)
+    assert kit.report(work)["error"] == NOT_FOUND
 
 
-def test_time_in_the_queue_does_not_count(patient):
+@long_lease
+def test_time_in_the_queue_does_not_count(kit):
     """An attempt which nobody takes does not time out."""
-    patient.launch(daily(A=activity(attemptTimeout="10 minutes")))
-    patient.move(hours=5)
-    work = patient.begin("A")
-    patient.move(599)
-    assert patient.report(work) == {"canceled": False}
+    kit.launch(daily(A=activity(attemptTimeout="10 minutes")))
+    kit.move(hours=5)
+    work = kit.begin("A")
+    kit.move(599)
+    assert kit.report(work) == {"canceled": False}
 
 
-def test_an_attempt_times_out_before_it_is_acknowledged(patient):
+@long_lease
+def test_an_attempt_times_out_before_it_is_acknowledged(kit):
     """An attemptTimeout shorter than the acknowledgement window ends the attempt first."""
-    patient.launch(daily(A=activity(attemptTimeout="1 minute")))
-    work = patient.take()
-    patient.move(60)
-    assert patient.fields(f"{ATTEMPT}1")["@status"] == "FAILED"
-    assert patient.report(work)["error"] == NOT_FOUND
-    patient.move(60)
-    assert patient.take() is None
-    patient.move(60)
-    assert patient.get().attempt_id == f"{ATTEMPT}2"
+    kit.launch(daily(A=activity(attemptTimeout="1 minute")))
+    work = kit.take()
+    kit.move(60)
+    assert kit.fields(f"{ATTEMPT}1")["@status"] == "FAILED"
+    assert kit.report(work)["error"] == NOT_FOUND
+    kit.move(60)
+    assert kit.take() is None
+    kit.move(60)
+    assert kit.get().attempt_id == f"{ATTEMPT}2"
 
 
-def test_a_second_hand_out_does_not_start_the_time_anew(patient):
+@long_lease
+def test_a_second_hand_out_does_not_start_the_time_anew(kit):
     """attemptTimeout counts from the first task of the attempt, though nobody acknowledged it."""
-    patient.launch(daily(A=activity(attemptTimeout="5 minutes")))
-    patient.take()
-    patient.move(200)
-    work = patient.begin("A")
+    kit.launch(daily(A=activity(attemptTimeout="5 minutes")))
+    kit.take()
+    kit.move(200)
+    work = kit.begin("A")
     assert work.attempt_id == f"{ATTEMPT}1"
-    patient.move(99)
-    assert patient.report(work) == {"canceled": False}
-    patient.move(1)
-    assert patient.report(work)["error"] == NOT_FOUND
-    assert patient.fields(f"{ATTEMPT}1")["@status"] == "FAILED"
+    kit.move(99)
+    assert kit.report(work) == {"canceled": False}
+    kit.move(1)
+    assert kit.report(work)["error"] == NOT_FOUND
+    assert kit.fields(f"{ATTEMPT}1")["@status"] == "FAILED"
 
 
-def test_an_attempt_times_out_in_the_queue_once_it_was_handed_out(patient):
+@long_lease
+def test_an_attempt_times_out_in_the_queue_once_it_was_handed_out(kit):
     """An attempt that was handed out and came back unacknowledged is FAILED in time as well."""
-    patient.launch(daily(A=activity(attemptTimeout="5 minutes")))
-    patient.take()
-    patient.move(300)
-    assert patient.fields(f"{ATTEMPT}1")["@status"] == "FAILED"
-    assert patient.take() is None
-    patient.move(RETRY)
-    assert patient.take_all() == [at("A")]
+    kit.launch(daily(A=activity(attemptTimeout="5 minutes")))
+    kit.take()
+    kit.move(300)
+    assert kit.fields(f"{ATTEMPT}1")["@status"] == "FAILED"
+    assert kit.take() is None
+    kit.move(RETRY)
+    assert kit.take_all() == [at("A")]
 
 
-def test_timeouts_may_spend_all_tries(patient):
+@long_lease
+def test_timeouts_may_spend_all_tries(kit):
     """When the last try is out of time the instance is FAILED."""
-    patient.launch(daily(A=activity(attemptTimeout="10 minutes", maximumRetries="0")))
-    patient.begin("A")
-    patient.move(minutes=10)
-    assert patient.status("A") == "FAILED"
+    kit.launch(daily(A=activity(attemptTimeout="10 minutes", maximumRetries="0")))
+    kit.begin("A")
+    kit.move(minutes=10)
+    assert kit.status("A") == "FAILED"
 
 
+@long_lease
 @pytest.mark.parametrize("status", ["FINISHED", "FAILED"])
-def test_an_attempt_which_ended_in_time_does_not_time_out(patient, status):
+def test_an_attempt_which_ended_in_time_does_not_time_out(kit, status):
     """After SetTaskStatus nothing is left of the timeout."""
-    patient.launch(daily(A=activity(attemptTimeout="10 minutes", maximumRetries="0")))
-    patient.end(patient.begin("A"), status, errorMessage="own words")
-    patient.move(hours=1)
-    assert patient.status("A") == status
-    assert patient.fields(f"{ATTEMPT}1")["errorMessage"] == "own words"
+    kit.launch(daily(A=activity(attemptTimeout="10 minutes", maximumRetries="0")))
+    kit.end(kit.begin("A"), status, errorMessage="own words")
+    kit.move(hours=1)
+    assert kit.status("A") == status
+    assert kit.fields(f"{ATTEMPT}1")["errorMessage"] == "own words"
 
 
-def test_a_canceled_attempt_does_not_time_out(patient):
+@long_lease
+def test_a_canceled_attempt_does_not_time_out(kit):
     """After TRY_CANCEL the instance stays CANCELED."""
-    patient.launch(daily(A=activity(attemptTimeout="10 minutes")))
-    work = patient.begin("A")
-    patient.tell("TRY_CANCEL", "A")
-    patient.move(hours=1)
-    assert patient.status("A") == "CANCELED"
-    assert patient.report(work) == {"canceled": True}
+    kit.launch(daily(A=activity(attemptTimeout="10 minutes")))
+    work = kit.begin("A")
+    kit.tell("TRY_CANCEL", "A")
+    kit.move(hours=1)
+    assert kit.status("A") == "CANCELED"
+    assert kit.report(work) == {"canceled": True}
 
 
-def test_a_rerun_is_not_ended_by_the_timeout_of_the_try_before(patient):
+@long_lease
+def test_a_rerun_is_not_ended_by_the_timeout_of_the_try_before(kit):
     """The timer of an attempt that has ended does not touch the attempt after it."""
-    patient.launch(daily(A=activity(attemptTimeout="10 minutes")))
-    patient.begin("A")
-    patient.move(minutes=9)
-    patient.finish("A")
-    patient.tell("RERUN", "A")
-    work = patient.begin("A")
-    patient.move(minutes=9)
-    assert patient.report(work) == {"canceled": False}
+    kit.launch(daily(A=activity(attemptTimeout="10 minutes")))
+    kit.begin("A")
+    kit.move(minutes=9)
+    kit.finish("A")
+    kit.tell("RERUN", "A")
+    work = kit.begin("A")
+    kit.move(minutes=9)
+    assert kit.report(work) == {"canceled": False}
 
 
 def test_work_on_demand_times_out_too():

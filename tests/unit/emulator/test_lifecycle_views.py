@@ -22,11 +22,6 @@ INSTANCE_FIELDS = {
 }
 
 
-@pytest.fixture
-def kit():
-    return Lifecycle()
-
-
 def selector(name, operator, *values):
     return {"fieldName": name, "operator": {"type": operator, "values": list(values)}}
 
