@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.session import get_session
@@ -51,6 +51,7 @@ def operations() -> set[str]:
     return set(model().operation_names)
 
 
+@lru_cache(maxsize=2048)  # between two steps of a long test most answers stay the same
 def check_answer(operation: str, body: bytes, status: int) -> None:
     """Raise `AssertionError` unless this body is one that the operation may answer."""
     described = model().operation_model(operation)
@@ -116,8 +117,9 @@ def _check(shape: Shape, value: Any, where: str) -> None:
             _check_structure(shape, value, where)
         case "list":
             _check_length(shape, value, where)
+            member = shape.member
             for index, item in enumerate(value):
-                _check(shape.member, item, f"{where}[{index}]")
+                _check(member, item, f"{where}[{index}]")
         case "map":
             for key, item in value.items():
                 _check(shape.key, key, f"{where}, key")
@@ -131,8 +133,9 @@ def _check_structure(shape: Shape, value: dict[str, Any], where: str) -> None:
     unknown = value.keys() - shape.members.keys()
     assert not missing, f"{where}: {missing} missing"
     assert not unknown, f"{where}: {unknown} unknown"
+    members = shape.members
     for name, item in value.items():
-        _check(shape.members[name], item, f"{where}.{name}")
+        _check(members[name], item, f"{where}.{name}")
 
 
 def _check_string(shape: Shape, value: str, where: str) -> None:

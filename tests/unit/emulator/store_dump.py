@@ -6,7 +6,15 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from aiodp.emulator._definition.plan import Part, Plan
-from aiodp.emulator._model.records import Attempt, Instance, Pipeline, Task, Timeline
+from aiodp.emulator._model.records import (
+    Attempt,
+    Instance,
+    Pipeline,
+    Status,
+    Task,
+    TaskState,
+    Timeline,
+)
 from aiodp.emulator._model.timers import Timed, Timer
 from aiodp.emulator._model.views import fields_of, pipeline_fields, view_task
 
@@ -17,8 +25,11 @@ if TYPE_CHECKING:
     from aiodp.emulator._model.service import Service
 
 
-def dump(service: Service) -> dict[str, Any]:
-    """Return all that a service knows, and how it shows it."""
+def dump(service: Service, *, shown: bool = True) -> dict[str, Any]:
+    """Return all that a service knows, and how its answers show it if `shown`.
+
+    What is shown follows from what is known, and costs as much as all the rest.
+    """
     due = service.next_event()
     pipelines = service.model.catalog.pipelines
     return {
@@ -27,7 +38,7 @@ def dump(service: Service) -> dict[str, Any]:
         "pipelines": {key: _attributes(one) for key, one in pipelines.items()},
         "keys": {key: one.id for key, one in service.model.catalog._by_key.items()},
         "counted": service.model.catalog._counted,
-        "objects": {key: _objects(one, service) for key, one in pipelines.items()},
+        "objects": {key: _objects(one, service) for key, one in pipelines.items() if shown},
         "queues": {group: [_plain(a) for a in queue] for group, queue in _queues(service).items()},
         "tasks": {key: view_task(one) for key, one in service.model.leases.tasks.items()},
         "orders": [list(one) for one in _ordered(service)],
@@ -83,6 +94,8 @@ def _attributes(record: Persisted) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     """Return a value in which other records stand as their names."""
+    if type(value) in _SIMPLE:
+        return value
     if isinstance(value, dict):
         plain = {key: _plain(one) for key, one in value.items()}
         return {key: one for key, one in plain.items() if one not in _NOTHING}
@@ -95,6 +108,7 @@ def _plain(value: Any) -> Any:
 
 
 _ACCOUNT: Final = "123456789012"
+_SIMPLE: Final = frozenset({str, float, int, bool, type(None), Status, TaskState})
 _NOTHING: Final[tuple[Any, ...]] = (None, 0, [], {})
 _NAMES: Final = {Pipeline: "id", Instance: "id", Attempt: "id", Task: "id", Timer: "due"} | {
     Timeline: "name",
