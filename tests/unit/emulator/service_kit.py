@@ -7,6 +7,7 @@ from typing import Any
 
 from aiodp.emulator import Service, Settings
 from aiodp.emulator._model.replies import Answer, Pending
+from unit.emulator.lifecycle_objects import Definition, wire_objects
 
 
 class Clock:
@@ -53,18 +54,22 @@ class Kit:
 
     def pipeline(self, name: str = "p", count: int = 1, **fields: str) -> str:
         """Make and activate an on-demand pipeline of activities; return its id."""
-        pipeline_id: str = self.call("CreatePipeline", name=name, uniqueId=name)["pipelineId"]
         activity = {
             "type": "ShellCommandActivity",
             "command": "true",
             "workerGroup": "workers",
             "scheduleType": "ondemand",
         } | fields
-        wire = [{"key": key, "stringValue": value} for key, value in activity.items()]
-        objects = [{"id": f"Work{n}", "name": f"Work{n}", "fields": wire} for n in range(count)]
-        put = self.call("PutPipelineDefinition", pipelineId=pipeline_id, pipelineObjects=objects)
-        assert put["errored"] is False
+        pipeline_id = self.put_pipeline(name, {f"Work{n}": activity for n in range(count)})
         assert self.call("ActivatePipeline", pipelineId=pipeline_id) == {}
+        return pipeline_id
+
+    def put_pipeline(self, name: str, definition: Definition) -> str:
+        """Make a pipeline with a definition, which must be good; return its id."""
+        pipeline_id: str = self.call("CreatePipeline", name=name, uniqueId=name)["pipelineId"]
+        objects = wire_objects(definition)
+        put = self.call("PutPipelineDefinition", pipelineId=pipeline_id, pipelineObjects=objects)
+        assert put["errored"] is False, put
         return pipeline_id
 
 

@@ -13,6 +13,7 @@ import pytest
 from aiodp.emulator import Fault, FaultKind
 from aiodp.emulator._server.dashboard import dashboard
 from aiodp.emulator._server.page import page
+from unit.emulator.lifecycle_objects import schedule, slots
 from unit.emulator.service_kit import Kit
 
 
@@ -97,21 +98,7 @@ def test_a_schedule_shows_its_next_run():
     """A scheduled pipeline shows when its next slot comes; one on demand has none."""
     kit = Kit()
     kit.pipeline(name="demand")
-    pipeline_id = kit.call("CreatePipeline", name="daily", uniqueId="daily")["pipelineId"]
-    schedule = {"type": "Schedule", "period": "1 day", "startAt": "FIRST_ACTIVATION_DATE_TIME"}
-    wire = [{"key": key, "stringValue": value} for key, value in schedule.items()]
-    work = [
-        {"key": "type", "stringValue": "ShellCommandActivity"},
-        {"key": "command", "stringValue": "true"},
-        {"key": "workerGroup", "stringValue": "workers"},
-        {"key": "schedule", "refValue": "Daily"},
-    ]
-    objects = [
-        {"id": "Daily", "name": "Daily", "fields": wire},
-        {"id": "Work", "name": "Work", "fields": work},
-    ]
-    put = kit.call("PutPipelineDefinition", pipelineId=pipeline_id, pipelineObjects=objects)
-    assert put["errored"] is False
+    pipeline_id = kit.put_pipeline("daily", slots(schedule(startAt="FIRST_ACTIVATION_DATE_TIME")))
     kit.call("ActivatePipeline", pipelineId=pipeline_id)
     daily, demand = shown(kit)["pipelines"]["rows"]
     assert demand["nextRun"] is None

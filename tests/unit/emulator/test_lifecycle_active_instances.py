@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from unit.emulator.lifecycle_kit import Lifecycle
 from unit.emulator.lifecycle_objects import Ref, activity, at, hourly, schedule, slots
 
 WAITING, READY = "WAITING_ON_DEPENDENCIES", "WAITING_FOR_RUNNER"
@@ -30,27 +29,27 @@ def test_the_object_says_how_many_of_it_are_active(kit):
     assert kit.statuses(at("A", hours=1), at("A", hours=2)) == [READY, WAITING]
 
 
+@pytest.mark.settings(max_active_instances=3)
 @pytest.mark.parametrize(("given", "active"), [("2", 2), ("3", 3), ("4", 3), ("9", 3)])
-def test_an_object_gets_no_more_than_the_account(given, active):
+def test_an_object_gets_no_more_than_the_account(kit, given, active):
     """maxActiveInstances beyond the account's limit is that limit; a lower one is kept."""
-    kit = Lifecycle(max_active_instances=3)
     kit.launch(slots(hourly(), maxActiveInstances=given))
     kit.move(hours=5)
     assert list(kit.runs().values()).count(READY) == active
 
 
-def test_what_waits_for_a_retry_is_active():
+@pytest.mark.settings(max_active_instances=1)
+def test_what_waits_for_a_retry_is_active(kit):
     """An instance between two attempts is beyond WAITING_ON_DEPENDENCIES and not terminal."""
-    kit = Lifecycle(max_active_instances=1)
     kit.launch(slots(schedule("15 minutes"), retryDelay="1 hour"))
     kit.fail("A")
     kit.move(minutes=15)
     assert kit.status(at("A", minutes=15)) == WAITING
 
 
-def test_a_failed_instance_makes_room():
+@pytest.mark.settings(max_active_instances=1, max_retries=0)
+def test_a_failed_instance_makes_room(kit):
     """Every terminal status makes room for the next slot."""
-    kit = Lifecycle(max_active_instances=1, max_retries=0)
     kit.launch(slots(hourly()))
     kit.move(hours=2)
     kit.fail("A")
@@ -59,16 +58,16 @@ def test_a_failed_instance_makes_room():
     assert kit.status(at("A", hours=2)) == READY
 
 
-def test_components_do_not_count_for_each_other():
+@pytest.mark.settings(max_active_instances=1)
+def test_components_do_not_count_for_each_other(kit):
     """The limit is of each component by itself."""
-    kit = Lifecycle(max_active_instances=1)
     kit.launch(slots(hourly()) | {"B": activity(schedule=Ref("S"))})
     assert kit.statuses("A", "B") == [READY, READY]
 
 
-def test_a_rerun_is_not_held_back():
+@pytest.mark.settings(max_active_instances=1)
+def test_a_rerun_is_not_held_back(kit):
     """Reruns do not count for maxActiveInstances (the Developer Guide, dp-limits)."""
-    kit = Lifecycle(max_active_instances=1)
     kit.launch(slots(hourly()))
     kit.finish("A")
     kit.move(hours=1)
@@ -77,9 +76,9 @@ def test_a_rerun_is_not_held_back():
     assert kit.take_all() == [at("A")]
 
 
-def test_a_rerun_holds_nobody_back():
+@pytest.mark.settings(max_active_instances=1)
+def test_a_rerun_holds_nobody_back(kit):
     """Reruns do not count: while one runs the next slot goes as ever."""
-    kit = Lifecycle(max_active_instances=1)
     kit.launch(slots(hourly()))
     kit.finish("A")
     kit.tell("RERUN", "A")

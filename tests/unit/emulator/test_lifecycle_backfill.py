@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from aiodp.emulator._definition.slots import Slots
-from unit.emulator.lifecycle_kit import HOUR, INVALID, Lifecycle
+from unit.emulator.lifecycle_kit import HOUR, INVALID
 from unit.emulator.lifecycle_objects import EPOCH, Ref, activity, at, hourly, schedule, slots, stamp
 
 READY = "WAITING_FOR_RUNNER"
@@ -54,9 +54,9 @@ def test_past_slots_of_a_timeseries_run_at_once(kit):
     assert kit.runs() == {at("A", hours=-2): READY}
 
 
-def test_the_backfill_interval_is_a_setting():
+@pytest.mark.settings(instance_interval=0.0)
+def test_the_backfill_interval_is_a_setting(kit):
     """instance_interval=0 makes all past slots at once."""
-    kit = Lifecycle(instance_interval=0.0)
     kit.launch(past(3))
     assert len(kit.runs()) == 4
 
@@ -75,9 +75,9 @@ def test_a_backfill_of_a_day_is_done(kit):
     assert kit.runs() == {at("A", days=-1): READY}
 
 
-def test_the_guard_against_backfill_can_be_lifted():
+@pytest.mark.settings(max_backfill=None)
+def test_the_guard_against_backfill_can_be_lifted(kit):
     """max_backfill=None lets an activation fill up any past."""
-    kit = Lifecycle(max_backfill=None)
     kit.launch(slots(schedule("1 day", startDateTime=stamp(days=-9))))
     assert kit.runs() == {at("A", days=-9): READY}
 

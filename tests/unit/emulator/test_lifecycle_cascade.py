@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from unit.emulator.lifecycle_kit import Lifecycle
 from unit.emulator.lifecycle_objects import (
     Ref,
     activity,
@@ -63,9 +62,9 @@ def test_what_failed_by_cascade_has_ended(kit):
     assert kit.take_all() == []
 
 
-def test_no_cascade_before_the_retries_are_spent():
+@pytest.mark.settings(max_retries=1)
+def test_no_cascade_before_the_retries_are_spent(kit):
     """An attempt which failed is no failure of its instance while tries remain."""
-    kit = Lifecycle(max_retries=1)
     kit.launch(cascading(A=activity(), B=after("A")))
     kit.fail("A")
     assert kit.status("B") == WAITING
@@ -241,9 +240,9 @@ def test_a_precondition_which_fails_fails_what_it_guards(kit):
     assert kit.refs(at("A"), "@cascadeFailedOn") == [at("Ready")]
 
 
-def test_a_lost_resource_cancels_its_activity_and_fails_the_next():
+@pytest.mark.settings(resource_worker_group="box")
+def test_a_lost_resource_cancels_its_activity_and_fails_the_next(kit):
     """A CANCELED resource cancels its open activities, whose dependants are CASCADE_FAILED."""
-    kit = Lifecycle(max_retries=0, resource_worker_group="box")
     kit.launch(cascading(Box=resource(), A=on_resource(), B=after("A")))
     kit.move(60)
     work = kit.begin("A", "box")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from unit.emulator.lifecycle_kit import HOUR, INVALID, RETRY, Lifecycle
+from unit.emulator.lifecycle_kit import HOUR, INVALID, RETRY
 from unit.emulator.lifecycle_objects import (
     Ref,
     activity,
@@ -81,10 +81,10 @@ def test_a_failure_ends_what_runs_too(kit):
     assert kit.get().attempt_id == f"{at('A')}_Attempt=2"
 
 
+@pytest.mark.settings(lease_timeout=300.0)
 @pytest.mark.parametrize("acknowledged", [True, False])
-def test_silence_ends_what_runs_too(acknowledged):
+def test_silence_ends_what_runs_too(kit, acknowledged):
     """DEACTIVATING ends when the worker is silent for too long; nobody else gets the task."""
-    kit = Lifecycle(lease_timeout=300.0)
     kit.launch(slots(hourly()))
     if acknowledged:
         kit.begin("A")
@@ -119,10 +119,10 @@ def test_with_nothing_to_wait_for_it_is_inactive_at_once(kit):
     assert kit.state() == "INACTIVE"
 
 
+@pytest.mark.settings(resource_worker_group="box")
 @pytest.mark.parametrize("after", [0, 60])
-def test_resources_are_canceled(after):
+def test_resources_are_canceled(kit, after):
     """Resources which are CREATING or RUNNING are active, and canceled with their work."""
-    kit = Lifecycle(resource_worker_group="box")
     kit.launch(daily(Box=resource(), A=on_resource()))
     kit.move(after)
     kit.deactivate()
@@ -130,9 +130,9 @@ def test_resources_are_canceled(after):
     assert kit.state() == "INACTIVE"
 
 
-def test_a_resource_which_shuts_down_is_canceled():
+@pytest.mark.settings(resource_worker_group="box")
+def test_a_resource_which_shuts_down_is_canceled(kit):
     """SHUTTING_DOWN is active as well."""
-    kit = Lifecycle(resource_worker_group="box")
     kit.launch(daily(Box=resource(), A=on_resource()))
     kit.move(60)
     kit.finish("A", group="box")
@@ -140,9 +140,9 @@ def test_a_resource_which_shuts_down_is_canceled():
     assert kit.statuses("Box", "A") == ["CANCELED", "FINISHED"]
 
 
-def test_a_pipeline_is_inactive_when_its_resources_have_ended_too():
+@pytest.mark.settings(resource_worker_group="box")
+def test_a_pipeline_is_inactive_when_its_resources_have_ended_too(kit):
     """cancelActive=false: DEACTIVATING until running objects end, a resource among them."""
-    kit = Lifecycle(resource_worker_group="box")
     kit.launch(daily(Box=resource(), A=on_resource()))
     kit.move(60)
     kit.begin("A", "box")
@@ -155,9 +155,9 @@ def test_a_pipeline_is_inactive_when_its_resources_have_ended_too():
     assert kit.state() == "INACTIVE"
 
 
-def test_a_resource_which_a_deactivation_ended_is_created_again():
+@pytest.mark.settings(resource_worker_group="box")
+def test_a_resource_which_a_deactivation_ended_is_created_again(kit):
     """What waits for its runner keeps its resource's place: the next activation brings it back."""
-    kit = Lifecycle(resource_worker_group="box")
     kit.launch(daily(Box=resource(), A=on_resource()))
     first = kit.fields(at("Box"))["@resourceId"]
     kit.deactivate(cancelActive=False)
@@ -172,9 +172,9 @@ def test_a_resource_which_a_deactivation_ended_is_created_again():
     assert kit.status("A") == "FINISHED"
 
 
-def test_a_failure_while_deactivating_cascades():
+@pytest.mark.settings(max_retries=0)
+def test_a_failure_while_deactivating_cascades(kit):
     """What fails while the pipeline is DEACTIVATING fails those behind it at once."""
-    kit = Lifecycle(max_retries=0)
     kit.launch(daily(A=activity(), B=activity(dependsOn=Ref("A"), failureAndRerunMode="cascade")))
     kit.begin("A")
     kit.deactivate(cancelActive=False)
@@ -182,9 +182,8 @@ def test_a_failure_while_deactivating_cascades():
     assert kit.statuses("A", "B") == ["FAILED", "CASCADE_FAILED"]
 
 
-def test_deactivation_cascades():
+def test_deactivation_cascades(kit):
     """What it cancels fails those behind it, in mode cascade."""
-    kit = Lifecycle()
     kit.launch(daily(A=activity(), B=activity(dependsOn=Ref("A"), failureAndRerunMode="cascade")))
     kit.begin("A")
     kit.deactivate()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from unit.emulator.lifecycle_kit import Lifecycle
 from unit.emulator.lifecycle_objects import Ref, activity, at, daily, node, schedule, stamp
 
 WAITING, READY = "WAITING_ON_DEPENDENCIES", "WAITING_FOR_RUNNER"
@@ -83,10 +82,10 @@ def test_an_attempt_which_failed_holds_the_dependant_until_a_retry_succeeds(kit)
     assert kit.status("B") == READY
 
 
+@pytest.mark.settings(max_retries=0)
 @pytest.mark.parametrize("status", ["FAILED", "CANCELED"])
-def test_without_cascade_a_dependant_of_what_did_not_finish_waits_on(status):
+def test_without_cascade_a_dependant_of_what_did_not_finish_waits_on(kit, status):
     """In mode none the dependants of a FAILED or CANCELED instance keep waiting."""
-    kit = Lifecycle(max_retries=0)
     kit.launch(daily(A=activity(), B=activity(dependsOn=Ref("A"))))
     if status == "FAILED":
         kit.fail("A")
@@ -97,9 +96,9 @@ def test_without_cascade_a_dependant_of_what_did_not_finish_waits_on(status):
     assert kit.refs(at("B"), "@waitingOn") == [at("A")]
 
 
-def test_marking_a_dependency_finished_releases_its_dependants():
+@pytest.mark.settings(max_retries=0)
+def test_marking_a_dependency_finished_releases_its_dependants(kit):
     """MARK_FINISHED of a FAILED instance counts as FINISHED for those which wait on it."""
-    kit = Lifecycle(max_retries=0)
     kit.launch(daily(A=activity(), B=activity(dependsOn=Ref("A"))))
     kit.fail("A")
     assert kit.tell("MARK_FINISHED", "A") == {}
@@ -177,9 +176,9 @@ def test_a_data_node_waits_for_a_data_node_it_depends_on(kit):
     assert kit.status("Copy") == "FINISHED"
 
 
-def test_a_failed_producer_fails_what_depends_on_its_data():
+@pytest.mark.settings(max_retries=0)
+def test_a_failed_producer_fails_what_depends_on_its_data(kit):
     """A cascade goes through the data node to what depends on it."""
-    kit = Lifecycle(max_retries=0)
     kit.launch(
         {"Default": {"failureAndRerunMode": "cascade"}}
         | daily(Maker=activity(output=Ref("D")), D=node(), A=activity(dependsOn=Ref("D")))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from aiodp.emulator import LateIf
-from unit.emulator.lifecycle_kit import Lifecycle
 from unit.emulator.lifecycle_objects import (
     Ref,
     activity,
@@ -87,9 +86,9 @@ def test_a_timeseries_is_late_from_the_end_of_its_slot(kit):
     assert kit.fired() == [("Late", at("A"))]
 
 
-def test_late_may_mean_not_started():
+@pytest.mark.settings(late_if=LateIf.NOT_STARTED)
+def test_late_may_mean_not_started(kit):
     """late_if=NOT_STARTED, the other reading of the guide, spares what runs by then."""
-    kit = Lifecycle(late_if=LateIf.NOT_STARTED)
     kit.launch(late())
     kit.begin("A")
     kit.move(hours=1)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from aiodp.emulator import OnDemandBusy
-from unit.emulator.lifecycle_kit import INVALID, Lifecycle
+from unit.emulator.lifecycle_kit import INVALID
 from unit.emulator.lifecycle_objects import Ref, activity, at, on_demand
 
 READY = "WAITING_FOR_RUNNER"
@@ -53,9 +55,9 @@ def test_an_activation_of_a_busy_pipeline_is_ignored(kit):
     assert len(kit.runs()) == 1
 
 
-def test_an_activation_of_a_busy_pipeline_may_be_refused():
+@pytest.mark.settings(on_demand_busy=OnDemandBusy.INVALID_REQUEST)
+def test_an_activation_of_a_busy_pipeline_may_be_refused(kit):
     """on_demand_busy chooses a refusal, for what the service does is not documented."""
-    kit = Lifecycle(on_demand_busy=OnDemandBusy.INVALID_REQUEST)
     kit.launch(on_demand(A=activity()))
     kit.move(5)
     assert kit.activate()["error"] == INVALID

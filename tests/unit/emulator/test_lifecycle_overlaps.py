@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from unit.emulator.lifecycle_kit import Lifecycle
 from unit.emulator.lifecycle_objects import Ref, activity, at, on_demand, schedule, stamp
 
 WAITING, READY = "WAITING_ON_DEPENDENCIES", "WAITING_FOR_RUNNER"
@@ -165,9 +164,8 @@ def test_skipped_counts_as_finished(kit):
     assert kit.status(at("B", minutes=30)) == READY
 
 
-def test_runs_on_demand_depend_on_their_own_run_only():
+def test_runs_on_demand_depend_on_their_own_run_only(kit):
     """Two runs at once of an on-demand pipeline do not release each other's activities."""
-    kit = Lifecycle()
     kit.launch(
         on_demand(
             A=activity(maxActiveInstances=2),

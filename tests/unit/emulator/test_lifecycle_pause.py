@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from unit.emulator.lifecycle_kit import INVALID, RETRY, Lifecycle
+from unit.emulator.lifecycle_kit import INVALID, RETRY
 from unit.emulator.lifecycle_objects import (
     Ref,
     activity,
@@ -87,9 +87,9 @@ def test_what_runs_goes_on(kit):
     assert kit.status("A") == "FINISHED"
 
 
-def test_a_lapse_amid_a_pause_is_not_handed_on():
+@pytest.mark.settings(lease_timeout=300.0)
+def test_a_lapse_amid_a_pause_is_not_handed_on(kit):
     """The attempt after a lapse waits until the component is resumed."""
-    kit = Lifecycle(lease_timeout=300.0)
     kit.launch(slots(hourly()))
     kit.begin("A")
     kit.pause("A")
@@ -163,9 +163,9 @@ def test_a_rerun_of_what_never_ran_waits_amid_a_pause(kit):
     assert kit.take_all() == [at("B")]
 
 
-def test_a_rerun_on_a_paused_resource_waits():
+@pytest.mark.settings(resource_worker_group="box")
+def test_a_rerun_on_a_paused_resource_waits(kit):
     """What is run again waits for its paused resource until RESUME."""
-    kit = Lifecycle(resource_worker_group="box")
     kit.launch(daily(Box=resource(), A=on_resource()))
     kit.move(60)
     kit.finish("A", group="box")
@@ -180,9 +180,9 @@ def test_a_rerun_on_a_paused_resource_waits():
     kit.finish("A", group="box")
 
 
-def test_a_paused_resource_does_not_start():
+@pytest.mark.settings(resource_worker_group="box")
+def test_a_paused_resource_does_not_start(kit):
     """A resource which is paused stays in WAITING_ON_DEPENDENCIES until RESUME."""
-    kit = Lifecycle(resource_worker_group="box")
     kit.launch(daily(First=activity(), Box=resource(), A=on_resource(dependsOn=Ref("First"))))
     kit.pause("Box")
     kit.finish("First")
@@ -226,9 +226,9 @@ def test_a_paused_precondition_is_not_checked(kit):
     assert kit.statuses("Pre", "A") == ["FINISHED", READY]
 
 
-def test_a_rerun_of_a_paused_resource_waits():
+@pytest.mark.settings(resource_worker_group="box")
+def test_a_rerun_of_a_paused_resource_waits(kit):
     """A resource is not created again before RESUME."""
-    kit = Lifecycle(resource_worker_group="box")
     kit.launch(daily(Box=resource(), A=on_resource()))
     kit.move(60)
     kit.finish("A", group="box")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from unit.emulator.lifecycle_kit import RETRY, Lifecycle
+from unit.emulator.lifecycle_kit import RETRY
 from unit.emulator.lifecycle_objects import (
     Ref,
     activity,
@@ -91,9 +91,9 @@ def test_a_precondition_fails_as_other_work_does(kit):
     assert kit.take() is None
 
 
-def test_a_silent_runner_loses_a_precondition():
+@pytest.mark.settings(lease_timeout=300.0)
+def test_a_silent_runner_loses_a_precondition(kit):
     """Tasks of preconditions have leases like all others."""
-    kit = Lifecycle(lease_timeout=300.0)
     kit.launch(guarded(shell_precondition()))
     kit.begin("Pre")
     kit.move(300)
@@ -156,9 +156,9 @@ def test_a_preconditions_own_group_wins_on_a_data_node(kit):
     assert kit.get("checkers").instance_id == at("Pre")
 
 
-def test_a_precondition_runs_on_the_resource_of_its_activity():
+@pytest.mark.settings(resource_worker_group="box")
+def test_a_precondition_runs_on_the_resource_of_its_activity(kit):
     """With runsOn the resource starts for the precondition, for nobody else could check it."""
-    kit = Lifecycle(resource_worker_group="box")
     kit.launch(
         daily(Box=resource(), A=on_resource(precondition=Ref("Pre")), Pre=shell_precondition())
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from unit.emulator.lifecycle_kit import RETRY, Lifecycle
+from unit.emulator.lifecycle_kit import RETRY
 from unit.emulator.lifecycle_objects import (
     Ref,
     activity,
@@ -308,9 +308,9 @@ def test_a_rerun_of_what_never_ran_has_its_runner_check_again(kit):
     assert kit.status("A") == READY
 
 
-def test_a_check_takes_time_even_without_a_delay():
+@pytest.mark.settings(retry_delay=0.0)
+def test_a_check_takes_time_even_without_a_delay(kit):
     """Without any retry delay what does not hold is looked at each second, not for ever at once."""
-    kit = Lifecycle(retry_delay=0.0)
     kit.launch(guarded(key_exists()))
     assert kit.service.next_event() == kit.clock.now + 1
     kit.outside.objects.add(READY_KEY)

@@ -41,9 +41,9 @@ def test_a_rerun_is_a_new_attempt_at_once(kit, end):
     assert "@actualEndTime" not in kit.fields(at("A"))
 
 
-def test_a_rerun_restores_the_tries():
+@pytest.mark.settings(max_retries=1)
+def test_a_rerun_restores_the_tries(kit):
     """After RERUN an instance has as many tries as a new one."""
-    kit = Lifecycle(max_retries=1)
     kit.launch(daily(A=activity()))
     kit.fail("A")
     kit.move(minutes=2)

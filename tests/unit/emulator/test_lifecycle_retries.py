@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from unit.emulator.lifecycle_kit import INVALID, NOT_FOUND, RETRY, Lifecycle
+from unit.emulator.lifecycle_kit import INVALID, NOT_FOUND, RETRY
 from unit.emulator.lifecycle_objects import Ref, activity, at, daily, on_resource, resource, stamp
 
 READY = "WAITING_FOR_RUNNER"
@@ -129,9 +129,9 @@ def test_a_success_after_failures_finishes(kit):
     assert kit.query("ATTEMPT") == [f"{ATTEMPT}1", f"{ATTEMPT}2"]
 
 
-def test_retries_use_the_same_resource():
+@pytest.mark.settings(resource_worker_group="box")
+def test_retries_use_the_same_resource(kit):
     """A retry finds its resource RUNNING still (the Developer Guide, dp-how-tasks-scheduled)."""
-    kit = Lifecycle(resource_worker_group="box")
     kit.launch(daily(Box=resource(), A=on_resource()))
     kit.move(60)
     first = kit.fields(at("Box"))["@resourceId"]

@@ -104,7 +104,10 @@ def test_marking_what_is_finished_changes_nothing(kit):
 
 @pytest.mark.settings(resource_worker_group="box")
 @pytest.mark.parametrize("name", ["Data", "Ready", "Box"])
-def test_instances_of_all_kinds_are_marked_finished(kit, name):
+@pytest.mark.parametrize(
+    ("told", "status"), [("MARK_FINISHED", "FINISHED"), ("TRY_CANCEL", "CANCELED")]
+)
+def test_instances_of_all_kinds_are_ended(kit, name, told, status):
     """Data nodes, preconditions and resources have statuses as activities have."""
     kit.launch(
         daily(
@@ -114,24 +117,8 @@ def test_instances_of_all_kinds_are_marked_finished(kit, name):
             A=on_resource(),
         )
     )
-    assert kit.tell("MARK_FINISHED", name) == {}
-    assert kit.status(name) == "FINISHED"
-
-
-@pytest.mark.settings(resource_worker_group="box")
-@pytest.mark.parametrize("name", ["Data", "Ready", "Box"])
-def test_instances_of_all_kinds_are_canceled(kit, name):
-    """TRY_CANCEL acts on data nodes, preconditions and resources too."""
-    kit.launch(
-        daily(
-            Data=node(precondition=Ref("Ready")),
-            Ready=key_exists(),
-            Box=resource(),
-            A=on_resource(),
-        )
-    )
-    assert kit.tell("TRY_CANCEL", name) == {}
-    assert kit.status(name) == "CANCELED"
+    assert kit.tell(told, name) == {}
+    assert kit.status(name) == status
 
 
 @pytest.mark.parametrize("end", ["FINISHED", "FAILED"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from unit.emulator.lifecycle_kit import INVALID, RETRY, Lifecycle, flat
+from unit.emulator.lifecycle_kit import INVALID, RETRY, flat
 from unit.emulator.lifecycle_objects import Ref, activity, at, daily, node, schedule, stamp
 
 ATTEMPT = f"{at('A')}_Attempt=1"
@@ -115,10 +115,10 @@ def test_an_ended_instance_has_its_end(kit):
     assert fields["@healthStatus"] == "HEALTHY"
 
 
+@pytest.mark.settings(max_retries=0)
 @pytest.mark.parametrize("status", ["FAILED", "CANCELED"])
-def test_what_went_wrong_is_no_health(status):
+def test_what_went_wrong_is_no_health(kit, status):
     """`@healthStatus` is ERROR after FAILED and CANCELED (dp-interpret-health-status)."""
-    kit = Lifecycle(max_retries=0)
     kit.launch(daily(A=activity()))
     if status == "FAILED":
         kit.fail("A")
@@ -195,9 +195,8 @@ def test_components_show_the_definition(kit):
     assert sorted(kit.query("COMPONENT")) == ["A", "Daily", "Default"]
 
 
-def test_an_instance_tells_of_its_newest_attempt():
+def test_an_instance_tells_of_its_newest_attempt(kit):
     """Its error, its host and its last report are fields of the instance too."""
-    kit = Lifecycle()
     kit.launch(daily(A=activity()))
     error = {"errorId": "Disk", "errorMessage": "full", "errorStackTrace": "at line 1"}
     kit.begin("A")

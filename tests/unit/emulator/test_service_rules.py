@@ -10,6 +10,7 @@ from botocore.session import Session
 
 from aiodp.emulator import AuditKind, Fault, FaultKind, Settings
 from aiodp.emulator._model.replies import Answer, Hang, Reset
+from unit.emulator.lifecycle_objects import schedule, slots
 from unit.emulator.service_kit import Kit, parse
 
 
@@ -161,24 +162,8 @@ def test_a_rerun_replaces_a_retry_that_was_to_come():
 def test_run_once_runs_once():
     """A second activation of a run-once pipeline makes nothing new."""
     kit = Kit()
-    pipeline_id = kit.call("CreatePipeline", name="p", uniqueId="p")["pipelineId"]
-    fields = [
-        {"key": "type", "stringValue": "ShellCommandActivity"},
-        {"key": "command", "stringValue": "true"},
-        {"key": "workerGroup", "stringValue": "workers"},
-        {"key": "schedule", "refValue": "Once"},
-    ]
-    schedule = [
-        {"key": "type", "stringValue": "Schedule"},
-        {"key": "occurrences", "stringValue": "1"},
-        {"key": "period", "stringValue": "1 day"},
-        {"key": "startAt", "stringValue": "FIRST_ACTIVATION_DATE_TIME"},
-    ]
-    objects = [
-        {"id": "Work", "name": "Work", "fields": fields},
-        {"id": "Once", "name": "Once", "fields": schedule},
-    ]
-    kit.call("PutPipelineDefinition", pipelineId=pipeline_id, pipelineObjects=objects)
+    once = schedule(startAt="FIRST_ACTIVATION_DATE_TIME", occurrences="1")
+    pipeline_id = kit.put_pipeline("p", slots(once))
     for _ in range(2):
         kit.call("ActivatePipeline", pipelineId=pipeline_id)
     assert kit.poll() is not None
