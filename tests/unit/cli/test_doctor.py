@@ -12,13 +12,13 @@ from click.testing import CliRunner
 
 from aiodp._aws.transport import CODES, TIMED_OUT, outcome_of
 from aiodp._types import Outcome, ReportKind
-from aiodp.cli._doctor.calls import _DENIED, MadeUp, judge_call, judge_poll
-from aiodp.cli._doctor.clock import examine_clock, judge_skew, skew
+from aiodp.cli._doctor.calls import _DENIED, FakeNames, call_finding, poll_finding
+from aiodp.cli._doctor.clock import check_clock, skew, skew_finding
 from aiodp.cli._doctor.command import doctor
-from aiodp.cli._doctor.credentials import judge_credentials, shorten_key
+from aiodp.cli._doctor.credentials import credentials_finding, shorten_key
 from aiodp.cli._doctor.endpoint import Answer, is_of_service
 from aiodp.cli._doctor.findings import Finding, Verdict, Writer, as_json, summary
-from aiodp.cli._doctor.quota import examine_tasks, judge_quota
+from aiodp.cli._doctor.quota import check_tasks, quota_finding
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 OK, WARNING, FAILED, SKIPPED = Verdict
@@ -43,7 +43,7 @@ def test_a_finding_is_a_line_and_what_to_mend_another():
     assert Writer("utf-8").lines(finding) == "✗ clock: an hour late\n    → Set it."
 
 
-def test_what_to_mend_is_said_once():
+def test_what_to_mend_is_written_once():
     """Eight calls that fail for one reason do not repeat what to do."""
     writer = Writer("utf-8")
     lines = [
@@ -73,7 +73,7 @@ def test_a_terminal_without_the_marks_gets_plain_ones(encoding):
         ([WARNING, FAILED, WARNING], "1 to mend, 2 warnings.", False),
     ],
 )
-def test_the_end_counts(verdicts, text, ok):
+def test_the_last_line_has_the_numbers_of_failures_and_warnings(verdicts, text, ok):
     """Warnings and skipped checks are no failures, in the text and for programs."""
     findings = [Finding(check="c", verdict=verdict, found="f") for verdict in verdicts]
     assert summary(findings) == text
@@ -98,8 +98,8 @@ def test_an_access_key_is_shortened():
 @pytest.mark.parametrize(
     "secret", ["wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "testing", "A" * 15]
 )
-def test_what_is_no_access_key_is_not_shown(secret):
-    """Somebody put the secret in its place: not a character of it comes out."""
+def test_a_text_that_is_not_an_access_key_is_not_shown(secret):
+    """It may be the secret key, in the wrong variable."""
     shown = shorten_key(secret)
     assert shown == f"of {len(secret)} characters, which is not of AWS's form"
 
@@ -120,7 +120,7 @@ def test_what_is_no_access_key_is_not_shown(secret):
 def test_credentials_are_judged_by_who_renews_them(method, temporary, minutes, verdict, words):
     """Temporary ones that nobody renews end before a task runner does."""
     expires = None if minutes is None else NOW + timedelta(minutes=minutes)
-    finding = judge_credentials(
+    finding = credentials_finding(
         method=method, access_key=KEY, temporary=temporary, expires=expires, now=NOW
     )
     assert finding.verdict is verdict
@@ -146,22 +146,22 @@ def test_skew_is_what_the_times_of_a_call_cannot_explain(date, seconds):
 )
 def test_skew_is_judged_by_what_signatures_allow(seconds, verdict):
     """A warning above half a minute, a failure from five minutes on, in both directions."""
-    finding = judge_skew(seconds)
+    finding = skew_finding(seconds)
     assert finding.verdict is verdict
     assert ("ahead of" in finding.found) is (seconds > 0)
     assert ("behind" in finding.found) is (seconds < 0)
 
 
 @pytest.mark.parametrize("date", [None, "yesterday"])
-def test_an_answer_without_a_date_tells_nothing(date):
-    """That is a warning, for the clock may be right."""
-    assert examine_clock(answer(**({} if date is None else {"date": date}))).verdict is WARNING
+def test_an_answer_without_a_date_is_a_warning(date):
+    """The clock may be right."""
+    assert check_clock(answer(**({} if date is None else {"date": date}))).verdict is WARNING
 
 
 def test_the_date_header_is_compared():
     """The epoch's first minutes, against a local clock that agrees."""
-    assert examine_clock(answer(date="Thu, 01 Jan 1970 00:01:40 GMT")).verdict is OK
-    assert examine_clock(answer(date="Thu, 01 Jan 1970 00:31:40 GMT")).verdict is FAILED
+    assert check_clock(answer(date="Thu, 01 Jan 1970 00:01:40 GMT")).verdict is OK
+    assert check_clock(answer(date="Thu, 01 Jan 1970 00:31:40 GMT")).verdict is FAILED
 
 
 # Endpoint
@@ -182,7 +182,7 @@ def test_the_date_header_is_compared():
         (400, b"\xff\xfe", False),
     ],
 )
-def test_a_proxy_is_told_from_the_service(status, body, genuine):
+def test_the_answer_of_a_proxy_is_not_taken_for_the_service_s(status, body, genuine):
     """The service speaks JSON, and names an error exactly when the status says so."""
     assert is_of_service(answer(status, body)) is genuine
 
@@ -190,9 +190,9 @@ def test_a_proxy_is_told_from_the_service(status, body, genuine):
 # Calls
 
 
-def test_what_is_made_up_has_the_service_s_form():
-    """A pipeline's id is df- and upper-case letters and digits, and no two doctors share names."""
-    one, other = MadeUp(), MadeUp()
+def test_invented_names_have_the_service_s_form():
+    """A pipeline's id is df- with upper-case letters and digits; names are not used twice."""
+    one, other = FakeNames(), FakeNames()
     assert one.pipeline_id.startswith("df-")
     assert one.pipeline_id[3:].isalnum()
     assert one.pipeline_id.isascii()
@@ -202,15 +202,15 @@ def test_what_is_made_up_has_the_service_s_form():
 
 
 @pytest.mark.parametrize("code", CODES[ReportKind.REFUSED])
-def test_a_refusal_of_what_is_made_up_means_allowed(code):
-    """Who hears that there is no such task has passed the permissions."""
-    assert judge_call("SetTaskStatus", refused(code), vital=True).verdict is OK
+def test_a_call_that_is_refused_for_an_unknown_task_is_allowed(code):
+    """The service checks the permissions first."""
+    assert call_finding("SetTaskStatus", refused(code), required=True).verdict is OK
 
 
-@pytest.mark.parametrize(("vital", "verdict"), [(True, FAILED), (False, WARNING)])
-def test_a_denied_call_is_named_with_its_permission(vital, verdict):
+@pytest.mark.parametrize(("required", "verdict"), [(True, FAILED), (False, WARNING)])
+def test_a_denied_call_is_named_with_its_permission(required, verdict):
     """What every task needs is a failure; what some handlers ask is a warning."""
-    finding = judge_call("QueryObjects", refused("AccessDeniedException"), vital=vital)
+    finding = call_finding("QueryObjects", refused("AccessDeniedException"), required=required)
     assert finding.verdict is verdict
     assert "datapipeline:QueryObjects" in finding.mend
 
@@ -218,7 +218,7 @@ def test_a_denied_call_is_named_with_its_permission(vital, verdict):
 @pytest.mark.parametrize("code", sorted({*CODES[ReportKind.CONFIGURATION]} - _DENIED))
 def test_refused_credentials_are_a_failure_with_a_hint(code):
     """Each code of the transport's table says what to do."""
-    finding = judge_call("ReportTaskProgress", refused(code), vital=False)
+    finding = call_finding("ReportTaskProgress", refused(code), required=False)
     assert finding.verdict is FAILED
     assert code in finding.found
     assert finding.mend
@@ -227,9 +227,9 @@ def test_refused_credentials_are_a_failure_with_a_hint(code):
 @pytest.mark.parametrize(
     "code", ["ThrottlingException", "InvalidRequestException", "InternalFailure"]
 )
-def test_an_answer_that_tells_nothing_about_permissions_is_a_warning(code):
+def test_an_answer_without_regard_to_permissions_is_a_warning(code):
     """The call may be allowed or not."""
-    finding = judge_call("SetTaskStatus", refused(code), vital=True)
+    finding = call_finding("SetTaskStatus", refused(code), required=True)
     assert finding.verdict is WARNING
     assert "not known" in finding.found
 
@@ -237,25 +237,25 @@ def test_an_answer_that_tells_nothing_about_permissions_is_a_warning(code):
 @pytest.mark.parametrize("outcome", [TIMED_OUT, refused("SomethingNew"), outcome_of(ValueError())])
 def test_a_call_without_an_answer_of_the_service_is_a_failure(outcome):
     """Timeouts, unknown errors and broken answers would meet a task runner as well."""
-    assert judge_call("SetTaskStatus", outcome, vital=True).verdict is FAILED
+    assert call_finding("SetTaskStatus", outcome, required=True).verdict is FAILED
 
 
 def test_missing_credentials_show_no_code():
     """An error of this side has no code of the service, and is told in its own words."""
-    finding = judge_call("SetTaskStatus", outcome_of(NoCredentialsError()), vital=True)
+    finding = call_finding("SetTaskStatus", outcome_of(NoCredentialsError()), required=True)
     assert finding.verdict is FAILED
     assert "credentials" in finding.found
 
 
 def test_a_held_poll_is_allowed_if_others_are_answered():
     """A service that answers nothing at all does not hold a poll."""
-    assert judge_poll(TIMED_OUT, heard=True, worker_group=None).verdict is OK
-    assert judge_poll(TIMED_OUT, heard=False, worker_group=None).verdict is FAILED
+    assert poll_finding(TIMED_OUT, answered=True, worker_group=None).verdict is OK
+    assert poll_finding(TIMED_OUT, answered=False, worker_group=None).verdict is FAILED
 
 
 def test_a_denied_poll_may_be_a_condition_on_the_worker_group():
     """The real group may be allowed: a warning, which names the condition and the group."""
-    finding = judge_poll(refused("AccessDeniedException"), heard=True, worker_group="reports")
+    finding = poll_finding(refused("AccessDeniedException"), answered=True, worker_group="reports")
     assert finding.verdict is WARNING
     assert "datapipeline:workerGroup" in finding.mend
     assert "reports" in finding.mend
@@ -264,7 +264,7 @@ def test_a_denied_poll_may_be_a_condition_on_the_worker_group():
 def test_a_poll_with_refused_credentials_is_a_failure():
     """Only a denial may be due to the made-up group."""
     outcome = refused("ExpiredTokenException")
-    assert judge_poll(outcome, heard=True, worker_group=None).verdict is FAILED
+    assert poll_finding(outcome, answered=True, worker_group=None).verdict is FAILED
 
 
 # Quota
@@ -274,15 +274,15 @@ def test_a_poll_with_refused_credentials_is_a_failure():
     ("throttled", "let_through", "verdict"),
     [(0, 10, OK), (1, 9, WARNING), (9, 1, WARNING), (10, 0, FAILED), (0, 9, WARNING)],
 )
-def test_head_room_is_judged_by_what_is_throttled(throttled, let_through, verdict):
-    """Some throttled reports mean company, all of them that no task could be held."""
-    assert judge_quota(throttled=throttled, let_through=let_through).verdict is verdict
+def test_the_quota_is_checked_by_the_number_of_throttled_reports(throttled, let_through, verdict):
+    """Some throttled reports are a warning; if all are throttled, no task can be held."""
+    assert quota_finding(throttled=throttled, let_through=let_through).verdict is verdict
 
 
 @pytest.mark.parametrize(("tasks", "verdict"), [(2_842, OK), (2_843, WARNING)])
 def test_tasks_are_compared_with_the_reporter_s_capacity(tasks, verdict):
     """2,842 is what the published quota can keep alive."""
-    finding = examine_tasks(AioSession(), tasks)
+    finding = check_tasks(AioSession(), tasks)
     assert finding.verdict is verdict
     assert "2,842" in finding.found
 
@@ -302,7 +302,7 @@ def test_tasks_are_compared_with_the_reporter_s_capacity(tasks, verdict):
         ["surplus"],
     ],
 )
-def test_wrong_usage_is_refused_before_anything_is_looked_at(arguments):
+def test_wrong_usage_is_refused_before_the_first_check(arguments):
     """Exit code 2, and no finding."""
     done = CliRunner().invoke(doctor, arguments)
     assert done.exit_code == 2

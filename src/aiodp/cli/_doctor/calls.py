@@ -1,8 +1,8 @@
-"""Whether a task runner's calls are allowed, found out by calls that change nothing.
+"""Checks whether a task runner's calls are allowed, by calls that change nothing.
 
-They are about tasks and pipelines that there are not: an answer which says so has passed the
-permissions. The worker group that is polled is a made-up one, for a real one might hand out a task,
-which nobody would work on for two minutes.
+They name tasks and pipelines that do not exist: if the service answers so, the call is allowed. The
+worker group that is polled does not exist either, as a poll of a real one might return a task, on
+which nobody would work for two minutes.
 """
 
 from __future__ import annotations
@@ -20,17 +20,16 @@ from aiodp.cli._doctor.findings import Finding, Verdict
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aiodp.cli._doctor.findings import Tell
+    from aiodp.cli._doctor.findings import Report
 
-PATIENCE: Final = 3.0
-"""Seconds for an answer."""
-_HELD: Final = 2.0
-"""Seconds after which a poll counts as held; the service holds it for 90."""
+CALL_TIMEOUT: Final = 3.0
+_POLL_HELD_AFTER: Final = 2.0
+"""Seconds after which a poll counts as held by the service, which holds it for 90."""
 _DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "NotAuthorized"})
-_SILENT: Final = frozenset({ReportKind.TIMEOUT, ReportKind.CONNECTION})
+_UNANSWERED: Final = frozenset({ReportKind.TIMEOUT, ReportKind.CONNECTION})
 _POLL: Final = "PollForTask"
 
-_REFUSED: Final = {
+_CREDENTIAL_HINTS: Final = {
     "ExpiredToken": "Renew the credentials.",
     "ExpiredTokenException": "Renew the credentials.",
     "InvalidClientTokenId": "The access key is unknown there: check it, and its account.",
@@ -41,69 +40,71 @@ _REFUSED: Final = {
     "UnknownOperationException": "Check the endpoint: it does not know Data Pipeline's calls.",
     "UnrecognizedClientException": "The access key is unknown there: check it, and its account.",
 }
-"""What to do about an error code of credentials."""
+"""What to do about an error code, other than a denial, that refuses the credentials."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MadeUp:
-    """Names that nobody else has."""
+class FakeNames:
+    """Names that exist nowhere."""
 
     token: str = field(default_factory=lambda: uuid4().hex[:12])
 
     @property
     def name(self) -> str:
-        """A task id, a worker group, and a task runner's id."""
+        """A name for a task, a worker group and a task runner."""
         return f"aiodp-doctor-{self.token}"
 
     @property
     def pipeline_id(self) -> str:
-        """A pipeline, of the service's form."""
+        """A pipeline id of the service's form."""
         return f"df-{self.token.upper():A>20}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Need:
-    """A call of task runners; without one that is not `vital`, some tasks can be worked on."""
+class _Call:
+    """A call of task runners. Only some handlers make the ones that are not `required`."""
 
     action: str
     method: str
     members: Mapping[str, Any]
-    vital: bool = True
+    required: bool = True
 
 
-async def examine_calls(
-    client: Any, made_up: MadeUp, *, worker_group: str | None, tell: Tell
+async def check_calls(
+    client: Any, names: FakeNames, *, worker_group: str | None, report: Report
 ) -> bool:
-    """Make all calls at once, tell a finding for each; return whether reports are answered."""
-    needs = _needs(made_up)
+    """Make all calls at once, report a finding for each; return whether reports are answered."""
+    calls = runner_calls(names)
     outcomes: dict[str, Outcome] = {}
     async with anyio.create_task_group() as group:
-        for need in needs:
-            group.start_soon(_make, client, need, outcomes, name=f"aiodp doctor {need.action}")
-    heard = any(one.kind not in _SILENT for one in outcomes.values())
-    for need in needs:
-        outcome = outcomes[need.action]
-        if need.action == _POLL:
-            tell(judge_poll(outcome, heard=heard, worker_group=worker_group))
+        for needed in calls:
+            group.start_soon(
+                _call_one, client, needed, outcomes, name=f"aiodp doctor {needed.action}"
+            )
+    answered = any(outcome.kind not in _UNANSWERED for outcome in outcomes.values())
+    for needed in calls:
+        outcome = outcomes[needed.action]
+        if needed.action == _POLL:
+            report(poll_finding(outcome, answered=answered, worker_group=worker_group))
         else:
-            tell(judge_call(need.action, outcome, vital=need.vital))
+            report(call_finding(needed.action, outcome, required=needed.required))
     reports = outcomes["ReportTaskProgress"].kind
     return reports in {ReportKind.OK, ReportKind.REFUSED, ReportKind.THROTTLED}
 
 
-def judge_call(action: str, outcome: Outcome, *, vital: bool) -> Finding:
+def call_finding(action: str, outcome: Outcome, *, required: bool) -> Finding:
     """Return the finding about a call."""
     words = describe(outcome.error)
     match outcome.kind:
         case ReportKind.OK | ReportKind.REFUSED:
             return Finding(check=action, verdict=Verdict.OK, found="allowed")
         case ReportKind.CONFIGURATION if code_of(outcome) in _DENIED:
-            return _denied(action, words, vital=vital)
+            return _denied(action, words, required=required)
         case ReportKind.CONFIGURATION:
-            mend = _REFUSED.get(code_of(outcome), "Check the credentials.")
+            mend = _CREDENTIAL_HINTS.get(code_of(outcome), "Check the credentials.")
             return _failed(action, words, mend)
         case ReportKind.TIMEOUT:
-            return _failed(action, f"no answer within {PATIENCE:g} s", "Try again.")
+            return _failed(action, f"no answer within {CALL_TIMEOUT:g} s", "Try again.")
         case ReportKind.THROTTLED | ReportKind.INVALID | ReportKind.SERVER_ERROR:
             found = f"not known whether it is allowed: {words}"
             return _warning(action, found, "Try again; others may use up the account's calls.")
@@ -111,9 +112,9 @@ def judge_call(action: str, outcome: Outcome, *, vital: bool) -> Finding:
             return _failed(action, words, "Try again; if it stays so, look for a proxy on the way.")
 
 
-def judge_poll(outcome: Outcome, *, heard: bool, worker_group: str | None) -> Finding:
-    """Return the finding about the poll; `heard` tells whether any other call was answered."""
-    if outcome.kind is ReportKind.TIMEOUT and heard:
+def poll_finding(outcome: Outcome, *, answered: bool, worker_group: str | None) -> Finding:
+    """Return the finding about the poll; `answered` says whether another call was answered."""
+    if outcome.kind is ReportKind.TIMEOUT and answered:
         return Finding(check=_POLL, verdict=Verdict.OK, found="allowed; held, as there is no task")
     if outcome.kind is ReportKind.CONFIGURATION and code_of(outcome) in _DENIED:
         real = f" for {worker_group}" if worker_group else ""
@@ -124,13 +125,18 @@ def judge_poll(outcome: Outcome, *, heard: bool, worker_group: str | None) -> Fi
             f"not polled here, lest a task get lost); else allow datapipeline:{_POLL} on "
             f"resource *.",
         )
-    return judge_call(_POLL, outcome, vital=True)
+    return call_finding(_POLL, outcome, required=True)
 
 
-async def call(client: Any, method: str, members: Mapping[str, Any], patience: float) -> Outcome:
-    """Make a call and return what it means, within `patience` seconds."""
+async def call(
+    client: Any,
+    method: str,
+    members: Mapping[str, Any],
+    timeout: float,  # noqa: ASYNC109 - a limit of the whole call
+) -> Outcome:
+    """Make a call and return its outcome, in at most `timeout` seconds."""
     answer: dict[str, Any] | Outcome = TIMED_OUT
-    with anyio.move_on_after(patience):
+    with anyio.move_on_after(timeout):
         answer = await call_service(getattr(client, method)(**members))
     if isinstance(answer, Outcome):
         return answer
@@ -138,55 +144,56 @@ async def call(client: Any, method: str, members: Mapping[str, Any], patience: f
 
 
 def code_of(outcome: Outcome) -> str:
-    """Return the service's error code, empty if the error is none of the service."""
+    """Return the service's error code, empty if the error is not from the service."""
     response = getattr(outcome.error, "response", None) or {}
     return str(response.get("Error", {}).get("Code", ""))
 
 
-async def _make(client: Any, need: _Need, outcomes: dict[str, Outcome]) -> None:
-    patience = _HELD if need.action == _POLL else PATIENCE
-    outcomes[need.action] = await call(client, need.method, need.members, patience)
+async def _call_one(client: Any, needed: _Call, outcomes: dict[str, Outcome]) -> None:
+    timeout = _POLL_HELD_AFTER if needed.action == _POLL else CALL_TIMEOUT
+    outcomes[needed.action] = await call(client, needed.method, needed.members, timeout)
 
 
-def _needs(made_up: MadeUp) -> tuple[_Need, ...]:
-    name, pipeline = made_up.name, {"pipelineId": made_up.pipeline_id}
+def runner_calls(names: FakeNames) -> tuple[_Call, ...]:
+    """Return the calls of a task runner, in the order of their findings."""
+    name, pipeline = names.name, {"pipelineId": names.pipeline_id}
     return (
-        _Need(action=_POLL, method="poll_for_task", members={"workerGroup": name}),
-        _Need(action="ReportTaskProgress", method="report_task_progress", members={"taskId": name}),
-        _Need(
+        _Call(action=_POLL, method="poll_for_task", members={"workerGroup": name}),
+        _Call(action="ReportTaskProgress", method="report_task_progress", members={"taskId": name}),
+        _Call(
             action="SetTaskStatus",
             method="set_task_status",
             members={"taskId": name, "taskStatus": "FAILED"},
         ),
-        _Need(
+        _Call(
             action="ReportTaskRunnerHeartbeat",
             method="report_task_runner_heartbeat",
             members={"taskrunnerId": name},
         ),
-        _Need(
+        _Call(
             action="DescribeObjects",
             method="describe_objects",
             members=pipeline | {"objectIds": [name]},
-            vital=False,
+            required=False,
         ),
-        _Need(
+        _Call(
             action="QueryObjects",
             method="query_objects",
             members=pipeline | {"sphere": "ATTEMPT"},
-            vital=False,
+            required=False,
         ),
-        _Need(
+        _Call(
             action="EvaluateExpression",
             method="evaluate_expression",
             members=pipeline | {"objectId": name, "expression": "#{1 + 1}"},
-            vital=False,
+            required=False,
         ),
     )
 
 
-def _denied(action: str, words: str, *, vital: bool) -> Finding:
+def _denied(action: str, words: str, *, required: bool) -> Finding:
     mend = f"Allow datapipeline:{action} on resource *."
-    if vital:
+    if required:
         return _failed(action, words, mend)
     return _warning(action, words, f"{mend} Only handlers that ask about their pipeline need it.")
 

@@ -1,4 +1,4 @@
-"""How far this machine's clock is from the service's."""
+"""Checks how far this machine's clock is from the service's."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from aiodp.cli._doctor.findings import Finding, Verdict
 if TYPE_CHECKING:
     from aiodp.cli._doctor.endpoint import Answer
 
-_REFUSED: Final = 300.0
+_MAX_SKEW: Final = 300.0
 """Seconds of skew from which signatures are refused (AWS General Reference, "Signing")."""
-_DOUBTFUL: Final = 30.0
-_GRAIN: Final = 1.0  # a Date header has whole seconds
+_WARNING_SKEW: Final = 30.0
+_DATE_RESOLUTION: Final = 1.0  # a Date header has whole seconds
 _MEND: Final = "Let this machine's clock be set, by NTP or chrony."
 
 
-def examine_clock(answer: Answer) -> Finding:
+def check_clock(answer: Answer) -> Finding:
     """Compare the Date header of an answer of the service with the local clock."""
     try:
         date = parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
@@ -28,7 +28,7 @@ def examine_clock(answer: Answer) -> Finding:
             found="the service's answer has no date to compare with",
             mend="Compare the clock with another one: signatures allow 5 minutes.",
         )
-    return judge_skew(skew(date, sent_at=answer.sent_at, received_at=answer.received_at))
+    return skew_finding(skew(date, sent_at=answer.sent_at, received_at=answer.received_at))
 
 
 def skew(date: float, *, sent_at: float, received_at: float) -> float:
@@ -38,18 +38,18 @@ def skew(date: float, *, sent_at: float, received_at: float) -> float:
     """
     if date > received_at:
         return received_at - date
-    return max(0.0, sent_at - (date + _GRAIN))
+    return max(0.0, sent_at - (date + _DATE_RESOLUTION))
 
 
-def judge_skew(seconds: float) -> Finding:
+def skew_finding(seconds: float) -> Finding:
     """Return the finding about a skew."""
     if not seconds:
         return Finding(check="clock", verdict=Verdict.OK, found="agrees with the service's")
     side = "ahead of" if seconds > 0 else "behind"
     found = f"{abs(seconds):,.0f} s {side} the service's"
-    if abs(seconds) <= _DOUBTFUL:
+    if abs(seconds) <= _WARNING_SKEW:
         return Finding(check="clock", verdict=Verdict.OK, found=found)
-    if abs(seconds) < _REFUSED:
+    if abs(seconds) < _MAX_SKEW:
         return Finding(
             check="clock",
             verdict=Verdict.WARNING,

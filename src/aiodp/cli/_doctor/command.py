@@ -15,17 +15,17 @@ import click
 from aiobotocore.session import get_session
 
 from aiodp._core.text import checked_string
-from aiodp.cli._doctor.checks import Case, visit
-from aiodp.cli._doctor.findings import Finding, Verdict, Writer, as_json, is_well, summary
+from aiodp.cli._doctor.checks import Target, run_checks
+from aiodp.cli._doctor.findings import Finding, Verdict, Writer, as_json, is_ok, summary
 from aiodp.cli._params import Url, option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_LIMIT: Final = 16.0
-"""Seconds for all checks; each has a bound of its own, which together make 15."""
-_LAST_MOMENT: Final = 1.0
-"""Seconds for the checks' thread to end, once all is found."""
+_TOTAL_TIMEOUT: Final = 16.0
+"""Seconds for all checks. The timeouts of the checks together make 15."""
+_JOIN_TIMEOUT: Final = 1.0
+"""Seconds for the thread to end after the last finding."""
 
 _EXIT_CODES: Final = """\b
 Exit codes:
@@ -34,7 +34,7 @@ Exit codes:
   2  wrong usage, nothing was sent"""
 
 
-def _group(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+def _worker_group(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     if value is None:
         return None
     try:
@@ -48,7 +48,7 @@ def _group(ctx: click.Context, param: click.Parameter, value: str | None) -> str
     "--worker-group",
     "--workerGroup",
     metavar="NAME",
-    callback=_group,
+    callback=_worker_group,
     help="The worker group of the task runner, for messages; it is never polled.",
 )
 @option("--region", metavar="NAME", help="AWS region, unless the AWS configuration names it.")
@@ -89,18 +89,18 @@ def doctor(
     a worker group that there are not. About 20 calls are made, which takes a few
     seconds, and at most 15. Access to S3 is not checked.
     """
-    logging.getLogger().addHandler(logging.NullHandler())  # findings say it all
-    case = Case(
+    logging.getLogger().addHandler(logging.NullHandler())  # no log: the findings are the output
+    target = Target(
         session=get_session(),
         region=region,
         endpoint_url=endpoint_url,
         worker_group=worker_group,
         tasks=tasks,
     )
-    worker = _Worker(case)
+    worker = _Worker(target)
     findings = _print_json(worker) if json_wanted else _print_text(worker)
-    code = 0 if is_well(findings) else 1
-    worker.leave(code)
+    code = 0 if is_ok(findings) else 1
+    worker.join_or_exit(code)
     return code
 
 
@@ -121,41 +121,41 @@ def _print_text(worker: _Worker) -> list[Finding]:
 
 
 class _Worker:
-    """Makes the checks in a thread, which a name server or a provider may hold up for ever."""
+    """Runs the checks in a thread, as a resolver or a credential provider may block for ever."""
 
-    def __init__(self, case: Case) -> None:
-        self._case = case
-        self._found: SimpleQueue[Finding | None] = SimpleQueue()
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._queue: SimpleQueue[Finding | None] = SimpleQueue()
         self._thread = Thread(target=self._run, name="aiodp doctor", daemon=True)
 
     def findings(self) -> Iterator[Finding]:
-        """Give the findings as they come, the last one within the limit."""
-        deadline = time.monotonic() + _LIMIT
+        """Yield the findings as they come; the last one comes within the time limit."""
+        deadline = time.monotonic() + _TOTAL_TIMEOUT
         self._thread.start()
         try:
-            while finding := self._found.get(timeout=max(0.0, deadline - time.monotonic())):
+            while finding := self._queue.get(timeout=max(0.0, deadline - time.monotonic())):
                 yield finding
         except Empty:
-            yield _broken(f"the checks were not done within {_LIMIT:g} s")
+            yield _internal(f"the checks were not done within {_TOTAL_TIMEOUT:g} s")
 
-    def leave(self, code: int) -> None:
-        """Return if the thread ends; else end the process, which would wait for it."""
-        self._thread.join(_LAST_MOMENT)
+    def join_or_exit(self, code: int) -> None:
+        """Return once the thread has ended; if it does not, exit, as the event loop would wait."""
+        self._thread.join(_JOIN_TIMEOUT)
         if self._thread.is_alive():
             sys.stdout.flush()
             os._exit(code)
 
     def _run(self) -> None:
-        anyio.run(self._visit)
+        anyio.run(self._check)
 
-    async def _visit(self) -> None:
+    async def _check(self) -> None:
         try:
-            await visit(self._case, self._found.put)
-        except Exception as error:  # noqa: BLE001 - the last resort: a finding, no traceback
-            self._found.put(_broken(f"a fault of its own, {type(error).__name__}: {error}"))
+            await run_checks(self._target, self._queue.put)
+        except Exception as error:  # noqa: BLE001 - any fault becomes a finding
+            self._queue.put(_internal(f"a fault of its own, {type(error).__name__}: {error}"))
         finally:
-            self._found.put(None)
+            self._queue.put(None)
 
 
-def _broken(found: str) -> Finding:
+def _internal(found: str) -> Finding:
     return Finding(check="doctor", verdict=Verdict.FAILED, found=found)

@@ -1,4 +1,4 @@
-"""Which credentials a task runner would use, and for how long."""
+"""Checks which credentials a task runner would use, and when they expire."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from aiodp.cli._doctor.findings import Finding, Verdict
 if TYPE_CHECKING:
     from aiobotocore.session import AioSession
 
-_PATIENCE: Final = 4.0
+_PROVIDERS_TIMEOUT: Final = 4.0
 """Seconds for all providers together: metadata services, processes, calls to STS."""
-_SOON: Final = 900.0
-"""Seconds: what expires sooner and is renewed by nobody is worth a warning."""
+_EXPIRY_WARNING: Final = 900.0
+"""Seconds. Credentials that expire sooner, and that nobody renews, are a warning."""
 
 _PROVIDERS: Final = {
     "assume-role": "a role that is assumed",
@@ -31,9 +31,9 @@ _PROVIDERS: Final = {
     "shared-credentials-file": "the shared credentials file",
     "sso": "IAM Identity Center",
 }
-"""How people call botocore's providers."""
+"""Common names of botocore's providers."""
 _FIXED: Final = frozenset({"config-file", "env", "explicit", "shared-credentials-file"})
-"""Providers that renew nothing while a program runs."""
+"""Providers whose credentials are not renewed while a program runs."""
 
 _WHERE: Final = (
     "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile in AWS_PROFILE, or give this "
@@ -41,21 +41,23 @@ _WHERE: Final = (
 )
 
 
-async def examine_credentials(session: AioSession) -> Finding:
-    """Return what is found; only the access key is shown, and that is shortened."""
+async def check_credentials(session: AioSession) -> Finding:
+    """Return the finding; it shows only the access key, and that shortened."""
     try:
-        with anyio.fail_after(_PATIENCE):
+        with anyio.fail_after(_PROVIDERS_TIMEOUT):
             credentials = await session.get_credentials()
             if credentials is None:
                 return _failed("none", _WHERE)
             frozen = await credentials.get_frozen_credentials()
     except TimeoutError:
-        return _failed(f"not to be had within {_PATIENCE:g} s", f"See what holds it up. {_WHERE}")
-    except Exception as error:  # noqa: BLE001 - of botocore's providers, which are many
+        return _failed(
+            f"not to be had within {_PROVIDERS_TIMEOUT:g} s", f"See what holds it up. {_WHERE}"
+        )
+    except Exception as error:  # noqa: BLE001 - a provider may raise anything
         return _failed(f"{type(error).__name__}: {error}", _WHERE)
     if not (frozen.access_key and frozen.secret_key):
         return _failed("the access key or the secret key is empty", _WHERE)
-    return judge_credentials(
+    return credentials_finding(
         method=credentials.method,
         access_key=frozen.access_key,
         temporary=bool(frozen.token),
@@ -64,10 +66,10 @@ async def examine_credentials(session: AioSession) -> Finding:
     )
 
 
-def judge_credentials(
+def credentials_finding(
     *, method: str, access_key: str, temporary: bool, expires: datetime | None, now: datetime
 ) -> Finding:
-    """Return the finding about credentials that were had."""
+    """Return the finding about credentials that were found."""
     provider = _PROVIDERS.get(method, method)
     found = f"from {provider}, access key {shorten_key(access_key)}"
     fixed = method in _FIXED
@@ -77,15 +79,15 @@ def judge_credentials(
     found += f", {_expiry(expires, left)}"
     if left <= 0:
         return _failed(found, "Renew them.")
-    if fixed and left < _SOON:
+    if fixed and left < _EXPIRY_WARNING:
         return _warning(found, "Renew them: a task runner works longer than that.")
-    return _well(found if fixed else f"{found} and are renewed by themselves")
+    return _ok(found if fixed else f"{found} and are renewed by themselves")
 
 
 def shorten_key(access_key: str) -> str:
     """Return an access key as it may be shown.
 
-    What does not look like one is not shown at all: it may be a secret in the wrong place.
+    A text of another form is not shown at all: it may be a secret key in the wrong place.
     """
     if re.fullmatch(r"[A-Z0-9]{16,128}", access_key):
         return f"{access_key[:4]}…{access_key[-4:]}"
@@ -94,7 +96,7 @@ def shorten_key(access_key: str) -> str:
 
 def _of_unknown_expiry(found: str, *, doubtful: bool) -> Finding:
     if not doubtful:
-        return _well(found)
+        return _ok(found)
     return _warning(
         f"{found}, temporary, and nothing says until when",
         "Use a provider that renews them, such as a role: a task runner outlives these.",
@@ -109,12 +111,12 @@ def _expiry(expires: datetime, left: float) -> str:
 
 
 def _expiry_of(credentials: Any) -> datetime | None:
-    """Return the time that refreshable credentials keep; botocore does not publish it."""
+    """Return when refreshable credentials expire; botocore has no public name for it."""
     expires = getattr(credentials, "_expiry_time", None)
     return expires if isinstance(expires, datetime) else None
 
 
-def _well(found: str) -> Finding:
+def _ok(found: str) -> Finding:
     return Finding(check="credentials", verdict=Verdict.OK, found=found)
 
 

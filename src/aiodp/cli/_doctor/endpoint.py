@@ -1,7 +1,7 @@
-"""Whether the service can be reached, and is the one that answers.
+"""Checks whether the service can be reached, and whether it is the service that answers.
 
-An unsigned call about a task that there is not finds it out, over the very client that a task
-runner has, and without credentials: the service refuses it in its own words.
+It makes an unsigned call about a task that does not exist, with the client that a task runner has.
+The service refuses it with one of its own errors.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
     from aiobotocore.session import AioSession
 
-_DNS_PATIENCE: Final = 3.0
-_PATIENCE: Final = 3.0
+_DNS_TIMEOUT: Final = 3.0
+_ANSWER_TIMEOUT: Final = 3.0
 _CONFIG: Final = AioConfig(
     signature_version=UNSIGNED,
-    connect_timeout=_PATIENCE,
-    read_timeout=_PATIENCE,
+    connect_timeout=_ANSWER_TIMEOUT,
+    read_timeout=_ANSWER_TIMEOUT,
     retries=ONCE,
 )
 _PORTS: Final = {"http": 80, "https": 443}
@@ -54,8 +54,8 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Way:
-    """Where the service is, and the host to which connections are made; no passwords of theirs."""
+class _Route:
+    """The service's URL, and the host to connect to, without the passwords in their URLs."""
 
     url: str
     host: str
@@ -63,65 +63,65 @@ class _Way:
     proxy: bool
 
     @classmethod
-    def to(cls, url: str) -> _Way:
-        """Return the way that aiobotocore takes, by the proxy of the environment if there is one.
+    def to(cls, url: str) -> _Route:
+        """Return the route of aiobotocore, which uses the environment's proxy if there is one.
 
-        Raises `ValueError` for an address that is none.
+        Raises `ValueError` for an invalid URL.
         """
-        there = urlsplit(url)
-        proxy = get_environ_proxies(url).get(there.scheme)
+        service = urlsplit(url)
+        proxy = get_environ_proxies(url).get(service.scheme)
         if proxy and "://" not in proxy:
             proxy = f"http://{proxy}"
-        hop = urlsplit(proxy) if proxy else there
+        hop = urlsplit(proxy) if proxy else service
         port = hop.port or _PORTS.get(hop.scheme, 443)
-        shown = there._replace(netloc=there.netloc.rpartition("@")[2]).geturl()
+        shown = service._replace(netloc=service.netloc.rpartition("@")[2]).geturl()
         return cls(url=shown, host=hop.hostname or "", port=port, proxy=bool(proxy))
 
     def __str__(self) -> str:
         return f"{self.url} through the proxy {self.host}:{self.port}" if self.proxy else self.url
 
 
-async def examine_endpoint(
+async def check_endpoint(
     session: AioSession, *, task_id: str, region: str, endpoint_url: str | None
 ) -> tuple[Finding, Answer | None]:
-    """Return what is found, and the answer if it is one of the service."""
+    """Return the finding, and the answer if it is one of the service."""
     try:
         async with open_clients(
             session, [_CONFIG], region_name=region, endpoint_url=endpoint_url, config=None
         ) as [client]:
-            return await _examine(client, task_id)
+            return await _check(client, task_id)
     except (ReportRejected, ValueError) as error:
         return _failed(str(error), "Correct the region, the endpoint or the proxy."), None
 
 
-async def _examine(client: Any, task_id: str) -> tuple[Finding, Answer | None]:
-    way = _Way.to(client.meta.endpoint_url)
-    if trouble := await _unknown_host(way):
-        return trouble, None
-    answer, outcome = await _ask(client, task_id)
+async def _check(client: Any, task_id: str) -> tuple[Finding, Answer | None]:
+    route = _Route.to(client.meta.endpoint_url)
+    if unresolved := await _resolve(route):
+        return unresolved, None
+    answer, outcome = await _call_unsigned(client, task_id)
     if answer is None:
-        return _unreachable(way, outcome), None
+        return _unreachable(route, outcome), None
     if not is_of_service(answer):
-        return _foreign(way, answer), None
+        return _not_the_service(route, answer), None
     took = (answer.received_at - answer.sent_at) * 1000
-    found = f"{way} answers, in {took:.0f} ms"
+    found = f"{route} answers, in {took:.0f} ms"
     return Finding(check="endpoint", verdict=Verdict.OK, found=found), answer
 
 
-async def _unknown_host(way: _Way) -> Finding | None:
+async def _resolve(route: _Route) -> Finding | None:
     try:
-        with anyio.fail_after(_DNS_PATIENCE):
-            await anyio.getaddrinfo(way.host, way.port)
+        with anyio.fail_after(_DNS_TIMEOUT):
+            await anyio.getaddrinfo(route.host, route.port)
     except TimeoutError:
-        found = f"{way}: no DNS answer about {way.host} within {_DNS_PATIENCE:g} s"
+        found = f"{route}: no DNS answer about {route.host} within {_DNS_TIMEOUT:g} s"
         return _failed(found, "Mend this machine's name resolution.")
     except (OSError, UnicodeError) as error:
-        found = f"{way}: {way.host} is unknown ({getattr(error, 'strerror', None) or error})"
+        found = f"{route}: {route.host} is unknown ({getattr(error, 'strerror', None) or error})"
         return _failed(found, "Check the region or the address, and this machine's DNS.")
     return None
 
 
-async def _ask(client: Any, task_id: str) -> tuple[Answer | None, Outcome | None]:
+async def _call_unsigned(client: Any, task_id: str) -> tuple[Answer | None, Outcome | None]:
     answers: list[Answer] = []
     sent_at = time.time()
 
@@ -138,14 +138,14 @@ async def _ask(client: Any, task_id: str) -> tuple[Answer | None, Outcome | None
 
     client.meta.events.register("before-parse.data-pipeline", keep)
     outcome: dict[str, Any] | Outcome | None = None
-    with anyio.move_on_after(_PATIENCE):
+    with anyio.move_on_after(_ANSWER_TIMEOUT):
         outcome = await call_service(client.report_task_progress(taskId=task_id))
     failure = outcome if isinstance(outcome, Outcome) else None
     return (answers[0] if answers else None), failure
 
 
 def is_of_service(answer: Answer) -> bool:
-    """Return whether an answer is one of the service, and not of a proxy on the way.
+    """Return whether an answer is one of the service, and not of a proxy.
 
     The service answers with a JSON object, which names an error if and only if the status does.
     """
@@ -159,25 +159,25 @@ def is_of_service(answer: Answer) -> bool:
     return isinstance(content, dict) and not named
 
 
-def _unreachable(way: _Way, outcome: Outcome | None) -> Finding:
+def _unreachable(route: _Route, outcome: Outcome | None) -> Finding:
     error = outcome.error if outcome else None
     if isinstance(error, botocore_errors.SSLError):
         return _failed(
-            f"{way}: TLS fails, {_reason(error)}",
+            f"{route}: TLS fails, {_reason(error)}",
             "Trust the certificate's authority with AWS_CA_BUNDLE, if it is your proxy's.",
         )
     if isinstance(error, botocore_errors.ConnectTimeoutError):
-        return _failed(f"{way}: no connection within {_PATIENCE:g} s", _FIREWALL)
+        return _failed(f"{route}: no connection within {_ANSWER_TIMEOUT:g} s", _FIREWALL)
     if error is None or isinstance(error, botocore_errors.ReadTimeoutError):
         return _failed(
-            f"{way}: connected, but no answer within {_PATIENCE:g} s",
+            f"{route}: connected, but no answer within {_ANSWER_TIMEOUT:g} s",
             "Try again; if it stays so, look at the proxy or at what stands behind the address.",
         )
-    return _failed(f"{way} cannot be reached: {_reason(error)}", _FIREWALL)
+    return _failed(f"{route} cannot be reached: {_reason(error)}", _FIREWALL)
 
 
 def _reason(error: Exception) -> str:
-    """Return the reason that botocore wraps, in few words."""
+    """Return the error that botocore wraps, as a few words."""
     inner = getattr(error, "kwargs", {}).get("error")
     certificate = getattr(inner, "certificate_error", None)
     if isinstance(message := getattr(certificate, "verify_message", None), str):
@@ -186,10 +186,10 @@ def _reason(error: Exception) -> str:
     return os.strerror(number) if isinstance(number, int) and number > 0 else describe(error)
 
 
-def _foreign(way: _Way, answer: Answer) -> Finding:
+def _not_the_service(route: _Route, answer: Answer) -> Finding:
     kind = answer.headers.get("content-type", "no content type")
     return _failed(
-        f"{way}: something else answers, HTTP {answer.status}, {kind}",
+        f"{route}: something else answers, HTTP {answer.status}, {kind}",
         "Look for a proxy or a login page on the way (HTTPS_PROXY, NO_PROXY), or a wrong address.",
     )
 

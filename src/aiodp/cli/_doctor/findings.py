@@ -1,4 +1,4 @@
-"""What a check of `aiodp doctor` finds, and how it is written."""
+"""The findings of `aiodp doctor`, and how they are written."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
 
 class Verdict(StrEnum):
-    """How a check went; its values are those of `--json`."""
+    """The result of a check; the values are those of `--json`."""
 
     OK = "ok"
     WARNING = "warning"
-    """It may be well, or not for long; a task runner can work."""
+    """A task runner can work, but perhaps not reliably or not for long."""
     FAILED = "failed"
-    """A task runner cannot work, or not reliably, until this is mended."""
+    """A task runner cannot work until this is mended."""
     SKIPPED = "skipped"
-    """It would have told nothing, because of another finding."""
+    """It was not run, because of another finding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What one check found, and what to mend, if anything; neither holds a secret."""
+    """What a check has found, and what to mend, if anything. Neither has a secret."""
 
     check: str
     verdict: Verdict
@@ -34,11 +34,11 @@ class Finding:
     mend: str = ""
 
 
-class Tell(Protocol):
-    """Where findings go as soon as they are there."""
+class Report(Protocol):
+    """Passes findings on as soon as there are any."""
 
     def __call__(self, finding: Finding, /) -> None:
-        """Take a finding."""
+        """Pass a finding on."""
         ...
 
 
@@ -48,32 +48,32 @@ _ARROWS: Final = ("→", "->")
 
 
 class Writer:
-    """Writes findings as lines of text, in characters that the stream's encoding has."""
+    """Writes findings as lines of text, with marks that the encoding has."""
 
     def __init__(self, encoding: str) -> None:
-        fancy = _can_encode(encoding, "".join(_MARKS.values()) + _ARROWS[0])
-        self._marks = _MARKS if fancy else _PLAIN_MARKS
-        self._arrow = _ARROWS[0] if fancy else _ARROWS[1]
+        has_marks = _can_encode(encoding, "".join(_MARKS.values()) + _ARROWS[0])
+        self._marks = _MARKS if has_marks else _PLAIN_MARKS
+        self._arrow = _ARROWS[0] if has_marks else _ARROWS[1]
         self._encoding = encoding
-        self._said: set[str] = set()
+        self._written_mends: set[str] = set()
 
     def lines(self, finding: Finding) -> str:
-        """Return the finding in a line, and what to mend in another unless it was said before."""
+        """Return the finding in a line, and what to mend in another unless already written."""
         text = f"{self._marks[finding.verdict]} {finding.check}: {_one_line(finding.found)}"
-        if finding.mend and finding.mend not in self._said:
-            self._said.add(finding.mend)
+        if finding.mend and finding.mend not in self._written_mends:
+            self._written_mends.add(finding.mend)
             text += f"\n    {self._arrow} {_one_line(finding.mend)}"
         return text.encode(self._encoding, "replace").decode(self._encoding)
 
 
-def is_well(findings: Iterable[Finding]) -> bool:
-    """Return whether nothing must be mended."""
-    return all(one.verdict is not Verdict.FAILED for one in findings)
+def is_ok(findings: Iterable[Finding]) -> bool:
+    """Return whether no check has failed."""
+    return all(finding.verdict is not Verdict.FAILED for finding in findings)
 
 
 def summary(findings: Sequence[Finding]) -> str:
     """Return the last line of the text."""
-    count = Counter(one.verdict for one in findings)
+    count = Counter(finding.verdict for finding in findings)
     failed, warnings = count[Verdict.FAILED], count[Verdict.WARNING]
     also = f"{warnings} warning{'' if warnings == 1 else 's'}" if warnings else "no warnings"
     return f"{failed} to mend, {also}." if failed else f"Nothing to mend, {also}."
@@ -82,10 +82,15 @@ def summary(findings: Sequence[Finding]) -> str:
 def as_json(findings: Sequence[Finding]) -> str:
     """Return all findings as one JSON object, on one line."""
     rows = [
-        {"check": one.check, "verdict": one.verdict, "found": one.found, "mend": one.mend or None}
-        for one in findings
+        {
+            "check": finding.check,
+            "verdict": finding.verdict,
+            "found": finding.found,
+            "mend": finding.mend or None,
+        }
+        for finding in findings
     ]
-    return json.dumps({"ok": is_well(findings), "findings": rows})
+    return json.dumps({"ok": is_ok(findings), "findings": rows})
 
 
 def _can_encode(encoding: str, text: str) -> bool:

@@ -1,4 +1,4 @@
-"""What the account's quota leaves for a task runner."""
+"""Checks how much of the account's quota is left for a task runner."""
 
 from __future__ import annotations
 
@@ -9,49 +9,55 @@ import anyio
 
 from aiodp import ProgressReporter
 from aiodp._types import ReportKind
-from aiodp.cli._doctor.calls import MadeUp, call
+from aiodp.cli._doctor.calls import FakeNames, call
 from aiodp.cli._doctor.findings import Finding, Verdict
 
 if TYPE_CHECKING:
     from aiobotocore.session import AioSession
 
-_CALLS: Final = 10
-"""What the account may call in a second (Developer Guide, "AWS Data Pipeline Limits")."""
-_PATIENCE: Final = 2.0
+_REPORTS: Final = 10
+"""Reports in a second that the account may make (Developer Guide, "AWS Data Pipeline Limits")."""
+_REPORT_TIMEOUT: Final = 2.0
 _MEND: Final = "Find out who else calls ReportTaskProgress in this account and region."
 
 
-async def examine_quota(client: Any, made_up: MadeUp) -> Finding:
-    """Make a second's worth of reports at once, about a task that there is not."""
+async def check_quota(client: Any, names: FakeNames) -> Finding:
+    """Make the reports of one second at once, about a task that does not exist."""
     kinds: Counter[ReportKind] = Counter()
 
     async def report() -> None:
-        outcome = await call(client, "report_task_progress", {"taskId": made_up.name}, _PATIENCE)
+        outcome = await call(
+            client, "report_task_progress", {"taskId": names.name}, _REPORT_TIMEOUT
+        )
         kinds[outcome.kind] += 1
 
     async with anyio.create_task_group() as group:
-        for _ in range(_CALLS):
+        for _ in range(_REPORTS):
             group.start_soon(report, name="aiodp doctor report")
-    return judge_quota(throttled=kinds[ReportKind.THROTTLED], let_through=kinds[ReportKind.REFUSED])
+    return quota_finding(
+        throttled=kinds[ReportKind.THROTTLED], let_through=kinds[ReportKind.REFUSED]
+    )
 
 
-def judge_quota(*, throttled: int, let_through: int) -> Finding:
-    """Return the finding about reports that were throttled, and reports that were not."""
-    found = f"of {_CALLS} reports at once, {throttled} were throttled"
+def quota_finding(*, throttled: int, let_through: int) -> Finding:
+    """Return the finding about the numbers of reports that were throttled and that were not."""
+    found = f"of {_REPORTS} reports at once, {throttled} were throttled"
     if throttled and not let_through:
         mend = f"{_MEND} No task could be acknowledged now."
         return Finding(check="quota", verdict=Verdict.FAILED, found=found, mend=mend)
     if throttled:
         return Finding(check="quota", verdict=Verdict.WARNING, found=found, mend=_MEND)
-    if let_through < _CALLS:
-        found = f"of {_CALLS} reports at once, {_CALLS - let_through} were not answered as expected"
+    if let_through < _REPORTS:
+        found = (
+            f"of {_REPORTS} reports at once, {_REPORTS - let_through} were not answered as expected"
+        )
         return Finding(check="quota", verdict=Verdict.WARNING, found=found, mend="Try again.")
-    found = f"{_CALLS} reports at once were let through"
+    found = f"{_REPORTS} reports at once were let through"
     return Finding(check="quota", verdict=Verdict.OK, found=found)
 
 
-def examine_tasks(session: AioSession, tasks: int) -> Finding:
-    """Compare a number of tasks with what the published quota can keep alive."""
+def check_tasks(session: AioSession, tasks: int) -> Finding:
+    """Check whether the published quota can keep so many tasks alive."""
     capacity = ProgressReporter(session).capacity
     if capacity is None or tasks <= capacity:
         found = f"{tasks:,} at once; the quota keeps up to {capacity:,} alive"

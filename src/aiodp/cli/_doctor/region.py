@@ -1,4 +1,4 @@
-"""Which region a task runner would use, and whether it has the service."""
+"""Checks which region a task runner would use, and whether it has the service."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _VARIABLE: Final = "AWS_DEFAULT_REGION"
 _IGNORED: Final = "AWS_REGION"  # other SDKs read it, botocore does not
 
 
-async def examine_region(
+async def check_region(
     session: AioSession, given: str | None, endpoint_url: str | None
 ) -> tuple[Finding, str | None]:
-    """Return what is found, and the region, None if there is none."""
+    """Return the finding, and the region if there is one."""
     try:
         region = given or session.get_config_variable("region")
         if not region:
@@ -34,7 +34,7 @@ async def examine_region(
     found = f"{region}, from {_source(session, given, region)}"
     if region in regions:
         return Finding(check="region", verdict=Verdict.OK, found=found), region
-    return _without_service(found, regions, configured), region
+    return _unsupported(found, regions, configured), region
 
 
 def configured_endpoint(session: AioSession) -> str | None:
@@ -51,7 +51,7 @@ def configured_endpoint(session: AioSession) -> str | None:
 
 
 async def _regions(session: AioSession) -> list[str]:
-    """Return where botocore's own data knows the service, in all partitions."""
+    """Return the regions of all partitions that have the service, by botocore's data."""
     return [
         region
         for partition in session.get_available_partitions()
@@ -77,7 +77,7 @@ def _how_to_set() -> str:
     return hint
 
 
-def _without_service(found: str, regions: list[str], endpoint: str | None) -> Finding:
+def _unsupported(found: str, regions: list[str], endpoint: str | None) -> Finding:
     found += "; AWS has no Data Pipeline there"
     if endpoint:
         return Finding(
