@@ -20,6 +20,7 @@ from aiodp import (
     TaskStatus,
     TrackedTask,
 )
+from aiodp._reporter.task import record_of
 from aiodp.testing import Fault, FaultKind, MemoryService, Settings
 
 pytestmark = pytest.mark.anyio
@@ -42,7 +43,7 @@ async def test_fields_ride_on_the_next_heartbeat(service, reporter):
         await anyio.sleep(61)
         assert fields(service, task_id)["percentComplete"] == "20"
         assert fields(service, task_id)["step"] == "one"
-        assert task._lease.fields.snapshot()[1] == []
+        assert record_of(task).pending().snapshot()[1] == []
 
 
 async def test_fields_are_sent_until_a_report_succeeds(service, reporter):

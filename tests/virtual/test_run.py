@@ -11,6 +11,7 @@ import pytest
 
 import aiodp
 from aiodp import LeaseLost, LeaseState, LostReason, TaskCanceled, current_task
+from aiodp._reporter.task import record_of
 from aiodp.testing import Fault, FaultKind
 from virtual.kit import asyncio_only
 
@@ -236,7 +237,7 @@ async def test_a_thread_sees_a_lapse_that_the_blocked_loop_did_not(service, repo
         thread.start()
         thread.join()
         assert seen == [True, True, LostReason.EXPIRED]
-        assert task._lease.state is LeaseState.HELD
+        assert record_of(task).state is LeaseState.HELD
 
 
 async def test_updates_from_many_threads(service, reporter):

@@ -337,7 +337,7 @@ async def test_a_reporter_that_crashes_ends_the_runner(kit, runner):
     with pytest.RaisesGroup(pytest.RaisesExc(ReporterClosed, check=is_the_bug)):
         async with running(one):
             await kit.until(lambda: one.tasks)
-            one._reporter._engine.schedule.take = crash
+            one._reporter._engine.schedule.next_lease = crash
             kit.activity()
             await anyio.sleep(3600)
     assert one.statistics().ended == {"lost": 1, "unacknowledged": 1}

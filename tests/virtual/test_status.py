@@ -169,7 +169,7 @@ async def test_a_report_and_a_status_are_never_in_flight_together(service, repor
     async with reporter() as opened:
         transport = opened._engine._transport
         transport.report = watched(transport.report, "report")
-        transport.set_status = opened._engine.statuses._transport.set_status = watched(
+        transport.set_status = opened._statuses._transport.set_status = watched(
             transport.set_status, "status"
         )
         async with opened.track(task_id) as task:

@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 
 _BURST_SHARE: Final = 0.9  # the rest absorbs that calls do not arrive as evenly as they were sent
 _DECREASE: Final = 0.7
-RECOVERY: Final = (
-    0.001  # of the full rate, per success: faster, and those who share it get in turmoil
-)
+RECOVERY: Final = 0.001
+"""Of the full rate, per success. If it were faster, those who share the quota would oscillate."""
 _SLOWEST: Final = 0.05  # of the full rate
 _ROUNDING: Final = 1e-9
 
@@ -43,17 +42,17 @@ class TokenBucket:
         self._fill(now)
         return self._tokens + _ROUNDING >= 1
 
-    def take(self, now: float) -> None:
+    def spend(self, now: float) -> None:
         """Spend a token, even one that is not there yet: see `ready_at`."""
         self._fill(now)
         self._tokens -= 1
 
-    def give_back(self) -> None:
-        """Return a token that was taken for a call that is not made."""
+    def refund(self) -> None:
+        """Put back a token that was spent for a call that is not made."""
         self._tokens += 1
 
     def ready_at(self, now: float, tokens: float = 1) -> float:
-        """Return when as many tokens will be there; `tokens=0` after a `take` in advance."""
+        """Return when as many tokens will be there; `tokens=0` after a `spend` in advance."""
         if not self.limited:
             return now
         self._fill(now)

@@ -11,13 +11,11 @@ if TYPE_CHECKING:
     from aiodp._core.timing import Timing
     from aiodp._types import Quota
 
-USABLE_SHARE: Final = (
-    0.98  # of the quota that leases may need; the rest absorbs new arrivals and retries
-)
+USABLE_SHARE: Final = 0.98
+"""Of the quota that leases may need. The rest absorbs new arrivals and retries."""
 _HEADROOM: Final = 1.03  # above what is needed, so that it suffices
-_MODEST_SHARE: Final = (
-    0.1  # of the quota: who wants no more keeps its interval when calls are throttled
-)
+_MODEST_SHARE: Final = 0.1
+"""Of the quota: who wants no more keeps its interval when calls are throttled."""
 _SHORTAGE: Final = 0.97  # of what is needed: to be granted less means that some leases will be lost
 _MIN_SAMPLE: Final = 50  # calls that were granted or throttled, to learn from
 _MAX_SAMPLE: Final = 400
@@ -101,7 +99,7 @@ class Demand:
         supply = rate * self._granted / sample
         return supply if supply <= self.needed * _SHORTAGE else None
 
-    def settle_for(self, supply: float) -> None:
+    def cap_at(self, supply: float) -> None:
         """Allow no more than this for a while: more would have to be given up again."""
         self._allowed = supply
         self._granted = self._denied = 0

@@ -134,11 +134,11 @@ class PendingFields:
         self._fields |= {key: (self._version, wire) for key, wire in encoded.items()}
 
     def snapshot(self) -> tuple[int, list[WireField]]:
-        """Return the fields to send, and the version to settle them by."""
+        """Return the fields to send, and the version to acknowledge."""
         with CHANGING:
             return self._version, [field for _, wire in self._fields.values() for field in wire]
 
-    def settle(self, version: int) -> None:
+    def acknowledge(self, version: int) -> None:
         """Forget what was set up to this version: it was reported, or can never be."""
         with CHANGING:
             self._fields = {key: entry for key, entry in self._fields.items() if entry[0] > version}

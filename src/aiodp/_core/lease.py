@@ -4,19 +4,16 @@ The rules, from the API reference of ReportTaskProgress and from what peers lear
 
 1. A lease begins ASSIGNED and must be acknowledged by a first report before its deadline.
 2. The deadline is the *send* time of the last *successful* report plus the lease timeout; before
-the first, the
-   time of assignment plus the acknowledgement timeout. Nothing but a success moves it.
+   the first, the time of assignment plus the acknowledgement timeout. Only a success moves it.
 3. Once acknowledged, the lease is given up a safety margin before its deadline, so that the work
-can stop
-   before the service hands the task to somebody else. Before that there is no work to stop, and no
-   margin.
+   can stop before the service hands the task to somebody else. Before that there is no work to
+   stop, and no margin.
 4. A success counts only if it arrives before the lease is given up.
 5. CANCELED, LOST and RELEASED are final. A lease that lapsed here is still reported while its work
-winds down,
-   for a late report may land first; one that the service has ended is not.
+   winds down, for a late report may land first; one that the service has ended is not.
 
 Every change of state is a row of `TRANSITIONS`; any other raises `IllegalTransition` and changes
-nothing.
+nothing. All that changes a lease is in this file.
 """
 
 from __future__ import annotations
@@ -24,16 +21,14 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
-from aiodp._core.fields import CHANGING, PendingFields
 from aiodp._types import LeaseState, LostReason
 
 if TYPE_CHECKING:
     from aiodp._core.timing import Timing
-    from aiodp._types import TaskStatus
 
 TICK: Final = 0.001
-"""The shortest wait. What falls due within it is due now, so that no clock's rounding makes a loop
-spin."""
+"""The shortest wait in seconds. What falls due within it is due now, so that no clock's rounding
+makes a loop spin."""
 
 _WINDING_DOWN: Final = frozenset({LostReason.EXPIRED, LostReason.OVERLOADED})
 _MAX_DOUBLINGS: Final = 8
@@ -60,40 +55,23 @@ TRANSITIONS: Final = {
 }
 
 
-class IllegalTransition(RuntimeError):  # noqa: N818 - h11's naming: it tells what was tried
-    """A final lease was told to change: a bug in the caller."""
+class IllegalTransition(RuntimeError):  # noqa: N818 - h11's naming: it says what was tried
+    """An event that the lease's state does not allow: a bug in the caller."""
 
 
 class Lease:
-    """One registration of one task. Everything is keyed by this object, never by the task's id."""
+    """The right to work on one task, for as long as reports renew it."""
 
     __slots__ = (
-        "begun",
         "deadline",
-        "due_at",
-        "due_entry",
-        "early_entry",
         "error",
-        "expiry_entry",
         "failures",
-        "fields",
-        "in_flight",
         "last_reported_at",
-        "last_success",
         "lost_reason",
-        "on_hold",
         "reports",
-        "ripe_entry",
-        "silenced",
-        "spare_entry",
         "state",
-        "status",
-        "status_acknowledged",
-        "status_failed",
         "task_id",
         "timing",
-        "urgent_entry",
-        "watcher",
     )
 
     def __init__(self, task_id: str, timing: Timing, assigned_at: float) -> None:
@@ -101,35 +79,11 @@ class Lease:
         self.timing = timing
         self.state = LeaseState.ASSIGNED
         self.deadline = assigned_at + timing.ack_timeout
-        self.due_at = assigned_at
         self.lost_reason: LostReason | None = None
         self.last_reported_at: float | None = None
-        self.begun = 0  # reports, in the order of their sending
-        self.last_success = 0  # the number of the last report that succeeded
         self.reports = 0
         self.failures = 0
         self.error: BaseException | None = None
-        self.fields: PendingFields | None = None
-        self.in_flight = False
-        self.on_hold = False
-        self.silenced = False
-        self.status: TaskStatus | None = None
-        self.status_acknowledged = False
-        self.status_failed = False  # one was to be set, and may have been
-        self.watcher: object = None
-        self.due_entry: object = None
-        self.early_entry: object = None
-        self.ripe_entry: object = None
-        self.urgent_entry: object = None
-        self.spare_entry: object = None
-        self.expiry_entry: object = None
-
-    def pending(self) -> PendingFields:
-        """Return the fields that wait to be reported; the work may call this from any thread."""
-        with CHANGING:
-            if self.fields is None:
-                self.fields = PendingFields()
-            return self.fields
 
     @property
     def live(self) -> bool:
@@ -144,35 +98,13 @@ class Lease:
         return self.deadline - self.timing.safety_margin
 
     @property
-    def urgency(self) -> float:
-        """By when the next report should be sent: the earliest goes first.
-
-        An acknowledgement has no margin, so it keeps the time for a few attempts.
-        """
-        if self.state is LeaseState.ASSIGNED:
-            return self.lost_at - min(3 * self.timing.attempt_timeout, self.timing.ack_timeout / 2)
-        return self.lost_at
-
-    @property
-    def urgent_at(self) -> float:
-        """From when on the next report goes by its urgency: a quarter of the lease is left."""
-        if self.state is LeaseState.ASSIGNED:
-            return self.due_at
-        return self.lost_at - self.timing.usable_lease / 4
-
-    def lapsed(self, now: float) -> bool:
-        """Whether the lease is to be given up by now, told or not."""
-        return self.live and now + TICK >= self.lost_at
-
-    @property
     def winding_down(self) -> bool:
         """Whether the lease was given up here, while the service may still hold it for us."""
         return self.state is LeaseState.LOST and self.lost_reason in _WINDING_DOWN
 
-    @property
-    def reportable(self) -> bool:
-        """Whether a report may be sent (rule 5)."""
-        return not self.silenced and not self.on_hold and (self.live or self.winding_down)
+    def lapsed(self, now: float) -> bool:
+        """Return whether the lease must be given up by now, even if it has not been yet."""
+        return self.live and now + TICK >= self.lost_at
 
     def succeed(self, sent_at: float, now: float) -> bool:
         """Renew by a report sent at `sent_at`; return whether it was still in time (rule 4)."""
@@ -184,11 +116,14 @@ class Lease:
         self._move(LeaseEvent.SUCCEED)
         self.deadline = sent_at + self.timing.lease_timeout
         self.last_reported_at = sent_at
-        self.last_success = self.begun
         self.reports += 1
         self.failures = 0
         self.error = None
         return True
+
+    def fail(self, error: BaseException | None) -> None:
+        """Remember why a report failed: it is the cause if the lease is lost."""
+        self.error = error
 
     def cancel(self) -> None:
         """End the lease: the service answered `canceled`."""
@@ -201,7 +136,7 @@ class Lease:
         self.error = error or self.error
 
     def release(self) -> None:
-        """End the lease by our own will."""
+        """End the lease by our own decision."""
         self._move(LeaseEvent.RELEASE)
 
     def attempt_timeout(self, now: float) -> float:

@@ -1,72 +1,79 @@
-"""A priority queue of leases from which any lease can be taken out at once."""
+"""A priority queue from which any item can be taken out at once."""
 
 from __future__ import annotations
 
 import heapq
 import itertools
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final, Generic, TypeVar
 
-if TYPE_CHECKING:
-    from aiodp._core.lease import Lease
+_T = TypeVar("_T")
 
-_MIN_SWEEP: Final = 64
+_MIN_SWEEP: Final = 64  # discarded entries that are not worth the time to sweep them out
 
 
-class LeaseQueue:
+class Entry(Generic[_T]):
+    """The place of an item in a queue; `item` is None once it has been taken out."""
+
+    __slots__ = ("item", "key", "order", "queue")
+
+    def __init__(self, queue: PriorityQueue[_T], key: float, order: int, item: _T) -> None:
+        self.queue = queue
+        self.key = key
+        self.order = order
+        self.item: _T | None = item
+
+    def __lt__(self, other: Entry[_T]) -> bool:
+        if self.key == other.key:
+            return self.order < other.order
+        return self.key < other.key
+
+
+class PriorityQueue(Generic[_T]):
     """A binary heap keyed by a float. O(log n) to push and pop, O(1) amortised to discard.
 
-    A discarded entry stays in the heap, emptied, until it surfaces or until half of the heap is
-    empty. Each lease stands in a queue once at most; its entry is kept in the lease's attribute
-    `slot`.
+    Items with equal keys leave in the order of their arrival. A discarded entry stays in the heap,
+    emptied, until it surfaces or until half of the heap is empty.
     """
 
-    def __init__(self, slot: str) -> None:
-        self._slot = slot
-        self._heap: list[list[Any]] = []  # [key, order of arrival, lease or None]
+    def __init__(self) -> None:
+        self._heap: list[Entry[_T]] = []
         self._order = itertools.count()
         self._empty = 0
 
     def __len__(self) -> int:
         return len(self._heap) - self._empty
 
-    def __contains__(self, lease: Lease) -> bool:
-        return getattr(lease, self._slot) is not None
-
-    def push(self, lease: Lease, key: float) -> None:
-        """Put a lease in, or move it to another key."""
-        self.discard(lease)
-        entry = [key, next(self._order), lease]
-        setattr(lease, self._slot, entry)
+    def push(self, item: _T, key: float) -> Entry[_T]:
+        """Put an item in; return its place, by which it can be discarded."""
+        entry = Entry(self, key, next(self._order), item)
         heapq.heappush(self._heap, entry)
+        return entry
 
-    def discard(self, lease: Lease) -> None:
-        """Take a lease out if it is in."""
-        entry = getattr(lease, self._slot)
-        if entry is None:
+    def discard(self, entry: Entry[_T]) -> None:
+        """Take out the item of an entry, if it is still in."""
+        if entry.item is None:
             return
-        entry[2] = None
-        setattr(lease, self._slot, None)
+        entry.item = None
         self._empty += 1
         if self._empty > max(_MIN_SWEEP, len(self._heap) // 2):
-            self._heap = [entry for entry in self._heap if entry[2] is not None]
+            self._heap = [entry for entry in self._heap if entry.item is not None]
             heapq.heapify(self._heap)
             self._empty = 0
 
-    def key(self, lease: Lease) -> float:
-        """Return the key of a lease that is in the queue."""
-        key: float = getattr(lease, self._slot)[0]
-        return key
-
-    def peek(self) -> Lease | None:
-        """Return the lease with the smallest key."""
-        while self._heap and self._heap[0][2] is None:
-            heapq.heappop(self._heap)
+    def peek(self) -> _T | None:
+        """Return the item with the smallest key."""
+        heap = self._heap
+        while heap:
+            if (item := heap[0].item) is not None:
+                return item
+            heapq.heappop(heap)
             self._empty -= 1
-        return self._heap[0][2] if self._heap else None
+        return None
 
-    def pop(self) -> Lease:
-        """Take out the lease with the smallest key; `IndexError` if there is none."""
-        self.peek()
-        lease: Lease = heapq.heappop(self._heap)[2]
-        setattr(lease, self._slot, None)
-        return lease
+    def pop(self) -> _T:
+        """Take out the item with the smallest key; `IndexError` if there is none."""
+        item = self.peek()
+        entry = heapq.heappop(self._heap)
+        entry.item = None
+        assert item is not None  # noqa: S101 - an empty heap has raised
+        return item

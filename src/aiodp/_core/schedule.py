@@ -1,13 +1,8 @@
 """Which lease reports next, and when: earliest deadline first, under a quota. `now` is an argument.
 
-A lease is in flight, or waits in one of four places: `_due` until it is time for its next report,
-then `_early`, `_urgent` or `_spare`. Urgent is what has a quarter of its lease left: there the
-earliest deadline goes first. Then comes who is due longest, so that a few short leases cannot keep
-all others waiting to the last. What is lost but still winding down gets the calls that are left.
-
-`_ripe` holds the early leases by when they become urgent. `_expiry` holds each live lease once, by
-a time not later than when it is lost; a time that has moved on is corrected when it surfaces, so
-that a renewal costs nothing there.
+A lease is in flight, or waits in the queue of reports. `_expiry` holds each live lease once, by a
+time not later than when it is lost; a time that has moved on is corrected when it surfaces, so that
+a renewal costs nothing there.
 """
 
 from __future__ import annotations
@@ -17,18 +12,18 @@ from typing import TYPE_CHECKING, Final
 
 from aiodp._core.bucket import TokenBucket
 from aiodp._core.demand import Demand
-from aiodp._core.lease import TICK, Lease
-from aiodp._core.queue import LeaseQueue
+from aiodp._core.queue import PriorityQueue
+from aiodp._core.report_queue import ReportQueue
 from aiodp._types import LeaseState, LostReason, Outcome, ReportKind
 
 if TYPE_CHECKING:
+    from aiodp._core.registration import Registration
     from aiodp._core.timing import Timing
     from aiodp._types import Quota
 
 _GOLDEN: Final = 0.6180339887498949  # multiples of it, modulo 1, spread most evenly
 _CRITICAL_SHARE: Final = 0.02  # of a lease: if no more is left, the deadline will hardly be met
 _LATENCY_WEIGHT: Final = 1 / 8
-_CHANCE: Final = 1.2  # times the usual latency: less is too little for an answer to come in time
 
 
 class Schedule:
@@ -36,139 +31,138 @@ class Schedule:
 
     def __init__(self, quota: Quota | None, *, max_in_flight: int, now: float) -> None:
         self.bucket = TokenBucket(quota, now)
-        self.leases: dict[Lease, None] = {}  # in the order of their registration
-        self.held = 0  # leases that are acknowledged and have not ended
+        self.registrations: dict[Registration, None] = {}  # in the order of their arrival
+        self.held_count = 0  # leases that are acknowledged and have not ended
         self.in_flight = 0
         self.sent = 0
         self.outcomes: Counter[ReportKind] = Counter()
         self.worst_lag = 0.0
-        self._ended: list[Lease] = []
+        self._ended: list[Registration] = []
         self._max_in_flight = max_in_flight
         self._demand = Demand(quota)
-        self._due = LeaseQueue("due_entry")
-        self._early = LeaseQueue("early_entry")
-        self._ripe = LeaseQueue("ripe_entry")
-        self._urgent = LeaseQueue("urgent_entry")
-        self._spare = LeaseQueue("spare_entry")
-        self._places = (self._due, self._early, self._urgent, self._spare)
-        self._expiry = LeaseQueue("expiry_entry")
+        self._reports = ReportQueue()
+        self._expiry = PriorityQueue["Registration"]()
         self._phase = 0.0
         self._latency = 0.0
 
     # Registration
 
-    def add(self, lease: Lease, now: float) -> None:
+    def add(self, registration: Registration, now: float) -> None:
         """Register a lease; its first report is due at once.
 
         A lease that the quota cannot keep alive beside those that are held already is lost here, so
         that the ones held longest survive.
         """
-        self.leases[lease] = None
-        lease.due_at = now
-        self._demand.add(lease.timing)
+        self.registrations[registration] = None
+        registration.due_at = now
+        self._demand.add(registration.timing)
         if self._demand.excessive:
-            self._lose(lease, LostReason.OVERLOADED)
+            self._lose(registration, LostReason.OVERLOADED)
         else:
-            self._expiry.push(lease, lease.lost_at)
-            self._enqueue(lease)
+            registration.expiry = self._expiry.push(registration, registration.lost_at)
+            self._enqueue(registration)
 
     def has_room(self, count: int, timing: Timing) -> bool:
         """Return whether so many more leases would be kept alive."""
         return self._demand.has_room(count, timing)
 
-    def remove(self, lease: Lease) -> None:
+    def remove(self, registration: Registration) -> None:
         """Forget a lease: no new report of it is started."""
-        self.finish(lease)
-        self.leases.pop(lease, None)
+        self.finish(registration)
+        self.registrations.pop(registration, None)
 
-    def finish(self, lease: Lease) -> None:
+    def finish(self, registration: Registration) -> None:
         """Start no report of this lease ever again; its status is set."""
-        lease.silenced = True
-        if lease.live:
-            lease.release()
-            self._retire(lease)
-        self._dequeue(lease)
+        registration.reporting_stopped = True
+        if registration.live:
+            registration.release()
+            self._on_end(registration)
+        self._reports.discard(registration)
+
+    def reject(self, registration: Registration) -> None:
+        """End a lease whose first report the configuration does not allow."""
+        registration.rejected = True
+        self.finish(registration)
+
+    def refuse(self, registration: Registration, error: Exception | None) -> None:
+        """End a lease that the service has given to somebody else, or forgotten."""
+        registration.reporting_stopped = True
+        if registration.live:
+            self._lose(registration, LostReason.REFUSED, error)
+        self._reports.discard(registration)
 
     def lose_all(self, reason: LostReason, error: BaseException | None = None) -> None:
         """End every lease."""
-        for lease in self.leases:
-            lease.silenced = True
-            lease.in_flight = False
-            if lease.live:
-                self._lose(lease, reason, error)
-            self._dequeue(lease)
+        for registration in self.registrations:
+            registration.reporting_stopped = True
+            registration.in_flight = False
+            if registration.live:
+                self._lose(registration, reason, error)
+            self._reports.discard(registration)
 
-    def end_refused(self, lease: Lease, error: Exception | None) -> None:
-        """End a lease that the service has given to somebody else, or forgotten."""
-        lease.silenced = True
-        if lease.live:
-            self._lose(lease, LostReason.REFUSED, error)
-        self._dequeue(lease)
-
-    def hold(self, lease: Lease) -> None:
+    def pause(self, registration: Registration) -> None:
         """Start no report of this lease until `resume`: its status is on the way."""
-        lease.on_hold = True
-        self._dequeue(lease)
+        registration.paused = True
+        self._reports.discard(registration)
 
-    def resume(self, lease: Lease) -> None:
+    def resume(self, registration: Registration) -> None:
         """Let the lease report again."""
-        lease.on_hold = False
-        self._enqueue(lease)
+        registration.paused = False
+        self._enqueue(registration)
 
-    def hurry(self, lease: Lease, now: float) -> None:
+    def make_due(self, registration: Registration, now: float) -> None:
         """Make the lease's next report due now."""
-        lease.due_at = min(lease.due_at, now)
-        self._enqueue(lease)
+        registration.due_at = min(registration.due_at, now)
+        self._enqueue(registration)
 
     # What to do
 
-    def take(self, now: float) -> Lease | None:
+    def next_lease(self, now: float) -> Registration | None:
         """Return the lease to report now, in flight and paid for; None if none may be sent yet."""
-        self._collect_due(now)
+        self._reports.collect_due(now)
         if self.in_flight >= self._max_in_flight or not self.bucket.available(now):
             return None
-        self._relieve(now)
-        lease = self._next(now)
-        if lease is None:
+        self._shed_overload(now)
+        registration = self._reports.next(now, self._latency)
+        if registration is None:
             return None
-        self._dequeue(lease)
-        self.bucket.take(now)
+        self._reports.discard(registration)
+        self.bucket.spend(now)
         self.in_flight += 1
         self.sent += 1
-        self.worst_lag = max(self.worst_lag, now - lease.due_at)
-        lease.in_flight = True
-        return lease
+        self.worst_lag = max(self.worst_lag, now - registration.due_at)
+        registration.in_flight = True
+        return registration
 
     def wake_at(self, now: float) -> float | None:
-        """Return when `expire` or `take` will have something to do, if nothing else happens."""
-        times = [self._expiry.key(lease)] if (lease := self._expiry.peek()) else []
-        if lease := self._due.peek():
-            times.append(lease.due_at)
-        waiting = self._urgent or self._early or self._spare
-        if waiting and self.in_flight < self._max_in_flight:
+        """Return when `expire` or `next_lease` has something to do, if nothing else happens."""
+        times = [self._expiry_of(first)] if (first := self._expiry.peek()) else []
+        if (due_at := self._reports.due_next_at) is not None:
+            times.append(due_at)
+        if self._reports.has_ready and self.in_flight < self._max_in_flight:
             times.append(self.bucket.ready_at(now))
         return min(times) if times else None
 
     def expire(self, now: float) -> None:
         """Lose every lease whose time has come."""
-        while (lease := self._first_to_expire()) and lease.lapsed(now):
-            self._lose(lease, LostReason.EXPIRED)
+        while (first := self._first_to_expire()) and first.lapsed(now):
+            self._lose(first, LostReason.EXPIRED)
 
-    def check(self, lease: Lease, now: float) -> None:
+    def check(self, registration: Registration, now: float) -> None:
         """Lose this lease if its time has come, even if nobody had the time to call `expire`."""
-        if lease.lapsed(now):
-            self._lose(lease, LostReason.EXPIRED)
+        if registration.lapsed(now):
+            self._lose(registration, LostReason.EXPIRED)
 
-    def take_ended(self) -> list[Lease]:
+    def take_ended(self) -> list[Registration]:
         """Return the leases that ended since the last call."""
         ended, self._ended = self._ended, []
         return ended
 
     # What came of it
 
-    def settle(
+    def record_outcome(
         self,
-        lease: Lease,
+        registration: Registration,
         outcome: Outcome,
         *,
         sent_at: float,
@@ -180,123 +174,113 @@ class Schedule:
 
         `jitter`, from 0 to 1, spreads the tries after failures, unless they are to be made at once.
         """
-        lease.in_flight = False
+        kind = outcome.kind
+        registration.in_flight = False
         self.in_flight -= 1
-        self.outcomes[outcome.kind] += 1
-        if outcome.kind in (ReportKind.OK, ReportKind.TIMEOUT):  # a timeout took at least so long
+        self.outcomes[kind] += 1
+        if kind in (ReportKind.OK, ReportKind.TIMEOUT):  # a timeout took at least so long
             self._latency += (now - sent_at - self._latency) * _LATENCY_WEIGHT
-        if outcome.kind is ReportKind.OK:
+        if kind is ReportKind.OK:
             self.bucket.succeeded()
             self._demand.granted()
-            self._succeed(lease, outcome, sent_at, now)
-        elif outcome.kind is ReportKind.REFUSED:
-            self.end_refused(lease, outcome.error)
-        elif outcome.kind is ReportKind.THROTTLED and self.bucket.limited:
+            self._record_success(registration, sent_at, now, canceled=outcome.canceled)
+        elif kind is ReportKind.REFUSED:
+            self.refuse(registration, outcome.error)
+        elif kind is ReportKind.THROTTLED and self.bucket.limited:
             self.bucket.throttled(sent_at, now, needed=self._demand.least_rate)
             self._demand.denied()
-            lease.error = outcome.error
-            lease.due_at = now
+            registration.fail(outcome.error)
+            registration.due_at = now
         else:
-            lease.error = outcome.error
-            lease.due_at = now if at_once else now + lease.backoff(now, jitter)
-        self._enqueue(lease)
+            registration.fail(outcome.error)
+            delay = registration.backoff(now, jitter) if not at_once else 0.0
+            registration.due_at = now + delay
+        self._enqueue(registration)
 
-    # What is told
+    # What is asked
 
     @property
     def next_due(self) -> float | None:
         """When the next waiting report is due, or was."""
-        heads = [queue.peek() for queue in self._places]
-        return min((lease.due_at for lease in heads if lease), default=None)
+        return self._reports.first_due_at
 
     @property
     def first_lost_at(self) -> float | None:
         """When the first lease will be lost, if no report succeeds."""
-        lease = self._first_to_expire()
-        return lease.lost_at if lease else None
+        first = self._first_to_expire()
+        return first.lost_at if first else None
 
     # Inside
 
-    def _enqueue(self, lease: Lease) -> None:
-        self._dequeue(lease)
-        if lease.reportable and not lease.in_flight:
-            self._due.push(lease, lease.due_at)
+    def _enqueue(self, registration: Registration) -> None:
+        if registration.reportable and not registration.in_flight:
+            self._reports.put(registration)
+        else:
+            self._reports.discard(registration)
 
-    def _dequeue(self, lease: Lease) -> None:
-        for queue in self._places:
-            queue.discard(lease)
-        self._ripe.discard(lease)
-
-    def _collect_due(self, now: float) -> None:
-        while (lease := self._due.peek()) and lease.due_at <= now + TICK:
-            self._due.pop()
-            if lease.live:
-                self._early.push(lease, lease.due_at)
-                self._ripe.push(lease, lease.urgent_at)
-            else:
-                self._spare.push(lease, lease.urgency)
-        while (lease := self._ripe.peek()) and lease.urgent_at <= now + TICK:
-            self._dequeue(lease)
-            self._urgent.push(lease, lease.urgency)
-
-    def _next(self, now: float) -> Lease | None:
-        """Return the waiting lease with the earliest deadline that can still be renewed in time.
-
-        Without the second half, an overloaded schedule would spend every call on a lease that is
-        lost before the answer arrives, and lose nearly all.
-        """
-        while lease := self._urgent.peek():
-            if len(self._urgent) == 1 or lease.lost_at - now >= _CHANCE * self._latency:
-                return lease
-            self._urgent.pop()
-            self._early.push(lease, lease.due_at)
-        return self._early.peek() or self._spare.peek()
-
-    def _first_to_expire(self) -> Lease | None:
-        while lease := self._expiry.peek():
-            if self._expiry.key(lease) >= lease.lost_at:
-                return lease
-            self._expiry.push(lease, lease.lost_at)
+    def _first_to_expire(self) -> Registration | None:
+        while first := self._expiry.peek():
+            if self._expiry_of(first) >= first.lost_at:
+                return first
+            self._move_expiry(first)
         return None
 
-    def _succeed(self, lease: Lease, outcome: Outcome, sent_at: float, now: float) -> None:
-        if outcome.canceled:
-            lease.silenced = True
-            if lease.live:
-                lease.cancel()
-                self._retire(lease)
-            return
-        first = lease.state is LeaseState.ASSIGNED
-        lease.due_at = sent_at + (self._first_gap(lease) if first else lease.timing.interval)
-        if not lease.live:
-            return
-        if lease.succeed(sent_at, now):
-            self.held += first
-        else:
-            self._retire(lease)
-            return
-        if lease.lost_at < self._expiry.key(lease):
-            self._expiry.push(lease, lease.lost_at)
+    def _expiry_of(self, registration: Registration) -> float:
+        assert registration.expiry is not None  # noqa: S101 - of a live lease
+        return registration.expiry.key
 
-    def _first_gap(self, lease: Lease) -> float:
+    def _move_expiry(self, registration: Registration) -> None:
+        self._discard_expiry(registration)
+        registration.expiry = self._expiry.push(registration, registration.lost_at)
+
+    def _discard_expiry(self, registration: Registration) -> None:
+        if registration.expiry is not None:
+            self._expiry.discard(registration.expiry)
+            registration.expiry = None
+
+    def _record_success(
+        self, registration: Registration, sent_at: float, now: float, *, canceled: bool
+    ) -> None:
+        if canceled:
+            registration.reporting_stopped = True
+            if registration.live:
+                registration.cancel()
+                self._on_end(registration)
+            return
+        first = registration.state is LeaseState.ASSIGNED
+        gap = self._first_gap(registration) if first else registration.timing.interval
+        registration.due_at = sent_at + gap
+        if not registration.live:
+            return
+        if not registration.succeed(sent_at, now):
+            self._on_end(registration)
+            return
+        registration.last_success = registration.sequence
+        self.held_count += first
+        if registration.lost_at < self._expiry_of(registration):
+            self._move_expiry(registration)
+
+    def _first_gap(self, registration: Registration) -> float:
         """Return the time to the second report: half an interval or more, so as not to bunch."""
-        gap = lease.timing.interval * (1 - self._phase / 2)
+        gap = registration.timing.interval * (1 - self._phase / 2)
         self._phase = (self._phase + _GOLDEN) % 1
         return gap
 
-    def _lose(self, lease: Lease, reason: LostReason, error: BaseException | None = None) -> None:
-        lease.lose(reason, error)
-        self._retire(lease)
+    def _lose(
+        self, registration: Registration, reason: LostReason, error: BaseException | None = None
+    ) -> None:
+        registration.lose(reason, error)
+        self._on_end(registration)
 
-    def _retire(self, lease: Lease) -> None:
-        """Settle what the end of a lease means for the others."""
-        self.held -= lease.reports > 0
-        self._demand.drop(lease.timing)
-        self._expiry.discard(lease)
-        self._ended.append(lease)
-        self._enqueue(lease)
+    def _on_end(self, registration: Registration) -> None:
+        """Do what the end of a lease means for the others."""
+        self.held_count -= registration.reports > 0
+        self._demand.drop(registration.timing)
+        self._discard_expiry(registration)
+        self._ended.append(registration)
+        self._enqueue(registration)
 
-    def _relieve(self, now: float) -> None:
+    def _shed_overload(self, now: float) -> None:
         """Give up the newest leases when the service grants much less than all of them need.
 
         That happens when others use the same account's quota.
@@ -307,9 +291,9 @@ class Schedule:
             return
         if first.lost_at - now > first.timing.usable_lease * _CRITICAL_SHARE:
             return
-        for lease in reversed(self.leases):
+        for registration in reversed(self.registrations):
             if self._demand.needed <= supply:
                 break
-            if lease.live and lease is not first:
-                self._lose(lease, LostReason.OVERLOADED)
-        self._demand.settle_for(supply)
+            if registration.live and registration is not first:
+                self._lose(registration, LostReason.OVERLOADED)
+        self._demand.cap_at(supply)

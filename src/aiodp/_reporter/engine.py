@@ -1,4 +1,4 @@
-"""The one loop that holds all leases: asks the schedule what to do, does it, and tells it."""
+"""The loop that keeps all leases: it asks the schedule what to do, and tells it what came of it."""
 
 from __future__ import annotations
 
@@ -7,60 +7,57 @@ import math
 import random
 import threading
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from aiodp._aws.transport import TIMED_OUT, describe
+from aiodp._aws.transport import TIMED_OUT
 from aiodp._concurrency import clock
-from aiodp._core.lease import TICK, Lease
+from aiodp._core.lease import TICK
 from aiodp._core.schedule import Schedule
-from aiodp._core.text import shorten
-from aiodp._errors import ReporterClosed, ReportRejected
-from aiodp._reporter.status import StatusSetter
-from aiodp._reporter.task import TrackedTask
+from aiodp._errors import ReporterClosed
+from aiodp._reporter.ends import ended_error, raise_if_rejected, raise_if_released
+from aiodp._reporter.log import ReporterLog
 from aiodp._types import LeaseState, LostReason, Outcome, ReportKind, Statistics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from anyio.abc import TaskGroup
 
     from aiodp._aws.transport import Transport
-    from aiodp._core.fields import PendingFields, WireField
+    from aiodp._core.fields import WireField
+    from aiodp._core.registration import Registration
     from aiodp._core.timing import Timing
+    from aiodp._reporter.record import TaskRecord
     from aiodp._types import Quota
 
 logger = logging.getLogger("aiodp")
-_T = TypeVar("_T", bound=TrackedTask)
 
-EXIT_GRACE: Final = (
-    900.0  # the service's longer ownership window: API reference of ReportTaskProgress
-)
-_NOTEWORTHY_LAG: Final = 1.0  # seconds that the event loop may be late without a word
+EXIT_GRACE: Final = 900.0
+"""Seconds: the service's longer ownership window (API reference of ReportTaskProgress)."""
+_MAX_SILENT_LAG: Final = 1.0  # seconds that the event loop may be late without a word
 
 
 class Engine:
-    """Holds the leases in one event loop. Users reach it through a reporter and its tasks."""
+    """Keeps the leases in one event loop. Users reach it through a reporter and its tasks."""
 
     def __init__(
         self, transport: Transport, timing: Timing, quota: Quota | None, *, max_in_flight: int
     ) -> None:
         self.schedule = Schedule(quota, max_in_flight=max_in_flight, now=anyio.current_time())
+        self._log = ReporterLog(timing.interval)
         self.failure: BaseException | None = None
-        self._transport = transport
-        self._timing = timing
-        self.statuses = StatusSetter(self, transport, quota)
         self.clock = clock()
+        self._transport = transport
         self._thread = threading.get_ident()
         self._wake = anyio.Event()
         self._left = anyio.Event()
         self._stopping = False
         self._canceled_at: float | None = None
-        self._last_seen: dict[str, float] = {}
 
     async def run(self) -> None:
-        """Hold the leases until `stop`. Whatever else ends this ends every lease."""
+        """Keep the leases until `stop`. Whatever else ends this ends every lease."""
         try:
             while not self._over:
                 await self._run_shielded()
@@ -76,104 +73,99 @@ class Engine:
         self._stopping = True
         self._wake.set()
 
-    def register(
-        self,
-        task_id: str,
-        timing: Timing,
-        assigned_at: float,
-        fields: PendingFields | None,
-        make: Callable[[Engine, Lease], _T],
-    ) -> _T:
-        """Start a lease, make what its user holds; raise `ReporterClosed` if nobody holds it."""
+    # The life of one task
+
+    def register(self, record: TaskRecord) -> None:
+        """Start to keep a lease; raise `ReporterClosed` if that is over."""
         if self.failure is not None:
             raise ReporterClosed("the reporter has crashed, see the cause") from self.failure
         if self._stopping or self._canceled_at is not None:
             raise ReporterClosed("the reporter is closed, or its event loop is ending")
-        lease = Lease(task_id, timing, assigned_at)
-        lease.fields = fields
-        task = make(self, lease)
-        lease.watcher = task
         now = anyio.current_time()
-        self.schedule.add(lease, now)
-        self.schedule.check(lease, now)
+        self.schedule.add(record, now)
+        self.schedule.check(record, now)
         self._publish()
         self._wake.set()
-        return task
 
-    async def acknowledged(self, task: TrackedTask) -> None:
+    async def wait_acknowledged(self, record: TaskRecord) -> None:
         """Return once the service has acknowledged the task; raise if it does not."""
-        await task._until(lambda lease: lease.state is not LeaseState.ASSIGNED)
-        lease = task._lease
-        if lease.state is LeaseState.RELEASED:
-            raise ReportRejected(
-                f"task {shorten(lease.task_id)}: the first report was refused; check credentials, "
-                f"permission (datapipeline:ReportTaskProgress), region and endpoint: "
-                f"{describe(lease.error)}"
-            ) from lease.error
-        if lease.state is LeaseState.LOST:
-            task._raise_if_ended()
+        await record.wait_until(lambda record: record.state is not LeaseState.ASSIGNED)
+        raise_if_rejected(record)
+        if record.state is LeaseState.LOST:
+            self.raise_if_ended(record)
 
-    async def release(self, task: TrackedTask) -> None:
-        """Start no new report of the task, and wait for the one in flight."""
-        lease = task._lease
-        self.schedule.remove(lease)
-        self._left.set()
-        self._wake.set()
-        if lease.in_flight:
-            with anyio.move_on_after(lease.timing.attempt_timeout + 1, shield=True):
-                await task._until(lambda lease: not lease.in_flight)
-        task._notify()
+    def state_of(self, record: TaskRecord) -> LeaseState:
+        """Return where the lease stands now, by the clock too; callable from any thread."""
+        self.check(record)
+        lapsed = record.lapsed(self.clock())  # in another thread, nothing may be changed
+        return LeaseState.LOST if lapsed else record.state
 
-    async def all_left(self) -> None:
-        """Return when no task is tracked any more."""
-        while self.schedule.leases:
-            self._left = anyio.Event()
-            await self._left.wait()
+    def raise_if_ended(self, record: TaskRecord) -> None:
+        """Raise `TaskCanceled` or `LeaseLost` if the work must stop; callable from any thread."""
+        if (error := ended_error(record, self.state_of(record))) is not None:
+            raise error
 
-    async def report_now(self, task: TrackedTask) -> bool:
+    def check(self, record: TaskRecord) -> None:
+        """Notice that a lease ran out while the event loop was blocked; not from other threads."""
+        if record.live and threading.get_ident() == self._thread:
+            self.schedule.check(record, self.clock())
+            self._publish()
+
+    async def report_now(self, record: TaskRecord) -> bool:
         """Report as soon as the quota allows; return whether the task is canceled."""
-        lease = task._lease
-        begun = lease.begun
+        sequence = record.sequence
 
-        def settled(lease: Lease) -> bool:
-            if lease.last_success > begun or not lease.live:
+        def done(record: TaskRecord) -> bool:
+            if record.last_success > sequence or not record.live:
                 return True
-            if lease.begun == begun:
-                self.schedule.hurry(lease, anyio.current_time())
+            if record.sequence == sequence:
+                self.schedule.make_due(record, anyio.current_time())
                 self._wake.set()
             return False
 
-        await task._until(settled)
-        if lease.state is LeaseState.CANCELED:
+        await record.wait_until(done)
+        if record.state is LeaseState.CANCELED:
             return True
-        task._raise_if_ended()
-        task._raise_if_released()
+        self.raise_if_ended(record)
+        raise_if_released(record)
         return False
 
-    def check(self, lease: Lease) -> None:
-        """Notice that a lease ran out while the event loop was blocked; not from other threads."""
-        if threading.get_ident() == self._thread:
-            self.schedule.check(lease, self.clock())
-            self._publish()
-
-    def finish(self, lease: Lease) -> None:
-        """End a lease whose status is acknowledged: no report of it is ever sent."""
-        self.schedule.finish(lease)
-        self._publish()
-
-    def refuse(self, lease: Lease, error: Exception | None) -> None:
-        """End a lease that the service refused in another call."""
-        self.schedule.end_refused(lease, error)
-        self._publish()
-
-    def hold(self, lease: Lease) -> None:
+    def pause(self, record: TaskRecord) -> None:
         """Start no report of this lease until `resume`."""
-        self.schedule.hold(lease)
+        self.schedule.pause(record)
 
-    def resume(self, lease: Lease) -> None:
+    def resume(self, record: TaskRecord) -> None:
         """Let reports of this lease start again."""
-        self.schedule.resume(lease)
+        self.schedule.resume(record)
         self._wake.set()
+
+    def finish(self, record: TaskRecord) -> None:
+        """End a lease whose status is acknowledged: no report of it is ever sent."""
+        self.schedule.finish(record)
+        self._publish()
+
+    def refuse(self, record: TaskRecord, error: Exception | None) -> None:
+        """End a lease that the service refused in another call."""
+        self.schedule.refuse(record, error)
+        self._publish()
+
+    async def release(self, record: TaskRecord) -> None:
+        """Start no new report of the task, and wait for the one in flight."""
+        self.schedule.remove(record)
+        self._left.set()
+        self._wake.set()
+        if record.in_flight:
+            with anyio.move_on_after(record.timing.attempt_timeout + 1, shield=True):
+                await record.wait_until(lambda record: not record.in_flight)
+        record.on_change()
+
+    # All tasks
+
+    async def wait_idle(self) -> None:
+        """Return when no task is tracked any more."""
+        while self.schedule.registrations:
+            self._left = anyio.Event()
+            await self._left.wait()
 
     def statistics(self) -> Statistics:
         """Return a snapshot."""
@@ -186,8 +178,8 @@ class Engine:
             if kind not in (ReportKind.OK, ReportKind.THROTTLED)
         }
         return Statistics(
-            tracked=len(schedule.leases),
-            acknowledged=schedule.held,
+            tracked=len(schedule.registrations),
+            acknowledged=schedule.held_count,
             sent=schedule.sent,
             succeeded=schedule.outcomes[ReportKind.OK],
             failed=MappingProxyType(failed),
@@ -199,20 +191,14 @@ class Engine:
             effective_rate=schedule.bucket.rate if schedule.bucket.limited else None,
         )
 
-    def note(self, key: str, level: int, message: str, *args: object, **extra: object) -> None:
-        """Log what is new, not what goes on: again only after an interval without it."""
-        now = anyio.current_time()
-        if now - self._last_seen.get(key, -math.inf) > self._timing.interval:
-            logger.log(level, message, *args, extra=extra)
-        self._last_seen[key] = now
-
-    # Inside
+    # The loop
 
     @property
     def _over(self) -> bool:
         if self._stopping or self._canceled_at is None:
             return self._stopping
-        return not self.schedule.leases or anyio.current_time() > self._canceled_at + EXIT_GRACE
+        tracked = bool(self.schedule.registrations)
+        return not tracked or anyio.current_time() > self._canceled_at + EXIT_GRACE
 
     async def _run_shielded(self) -> None:
         """Report until it is over, or until asyncio's own cancellation, which no shield stops.
@@ -232,8 +218,8 @@ class Engine:
             now = anyio.current_time()
             self.schedule.expire(now)
             self._publish()
-            while lease := self.schedule.take(now):
-                reports.start_soon(self._report, lease, name="aiodp report")
+            while registration := self.schedule.next_lease(now):
+                reports.start_soon(self._report, registration, name="aiodp report")
             self._publish()  # some may have been given up for others
             await self._sleep_until(self.schedule.wake_at(now), now)
 
@@ -242,40 +228,38 @@ class Engine:
         with anyio.move_on_after(delay):
             await self._wake.wait()
         self._wake = anyio.Event()
-        if (lag := anyio.current_time() - now - delay) > _NOTEWORTHY_LAG:
-            message = "the event loop was blocked for %.1f s, heartbeats were late"
-            self.note("blocked", logging.WARNING, message, lag, lag=lag)
+        if (lag := anyio.current_time() - now - delay) > _MAX_SILENT_LAG:
+            self._log.loop_blocked(lag)
 
-    async def _report(self, lease: Lease) -> None:
+    async def _report(self, registration: Registration) -> None:
         sent_at = anyio.current_time()
-        lease.begun += 1
-        version, fields = lease.fields.snapshot() if lease.fields else (0, [])
-        outcome = await self._attempt(lease, fields, lease.attempt_timeout(sent_at))
+        version, fields = registration.start_report()
+        limit = registration.attempt_timeout(sent_at)
+        outcome = await self._attempt(registration.task_id, fields, limit)
         now = anyio.current_time()
         dropped = bool(fields) and outcome.kind is ReportKind.INVALID
-        if lease.fields and (dropped or outcome.kind is ReportKind.OK):
-            lease.fields.settle(version)
-        self._log_failure(lease, outcome, dropped=dropped)
-        self.schedule.settle(
-            lease,
+        if registration.fields and (dropped or outcome.kind is ReportKind.OK):
+            registration.fields.acknowledge(version)
+        self._log.report_answered(registration, outcome, dropped=dropped)
+        self.schedule.record_outcome(
+            registration,
             outcome,
             sent_at=sent_at,
             now=now,
             jitter=random.random(),  # noqa: S311 - spreads retries, keeps no secret
             at_once=dropped,
         )
-        if outcome.kind is ReportKind.CONFIGURATION and lease.state is LeaseState.ASSIGNED:
-            self.schedule.finish(lease)  # see `acknowledged`
+        if outcome.kind is ReportKind.CONFIGURATION and registration.state is LeaseState.ASSIGNED:
+            self.schedule.reject(registration)
         self._publish()
-        if isinstance(lease.watcher, TrackedTask):
-            lease.watcher._notify()
+        registration.on_change()
         self._wake.set()
 
-    async def _attempt(self, lease: Lease, fields: Sequence[WireField], limit: float) -> Outcome:
+    async def _attempt(self, task_id: str, fields: Sequence[WireField], limit: float) -> Outcome:
         outcome = TIMED_OUT
         try:
             with anyio.move_on_after(limit):
-                outcome = await self._transport.report(lease.task_id, fields)
+                outcome = await self._transport.report(task_id, fields)
         except anyio.get_cancelled_exc_class() as error:
             # Nobody here cancels a report. What it awaited was canceled, or the event loop ends; in
             # both cases the lease goes on, and there is nothing left to await in this task.
@@ -283,32 +267,11 @@ class Engine:
         return outcome
 
     def _publish(self) -> None:
-        """Tell the world which leases ended."""
-        for lease in self.schedule.take_ended():
-            if lease.state is not LeaseState.RELEASED:
-                self._log_end(lease)
-            if isinstance(lease.watcher, TrackedTask):
-                lease.watcher._notify()
-
-    def _log_end(self, lease: Lease) -> None:
-        level = logging.WARNING if lease.state is LeaseState.LOST else logging.INFO
-        if lease.lost_reason is LostReason.OVERLOADED:  # one line for all, and each for who wants
-            level = logging.INFO
-            message = "more tasks than the quota can keep alive: the newest are given up"
-            self.note("overloaded", logging.WARNING, message)
-        task, reason = shorten(lease.task_id), lease.lost_reason or lease.state.value
-        extra = {"task": task, "reason": str(reason)}
-        logger.log(level, "task %s ended: %s", task, reason, extra=extra)
-
-    def _log_failure(self, lease: Lease, outcome: Outcome, *, dropped: bool) -> None:
-        task, error, kind = shorten(lease.task_id), describe(outcome.error), outcome.kind
-        if dropped:
-            extra = {"task": task, "error": error}
-            logger.warning("task %s: fields were refused and dropped: %s", task, error, extra=extra)
-        elif kind not in (ReportKind.OK, ReportKind.REFUSED):
-            level = logging.ERROR if kind is ReportKind.CONFIGURATION else logging.WARNING
-            extra = {"kind": kind.value, "task": task, "error": error}
-            self.note(kind, level, "reports fail (%s): %s", kind, error, **extra)
+        """Log the leases that ended, and let those who wait for it know."""
+        for registration in self.schedule.take_ended():
+            if registration.state is not LeaseState.RELEASED:
+                self._log.lease_ended(registration)
+            registration.on_change()
 
     def _crash(self, error: BaseException) -> None:
         while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:

@@ -18,8 +18,8 @@ from aiodp._core.text import illegal_character
 from aiodp._core.timing import Timing, seconds
 from aiodp._errors import ReporterClosed
 from aiodp._reporter.engine import EXIT_GRACE, Engine
-from aiodp._reporter.task import TrackedTask
-from aiodp._reporter.tracking import Tracking
+from aiodp._reporter.status import StatusSetter
+from aiodp._reporter.task import TrackedTask, Tracking
 from aiodp._reporter.work import check_work, work_on
 from aiodp._types import Quota, Statistics
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from aiobotocore.session import AioSession
     from botocore.config import Config
 
+    from aiodp._aws.transport import Transport
     from aiodp._core.fields import FieldValue
     from aiodp._reporter.options import TrackOptions
 
@@ -105,10 +106,11 @@ class ProgressReporter(AsyncContextManagerMixin):
         self._config = config
         self._quota = quota
         self._engine: Engine | None = None
+        self._statuses: StatusSetter | None = None
         self._state = "new"
 
     def __repr__(self) -> str:
-        tracked = len(self._engine.schedule.leases) if self._engine else 0
+        tracked = len(self._engine.schedule.registrations) if self._engine else 0
         return f"<ProgressReporter {self._state}, {tracked} tracked>"
 
     @asynccontextmanager
@@ -117,17 +119,11 @@ class ProgressReporter(AsyncContextManagerMixin):
             raise ReporterClosed("a reporter can be entered once; make another one")
         self._state = "opening"
         try:
-            async with open_transport(
-                self._session,
-                region_name=self._region_name,
-                endpoint_url=self._endpoint_url,
-                config=self._config,
-                attempt_timeout=self._timing.attempt_timeout,
-                max_in_flight=self._max_in_flight,
-            ) as transport:
+            async with self._open_transport() as transport:
                 self._engine = Engine(
                     transport, self._timing, self._quota, max_in_flight=self._max_in_flight
                 )
+                self._statuses = StatusSetter(self._engine, transport, self._quota)
                 self._state = "open"
                 async with _running(self._engine):
                     yield self
@@ -167,16 +163,13 @@ class ProgressReporter(AsyncContextManagerMixin):
 
         """
         check_task_id(task_id)
-        if assigned_at is not None:
-            assigned_at = seconds("assigned_at", assigned_at)
-        pending = None
-        if fields:
-            pending = PendingFields()
-            pending.update(fields)
         timing = self._timing.override(
             interval=interval, ack_timeout=ack_timeout, lease_timeout=lease_timeout
         )
-        return Tracking(self._open_engine, TrackedTask, task_id, timing, assigned_at, pending)
+        if assigned_at is not None:
+            assigned_at = seconds("assigned_at", assigned_at)
+        pending = _pending(fields)
+        return Tracking(self._open_parts, TrackedTask, task_id, timing, assigned_at, pending)
 
     async def run(
         self,
@@ -199,7 +192,7 @@ class ProgressReporter(AsyncContextManagerMixin):
         try:
             check_work(work, args)
             async with self.track(task_id, **track_options) as task:
-                task._raise_if_ended()
+                task.raise_if_ended()
                 return await work_on(task, work, args)
         finally:
             if inspect.iscoroutine(work):
@@ -219,6 +212,17 @@ class ProgressReporter(AsyncContextManagerMixin):
             raise ReporterClosed("the reporter has not been opened: use `async with`")
         return self._engine.statistics()
 
+    def _open_transport(self) -> AbstractAsyncContextManager[Transport]:
+        """Open what carries the calls; a subclass may carry them otherwise."""
+        return open_transport(
+            self._session,
+            region_name=self._region_name,
+            endpoint_url=self._endpoint_url,
+            config=self._config,
+            attempt_timeout=self._timing.attempt_timeout,
+            max_in_flight=self._max_in_flight,
+        )
+
     @property
     def _max_in_flight(self) -> int:
         if self._quota is None:
@@ -226,12 +230,12 @@ class ProgressReporter(AsyncContextManagerMixin):
         hanging = self._quota.rate * self._timing.attempt_timeout + self._quota.burst
         return max(1, min(_MAX_CONNECTIONS, math.ceil(hanging)))
 
-    def _open_engine(self) -> Engine:
-        if self._engine is None or self._state != "open":
+    def _open_parts(self) -> tuple[Engine, StatusSetter]:
+        if self._engine is None or self._statuses is None or self._state != "open":
             raise ReporterClosed(
                 f"the reporter is {self._state}: track inside its `async with` block"
             )
-        return self._engine
+        return self._engine, self._statuses
 
 
 @asynccontextmanager
@@ -245,23 +249,31 @@ async def _running(engine: Engine) -> AsyncGenerator[None]:
                 yield
             except BaseException as error:  # noqa: BLE001 - raised again below, outside the group
                 raised = error
-            await _all_left(engine, canceled=isinstance(raised, anyio.get_cancelled_exc_class()))
+            await _wait_idle(engine, canceled=isinstance(raised, anyio.get_cancelled_exc_class()))
         finally:
             engine.stop()
     if raised is not None:
         raise raised
 
 
-async def _all_left(engine: Engine, *, canceled: bool) -> None:
+async def _wait_idle(engine: Engine, *, canceled: bool) -> None:
     """Wait until no task is tracked; heartbeats go on meanwhile, for a time even if canceled."""
-    if tracked := len(engine.schedule.leases):
+    if tracked := len(engine.schedule.registrations):
         logger.warning("closing: waiting until %d tasks are not tracked any more", tracked)
     try:
         if not canceled:
-            await engine.all_left()
+            await engine.wait_idle()
     finally:  # canceled from outside, now or before
         with anyio.move_on_after(EXIT_GRACE, shield=True):
-            await engine.all_left()
+            await engine.wait_idle()
+
+
+def _pending(fields: Mapping[str, FieldValue] | None) -> PendingFields | None:
+    if not fields:
+        return None
+    pending = PendingFields()
+    pending.update(fields)
+    return pending
 
 
 def check_task_id(task_id: str) -> None:

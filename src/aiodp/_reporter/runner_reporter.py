@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from aiodp._reporter.reporter import ProgressReporter, check_task_id
-from aiodp._reporter.task import TrackedTask
-from aiodp._reporter.tracking import Tracking
+from aiodp._reporter.task import TrackedTask, Tracking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aiodp._core.lease import Lease
     from aiodp._core.objects import PipelineObject
     from aiodp._core.timing import Timing
     from aiodp._reporter.engine import Engine
+    from aiodp._reporter.record import TaskRecord
+    from aiodp._reporter.status import StatusSetter
 
 _T = TypeVar("_T", bound=TrackedTask)
 
@@ -44,7 +44,7 @@ class RunnerReporter(ProgressReporter):
 
     def track_as(
         self,
-        make: Callable[[Engine, Lease], _T],
+        make: Callable[[Engine, StatusSetter, TaskRecord], _T],
         task_id: str,
         *,
         timing: Timing,
@@ -52,4 +52,4 @@ class RunnerReporter(ProgressReporter):
     ) -> Tracking[_T]:
         """Keep a task alive as `track` does, in the shape of the task that `make` returns."""
         check_task_id(task_id)
-        return Tracking(self._open_engine, make, task_id, timing, assigned_at, None)
+        return Tracking(self._open_parts, make, task_id, timing, assigned_at)

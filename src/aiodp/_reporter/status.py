@@ -13,13 +13,13 @@ from aiodp._core.bucket import TokenBucket
 from aiodp._core.lease import retry_delay
 from aiodp._core.text import shorten
 from aiodp._errors import LeaseLost, StatusNotSet
+from aiodp._reporter.ends import raise_if_released
 from aiodp._types import Outcome, ReportKind, TaskStatus
 
 if TYPE_CHECKING:
     from aiodp._aws.transport import Transport
-    from aiodp._core.lease import Lease
     from aiodp._reporter.engine import Engine
-    from aiodp._reporter.task import TrackedTask
+    from aiodp._reporter.record import TaskRecord
     from aiodp._types import Quota
 
 logger = logging.getLogger("aiodp")
@@ -34,15 +34,20 @@ _DOUBTFUL: Final = frozenset(  # after these the service may have applied the ca
         ReportKind.UNEXPECTED,
     }
 )
-_LEAST_SHARE: Final = 0.3  # of the quota: statuses come in bursts, and a task waits for each
-_REPORT_FIRST: Final = (
-    3  # attempts that must fit into the lease, or a due report goes before the next try
-)
+_MIN_SHARE: Final = 0.3  # of the quota: statuses come in bursts, and a task waits for each
+_ATTEMPTS_LEFT: Final = 3
+"""Attempts that must fit into the lease, or a report that is due goes before the next try."""
 
 
-def _hopeless(lease: Lease) -> bool:
-    """Whether no status may or can be set any more: the service has ended the lease, or we have."""
-    return lease.silenced or not (lease.live or lease.winding_down)
+def _is_impossible(record: TaskRecord) -> bool:
+    """Return whether no status can be set any more: the service has ended the lease, or we have."""
+    return record.reporting_stopped or not (record.live or record.winding_down)
+
+
+def _report_can_wait(record: TaskRecord) -> bool:
+    now = anyio.current_time()
+    enough = _ATTEMPTS_LEFT * record.timing.attempt_timeout
+    return not record.live or record.due_at > now or record.lost_at - now > enough
 
 
 class StatusSetter:
@@ -52,158 +57,148 @@ class StatusSetter:
         self._engine = engine
         self._transport = transport
         self._bucket = TokenBucket(quota, anyio.current_time())
-        self._least_rate = _LEAST_SHARE * quota.rate if quota else 0.0
+        self._min_rate = _MIN_SHARE * quota.rate if quota else 0.0
 
-    async def set(self, task: TrackedTask, status: TaskStatus, members: dict[str, str]) -> None:
-        """Set the status as `TrackedTask.set_status` says; mark the lease if that fails."""
+    async def set(self, record: TaskRecord, status: TaskStatus, members: dict[str, str]) -> None:
+        """Set the status as `TrackedTask.set_status` says; mark the record if that fails."""
         try:
-            await self._set_once(task, status, members)
+            await self._set_once(record, status, members)
         except StatusNotSet:
-            task._lease.status_failed = True
+            record.status_failed = True
             raise
 
     async def _set_once(
-        self, task: TrackedTask, status: TaskStatus, members: dict[str, str]
+        self, record: TaskRecord, status: TaskStatus, members: dict[str, str]
     ) -> None:
-        lease = task._lease
-        if lease.status is not None:
-            self._check_repetition(lease, status)
+        if record.status is not None:
+            self._check_repetition(record, status)
             return
-        task._check()
-        self._raise_if_hopeless(task)
-        lease.status = status
+        self._engine.check(record)
+        self._raise_if_impossible(record)
+        record.status = status
         try:
-            await self._try_until_acknowledged(task, status, members)
+            await self._try_until_acknowledged(record, status, members)
         except BaseException:
-            lease.status = None
+            record.status = None
             raise
 
-    def _check_repetition(self, lease: Lease, status: TaskStatus) -> None:
-        if lease.status is status and lease.status_acknowledged:
+    def _check_repetition(self, record: TaskRecord, status: TaskStatus) -> None:
+        if record.status is status and record.status_acknowledged:
             return
-        state = "was set already" if lease.status_acknowledged else "is on the way"
-        raise StatusNotSet(f"task {shorten(lease.task_id)}: status {lease.status} {state}")
+        state = "was set already" if record.status_acknowledged else "is on the way"
+        raise StatusNotSet(f"task {shorten(record.task_id)}: status {record.status} {state}")
 
-    def _raise_if_hopeless(self, task: TrackedTask) -> None:
-        if _hopeless(task._lease):
-            task._raise_if_ended()
-            task._raise_if_released()
+    def _raise_if_impossible(self, record: TaskRecord) -> None:
+        if _is_impossible(record):
+            self._engine.raise_if_ended(record)
+            raise_if_released(record)
 
     async def _try_until_acknowledged(
-        self, task: TrackedTask, status: TaskStatus, members: dict[str, str]
+        self, record: TaskRecord, status: TaskStatus, members: dict[str, str]
     ) -> None:
-        lease = task._lease
         started = anyio.current_time()
         failures = 0
         doubtful = False
         while True:
-            outcome, sent_at = await self._attempt(task, status, members, failures)
+            outcome, sent_at = await self._attempt(record, status, members, failures)
             if outcome.kind is ReportKind.OK:
                 self._bucket.succeeded()
                 return
             now = anyio.current_time()
             if outcome.kind is ReportKind.REFUSED:
-                await self._learn_why(task, outcome.error, doubtful=doubtful)
-                task._raise_if_ended()
+                await self._ask_why(record, outcome.error, doubtful=doubtful)
+                self._engine.raise_if_ended(record)
             doubtful |= outcome.kind in _DOUBTFUL
             if outcome.kind is ReportKind.INVALID and members.keys() & set(_DETAILS):
-                members = self._without_details(lease, members, outcome)
+                members = self._without_details(record, members, outcome)
                 continue
-            self._give_up_if_due(lease, status, outcome, now - started)
+            self._give_up_if_due(record, status, outcome, now - started)
             failures += 1
             if outcome.kind is ReportKind.THROTTLED and self._bucket.limited:
-                self._bucket.throttled(sent_at, now, needed=self._least_rate)
+                self._bucket.throttled(sent_at, now, needed=self._min_rate)
                 continue
-            left = lease.lost_at - now if lease.live else lease.deadline - now
+            left = record.lost_at - now if record.live else record.deadline - now
             jitter = random.random()  # noqa: S311 - spreads retries, keeps no secret
-            await self._pause(task, retry_delay(lease.timing, failures, left, jitter))
+            await self._sleep(record, retry_delay(record.timing, failures, left, jitter))
 
     async def _attempt(
-        self, task: TrackedTask, status: TaskStatus, members: dict[str, str], failures: int
+        self, record: TaskRecord, status: TaskStatus, members: dict[str, str], failures: int
     ) -> tuple[Outcome, float]:
         """Make one call, with no report of the task in flight; return when it was sent, too."""
-        lease = task._lease
-        await self._token(task)
+        await self._spend_token(record)
         if failures:
-            await task._until(_report_can_wait)
-        self._engine.hold(lease)
+            await record.wait_until(_report_can_wait)
+        self._engine.pause(record)
         try:
-            await task._until(lambda lease: not lease.in_flight)
-            self._raise_if_hopeless(task)
+            await record.wait_until(lambda record: not record.in_flight)
+            self._raise_if_impossible(record)
             outcome, sent_at = TIMED_OUT, anyio.current_time()
-            with anyio.move_on_after(lease.attempt_timeout(sent_at)):
-                outcome = await self._transport.set_status(task.task_id, status.value, members)
+            with anyio.move_on_after(record.attempt_timeout(sent_at)):
+                outcome = await self._transport.set_status(record.task_id, status.value, members)
             if outcome.kind is ReportKind.OK:
-                lease.status_acknowledged = True
-                self._engine.finish(lease)
+                record.status_acknowledged = True
+                self._engine.finish(record)
             return outcome, sent_at
         finally:
-            self._engine.resume(lease)
+            self._engine.resume(record)
 
-    async def _token(self, task: TrackedTask) -> None:
+    async def _spend_token(self, record: TaskRecord) -> None:
         now = anyio.current_time()
-        self._bucket.take(now)
+        self._bucket.spend(now)
         called = False
         try:
-            await self._pause(task, self._bucket.ready_at(now, tokens=0) - now)
-            self._raise_if_hopeless(task)
+            await self._sleep(record, self._bucket.ready_at(now, tokens=0) - now)
+            self._raise_if_impossible(record)
             called = True
         finally:
             if not called:
-                self._bucket.give_back()
+                self._bucket.refund()
 
-    async def _learn_why(
-        self, task: TrackedTask, error: Exception | None, *, doubtful: bool
+    async def _ask_why(
+        self, record: TaskRecord, error: Exception | None, *, doubtful: bool
     ) -> None:
         """Ask by a report whether the task was canceled, which a refusal does not tell."""
-        lease = task._lease
         try:
-            with anyio.move_on_after(lease.timing.attempt_timeout):
-                await self._engine.report_now(task)
+            with anyio.move_on_after(record.timing.attempt_timeout):
+                await self._engine.report_now(record)
                 return
-            self._engine.refuse(lease, error)  # nobody says that it is still ours
-            task._raise_if_ended()
+            self._engine.refuse(record, error)  # no answer says that it is still ours
+            self._engine.raise_if_ended(record)
         except LeaseLost as lost:
             if doubtful:
                 lost.add_note("A try that was not answered may have set the status all the same.")
             raise
 
-    async def _pause(self, task: TrackedTask, delay: float) -> None:
-        """Sleep, but no longer than there is hope."""
+    async def _sleep(self, record: TaskRecord, delay: float) -> None:
+        """Sleep, but no longer than a status can be set."""
         if delay > 0:
             with anyio.move_on_after(delay):
-                await task._until(_hopeless)
+                await record.wait_until(_is_impossible)
 
     def _without_details(
-        self, lease: Lease, members: dict[str, str], outcome: Outcome
+        self, record: TaskRecord, members: dict[str, str], outcome: Outcome
     ) -> dict[str, str]:
-        task, error = shorten(lease.task_id), describe(outcome.error)
+        task, error = shorten(record.task_id), describe(outcome.error)
         message = "task %s: an error's message and stack trace were refused and dropped: %s"
         logger.warning(message, task, error, extra={"task": task, "error": error})
         return {name: text for name, text in members.items() if name not in _DETAILS}
 
     def _give_up_if_due(
-        self, lease: Lease, status: TaskStatus, outcome: Outcome, elapsed: float
+        self, record: TaskRecord, status: TaskStatus, outcome: Outcome, elapsed: float
     ) -> None:
         """Raise `StatusNotSet` when further tries are futile, or the lease is over.
 
-        A held lease can be held for ever. What reports do not suffer from, a missing permission for
-        one, is given the time of one lease to be mended.
+        A held lease can be held for ever. What reports do not suffer from, such as a missing
+        permission, is given the time of one lease to be mended.
         """
         contradictory = outcome.kind in (ReportKind.CONFIGURATION, ReportKind.REFUSED)
         futile = outcome.kind is ReportKind.INVALID or (
-            contradictory and elapsed > lease.timing.lease_timeout
+            contradictory and elapsed > record.timing.lease_timeout
         )
-        over = not lease.live and anyio.current_time() >= lease.deadline
+        over = not record.live and anyio.current_time() >= record.deadline
         if futile or over:
             why = "the service does not accept it" if futile else "the lease ran out"
             raise StatusNotSet(
-                f"task {shorten(lease.task_id)}: status {status} was not acknowledged: {why}; "
+                f"task {shorten(record.task_id)}: status {status} was not acknowledged: {why}; "
                 f"last answer: {outcome.kind}: {describe(outcome.error)}"
             ) from outcome.error
-
-
-def _report_can_wait(lease: Lease) -> bool:
-    now = anyio.current_time()
-    enough = _REPORT_FIRST * lease.timing.attempt_timeout
-    return not lease.live or lease.due_at > now or lease.lost_at - now > enough

@@ -1,43 +1,38 @@
-"""What a user holds of a tracked task."""
+"""What a user holds of a tracked task, and the block in which it is kept alive."""
 
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import anyio
 import anyio.lowlevel
 
 from aiodp._core.text import error_members, shorten, shown
-from aiodp._errors import LeaseLost, ReporterClosed, TaskCanceled
+from aiodp._errors import ReporterClosed
+from aiodp._reporter.record import TaskRecord
 from aiodp._types import LeaseState, LostReason, TaskStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from types import TracebackType
 
-    from aiodp._core.fields import FieldValue
-    from aiodp._core.lease import Lease
+    from aiodp._core.fields import FieldValue, PendingFields
+    from aiodp._core.timing import Timing
     from aiodp._reporter.engine import Engine
+    from aiodp._reporter.status import StatusSetter
 
 current: ContextVar[TrackedTask] = ContextVar("aiodp.current_task")
-
-_HELP: Final = {
-    LostReason.EXPIRED: "no report succeeded in time; stop the work, others may get the task",
-    LostReason.REFUSED: "the service says it is not ours; stop the work, others may have it",
-    LostReason.OVERLOADED: "the quota cannot keep so many alive; track fewer tasks",
-    LostReason.REPORTER_FAILED: "the reporter crashed, see the cause; stop the work",
-    LostReason.REPORTER_CLOSED: "the reporter was closed under it; leave track first",
-}
-_NEVER_OURS: Final = "the service did not acknowledge it in time; the work was not begun"
 
 
 class TaskEvent:
     """One of a task's events, like `anyio.Event` without `set`."""
 
-    __slots__ = ("_states", "_task")
+    __slots__ = ("_engine", "_record", "_states")
 
-    def __init__(self, task: TrackedTask, *states: LeaseState) -> None:
-        self._task = task
+    def __init__(self, engine: Engine, record: TaskRecord, *states: LeaseState) -> None:
+        self._engine = engine
+        self._record = record
         self._states = states
 
     def is_set(self) -> bool:
@@ -46,80 +41,77 @@ class TaskEvent:
         Looks at the clock too, so that the answer is right even if the event loop was blocked and
         nothing else had the time to notice that the lease ran out. May be called from any thread.
         """
-        return self._task.state in self._states
+        return self._engine.state_of(self._record) in self._states
 
     async def wait(self) -> None:
         """Return when it has happened; what cannot happen any more is waited for for ever."""
         if self.is_set():
             await anyio.lowlevel.checkpoint()
-        await self._task._until(lambda lease: lease.state in self._states)
+        await self._record.wait_until(lambda record: record.state in self._states)
 
 
 class TrackedTask:
     """A task that a `ProgressReporter` keeps alive. Made by `ProgressReporter.track`."""
 
-    __slots__ = ("__weakref__", "_changed", "_engine", "_interrupt", "_lease")
+    __slots__ = ("__weakref__", "_engine", "_record", "_statuses")
 
-    def __init__(self, engine: Engine, lease: Lease) -> None:
+    def __init__(self, engine: Engine, statuses: StatusSetter, record: TaskRecord) -> None:
         self._engine = engine
-        self._lease = lease
-        self._changed: anyio.Event | None = None
-        self._interrupt: Callable[[], None] | None = None
+        self._statuses = statuses
+        self._record = record
 
     def __repr__(self) -> str:
-        lease = self._lease
-        state = (
-            f"{lease.state.name} ({lease.lost_reason})" if lease.lost_reason else lease.state.name
-        )
-        return f"<TrackedTask {shorten(lease.task_id)!r} {state}, {lease.reports} reports>"
+        record = self._record
+        state = record.state.name
+        if record.lost_reason:
+            state = f"{state} ({record.lost_reason})"
+        return f"<TrackedTask {shorten(record.task_id)!r} {state}, {record.reports} reports>"
 
     @property
     def task_id(self) -> str:
         """The id that PollForTask gave."""
-        return self._lease.task_id
+        return self._record.task_id
 
     @property
     def state(self) -> LeaseState:
         """Where the lease stands now, by the clock too. May be read in any thread."""
-        self._check()
-        lapsed = self._lease.lapsed(self._engine.clock())  # in another thread, only looked at
-        return LeaseState.LOST if lapsed else self._lease.state
+        return self._engine.state_of(self._record)
 
     @property
     def canceled(self) -> TaskEvent:
         """The cancellation event: the service answered a report with `canceled`."""
-        return TaskEvent(self, LeaseState.CANCELED)
+        return TaskEvent(self._engine, self._record, LeaseState.CANCELED)
 
     @property
     def lost(self) -> TaskEvent:
         """Set when the task is not ours any more, at least `safety_margin` before its deadline."""
-        return TaskEvent(self, LeaseState.LOST)
+        return TaskEvent(self._engine, self._record, LeaseState.LOST)
 
     @property
     def ended(self) -> TaskEvent:
         """Set when the task is canceled or lost, in short: when the work must stop."""
-        return TaskEvent(self, LeaseState.CANCELED, LeaseState.LOST)
+        return TaskEvent(self._engine, self._record, LeaseState.CANCELED, LeaseState.LOST)
 
     @property
     def lost_reason(self) -> LostReason | None:
         """Why the lease was lost, if it was."""
         lost = self.state is LeaseState.LOST
-        return self._lease.lost_reason or LostReason.EXPIRED if lost else None
+        return self._record.lost_reason or LostReason.EXPIRED if lost else None
 
     @property
     def deadline(self) -> float:
         """When the service may give the task away, on the scale of `anyio.current_time()`."""
-        return self._lease.deadline
+        return self._record.deadline
 
     @property
     def last_reported_at(self) -> float | None:
         """When the last successful report was sent, on the scale of `anyio.current_time()`."""
-        return self._lease.last_reported_at
+        return self._record.last_reported_at
 
     @property
     def reports(self) -> int:
         """How many reports have succeeded."""
-        return self._lease.reports
+        return self._record.reports
 
     def update(self, fields: Mapping[str, FieldValue] | None = None, /, **more: FieldValue) -> None:
         """Set fields that ride on the next report; the newest value of a name wins.
@@ -131,7 +123,7 @@ class TrackedTask:
         (Developer Guide, "AWS Data Pipeline Limits"): 50 fields, 256 bytes a name, 10,240 bytes a
         value, 15,360 bytes in all.
         """
-        self._lease.pending().update({**(fields or {}), **more} if more else fields or {})
+        self._record.pending().update({**(fields or {}), **more} if more else fields or {})
 
     async def report(self) -> bool:
         """Report as soon as the quota allows, with what was set before; return `canceled`.
@@ -139,7 +131,7 @@ class TrackedTask:
         Raises `LeaseLost` if the task is or gets lost and `ReporterClosed` if it is not tracked any
         more.
         """
-        return await self._engine.report_now(self)
+        return await self._engine.report_now(self._record)
 
     async def set_status(
         self,
@@ -166,58 +158,83 @@ class TrackedTask:
         if status not in list(TaskStatus):
             allowed = ", ".join(TaskStatus)
             raise ValueError(f"{shown(status)} is not a valid TaskStatus: {allowed}")
-        await self._engine.statuses.set(self, TaskStatus(status), members)
+        await self._statuses.set(self._record, TaskStatus(status), members)
 
     def raise_if_ended(self) -> None:
         """Raise `TaskCanceled` or `LeaseLost` if the work must stop; callable from any thread."""
-        self._raise_if_ended()
+        self._engine.raise_if_ended(self._record)
 
-    def _raise_if_ended(self) -> None:
-        lease, state = self._lease, self.state
-        if state is LeaseState.CANCELED:
-            raise TaskCanceled(
-                f"task {shorten(lease.task_id)} was canceled in the service; stop the work, "
-                f"no status needs to be set",
-                task_id=lease.task_id,
-            ) from lease.error
-        if state is LeaseState.LOST:
-            reason = lease.lost_reason or LostReason.EXPIRED
-            never = reason is LostReason.EXPIRED and lease.last_reported_at is None
-            raise LeaseLost(
-                f"task {shorten(lease.task_id)} is lost ({reason}): "
-                f"{_NEVER_OURS if never else _HELP[reason]}",
-                task_id=lease.task_id,
-                reason=reason,
-                last_reported_at=lease.last_reported_at,
-            ) from lease.error
 
-    def _raise_if_released(self) -> None:
-        if self._lease.state is LeaseState.RELEASED:
-            set_already = self._lease.status_acknowledged
-            why = (
-                "has its status" if set_already else "is not tracked any more: do this inside track"
-            )
-            raise ReporterClosed(f"task {shorten(self._lease.task_id)} {why}")
+_T = TypeVar("_T", bound=TrackedTask)
 
-    def _check(self) -> None:
-        """Notice that the lease ran out, if the scheduler had no time to."""
-        if self._lease.live:
-            self._engine.check(self._lease)
 
-    async def _until(self, condition: Callable[[Lease], bool]) -> None:
-        """Return when the condition holds; it is looked at after each change and each report."""
-        while not condition(self._lease):
-            if self._changed is None:
-                self._changed = anyio.Event()
-            await self._changed.wait()
+class Tracking(Generic[_T]):
+    """The block in which a task is kept alive: registers it, and releases it at the end.
 
-    def _notify(self) -> None:
-        if self._changed is not None:
-            self._changed.set()
-            self._changed = None
-        ended = self._lease.state in (LeaseState.CANCELED, LeaseState.LOST)
-        if ended and self._interrupt is not None:
-            self._interrupt()
+    A class with slots and not a generator, because a generator that waits in its middle is kept for
+    each tracked task, and thousands of tasks are tracked.
+    """
+
+    __slots__ = ("_engine", "_record", "_start")
+
+    def __init__(
+        self,
+        open_parts: Callable[[], tuple[Engine, StatusSetter]],
+        make: Callable[[Engine, StatusSetter, TaskRecord], _T],
+        task_id: str,
+        timing: Timing,
+        assigned_at: float | None,
+        fields: PendingFields | None = None,
+    ) -> None:
+        def start() -> tuple[Engine, TaskRecord, _T]:
+            engine, statuses = open_parts()
+            record = TaskRecord(task_id, timing, _assigned_at(assigned_at), fields)
+            task = make(engine, statuses, record)
+            engine.register(record)
+            return engine, record, task
+
+        self._start: Callable[[], tuple[Engine, TaskRecord, _T]] | None = start
+        self._engine: Engine | None = None
+        self._record: TaskRecord | None = None
+
+    async def __aenter__(self) -> _T:
+        if self._start is None:
+            raise ReporterClosed("this block was entered before: call track again")
+        engine, record, task = self._start()
+        self._start = None  # its arguments need no memory while the task is tracked
+        try:
+            await engine.wait_acknowledged(record)
+        except BaseException:
+            await engine.release(record)
+            raise
+        self._engine, self._record = engine, record
+        return task
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._engine is not None and self._record is not None:
+            await self._engine.release(self._record)
+
+
+def _assigned_at(given: float | None) -> float:
+    now = anyio.current_time()
+    if given is None:
+        return now
+    if given > now:
+        raise ValueError(
+            f"assigned_at ({given:g}) is later than now ({now:g}); both are in seconds, "
+            f"on the scale of anyio.current_time()"
+        )
+    return given
+
+
+def record_of(task: TrackedTask) -> TaskRecord:
+    """Return what the reporter keeps of a task: for the layers above, not for users."""
+    return task._record  # noqa: SLF001 - the one way in, so that users see no more of a task
 
 
 def current_task() -> TrackedTask:

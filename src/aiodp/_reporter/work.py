@@ -6,7 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, cast
 
 from aiodp._concurrency import interruptible
-from aiodp._reporter.task import TrackedTask, current
+from aiodp._reporter.task import TrackedTask, current, record_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -43,15 +43,16 @@ async def work_on(
 ) -> _T:
     """Do the work, stop it when the task ends under it, and return its result."""
     result: Any = None
+    record = record_of(task)
     token = current.set(task)
     try:
         async with interruptible() as interrupt:
-            task._interrupt = interrupt
+            record.interrupt = interrupt
             try:
                 result = await _started(work, args)
             finally:
-                task._interrupt = None
+                record.interrupt = None
     finally:
         current.reset(token)
-    task._raise_if_ended()  # only the end of the task interrupts its work without an exception
+    TrackedTask.raise_if_ended(task)  # if the lease ended, the work was interrupted without error
     return cast("_T", result)

@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 
     from aiodp._aws.queries import PipelineQueries
     from aiodp._core.assignment import Assignment
-    from aiodp._core.lease import Lease
     from aiodp._reporter.engine import Engine
+    from aiodp._reporter.record import TaskRecord
+    from aiodp._reporter.status import StatusSetter
     from aiodp._runner.handlers import Activity, Handlers, Limits, Permit
     from aiodp._runner.result import WorkResult
     from aiodp._runner.shutdown import Shutdown
@@ -65,18 +66,19 @@ class Execution:
         self.permit = permit
         self.released = anyio.Event()
         self.is_held = False  # whether the service has acknowledged the task
-        self.task: Task  # from `make_task` on, as the lease
-        self._lease: Lease
+        self.task: Task  # from `make_task` on, as the record
+        self._record: TaskRecord
         self._shared = shared
         self._stop = StopRequest()
         self._call: Call | None = None
 
-    def make_task(self, engine: Engine, lease: Lease) -> Task:
+    def make_task(self, engine: Engine, statuses: StatusSetter, record: TaskRecord) -> Task:
         """Return the task that the handler gets, for `RunnerReporter.track_as`."""
-        self._lease = lease
+        self._record = record
         self.task = Task(
             engine,
-            lease,
+            statuses,
+            record,
             assignment=self.assignment,
             queries=self._shared.queries,
             stop=self._stop,
@@ -189,7 +191,7 @@ class Execution:
 
     def _is_undecided(self, result: WorkResult) -> bool:
         """Return whether a precondition does not hold yet, and its handler has not reported so."""
-        return result == Succeeded(TaskStatus.FALSE) and not self._lease.status_acknowledged
+        return result == Succeeded(TaskStatus.FALSE) and not self._record.status_acknowledged
 
     def _precondition_deadline(self) -> float | None:
         timeout = self._period("preconditionTimeout")
@@ -222,12 +224,12 @@ class Execution:
 
     async def _report(self, result: WorkResult) -> RunEnd:
         """Set the status if one is due; return the end of the task."""
-        match result, end_of(result, Standing.of(self._lease, self.task.state)):
+        match result, end_of(result, Standing.of(self._record, self.task.state)):
             case _, RunEnd() as end:
                 return end
             case Succeeded() | Failed(), Action.SET_STATUS:
                 return await self._set_status_shielded(result)
-        return RunEnd(str(self._lease.status))
+        return RunEnd(str(self._record.status))
 
     async def _set_status_shielded(self, result: Succeeded | Failed) -> RunEnd:
         """Set the status, for as long as it can be accepted; ten seconds if the runner stops."""

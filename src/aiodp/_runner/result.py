@@ -30,7 +30,7 @@ from aiodp._types import LeaseState, RunEnd, TaskStatus
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aiodp._core.lease import Lease
+    from aiodp._reporter.record import TaskRecord
 
 _MAX_FRAMES: Final = 50  # of each traceback; the last 1,024 characters are sent
 _NO_MESSAGE: Final = "(its message cannot be shown: __str__ raises)"
@@ -73,15 +73,15 @@ class Standing(Enum):
     """By the handler itself, and acknowledged."""
 
     @classmethod
-    def of(cls, lease: Lease, state: LeaseState) -> Standing:
-        """Return where a task stands by its lease, whose state is the one by the clock."""
-        if lease.status_acknowledged:
+    def of(cls, record: TaskRecord, state: LeaseState) -> Standing:
+        """Return where a task stands by its record and by its state, which the clock gives."""
+        if record.status_acknowledged:
             return cls.STATUS_SET
         if state is LeaseState.CANCELED:
             return cls.CANCELED
         if state is LeaseState.LOST:
-            return cls.LOST if lease.silenced else cls.EXPIRED
-        return cls.IN_DOUBT if lease.status_failed else cls.HELD
+            return cls.LOST if record.reporting_stopped else cls.EXPIRED
+        return cls.IN_DOUBT if record.status_failed else cls.HELD
 
 
 class Action(Enum):

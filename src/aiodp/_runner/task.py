@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
     from aiodp._aws.queries import PipelineQueries, Selector
     from aiodp._core.assignment import Assignment
-    from aiodp._core.lease import Lease
     from aiodp._core.objects import ObjectField, PipelineObject
     from aiodp._reporter.engine import Engine
+    from aiodp._reporter.record import TaskRecord
+    from aiodp._reporter.status import StatusSetter
 
 
 class StopRequest:
@@ -63,13 +64,14 @@ class Task(TrackedTask):
     def __init__(
         self,
         engine: Engine,
-        lease: Lease,
+        statuses: StatusSetter,
+        record: TaskRecord,
         *,
         assignment: Assignment,
         queries: PipelineQueries,
         stop: StopRequest,
     ) -> None:
-        super().__init__(engine, lease)
+        super().__init__(engine, statuses, record)
         self._assignment = assignment
         self._queries = queries
         self._stop = stop
@@ -194,5 +196,5 @@ class Task(TrackedTask):
         )
 
     def _interrupt_work(self) -> None:
-        if self._interrupt is not None:
-            self._interrupt()
+        if self._record.interrupt is not None:
+            self._record.interrupt()

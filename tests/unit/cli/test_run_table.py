@@ -27,7 +27,7 @@ def task(attempt: str, fields: PendingFields | None = None) -> Any:
         state=LeaseState.HELD,
         assigned_at=now - 10,
         deadline=now + 20,
-        _lease=SimpleNamespace(fields=fields),
+        _record=SimpleNamespace(fields=fields),
     )
 
 
@@ -92,7 +92,7 @@ def test_reported_fields_stay_in_the_row(sample):
         return held
 
     def report() -> list[Any]:
-        fields.settle(fields.snapshot()[0])
+        fields.acknowledge(fields.snapshot()[0])
         return held
 
     def update() -> list[Any]:

@@ -13,7 +13,7 @@ from aiodp._core.bucket import TokenBucket
 def drain(bucket, now):
     taken = 0
     while bucket.available(now) and taken < 10_000:
-        bucket.take(now)
+        bucket.spend(now)
         taken += 1
     return taken
 
@@ -33,7 +33,7 @@ def test_ready_at_is_when_it_is_ready():
     for _ in range(1000):
         now = bucket.ready_at(now)
         assert bucket.available(now)
-        bucket.take(now)
+        bucket.spend(now)
     assert now == pytest.approx(999 / 3)
 
 
@@ -88,10 +88,10 @@ def test_tokens_can_be_taken_in_advance_and_given_back():
     bucket = TokenBucket(Quota(rate=2, burst=1), 0.0)
     waits = []
     for _ in range(4):
-        bucket.take(0.0)
+        bucket.spend(0.0)
         waits.append(bucket.ready_at(0.0, tokens=0))
     assert waits == [0.0, 0.5, 1.0, 1.5]
-    bucket.give_back()
+    bucket.refund()
     assert bucket.ready_at(0.0, tokens=0) == 1.0
 
 
@@ -110,6 +110,6 @@ def test_no_window_sees_more_than_burst_plus_rate(rate, burst, gaps):
         filled_at = now
         for _ in range(5):
             if bucket.available(now):
-                bucket.take(now)
+                bucket.spend(now)
                 tokens -= 1
         assert tokens >= -1e-6

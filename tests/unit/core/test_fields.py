@@ -133,10 +133,10 @@ def test_the_newest_value_wins_and_is_sent_until_it_is_settled():
         {"key": "a", "stringValue": "1"},
         {"key": "b", "stringValue": "2"},
     ]
-    pending.settle(version)
+    pending.acknowledge(version)
     assert len(fields) == 2
     assert pending.snapshot()[1] == [{"key": "b", "stringValue": "2"}]
-    pending.settle(pending.snapshot()[0])
+    pending.acknowledge(pending.snapshot()[0])
     assert len(pending) == 0
 
 

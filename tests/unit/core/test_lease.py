@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from aiodp import LeaseState, LostReason
 from aiodp._core.lease import TRANSITIONS, IllegalTransition, Lease, LeaseEvent, retry_delay
+from aiodp._core.registration import Registration
 from aiodp._core.timing import Timing
 
 TIMING = Timing.checked(
@@ -91,11 +92,11 @@ def test_a_late_success_does_not_count(now):
 def test_what_lapsed_here_is_still_reported_and_what_the_service_ended_is_not():
     """Rule 5: a late report may land first; but never after the service's own word."""
     for reason in LostReason:
-        lease = held()
+        lease = Registration("task", TIMING, 0.0)
         lease.lose(reason)
         expected = reason in (LostReason.EXPIRED, LostReason.OVERLOADED)
         assert lease.reportable is expected, reason
-    lease = held()
+    lease = Registration("task", TIMING, 0.0)
     lease.cancel()
     assert not lease.reportable
 

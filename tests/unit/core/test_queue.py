@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiodp._core.lease import Lease
-from aiodp._core.queue import LeaseQueue
-from aiodp._core.timing import Timing
-
-TIMING = Timing.checked(
-    interval=60, ack_timeout=120, lease_timeout=300, safety_margin=10, attempt_timeout=10
-)
+from aiodp._core.queue import Entry, PriorityQueue
 
 steps = st.lists(
     st.tuples(st.sampled_from(["push", "discard", "pop"]), st.integers(0, 9), st.integers(0, 5)),
@@ -21,33 +16,47 @@ steps = st.lists(
 
 @given(steps)
 def test_it_behaves_like_a_sorted_dictionary(steps):
-    """Push moves, discard takes out, pop gives the smallest; the length is the number of leases."""
-    queue = LeaseQueue("due_entry")
-    leases = [Lease(str(i), TIMING, 0.0) for i in range(10)]
-    model: dict[Lease, int] = {}
-    for action, index, key in steps:
+    """Push moves, discard takes out, pop gives the smallest; the length is the number of items."""
+    queue = PriorityQueue[str]()
+    entries: dict[str, Entry[str]] = {}
+    model: dict[str, tuple[int, int]] = {}
+    for order, (action, item, key) in enumerate(steps):
+        name = str(item)
         if action == "push":
-            queue.push(leases[index], key)
-            model[leases[index]] = key
-        elif action == "discard":
-            queue.discard(leases[index])
-            model.pop(leases[index], None)
-        elif model:
+            if name in entries:
+                queue.discard(entries[name])
+            entries[name] = queue.push(name, key)
+            model[name] = key, order
+        elif action == "discard" and name in entries:
+            queue.discard(entries[name])
+            queue.discard(entries[name])  # does nothing the second time
+            model.pop(name, None)
+        elif action == "pop" and model:
             smallest = min(model.values())
             assert model.pop(queue.pop()) == smallest
         assert len(queue) == len(model)
         assert bool(queue) is bool(model)
-        assert {lease for lease in leases if lease in queue} == set(model)
+        assert {name for name, entry in entries.items() if entry.item is not None} == set(model)
         head = queue.peek()
         assert (head is None) == (not model)
         if head is not None:
-            assert model[head] == min(model.values()) == queue.key(head)
+            assert model[head] == min(model.values())
+            assert model[head][0] == entries[head].key
+
+
+def test_an_empty_queue_has_nothing_to_pop():
+    """As a list has not."""
+    queue = PriorityQueue[str]()
+    queue.discard(queue.push("x", 1.0))
+    with pytest.raises(IndexError):
+        queue.pop()
 
 
 def test_discarded_entries_do_not_pile_up():
-    """A lease that is moved a million times leaves no million entries behind."""
-    queue = LeaseQueue("due_entry")
-    lease = Lease("x", TIMING, 0.0)
+    """An item that is moved ten thousand times leaves no ten thousand entries behind."""
+    queue = PriorityQueue[str]()
+    entry = queue.push("x", 0)
     for key in range(10_000):
-        queue.push(lease, key)
+        queue.discard(entry)
+        entry = queue.push("x", key)
     assert len(queue._heap) < 200

@@ -7,8 +7,8 @@ import itertools
 import pytest
 
 from aiodp import LeaseState, RunEnd, TaskStatus
-from aiodp._core.lease import Lease
 from aiodp._core.timing import Timing
+from aiodp._reporter.record import TaskRecord
 from aiodp._runner import result
 from aiodp._runner.result import (
     Action,
@@ -58,11 +58,11 @@ def test_the_table_has_no_other_rows_and_columns():
         (LeaseState.HELD, {"status_failed"}, Standing.IN_DOUBT),
         (LeaseState.LOST, {}, Standing.EXPIRED),
         (LeaseState.LOST, {"status_failed"}, Standing.EXPIRED),
-        (LeaseState.LOST, {"silenced"}, Standing.LOST),
-        (LeaseState.CANCELED, {"silenced"}, Standing.CANCELED),
-        (LeaseState.CANCELED, {"silenced", "status_failed"}, Standing.CANCELED),
-        (LeaseState.RELEASED, {"silenced", "status_acknowledged"}, Standing.STATUS_SET),
-        (LeaseState.LOST, {"silenced", "status_acknowledged"}, Standing.STATUS_SET),
+        (LeaseState.LOST, {"reporting_stopped"}, Standing.LOST),
+        (LeaseState.CANCELED, {"reporting_stopped"}, Standing.CANCELED),
+        (LeaseState.CANCELED, {"reporting_stopped", "status_failed"}, Standing.CANCELED),
+        (LeaseState.RELEASED, {"reporting_stopped", "status_acknowledged"}, Standing.STATUS_SET),
+        (LeaseState.LOST, {"reporting_stopped", "status_acknowledged"}, Standing.STATUS_SET),
         (LeaseState.HELD, {"status_failed", "status_acknowledged"}, Standing.STATUS_SET),
     ],
 )
@@ -71,10 +71,10 @@ def test_where_a_task_stands(state, marks, standing):
     timing = Timing.checked(
         interval=60, ack_timeout=120, lease_timeout=300, safety_margin=10, attempt_timeout=10
     )
-    lease = Lease("task", timing, 0.0)
+    record = TaskRecord("task", timing, 0.0)
     for mark in marks:
-        setattr(lease, mark, True)
-    assert Standing.of(lease, state) is standing
+        setattr(record, mark, True)
+    assert Standing.of(record, state) is standing
 
 
 def test_only_work_whose_status_may_be_accepted_is_reported():

@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from aiodp._reporter.task import record_of
 from aiodp._types import RunEnd
 from aiodp.cli._run.formatters import printable
 
@@ -80,9 +81,10 @@ class TaskSampler:
     def _reported(self, task: Task) -> dict[str, str]:
         """Return the fields of a task, including those that the service has acknowledged."""
         known = self._fields.get(task, {})
-        if task._lease.fields is None:
+        fields = record_of(task).fields
+        if fields is None:
             return known
-        pending = task._lease.fields.snapshot()[1]
+        pending = fields.snapshot()[1]
         new = {item["key"]: item.get("stringValue") or item.get("refValue", "") for item in pending}
         return known | new
 

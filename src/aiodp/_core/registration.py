@@ -1,0 +1,93 @@
+"""The registration of one task with a schedule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiodp._core.fields import CHANGING, PendingFields
+from aiodp._core.lease import Lease
+from aiodp._types import LeaseState
+
+if TYPE_CHECKING:
+    from aiodp._core.fields import WireField
+    from aiodp._core.queue import Entry
+    from aiodp._core.timing import Timing
+
+
+class Registration(Lease):
+    """A lease, and what the schedule keeps beside it.
+
+    Everything is keyed by this object, never by the task's id. It is one object with the lease, for
+    there are thousands of them and each costs memory.
+    """
+
+    __slots__ = (
+        "due_at",
+        "expiry",
+        "fields",
+        "in_flight",
+        "last_success",
+        "paused",
+        "promotion",
+        "rejected",
+        "reporting_stopped",
+        "sequence",
+        "waiting",
+    )
+
+    def __init__(
+        self,
+        task_id: str,
+        timing: Timing,
+        assigned_at: float,
+        fields: PendingFields | None = None,
+    ) -> None:
+        super().__init__(task_id, timing, assigned_at)
+        self.due_at = assigned_at
+        self.fields = fields
+        self.in_flight = False
+        self.sequence = 0  # of reports, in the order of their sending
+        self.last_success = 0  # the sequence of the last report that succeeded
+        self.paused = False  # no report starts while a status is on the way
+        self.reporting_stopped = False  # no report starts ever again
+        self.rejected = False  # the configuration does not allow the first report
+        self.waiting: Entry[Registration] | None = None
+        self.promotion: Entry[Registration] | None = None
+        self.expiry: Entry[Registration] | None = None
+
+    @property
+    def reportable(self) -> bool:
+        """Whether a report may be sent (rule 5 of the lease)."""
+        return not (self.reporting_stopped or self.paused) and (self.live or self.winding_down)
+
+    @property
+    def urgency(self) -> float:
+        """By when the next report should be sent: the earliest goes first.
+
+        An acknowledgement has no margin, so it keeps the time for a few attempts.
+        """
+        if self.state is LeaseState.ASSIGNED:
+            return self.lost_at - min(3 * self.timing.attempt_timeout, self.timing.ack_timeout / 2)
+        return self.lost_at
+
+    @property
+    def urgent_at(self) -> float:
+        """From when on the next report goes by its urgency: a quarter of the lease is left."""
+        if self.state is LeaseState.ASSIGNED:
+            return self.due_at
+        return self.lost_at - self.timing.usable_lease / 4
+
+    def pending(self) -> PendingFields:
+        """Return the fields that wait to be reported; the work may call this from any thread."""
+        with CHANGING:
+            if self.fields is None:
+                self.fields = PendingFields()
+            return self.fields
+
+    def start_report(self) -> tuple[int, list[WireField]]:
+        """Count a report; return the fields that go with it, and the version to acknowledge."""
+        self.sequence += 1
+        return self.fields.snapshot() if self.fields else (0, [])
+
+    def on_change(self) -> None:
+        """Learn that a report was answered, or that the lease ended; for who watches this."""

@@ -1,0 +1,72 @@
+"""The errors that tell users how the lease of a task ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from aiodp._aws.transport import describe
+from aiodp._core.text import shorten
+from aiodp._errors import LeaseLost, ReporterClosed, ReportRejected, TaskCanceled
+from aiodp._types import LeaseState, LostReason
+
+if TYPE_CHECKING:
+    from aiodp._core.lease import Lease
+    from aiodp._reporter.record import TaskRecord
+
+_HELP: Final = {
+    LostReason.EXPIRED: "no report succeeded in time; stop the work, others may get the task",
+    LostReason.REFUSED: "the service says it is not ours; stop the work, others may have it",
+    LostReason.OVERLOADED: "the quota cannot keep so many alive; track fewer tasks",
+    LostReason.REPORTER_FAILED: "the reporter crashed, see the cause; stop the work",
+    LostReason.REPORTER_CLOSED: "the reporter was closed under it; leave track first",
+}
+_NEVER_OURS: Final = "the service did not acknowledge it in time; the work was not begun"
+
+
+def ended_error(lease: Lease, state: LeaseState) -> TaskCanceled | LeaseLost | None:
+    """Return the error of a lease in this state; None unless it is CANCELED or LOST."""
+    error: TaskCanceled | LeaseLost
+    if state is LeaseState.CANCELED:
+        error = TaskCanceled(
+            f"task {shorten(lease.task_id)} was canceled in the service; stop the work, "
+            f"no status needs to be set",
+            task_id=lease.task_id,
+        )
+    elif state is LeaseState.LOST:
+        error = _lost_error(lease)
+    else:
+        return None
+    error.__cause__ = lease.error
+    return error
+
+
+def _lost_error(lease: Lease) -> LeaseLost:
+    reason = lease.lost_reason or LostReason.EXPIRED
+    never = reason is LostReason.EXPIRED and lease.last_reported_at is None
+    return LeaseLost(
+        f"task {shorten(lease.task_id)} is lost ({reason}): "
+        f"{_NEVER_OURS if never else _HELP[reason]}",
+        task_id=lease.task_id,
+        reason=reason,
+        last_reported_at=lease.last_reported_at,
+    )
+
+
+def raise_if_rejected(record: TaskRecord) -> None:
+    """Raise `ReportRejected` if the configuration did not allow the first report."""
+    if record.rejected:
+        raise ReportRejected(
+            f"task {shorten(record.task_id)}: the first report was refused; check credentials, "
+            f"permission (datapipeline:ReportTaskProgress), region and endpoint: "
+            f"{describe(record.error)}"
+        ) from record.error
+
+
+def raise_if_released(record: TaskRecord) -> None:
+    """Raise `ReporterClosed` if the task has its status, or if its block was left."""
+    if record.state is LeaseState.RELEASED:
+        if record.status_acknowledged:
+            why = "has its status"
+        else:
+            why = "is not tracked any more: do this inside track"
+        raise ReporterClosed(f"task {shorten(record.task_id)} {why}")

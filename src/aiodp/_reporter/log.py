@@ -1,0 +1,54 @@
+"""What a reporter logs: changes, not repetitions."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from aiodp._aws.transport import describe
+from aiodp._core.text import shorten
+from aiodp._log import OncePer
+from aiodp._types import LeaseState, LostReason, ReportKind
+
+if TYPE_CHECKING:
+    from aiodp._core.lease import Lease
+    from aiodp._types import Outcome
+
+logger = logging.getLogger("aiodp")
+
+
+class ReporterLog:
+    """Logs the ends of leases, and what goes on for long only when it begins."""
+
+    def __init__(self, interval: float) -> None:
+        self._once = OncePer(interval)
+
+    def loop_blocked(self, lag: float) -> None:
+        """Log that the event loop ran nothing for so many seconds."""
+        message = "the event loop was blocked for %.1f s, heartbeats were late"
+        self._once.log(logging.WARNING, "blocked", message, lag, lag=lag)
+
+    def lease_ended(self, lease: Lease) -> None:
+        """Log how a lease ended."""
+        level = logging.WARNING if lease.state is LeaseState.LOST else logging.INFO
+        if lease.lost_reason is LostReason.OVERLOADED:  # one warning for all, details at INFO
+            level = logging.INFO
+            message = "more tasks than the quota can keep alive: the newest are given up"
+            self._once.log(logging.WARNING, "overloaded", message)
+        task, reason = shorten(lease.task_id), lease.lost_reason or lease.state.value
+        extra = {"task": task, "reason": str(reason)}
+        logger.log(level, "task %s ended: %s", task, reason, extra=extra)
+
+    def report_answered(self, lease: Lease, outcome: Outcome, *, dropped: bool) -> None:
+        """Log a report that failed; `dropped` says that its fields are not sent again."""
+        kind = outcome.kind
+        if kind in (ReportKind.OK, ReportKind.REFUSED):
+            return
+        task, error = shorten(lease.task_id), describe(outcome.error)
+        if dropped:
+            extra = {"task": task, "error": error}
+            logger.warning("task %s: fields were refused and dropped: %s", task, error, extra=extra)
+        else:
+            level = logging.ERROR if kind is ReportKind.CONFIGURATION else logging.WARNING
+            extra = {"kind": kind.value, "task": task, "error": error}
+            self._once.log(level, kind, "reports fail (%s): %s", kind, error, **extra)

@@ -1,0 +1,56 @@
+"""What the reporter keeps of one tracked task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+
+from aiodp._core.registration import Registration
+from aiodp._types import LeaseState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiodp._core.fields import PendingFields
+    from aiodp._core.timing import Timing
+    from aiodp._types import TaskStatus
+
+
+class TaskRecord(Registration):
+    """A registration, with who waits for its changes and the status of the task.
+
+    The lease, the schedule's part and this are one object, for each object more costs memory for
+    each task.
+    """
+
+    __slots__ = ("_changed", "interrupt", "status", "status_acknowledged", "status_failed")
+
+    def __init__(
+        self,
+        task_id: str,
+        timing: Timing,
+        assigned_at: float,
+        fields: PendingFields | None = None,
+    ) -> None:
+        super().__init__(task_id, timing, assigned_at, fields)
+        self.interrupt: Callable[[], None] | None = None  # cancels the work when the lease ends
+        self.status: TaskStatus | None = None  # that was set, or is on the way
+        self.status_acknowledged = False
+        self.status_failed = False  # a status could not be set; the service may have applied it
+        self._changed: anyio.Event | None = None
+
+    def on_change(self) -> None:
+        """Wake up who waits, and interrupt the work if the lease has ended."""
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
+        if self.interrupt is not None and self.state in (LeaseState.CANCELED, LeaseState.LOST):
+            self.interrupt()
+
+    async def wait_until(self, condition: Callable[[TaskRecord], bool]) -> None:
+        """Return when the condition holds; it is looked at after each change and each report."""
+        while not condition(self):
+            if self._changed is None:
+                self._changed = anyio.Event()
+            await self._changed.wait()
