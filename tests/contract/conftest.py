@@ -23,7 +23,7 @@ def form(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def anyio_backend(form: str) -> tuple[str, dict[str, Any]]:
-    """Virtual time where no socket is; real time, scaled, over HTTP."""
+    """Virtual time in process; over HTTP the loop runs in real time, for the sockets."""
     options = {"loop_factory": VirtualTimeLoop} if form == "memory" else {}
     return "asyncio", options
 
@@ -46,7 +46,10 @@ async def pipeline_service(
     session: AioSession,
     settings: Settings,
     anyio_backend: tuple[str, dict[str, Any]],  # the loop to be started in
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[PipelineService]:
+    # Only what happens wakes a request that is held, and not the check of its client.
+    monkeypatch.setattr("aiodp.emulator._server.waiting.CLIENT_CHECK_INTERVAL", 60.0)
     running = MemoryForm(session, settings) if form == "memory" else HttpForm(session, settings)
     yield running
     running.close()

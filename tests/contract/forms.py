@@ -12,7 +12,7 @@ from aiodp.testing import FaultKind, MemoryService
 from shapes import AnswerCheck
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from contextlib import AbstractAsyncContextManager
 
     from aiobotocore.session import AioSession
@@ -39,7 +39,14 @@ class PipelineService(Protocol):
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Wait for service seconds."""
+        """Let service seconds pass."""
+        ...
+
+    def next_hold(self) -> Callable[[], Awaitable[None]]:
+        """Return what waits until the service holds a request, from now on and at its time then.
+
+        It returns as well if the service in process has answered instead.
+        """
         ...
 
 
@@ -79,3 +86,9 @@ class MemoryForm:
 
     async def sleep(self, seconds: float) -> None:
         await anyio.sleep(seconds)
+
+    def next_hold(self) -> Callable[[], Awaitable[None]]:
+        return self._let_others_run
+
+    async def _let_others_run(self) -> None:
+        await anyio.sleep(0.001)  # virtual time does not move before every call is held or answered

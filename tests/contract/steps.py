@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final
 
+import anyio
 import pytest
 from botocore.exceptions import ClientError
 
 from aiodp.emulator import load_definition
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from contract.forms import PipelineService
+
 GROUP = "workers"
+_STEP: Final = 30.0  # seconds, of which both the long poll and a retry's delay are multiples
 
 
 async def make_pipeline(client: Any, name: str = "pipeline", count: int = 1, **fields: str) -> str:
@@ -44,11 +52,72 @@ async def put_file(client: Any, text: str, name: str = "file") -> str:
 
 
 async def poll(client: Any, group: str = GROUP) -> dict[str, Any]:
-    """Poll for a task which must be there."""
+    """Poll for a task which must be there already."""
     task: dict[str, Any] = (await client.poll_for_task(workerGroup=group, hostname="host"))[
         "taskObject"
     ]
     return task
+
+
+async def poll_held(service: PipelineService, client: Any, group: str = GROUP) -> dict[str, Any]:
+    """Poll for a task which must come while the service holds the poll."""
+    call = client.poll_for_task(workerGroup=group, hostname="host")
+    task: dict[str, Any] = (await answer_of(service, call))["taskObject"]
+    return task
+
+
+async def poll_in_vain(service: PipelineService, client: Any, group: str = GROUP) -> None:
+    """Poll for a task which does not come within the length of the long poll."""
+    call = client.poll_for_task(workerGroup=group, hostname="host")
+    assert "taskObject" not in await answer_of(service, call)
+
+
+async def answer_of(service: PipelineService, call: Awaitable[Any]) -> Any:
+    """Return the answer to a call; time passes as long as the service holds it."""
+    async with held(service, call) as waiting:
+        while not waiting.answers:
+            await waiting.pass_time(_STEP)
+    return waiting.answers[0]
+
+
+class HeldCall:
+    """A call which the service may hold, and its answer once that has come."""
+
+    def __init__(self, service: PipelineService, call: Awaitable[Any]) -> None:
+        self.answers: list[Any] = []
+        self._answered = anyio.Event()
+        self._service = service
+        self._call = call
+
+    async def wait(self) -> None:
+        self.answers.append(await self._call)
+        self._answered.set()
+
+    async def pass_time(self, seconds: float) -> None:
+        """Let time pass, until the service holds the call at that time or has answered it."""
+        held = self._service.next_hold()
+        await self._service.sleep(seconds)
+        async with anyio.create_task_group() as group:
+            group.start_soon(_cancel_after, held, group.cancel_scope)
+            group.start_soon(_cancel_after, self._answered.wait, group.cancel_scope)
+
+
+async def _cancel_after(wait: Callable[[], Awaitable[object]], scope: anyio.CancelScope) -> None:
+    await wait()
+    scope.cancel()
+
+
+@asynccontextmanager
+async def held(service: PipelineService, call: Awaitable[Any]) -> AsyncIterator[HeldCall]:
+    """Make a call, and run the block when the service holds it, or has answered it.
+
+    The end of the block waits for the answer.
+    """
+    waiting = HeldCall(service, call)
+    async with anyio.create_task_group() as group:
+        group.start_soon(waiting.wait)
+        await waiting.pass_time(0)
+        yield waiting
 
 
 async def report(client: Any, task_id: str, **fields: str) -> bool:

@@ -6,7 +6,16 @@ import pytest
 
 from aiodp.emulator import CanceledStatusAnswer, DeletedAnswer
 from aiodp.testing import Settings
-from contract.steps import fields_of, make_pipeline, poll, query, refused, report, state_of
+from contract.steps import (
+    fields_of,
+    make_pipeline,
+    poll,
+    poll_in_vain,
+    query,
+    refused,
+    report,
+    state_of,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -45,7 +54,7 @@ async def test_a_canceled_task_is_nobodys(pipeline_service):
         pipeline_service.model.cancel(task_id)
         await pipeline_service.sleep(301)
         await refused(client.report_task_progress(taskId=task_id), "TaskNotFoundException")
-        assert "taskObject" not in await client.poll_for_task(workerGroup="workers")
+        await poll_in_vain(pipeline_service, client)
 
 
 async def test_deactivation_cancels_what_runs(pipeline_service):
@@ -68,7 +77,7 @@ async def test_deactivation_can_let_tasks_end(pipeline_service):
         await client.deactivate_pipeline(pipelineId=pipeline_id, cancelActive=False)
         assert await report(client, task_id) is False
         assert await state_of(client, pipeline_id) == "DEACTIVATING"
-        assert "taskObject" not in await client.poll_for_task(workerGroup="workers")
+        await poll_in_vain(pipeline_service, client)
         await report(client, task_id)
         await client.set_task_status(taskId=task_id, taskStatus="FINISHED")
         assert await state_of(client, pipeline_id) == "INACTIVE"
@@ -188,7 +197,7 @@ async def test_a_paused_component_waits(pipeline_service):
     async with pipeline_service.client() as client:
         pipeline_id = await make_pipeline(client)
         await client.set_status(pipelineId=pipeline_id, objectIds=["Work0"], status="pause")
-        assert "taskObject" not in await client.poll_for_task(workerGroup="workers")
+        await poll_in_vain(pipeline_service, client)
         await client.set_status(pipelineId=pipeline_id, objectIds=["Work0"], status="RESUME")
         assert (await poll(client))["taskId"]
 

@@ -7,7 +7,16 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, HTTPClientError
 
 from aiodp.testing import AuditKind, Fault, FaultKind, Settings, TaskState
-from contract.steps import make_pipeline, poll, refused, report
+from contract.steps import (
+    answer_of,
+    held,
+    make_pipeline,
+    poll,
+    poll_held,
+    poll_in_vain,
+    refused,
+    report,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -104,7 +113,9 @@ async def test_hanging_calls(pipeline_service, kind, state):
             pytest.fail("a hanging call was answered")
 
         async with anyio.create_task_group() as group:
+            held_now = pipeline_service.next_hold()
             group.start_soon(call)
+            await held_now()
             await pipeline_service.sleep(60)
             group.cancel_scope.cancel()
         assert pipeline_service.model.task(task_id).state is state
@@ -116,7 +127,7 @@ async def test_slow_answers(pipeline_service):
         [task_id] = pipeline_service.model.assign()
         pipeline_service.model.faults.add(Fault(kind=FaultKind.SLOW, delay=30, actions=REPORTS))
         began = pipeline_service.now()
-        assert await report(client, task_id) is False
+        assert await answer_of(pipeline_service, report(client, task_id)) is False
         assert pipeline_service.now() - began >= 30
         assert pipeline_service.model.task(task_id).last_reported_at < began + 30
 
@@ -129,8 +140,8 @@ async def test_a_lost_answer_of_a_poll_orphans_the_task_for_a_while(pipeline_ser
         pipeline_service.model.faults.add(fault)
         with pytest.raises(BROKEN):
             await client.poll_for_task(workerGroup="workers")
-        assert "taskObject" not in await client.poll_for_task(workerGroup="workers")
-        assert (await poll(client))["attemptId"].endswith("_Attempt=1")
+        await poll_in_vain(pipeline_service, client)
+        assert (await poll_held(pipeline_service, client))["attemptId"].endswith("_Attempt=1")
 
 
 async def test_faults_have_a_time(pipeline_service):
@@ -206,26 +217,19 @@ async def test_the_clock_jumps(pipeline_service):
         assert pipeline_service.model.now >= before + 10_000
 
 
-async def until_answered(pipeline_service, call):
-    """Let time leap until the call is answered: nobody can see when it begins to wait."""
-    answers = []
-
-    async def ask():
-        answers.append(await call)
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(ask)
-        while not answers:
-            await pipeline_service.sleep(3)
-            pipeline_service.model.jump(1e6)
-    return answers[0]
+async def answer_after_leap(pipeline_service, call):
+    """Let the model's time leap once the call is held, and return the answer."""
+    async with held(pipeline_service, call) as waiting:
+        assert waiting.answers == []
+        pipeline_service.model.jump(1e6)
+    return waiting.answers[0]
 
 
 @pytest.mark.parametrize("settings", [Settings(quotas=None, poll_hold=9e5)])
 async def test_a_leap_ends_a_long_poll(pipeline_service):
     """A held poll is answered when time leaps past its end, and not only when it is."""
     async with pipeline_service.client() as client:
-        answer = await until_answered(pipeline_service, client.poll_for_task(workerGroup="none"))
+        answer = await answer_after_leap(pipeline_service, client.poll_for_task(workerGroup="none"))
         assert "taskObject" not in answer
 
 
@@ -233,7 +237,7 @@ async def test_a_leap_hastens_a_slow_answer(pipeline_service):
     """A slow answer comes when time leaps past its delay."""
     async with pipeline_service.client() as client:
         pipeline_service.model.faults.add(Fault(kind=FaultKind.SLOW, delay=9e5, count=1))
-        answer = await until_answered(pipeline_service, client.list_pipelines())
+        answer = await answer_after_leap(pipeline_service, client.list_pipelines())
         assert answer["pipelineIdList"] == []
 
 

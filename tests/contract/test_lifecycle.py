@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import json
 
-import anyio
 import pytest
 
 from aiodp.emulator import AttemptTimeoutAnswer
 from aiodp.testing import Settings
-from contract.steps import GROUP, fields_of, poll, put_file, query, refused, report
+from contract.steps import (
+    GROUP,
+    answer_of,
+    fields_of,
+    held,
+    poll,
+    put_file,
+    query,
+    refused,
+    report,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -41,10 +50,10 @@ def is_of(task, component):
     return task["attemptId"].startswith(f"@{component}_")
 
 
-async def wait_for(client, component):
+async def wait_for(pipeline_service, client, component):
     """Poll as often as it takes until there is a task, which must be this component's."""
     while True:
-        answer = await client.poll_for_task(workerGroup=GROUP)
+        answer = await answer_of(pipeline_service, client.poll_for_task(workerGroup=GROUP))
         if "taskObject" in answer:
             task = answer["taskObject"]
             assert is_of(task, component)
@@ -64,7 +73,7 @@ async def test_a_slot_wakes_a_held_poll(pipeline_service):
         }
         cron = {"id": "Default", "scheduleType": "cron", "schedule": {"ref": "Hourly"}}
         await start(client, schedule, cron, WORK | {"id": "Work"})
-        task = await wait_for(client, "Work")
+        task = await wait_for(pipeline_service, client, "Work")
         assert task["attemptId"] == "@Work_2026-01-01T00:02:00_Attempt=1"
         assert 119 < pipeline_service.now() - began < 175
 
@@ -78,18 +87,12 @@ async def test_what_ends_wakes_a_poll_for_what_depends_on_it(pipeline_service):
         tasks = [await poll(client) for _ in range(2)]
         assert (await statuses(client, pipeline_id))["Last"] == "WAITING_ON_DEPENDENCIES"
         await finish(client, tasks[0])
-        handed_out = []
-
-        async def wait():
-            handed_out.append(await poll(other))
-
-        async with anyio.create_task_group() as group:
-            group.start_soon(wait)
-            await pipeline_service.sleep(20)
-            assert handed_out == []
+        async with held(pipeline_service, poll(other)) as waiting:
+            await waiting.pass_time(20)
+            assert waiting.answers == []
             began = pipeline_service.now()
             await finish(client, tasks[1])
-        assert is_of(handed_out[0], "Last")
+        assert is_of(waiting.answers[0], "Last")
         assert pipeline_service.now() - began < 60
 
 
@@ -105,8 +108,8 @@ async def test_a_failure_cascades_and_is_rerun(pipeline_service):
         assert await statuses(client, pipeline_id) == failed
         ids = await query(client, pipeline_id, "INSTANCE", status="FAILED")
         await client.set_status(pipelineId=pipeline_id, objectIds=ids, status="RERUN")
-        await finish(client, await wait_for(client, "First"))
-        await finish(client, await wait_for(client, "Last"))
+        await finish(client, await wait_for(pipeline_service, client, "First"))
+        await finish(client, await wait_for(pipeline_service, client, "Last"))
         assert set((await statuses(client, pipeline_id)).values()) == {"FINISHED"}
 
 
@@ -116,18 +119,18 @@ async def test_a_precondition_is_asked_until_it_holds(pipeline_service):
         exists = {"id": "Ready", "type": "ShellCommandPrecondition", "command": "test -e here"}
         guarded = WORK | {"id": "Work", "precondition": {"ref": "Ready"}}
         pipeline_id = await start(client, ON_DEMAND, exists, guarded)
-        first = await wait_for(client, "Ready")
+        first = await wait_for(pipeline_service, client, "Ready")
         [work] = [one for one in await query(client, pipeline_id, "INSTANCE") if "@Work" in one]
         fields = first["objects"][first["attemptId"]]["fields"]
         assert {"key": "node", "refValue": work} in fields
         assert work in first["objects"]
         began = pipeline_service.now()
         await finish(client, first, "FALSE")
-        second = await wait_for(client, "Ready")
+        second = await wait_for(pipeline_service, client, "Ready")
         assert pipeline_service.now() - began >= 120
         assert second["attemptId"] != first["attemptId"]
         await finish(client, second)
-        await finish(client, await wait_for(client, "Work"))
+        await finish(client, await wait_for(pipeline_service, client, "Work"))
 
 
 @pytest.mark.parametrize(
@@ -152,7 +155,9 @@ async def test_an_attempt_ends_at_its_timeout(pipeline_service, told):
         else:
             await refused(client.report_task_progress(taskId=task["taskId"]), told)
         assert (await fields_of(client, pipeline_id, task["attemptId"]))["@status"] == "FAILED"
-        assert (await wait_for(client, "Work"))["attemptId"].endswith("_Attempt=2")
+        assert (await wait_for(pipeline_service, client, "Work"))["attemptId"].endswith(
+            "_Attempt=2"
+        )
 
 
 async def test_what_is_late_is_terminated(pipeline_service):

@@ -8,7 +8,16 @@ import pytest
 
 from aiodp.emulator import OnDemandBusy
 from aiodp.testing import Settings
-from contract.steps import fields_of, make_pipeline, poll, put_file, query, refused, state_of
+from contract.steps import (
+    fields_of,
+    make_pipeline,
+    poll,
+    poll_held,
+    put_file,
+    query,
+    refused,
+    state_of,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -124,7 +133,7 @@ async def test_a_run_once_pipeline_on_a_resource(pipeline_service):
     async with pipeline_service.client() as client:
         pipeline_id = await put_file(client, RUN_ONCE)
         await client.activate_pipeline(pipelineId=pipeline_id)
-        task = await poll(client, "machines")
+        task = await poll_held(pipeline_service, client, "machines")
         attempt = task["objects"][task["attemptId"]]["fields"]
         texts = {one["key"]: one["stringValue"] for one in attempt if "stringValue" in one}
         refs = {one["key"]: one["refValue"] for one in attempt if "refValue" in one}
@@ -152,7 +161,7 @@ async def test_each_resource_has_a_group_of_its_own(pipeline_service):
         await client.activate_pipeline(pipelineId=pipeline_id)
         instances = await query(client, pipeline_id, "INSTANCE")
         [machine] = [one for one in instances if one.startswith("@Machine_")]
-        task = await poll(client, f"resource:{pipeline_id}_{machine}")
+        task = await poll_held(pipeline_service, client, f"resource:{pipeline_id}_{machine}")
         assert task["attemptId"].startswith("@Copy_")
 
 
