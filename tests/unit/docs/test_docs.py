@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[3]
 DOCUMENTS = [
     "README.md",
     "CHANGELOG.md",
+    "CONTRIBUTING.md",
     *(f"docs/{one.name}" for one in (ROOT / "docs").iterdir()),
 ]
 LEASES = (ROOT / "docs" / "leases.md").read_text()
