@@ -122,7 +122,9 @@ def _inherit(object_id: str, own: Mapping[str, Fields]) -> Fields:
         seen.add(current)
         fields = own[current] | fields
         current = parent_of(current, own[current])
-    return {key: one for key, one in fields.items() if key != "parent" and not key.startswith("@")}
+    return {
+        key: values for key, values in fields.items() if key != "parent" and not key.startswith("@")
+    }
 
 
 def _known_parent(object_id: str, own: Mapping[str, Fields]) -> str | None:

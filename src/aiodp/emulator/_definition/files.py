@@ -112,10 +112,10 @@ def _object(item: Any) -> dict[str, Any]:
     if not isinstance(name, str):
         raise ValueError(f'object {object_id!r}: "name" must be one text')  # noqa: TRY004 - the file's fault
     fields = [
-        _field(f"object {object_id!r}: {key!r}", key, one)
+        _field(f"object {object_id!r}: {key!r}", key, value)
         for key in sorted(item)
         if key not in ("id", "name")
-        for one in _items(item[key])
+        for value in _items(item[key])
     ]
     return {"id": object_id, "name": name, "fields": fields}
 
@@ -123,10 +123,10 @@ def _object(item: Any) -> dict[str, Any]:
 def _parameter(item: Any) -> dict[str, Any]:
     parameter_id = _id(item)
     attributes = [
-        {"key": key, "stringValue": _scalar(f"parameter {parameter_id!r}: {key!r}", one)}
+        {"key": key, "stringValue": _scalar(f"parameter {parameter_id!r}: {key!r}", value)}
         for key in sorted(item)
         if key != "id"
-        for one in _items(item[key])
+        for value in _items(item[key])
     ]
     return {"id": parameter_id, "attributes": attributes}
 

@@ -50,11 +50,11 @@ class Plan:
     def of(cls, definition: Definition) -> Plan:
         """Read a definition, which need not be free of errors."""
         components = definition.components()
-        kinds = {key: kind_of(one.type) for key, one in components.items()}
+        kinds = {key: kind_of(component.type) for key, component in components.items()}
         outputs = _outputs(components, kinds)
         parts = {
-            key: _part(one, kinds, outputs)
-            for key, one in components.items()
+            key: _part(component, kinds, outputs)
+            for key, component in components.items()
             if kinds[key] in SCHEDULED | PRECONDITIONS
         }
         return cls(
@@ -72,11 +72,11 @@ class Plan:
         return ON_DEMAND in self.timelines
 
     def timeline_of(self, component_id: str, slot_of: str) -> str:
-        """Return the timeline of a component, for one who is in the timeline `slot_of`."""
+        """Return the timeline of a component as seen from a component of the timeline `slot_of`."""
         if component_id in self.timelines.get(slot_of, ()):
             return slot_of
-        found = (name for name, members in self.timelines.items() if component_id in members)
-        return next(found, slot_of)
+        names = (name for name, members in self.timelines.items() if component_id in members)
+        return next(names, slot_of)
 
 
 def _part(
@@ -84,7 +84,7 @@ def _part(
 ) -> Part:
     def named(key: str, *wanted: Kind) -> tuple[str, ...]:
         ids = dict.fromkeys(component.refs(key))
-        return tuple(one for one in ids if kinds.get(one) in wanted and one != component.id)
+        return tuple(key for key in ids if kinds.get(key) in wanted and key != component.id)
 
     kind = kinds[component.id]
     requires = named("dependsOn", Kind.ACTIVITY, Kind.DATA_NODE)
@@ -115,11 +115,11 @@ def _outputs(
 
 
 def _reversed(edges: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
-    found: defaultdict[str, list[str]] = defaultdict(list)
+    reversed_edges: defaultdict[str, list[str]] = defaultdict(list)
     for source, targets in edges.items():
         for target in dict.fromkeys(targets):
-            found[target].append(source)
-    return {key: tuple(sources) for key, sources in found.items()}
+            reversed_edges[target].append(source)
+    return {key: tuple(sources) for key, sources in reversed_edges.items()}
 
 
 def _timelines(
@@ -148,7 +148,7 @@ def _adopt(
     pending = list(members)
     while pending:
         part = parts[pending.pop()]
-        written = (one for one in part.component.refs("output") if one in parts)
+        written = (object_id for object_id in part.component.refs("output") if object_id in parts)
         for key in (*part.requires, *written, *filter(None, [part.resource])):
             if key not in members and _follows(parts[key], components):
                 members[key] = None
@@ -164,7 +164,7 @@ def _own_timeline(component: Component, components: Mapping[str, Component]) -> 
     if component.on_demand:
         return ON_DEMAND
     schedule = component.ref("schedule")
-    found = components.get(schedule or "")
-    if found is None or kind_of(found.type) is not Kind.SCHEDULE:
+    target = components.get(schedule or "")
+    if target is None or kind_of(target.type) is not Kind.SCHEDULE:
         return None
-    return ON_DEMAND if found.text("period") == ON_DEMAND_PERIOD else schedule
+    return ON_DEMAND if target.text("period") == ON_DEMAND_PERIOD else schedule

@@ -70,7 +70,7 @@ class Slots:
 
     def count_before(self, date: datetime) -> int:
         """Return how many slots start before a date."""
-        known = [one for one in (date, self.end) if one is not None]
+        known = [limit for limit in (date, self.end) if limit is not None]
         before = next(n for n in count(self._guess(min(known))) if self._boundary(n) >= min(known))
         return before if self.occurrences is None else min(before, self.occurrences)
 

@@ -127,9 +127,9 @@ class Audit(list[AuditEvent]):
         for event in self:
             by_instance.setdefault((event.pipeline_id, event.instance_id), []).append(event)
         for (_, instance_id), events in by_instance.items():
-            for one, other in pairwise(_ownerships(events)):
-                if one.end is None or one.end > other.start:
-                    raise AssertionError(f"{instance_id} had two owners: {one} and {other}")
+            for earlier, later in pairwise(_ownerships(events)):
+                if earlier.end is None or earlier.end > later.start:
+                    raise AssertionError(f"{instance_id} had two owners: {earlier} and {later}")
 
 
 def _ownerships(events: list[AuditEvent]) -> Iterator[Ownership]:

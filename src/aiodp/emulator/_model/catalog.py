@@ -125,15 +125,16 @@ class Catalog:
             most = self._settings.max_described_pipelines
             raise invalid(f"At most {most} pipelines can be described, not {len(ids)}")
         return {
-            "pipelineDescriptionList": [self._description(self.get(one)) for one in ids],
+            "pipelineDescriptionList": [self._description(self.get(key)) for key in ids],
         }
 
     def list(self, params: dict[str, Any], _now: float) -> dict[str, Any]:
         """ListPipelines, a page at a time; the marker is the id of the last one of a page."""
-        found = [one for one in self._after(params.get("marker")) if not one.deleted]
-        page, more = found[:_PAGE], len(found) > _PAGE
+        after = self._after(params.get("marker"))
+        pipelines = [pipeline for pipeline in after if not pipeline.deleted]
+        page, more = pipelines[:_PAGE], len(pipelines) > _PAGE
         answer: dict[str, Any] = {
-            "pipelineIdList": [{"id": one.id, "name": one.name} for one in page],
+            "pipelineIdList": [{"id": pipeline.id, "name": pipeline.name} for pipeline in page],
             "hasMoreResults": more,
         }
         return answer | ({"marker": page[-1].id} if more else {})
@@ -187,20 +188,20 @@ def _definition(params: dict[str, Any]) -> Definition:
 
 
 def _validated(pipeline: Pipeline, definition: Definition) -> dict[str, Any]:
-    found = findings(definition)
+    problems = findings(definition)
     if pipeline.active is not None:
-        found += edit_findings(pipeline.active, definition)
-    errors = errors_of(found)
+        problems += edit_findings(pipeline.active, definition)
+    errors = errors_of(problems)
     return {
         "errored": bool(errors),
         "validationErrors": errors,
-        "validationWarnings": warnings_of(found),
+        "validationWarnings": warnings_of(problems),
     }
 
 
 def _unsaved(fatal: Messages) -> ServiceError:
     """Return the refusal in the service's words, with the errors where it has Java addresses."""
-    texts = ", ".join(f"{one['id']}: {text}" for one in fatal for text in one["errors"])
+    texts = ", ".join(f"{item['id']}: {text}" for item in fatal for text in item["errors"])
     return invalid(
         "Pipeline definition has errors: Could not save the pipeline definition due to FATAL "
         f"errors: [{texts}] Please call Validate to validate your pipeline"
@@ -209,7 +210,7 @@ def _unsaved(fatal: Messages) -> ServiceError:
 
 def _revives(pipeline: Pipeline, definition: Definition) -> bool:
     kept = (pipeline.active, pipeline.latest)  # with the values of an activation, and without
-    return any(one is not None and only_moves_end(one, definition) for one in kept)
+    return any(earlier is not None and only_moves_end(earlier, definition) for earlier in kept)
 
 
 def _tags(given: list[dict[str, str]], *, unique: bool = False) -> list[dict[str, str]]:

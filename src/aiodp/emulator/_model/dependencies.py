@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Needed:
     """The instances which another one needs; not `complete` while some are still to be made."""
 
-    found: tuple[Instance, ...]
+    instances: tuple[Instance, ...]
     complete: bool
 
     def met(self) -> bool:
@@ -28,19 +28,19 @@ class Needed:
 
     def unmet(self) -> list[Instance]:
         """Return those which are not finished."""
-        return [one for one in self.found if one.status not in GOOD]
+        return [instance for instance in self.instances if instance.status not in GOOD]
 
 
 def needed(instance: Instance, calendar: Calendar) -> Needed:
     """Return what must be finished before an instance may start."""
-    instances = instance.pipeline.instances
-    found = [instances[one] for one in instance.preconditions]
+    known = instance.pipeline.instances
+    instances = [known[guard_id] for guard_id in instance.preconditions]
     complete = True
     for component_id in instance.part.requires:
-        parts = counterparts(instance, component_id, calendar)
-        found.extend(parts.found)
-        complete = complete and parts.complete
-    return Needed(found=tuple(found), complete=complete)
+        needed_of_component = counterparts(instance, component_id, calendar)
+        instances.extend(needed_of_component.instances)
+        complete = complete and needed_of_component.complete
+    return Needed(instances=tuple(instances), complete=complete)
 
 
 def counterparts(instance: Instance, component_id: str, calendar: Calendar) -> Needed:
@@ -51,20 +51,21 @@ def counterparts(instance: Instance, component_id: str, calendar: Calendar) -> N
     pipeline = instance.pipeline
     same_slot = instance.refs.get(component_id)
     if same_slot is not None:
-        return Needed(found=(pipeline.instances[same_slot],), complete=True)
+        return Needed(instances=(pipeline.instances[same_slot],), complete=True)
     name = instance.plan.timeline_of(component_id, instance.timeline)
     timeline = pipeline.timelines.get(name)
     if timeline is None or timeline.slots is None:  # on demand, or without a schedule
         newest = tuple(pipeline.of_component[component_id][-1:])
-        return Needed(found=newest, complete=bool(newest))
+        return Needed(instances=newest, complete=bool(newest))
     start, stop = calendar.date(instance.scheduled_at), calendar.date(instance.ends_at)
     wanted = [
         f"@{component_id}_{calendar.stamp(calendar.at(date))}"
         for n in timeline.slots.overlapping(start, stop)
         if (date := timeline.slots.start(n)) is not None
     ]
-    found = tuple(pipeline.instances[one] for one in wanted if one in pipeline.instances)
-    return Needed(found=found, complete=len(found) == len(wanted))
+    made = [instance_id for instance_id in wanted if instance_id in pipeline.instances]
+    instances = tuple(pipeline.instances[instance_id] for instance_id in made)
+    return Needed(instances=instances, complete=made == wanted)
 
 
 def dependants(instance: Instance, calendar: Calendar) -> Iterator[Instance]:
@@ -77,16 +78,18 @@ def dependants(instance: Instance, calendar: Calendar) -> Iterator[Instance]:
         if same_slot is not None:
             yield pipeline.instances[same_slot]
             continue
-        for one in pipeline.of_component[component_id]:
-            if _are_together(one, instance, calendar):
-                yield one
+        for dependant in pipeline.of_component[component_id]:
+            if _is_counterpart(instance, dependant, calendar):
+                yield dependant
 
 
-def _are_together(one: Instance, needed: Instance, calendar: Calendar) -> bool:
-    """Whether an instance is among the counterparts of another one, on another schedule."""
-    if all(each.scheduled_at < each.ends_at for each in (one, needed)):
-        return one.scheduled_at < needed.ends_at and needed.scheduled_at < one.ends_at
-    return needed in counterparts(one, needed.component.id, calendar).found
+def _is_counterpart(instance: Instance, dependant: Instance, calendar: Calendar) -> bool:
+    """Return whether an instance on another schedule is among the dependant's counterparts."""
+    if all(slot.scheduled_at < slot.ends_at for slot in (dependant, instance)):
+        return (
+            dependant.scheduled_at < instance.ends_at and instance.scheduled_at < dependant.ends_at
+        )
+    return instance in counterparts(dependant, instance.component.id, calendar).instances
 
 
 def runs_on_behalf_of(instance: Instance) -> Instance:
@@ -105,8 +108,8 @@ def runs_on_behalf_of(instance: Instance) -> Instance:
 def _users(data_node: Instance) -> Iterator[Instance]:
     """Yield the activities of the slot which read or write a data node, readers first."""
     for key in ("input", "output"):
-        for one in data_node.refs.values():
-            instance = data_node.pipeline.instances[one]
+        for instance_id in data_node.refs.values():
+            instance = data_node.pipeline.instances[instance_id]
             activity = instance.kind is Kind.ACTIVITY
             if activity and data_node.component.id in instance.component.refs(key):
                 yield instance

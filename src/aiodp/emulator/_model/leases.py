@@ -77,7 +77,7 @@ class Leases:
             self.tasks[task.id] = task
             if task.state in LIVE:
                 task.attempt.task = task.pipeline.held[task.id] = task
-        queued = [(one.place, one) for one in attempts if one.place is not None]
+        queued = [(attempt.place, attempt) for attempt in attempts if attempt.place is not None]
         for place, attempt in sorted(queued, key=itemgetter(0)):
             self.queues[attempt.worker_group or ""][attempt] = None
             self._places = count(place + 1)

@@ -50,7 +50,7 @@ class FakeOutside:
 
     def s3_prefix_not_empty(self, bucket: str, prefix: str) -> bool:
         """Return whether there is an object whose key starts so."""
-        return any(one.startswith(f"s3://{bucket}/{prefix}") for one in self.objects)
+        return any(url.startswith(f"s3://{bucket}/{prefix}") for url in self.objects)
 
     def dynamodb_table_exists(self, table: str) -> bool:
         """Return whether there is such a table."""

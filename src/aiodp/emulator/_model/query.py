@@ -62,7 +62,7 @@ class Queries:
             most = self._settings.max_described_objects
             raise invalid(f"At most {most} objects can be described, not {len(ids)}")
         evaluate = params.get("evaluateExpressions", False)
-        objects = [self._describe(one, pipeline, evaluate=evaluate) for one in ids]
+        objects = [self._describe(object_id, pipeline, evaluate=evaluate) for object_id in ids]
         return {"pipelineObjects": objects, "hasMoreResults": False}
 
     def evaluate(self, params: dict[str, Any], _now: float) -> dict[str, Any]:
@@ -124,9 +124,9 @@ class Queries:
         for selector in selectors:
             _check(selector)
         ids = [
-            one
-            for one in _sphere(pipeline, params["sphere"])
-            if self._fits(one, pipeline, selectors)
+            object_id
+            for object_id in _sphere(pipeline, params["sphere"])
+            if self._fits(object_id, pipeline, selectors)
         ]
         start = marker_offset(params.get("marker"))
         limit = params.get("limit", _PAGE)
@@ -148,7 +148,7 @@ def _referred(fields: Fields, instance: Instance) -> list[str]:
     """Return the instances, and the passive components, to which an object of a task refers."""
     own = (key for key in fields if not key.startswith("@") and key != "parent")
     flat = [field for key in own for field in fields[key]]
-    return [one.value for one in flat if one.is_ref and _is_data(one.value, instance)]
+    return [field.value for field in flat if field.is_ref and _is_data(field.value, instance)]
 
 
 def _is_data(object_id: str, instance: Instance) -> bool:

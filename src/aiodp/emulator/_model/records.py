@@ -238,7 +238,7 @@ class Slot:
 
     def name(self, members: Iterable[str], stamp: str) -> None:
         """Give each component its instance's id; `stamp` is the date of the start."""
-        self.ids = {one: f"@{one}_{stamp}" for one in members}
+        self.ids = {component_id: f"@{component_id}_{stamp}" for component_id in members}
 
 
 class Attempt(Timed):

@@ -59,7 +59,7 @@ class RunnerRegistry:
 
     def restore(self, runners: Iterable[TaskRunnerView]) -> None:
         """Take in what was kept, in the order of `views`."""
-        self._known.update((one.taskrunner_id, one) for one in runners)
+        self._known.update((runner.taskrunner_id, runner) for runner in runners)
 
     def views(self) -> tuple[TaskRunnerView, ...]:
         """Return the runners, the one heard of last at the end."""

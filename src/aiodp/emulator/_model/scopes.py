@@ -71,8 +71,8 @@ class ObjectScope:
 
     def text(self, key: str) -> str | None:
         """Return the first string value of a field, evaluated; raises `ExpressionError`."""
-        found = (field.value for field in self.fields.get(key, ()) if not field.is_ref)
-        raw = next(found, None)
+        values = (field.value for field in self.fields.get(key, ()) if not field.is_ref)
+        raw = next(values, None)
         if raw is None or not has_expression(raw):
             return raw
         return next(iter(evaluate(raw, self)), None)

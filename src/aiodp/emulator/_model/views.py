@@ -68,7 +68,7 @@ def view_task(task: Task) -> TaskView:
 def is_known(object_id: str, pipeline: Pipeline) -> bool:
     """Return whether the pipeline has such an object, of any sphere."""
     known = (pipeline.components, pipeline.instances, pipeline.attempts)
-    return any(object_id in one for one in known)
+    return any(object_id in objects for objects in known)
 
 
 def name_of(object_id: str, pipeline: Pipeline) -> str:
@@ -182,17 +182,17 @@ def _attempt_fields(attempt: Attempt, calendar: Calendar) -> Fields:
 
 def _of_head(head: Attempt, calendar: Calendar) -> Fields:
     """Return what an instance tells of its newest attempt, as alarms about it want to say."""
-    told = strings(
+    fields = strings(
         hostname=head.hostname or None, reportProgressTime=calendar.maybe(head.reported_at)
     )
     finished = head.instance.status is Status.FINISHED  # by hand perhaps, after a failure
-    return told if finished else told | head.outcome
+    return fields if finished else fields | head.outcome
 
 
 def _inherited(instance: Instance, calendar: Calendar) -> Fields:
     """Return the component's fields, with references to instances of the same run."""
     return {
-        key: tuple(one for field in values for one in _of_run(field, instance, calendar))
+        key: tuple(of_run for field in values for of_run in _of_run(field, instance, calendar))
         for key, values in instance.component.fields.items()
     }
 
@@ -207,8 +207,8 @@ def _of_run(field: Field, instance: Instance, calendar: Calendar) -> list[Field]
         return [Field(field.key, target, is_ref=True)]
     if field.value not in instance.part.requires:
         return [field]
-    found = counterparts(instance, field.value, calendar).found
-    return [Field(field.key, one.id, is_ref=True) for one in found] or [field]
+    instances = counterparts(instance, field.value, calendar).instances
+    return [Field(field.key, counterpart.id, is_ref=True) for counterpart in instances] or [field]
 
 
 def _waiting_on(instance: Instance, calendar: Calendar) -> Fields:
@@ -216,7 +216,7 @@ def _waiting_on(instance: Instance, calendar: Calendar) -> Fields:
         return {}
     unmet = needed(instance, calendar).unmet()
     key = "@waitingOn"
-    return {key: tuple(Field(key, one.id, is_ref=True) for one in unmet)} if unmet else {}
+    return {key: tuple(Field(key, instance.id, is_ref=True) for instance in unmet)} if unmet else {}
 
 
 def _health(instance: Instance) -> str | None:

@@ -42,7 +42,7 @@ def restore(service: Service, read: Read) -> None:
     service.model.runners.restore(runners)
     records = _Records(service)
     records.pipelines(read)
-    service.model.catalog.restore(records.found.values())
+    service.model.catalog.restore(records.by_id.values())
     records.runs(read)
     service.model.leases.restore(records.attempts, records.tasks(read))
 
@@ -51,7 +51,7 @@ class _Records:
     """Makes the records, each after those which it belongs to."""
 
     def __init__(self, service: Service) -> None:
-        self.found: dict[str, Pipeline] = {}
+        self.by_id: dict[str, Pipeline] = {}
         self.attempts: list[Attempt] = []
         context = service.model.context
         self._calendar = context.calendar
@@ -64,10 +64,10 @@ class _Records:
         for pipeline_id, name, unique_id, data in read(PIPELINES):
             pipeline = Pipeline(pipeline_id, name, unique_id, 0.0, self._changes)
             fill(pipeline, Pipeline, data, self._timers)
-            self.found[pipeline_id] = pipeline
+            self.by_id[pipeline_id] = pipeline
         for pipeline_id, role, data in read(DEFINITIONS):
-            _define(self.found[pipeline_id], role, decode(data, Definition))
-        for pipeline in self.found.values():
+            _define(self.by_id[pipeline_id], role, decode(data, Definition))
+        for pipeline in self.by_id.values():
             if pipeline.plan is not None:
                 pipeline.components = dict(pipeline.plan.components)
             elif pipeline.latest is not None:
@@ -76,19 +76,19 @@ class _Records:
     def runs(self, read: Read) -> None:
         """Make timelines, instances and attempts."""
         for pipeline_id, name, data in read(TIMELINES):
-            timeline = Timeline(self.found[pipeline_id], name)
+            timeline = Timeline(self.by_id[pipeline_id], name)
             fill(timeline, Timeline, data, self._timers)
             timeline.pipeline.timelines[name] = timeline
         for pipeline_id, instance_id, component_id, data in read(INSTANCES):
-            pipeline = self.found[pipeline_id]
+            pipeline = self.by_id[pipeline_id]
             pipeline.add(self._instance(pipeline, instance_id, component_id, data))
         for pipeline_id, instance_id, _, data in read(ATTEMPTS):
-            self._attempt(self.found[pipeline_id].instances[instance_id], data)
+            self._attempt(self.by_id[pipeline_id].instances[instance_id], data)
 
     def tasks(self, read: Read) -> Iterable[Task]:
         """Make the tasks."""
         for task_id, pipeline_id, instance_id, number, data in read(TASKS):
-            attempts = self.found[pipeline_id].instances[instance_id].attempts
+            attempts = self.by_id[pipeline_id].instances[instance_id].attempts
             task = Task(task_id, attempts[number - 1], 0.0)
             fill(task, Task, data, self._timers)
             yield task

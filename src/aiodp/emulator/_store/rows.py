@@ -133,8 +133,8 @@ def encode_record(record: Persisted, kind: type[Persisted]) -> str:
     """Return a record of this kind as its row."""
     values = {name: getattr(record, name) for name in ROWS[kind].__struct_fields__}
     if isinstance(record, Timed):
-        timers = record.timers.items()
-        values["timers"] = {due: (one.due, one.order) for due, one in timers if one.due is not None}
+        timers = [timer for timer in record.timers.values() if timer.due is not None]
+        values["timers"] = {timer.kind: (timer.due, timer.order) for timer in timers}
     return encode(values)
 
 

@@ -82,11 +82,11 @@ class ServiceStore:
     ) -> Service:
         """Return the service as it was kept, or a new one."""
         self._time, self._rate = time, rate
-        found = self._store.read(FIND, self._account, self._region)
-        if not found:
+        rows = self._store.read(FIND, self._account, self._region)
+        if not rows:
             return self._new(time, settings, outside)
         try:
-            entry = _Entry(*found[0])
+            entry = _Entry(*rows[0])
             later = entry.moment().later(self._store.time_of_day(), rate)
             self._catch_up(later)
             return self._kept(entry, settings, outside)
@@ -105,7 +105,7 @@ class ServiceStore:
             return
         with self._store.transaction() as connection:
             for statement, values in rows:
-                connection.executemany(statement, [(self._number, *one) for one in values])
+                connection.executemany(statement, [(self._number, *row) for row in values])
             connection.execute(TELL_TIME, (moment.now, moment.wall, self._number))
         self._moment = moment
         self._unsaved.saved()

@@ -35,7 +35,7 @@ class Table:
         columns = ("service", *self.keys, *self.others)
         marks = ", ".join("?" * len(columns))
         keys = ", ".join(("service", *self.keys))
-        changes = ", ".join(f"{one} = excluded.{one}" for one in self.others)
+        changes = ", ".join(f"{column} = excluded.{column}" for column in self.others)
         return (
             f"INSERT INTO {self.name} ({', '.join(columns)}) VALUES ({marks}) "  # noqa: S608 - names of ours
             f"ON CONFLICT ({keys}) DO UPDATE SET {changes}"

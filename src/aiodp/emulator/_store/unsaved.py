@@ -54,7 +54,7 @@ class Unsaved:
         rows[CALLS] += [(*key, count) for key, count in self._new_calls()]
         return [
             *self._new_runners(),
-            *((table.put, found) for table, found in rows.items() if found),
+            *((table.put, new_rows) for table, new_rows in rows.items() if new_rows),
         ]
 
     def saved(self) -> None:
@@ -78,21 +78,21 @@ class Unsaved:
 
     def _new_calls(self) -> list[tuple[tuple[str, str], int]]:
         saved = self._calls
-        return [one for one in self._service.calls.items() if saved.get(one[0]) != one[1]]
+        return [(key, n) for key, n in self._service.calls.items() if saved.get(key) != n]
 
     def _new_runners(self) -> Iterator[tuple[str, list[Row]]]:
         """Yield what writes all task runners anew, so that the latest is the last."""
         runners = self._service.runners
         if runners != self._runners:
             yield RUNNERS.clear, [()]
-            yield RUNNERS.put, [(one.taskrunner_id, encode(one)) for one in runners]
+            yield RUNNERS.put, [(runner.taskrunner_id, encode(runner)) for runner in runners]
 
 
 def _definitions(pipeline: Pipeline) -> Iterable[tuple[tuple[str, str], Definition]]:
     """Return a pipeline's definitions by what they are to it."""
     by_role = {"latest": pipeline.latest, "active": pipeline.active}
     by_role |= {str(n): plan.definition for n, plan in enumerate(pipeline.plans)}
-    return [((pipeline.id, role), one) for role, one in by_role.items() if one is not None]
+    return [((pipeline.id, role), known) for role, known in by_role.items() if known is not None]
 
 
 def _row(record: Persisted) -> tuple[Table, Row]:

@@ -62,7 +62,7 @@ def evaluate_fields(fields: Fields, scope: Scope) -> Fields:
     expression is a list without items is left out.
     """
     evaluated = {
-        key: tuple(one for field in values for one in _evaluated(field, scope))
+        key: tuple(evaluated for field in values for evaluated in _evaluated(field, scope))
         for key, values in fields.items()
     }
     return {key: values for key, values in evaluated.items() if values}
@@ -73,13 +73,13 @@ def syntax_errors(text: str) -> list[str]:
 
     Broken syntax, an unknown function, a wrong number of arguments, a `#{` never closed.
     """
-    found: list[str] = []
+    errors: list[str] = []
     try:
         for expression in _expressions(text):
-            found += _faults(expression)
+            errors += _faults(expression)
     except ExpressionError as error:
-        found.append(str(error))
-    return found
+        errors.append(str(error))
+    return errors
 
 
 def names(text: str) -> set[str]:

@@ -126,7 +126,7 @@ class Evaluator:
             case Member():
                 return self._member(node, scope)
             case Call():
-                rows = self._rows([self._values(each, scope) for each in node.arguments])
+                rows = self._rows([self._values(argument, scope) for argument in node.arguments])
                 return tuple(self._checked(call(node.function, row)) for row in rows)
             case Operation():
                 return self._operation(node, scope)
@@ -152,7 +152,7 @@ class Evaluator:
         if isinstance(target, Name):
             return self._followed(target.name, scope)
         outer = self._owners(target.target, scope)
-        return [owner for each in outer for owner in self._followed(target.name, each)]
+        return [owner for object_ in outer for owner in self._followed(target.name, object_)]
 
     def _followed(self, name: str, scope: Scope) -> list[Scope]:
         self._spend(1)

@@ -88,8 +88,8 @@ def _complaint(error: UnexpectedInput, source: str) -> str:
     if isinstance(error, UnexpectedToken) and error.token.type == "$END":
         return "syntax error: it ends too early"
     at = error.pos_in_stream or 0
-    found = error.token if isinstance(error, UnexpectedToken) else source[at : at + 1]
-    return f'syntax error at character {at + 1}: unexpected "{shortened(found)}"'
+    unexpected = error.token if isinstance(error, UnexpectedToken) else source[at : at + 1]
+    return f'syntax error at character {at + 1}: unexpected "{shortened(unexpected)}"'
 
 
 def _above(nodes: Iterable[Node]) -> int:

@@ -69,15 +69,16 @@ def findings(definition: Definition) -> list[Finding]:
     """Return all that is wrong or odd, without the errors that are fatal."""
     draft = Draft(definition)
     counts = Counter(item["id"] for item in definition.objects)
-    found = [one for subject in draft.subjects for check in _CHECKS for one in check(subject)]
-    found += circle_findings(draft)
-    found += [
+    checks = [(subject, check) for subject in draft.subjects for check in _CHECKS]
+    all_findings = [finding for subject, check in checks for finding in check(subject)]
+    all_findings += circle_findings(draft)
+    all_findings += [
         subject.error(f"DUPLICATE_ID: The id '{subject.id}' is not unique.")
         for subject in draft.subjects
         if counts[subject.id] > 1
     ]
-    found += parameter_findings(definition)
-    return found
+    all_findings += parameter_findings(definition)
+    return all_findings
 
 
 def activation_errors(definition: Definition, active: Definition | None = None) -> list[str]:
@@ -85,10 +86,10 @@ def activation_errors(definition: Definition, active: Definition | None = None) 
 
     `active` is the definition which it runs already, if it does.
     """
-    found = findings(definition) + ([] if active is None else edit_findings(active, definition))
-    texts = [f"{one['id']}: {text}" for one in errors_of(found) for text in one["errors"]]
+    problems = findings(definition) + ([] if active is None else edit_findings(active, definition))
+    texts = [f"{item['id']}: {text}" for item in errors_of(problems) for text in item["errors"]]
     missing = missing_values(definition)
-    return texts + [f"{one}: MISSING_VALUE: the parameter has no value." for one in missing]
+    return texts + [f"{name}: MISSING_VALUE: the parameter has no value." for name in missing]
 
 
 def _empty(item: dict[str, Any]) -> list[str]:

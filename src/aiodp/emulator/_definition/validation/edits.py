@@ -27,11 +27,13 @@ def edit_findings(active: Definition, latest: Definition) -> list[Finding]:
     """Return the errors of changes that an activated pipeline does not allow."""
     before, after = Draft(active), Draft(latest)
     removed = [
-        Finding(id=one, text="INVALID_EDIT: an object cannot be removed.", severity=Severity.ERROR)
-        for one in before.own
-        if one not in after.own
+        Finding(
+            id=object_id, text="INVALID_EDIT: an object cannot be removed.", severity=Severity.ERROR
+        )
+        for object_id in before.own
+        if object_id not in after.own
     ]
-    return removed + [found for subject in after.subjects for found in _edits(subject, before)]
+    return removed + [finding for subject in after.subjects for finding in _edits(subject, before)]
 
 
 def only_moves_end(active: Definition, latest: Definition) -> bool:
@@ -70,7 +72,8 @@ def _differs(key: str, earlier: Fields, later: Fields) -> bool:
     A parameter may get the same value again, or another, by then.
     """
     before, after = (
-        [_canonical(key, field.value) for field in one.get(key, ())] for one in (earlier, later)
+        [_canonical(key, field.value) for field in fields.get(key, ())]
+        for fields in (earlier, later)
     )
     comparable = any(map(is_open, before)) == any(map(is_open, after))
     return comparable and before != after

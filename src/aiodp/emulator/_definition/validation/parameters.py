@@ -74,7 +74,8 @@ def missing_values(definition: Definition) -> list[str]:
     """Return the ids of the parameters which need a value and have none."""
     given = {value["id"] for value in definition.parameter_values}
     parameters = _parameters(definition).values()
-    return [one.id for one in parameters if one.required and one.id not in given]
+    required = [parameter.id for parameter in parameters if parameter.required]
+    return [parameter_id for parameter_id in required if parameter_id not in given]
 
 
 def _parameters(definition: Definition) -> dict[str, _Parameter]:

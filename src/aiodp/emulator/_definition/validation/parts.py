@@ -52,7 +52,7 @@ class Draft:
     @cached_property
     def subjects(self) -> list[Subject]:
         """The objects in their order; of those with the same id the last alone."""
-        return [Subject(draft=self, id=one) for one in self.own]
+        return [Subject(draft=self, id=object_id) for object_id in self.own]
 
     @cached_property
     def parameters(self) -> set[str]:
@@ -124,19 +124,19 @@ def listed(words: Iterable[str]) -> str:
     return ", ".join(f"'{word}'" for word in sorted(words))
 
 
-def errors_of(found: Iterable[Finding]) -> Messages:
+def errors_of(findings: Iterable[Finding]) -> Messages:
     """Return the errors as validationErrors has them."""
-    return _by_id(found, Severity.ERROR, "errors")
+    return _by_id(findings, Severity.ERROR, "errors")
 
 
-def warnings_of(found: Iterable[Finding]) -> Messages:
+def warnings_of(findings: Iterable[Finding]) -> Messages:
     """Return the warnings as validationWarnings has them."""
-    return _by_id(found, Severity.WARNING, "warnings")
+    return _by_id(findings, Severity.WARNING, "warnings")
 
 
-def _by_id(found: Iterable[Finding], severity: Severity, key: str) -> Messages:
+def _by_id(findings: Iterable[Finding], severity: Severity, key: str) -> Messages:
     texts: dict[str, list[str]] = {}
-    for finding in found:
+    for finding in findings:
         if finding.severity is severity:
             texts.setdefault(finding.id, []).append(finding.text[:MAX_TEXT])
-    return [{"id": one, key: several} for one, several in texts.items()]
+    return [{"id": object_id, key: several} for object_id, several in texts.items()]

@@ -33,9 +33,9 @@ def reference_findings(subject: Subject) -> Iterator[Finding]:
 def circle_findings(draft: Draft) -> Iterator[Finding]:
     """Check that nothing inherits from itself, waits for itself, or schedules itself."""
     inherits: Edges = {}
-    for one, own in draft.own.items():
-        parent = parent_of(one, own)
-        inherits[one] = set() if parent is None else {parent}
+    for object_id, own in draft.own.items():
+        parent = parent_of(object_id, own)
+        inherits[object_id] = set() if parent is None else {parent}
     waits = _waits(draft)
     for subject in draft.subjects:
         if path := _circle(subject.id, inherits):
@@ -51,12 +51,12 @@ def _wrong_kind(subject: Subject, field: Field) -> str | None:
     expected = REFERENCES.get(field.key)
     if expected is None:
         return None
-    found = "String"
+    actual = "String"
     if field.is_ref:
-        found = subject.draft.components[field.value].type or "Default"
-        if refers_to(expected, found) or (found != "Default" and found not in TYPES):
+        actual = subject.draft.components[field.value].type or "Default"
+        if refers_to(expected, actual) or (actual != "Default" and actual not in TYPES):
             return None  # of an unknown type its own object has the error
-    return f"'{field.key}' values must be of type '{expected}'. Found values of type '{found}'"
+    return f"'{field.key}' values must be of type '{expected}'. Found values of type '{actual}'"
 
 
 def _waits(draft: Draft) -> Edges:

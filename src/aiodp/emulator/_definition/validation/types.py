@@ -140,7 +140,9 @@ def _resource_findings(subject: Subject) -> Iterator[Finding]:
 def _is_base(subject: Subject) -> bool:
     """Return whether the object is there for others to inherit from."""
     others = subject.draft.own.items()
-    return subject.id == DEFAULT or any(parent_of(one, own) == subject.id for one, own in others)
+    return subject.id == DEFAULT or any(
+        parent_of(other_id, own) == subject.id for other_id, own in others
+    )
 
 
 def _knows(fields: frozenset[str], key: str) -> bool:

@@ -46,8 +46,8 @@ def value_findings(subject: Subject) -> Iterator[Finding]:
     for key, (slot, check) in _SLOTS.items():
         for field in subject.written(key):
             if field.is_ref:
-                found = _type_name(subject, field)
-                yield subject.error(_wrong_type(key, slot, found))
+                actual = _type_name(subject, field)
+                yield subject.error(_wrong_type(key, slot, actual))
             elif not is_open(field.value) and (fault := check(key, field.value)):
                 yield subject.error(f"INVALID_FIELD_VALUE: '{key}' value must be {fault}.")
 
@@ -111,8 +111,8 @@ def _type_name(subject: Subject, field: Field) -> str:
     return (target.type if target else "") or "Default"
 
 
-def _wrong_type(key: str, expected: str, found: str) -> str:
-    return f"'{key}' values must be of type '{expected}'. Found values of type '{found}'"
+def _wrong_type(key: str, expected: str, actual: str) -> str:
+    return f"'{key}' values must be of type '{expected}'. Found values of type '{actual}'"
 
 
 # What is wrong with a value: what it must be instead, or None

@@ -118,10 +118,10 @@ class Control:
         if pipeline.state is Status.FINISHED:
             raise invalid("The pipeline is FINISHED")
         ids, status = params["objectIds"], params["status"].upper()
-        if all(one in pipeline.components for one in ids):
+        if all(object_id in pipeline.components for object_id in ids):
             self._set_components(pipeline, ids, status, now)
-        elif all(one in pipeline.instances for one in ids):
-            chosen = [pipeline.instances[one] for one in dict.fromkeys(ids)]
+        elif all(object_id in pipeline.instances for object_id in ids):
+            chosen = [pipeline.instances[object_id] for object_id in dict.fromkeys(ids)]
             self.set_instances(chosen, status, now)
         else:
             raise invalid("objectIds must all be components or all be instances of the pipeline")
@@ -153,7 +153,7 @@ class Control:
 
     def _finish_deactivation(self, pipeline: Pipeline, now: float) -> None:
         """Shut the resources down, which nobody needs any more; without any it is INACTIVE."""
-        resources = [one for one in pipeline.instances.values() if one.kind is Kind.RESOURCE]
+        resources = _resources(pipeline)
         for resource in resources:
             self._resources.shut_down(resource, now)
         if not any(resource.status is Status.SHUTTING_DOWN for resource in resources):
@@ -187,10 +187,11 @@ def _running(pipeline: Pipeline) -> list[Instance]:
     """Return the instances which somebody works on."""
     held = [task.attempt.instance for task in pipeline.held.values()]
     up = (Status.CREATING, Status.RUNNING, Status.SHUTTING_DOWN)
-    resources = [
-        one for one in pipeline.instances.values() if one.kind is Kind.RESOURCE and one.status in up
-    ]
-    return held + resources
+    return held + [resource for resource in _resources(pipeline) if resource.status in up]
+
+
+def _resources(pipeline: Pipeline) -> list[Instance]:
+    return [instance for instance in pipeline.instances.values() if instance.kind is Kind.RESOURCE]
 
 
 def _check_over(chosen: Iterable[Instance]) -> None:

@@ -78,8 +78,8 @@ class Lifecycle:
         if instance.status is not Status.WAITING_ON_DEPENDENCIES or instance.pipeline.deleted:
             return
         if self._reader.cascades(instance):
-            found = needed(instance, self._calendar).found
-            failed = next((one for one in found if one.status in BAD), None)
+            dependencies = needed(instance, self._calendar).instances
+            failed = next((other for other in dependencies if other.status in BAD), None)
             if failed is not None:
                 self._cascade(instance, failed, now)
                 return
@@ -185,23 +185,25 @@ class Lifecycle:
         self.set(instance, Status.CASCADE_FAILED, now)
 
     def _with_cascaded(self, instances: Iterable[Instance]) -> list[Instance]:
-        found = {instance.id: instance for instance in instances}
-        pending = list(found.values())
+        again = {instance.id: instance for instance in instances}
+        pending = list(again.values())
         while pending:
-            for one in self._rerun_with(pending.pop()):
-                if one.id not in found:
-                    found[one.id] = one
-                    pending.append(one)
-        return list(found.values())
+            for instance in self._rerun_with(pending.pop()):
+                if instance.id not in again:
+                    again[instance.id] = instance
+                    pending.append(instance)
+        return list(again.values())
 
     def _rerun_with(self, instance: Instance) -> Iterator[Instance]:
         """Yield what is run again because this instance is."""
-        for one in dependants(instance, self._calendar):
-            if one.status is Status.CASCADE_FAILED and self._reader.cascades(one):
-                yield one
+        for dependant in dependants(instance, self._calendar):
+            if dependant.status is Status.CASCADE_FAILED and self._reader.cascades(dependant):
+                yield dependant
         if instance.status is Status.CASCADE_FAILED or not instance.attempts:
-            guards = (instance.pipeline.instances[one] for one in instance.preconditions)
-            yield from (one for one in guards if one.status in (Status.CANCELED, Status.SKIPPED))
+            guards = (instance.pipeline.instances[guard_id] for guard_id in instance.preconditions)
+            yield from (
+                guard for guard in guards if guard.status in (Status.CANCELED, Status.SKIPPED)
+            )
 
     def _drain(self, now: float) -> None:
         if self._draining:
@@ -218,8 +220,8 @@ class Lifecycle:
             listener(instance, status, now)
         if status not in TERMINAL:
             return
-        for one in instance.preconditions:
-            self.cancel(instance.pipeline.instances[one], now, f"{instance.id} is {status}")
+        for guard_id in instance.preconditions:
+            self.cancel(instance.pipeline.instances[guard_id], now, f"{instance.id} is {status}")
         self.consider_all(dependants(instance, self._calendar), now)
         self._fill_place(instance, now)
         self.on_idle(instance.pipeline, now)

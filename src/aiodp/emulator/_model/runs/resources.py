@@ -63,7 +63,7 @@ class Resources:
     def is_wanted(self, resource: Instance) -> bool:
         """Return whether a task waits for it, or a user has asked for it again."""
         return resource.rerun or any(
-            one.status is Status.WAITING_FOR_RUNNER for one in _tasks_on(resource)
+            instance.status is Status.WAITING_FOR_RUNNER for instance in _tasks_on(resource)
         )
 
     def _user_changed(self, resource: Instance, status: Status, now: float) -> None:
@@ -83,11 +83,11 @@ class Resources:
             self._release(resource, now)
         elif status in BAD or (status is Status.FINISHED and _is_live(resource)):
             # Nobody but SetStatus finishes a resource on which something is still to run.
-            for one in list(_tasks_on(resource)):
-                self._lifecycle.cancel(one, now, f"{resource.id} is {status}")
+            for instance in list(_tasks_on(resource)):
+                self._lifecycle.cancel(instance, now, f"{resource.id} is {status}")
 
     def _release(self, resource: Instance, now: float) -> None:
-        if any(one.is_open() for one in _tasks_on(resource)):
+        if any(instance.is_open() for instance in _tasks_on(resource)):
             return
         self.shut_down(resource, now)
         if resource.status is Status.WAITING_ON_DEPENDENCIES:
@@ -102,8 +102,8 @@ class Resources:
 
 def _users(resource: Instance) -> Iterator[Instance]:
     """Yield the activities of its slot which run on it."""
-    for one in resource.refs.values():
-        instance = resource.pipeline.instances[one]
+    for instance_id in resource.refs.values():
+        instance = resource.pipeline.instances[instance_id]
         if instance.part.resource == resource.component.id:
             yield instance
 
@@ -111,8 +111,8 @@ def _users(resource: Instance) -> Iterator[Instance]:
 def _tasks_on(resource: Instance) -> Iterator[Instance]:
     """Yield everything whose tasks it gets: activities, and the preconditions run for them."""
     instances = resource.pipeline.instances
-    for one in resource.refs.values():
-        guards = (instances[guard] for guard in instances[one].preconditions)
+    for instance_id in resource.refs.values():
+        guards = (instances[guard] for guard in instances[instance_id].preconditions)
         yield from (guard for guard in guards if runs_on_behalf_of(guard).resource is resource)
     yield from _users(resource)
 

@@ -84,8 +84,8 @@ class Scheduler:
         """Return whether no slot is to come."""
         timelines = pipeline.timelines.values()
         return bool(timelines) and not any(
-            one.slots is not None and one.slots.start(one.next_slot) is not None
-            for one in timelines
+            timeline.slots is not None and timeline.slots.start(timeline.next_slot) is not None
+            for timeline in timelines
         )
 
     # Slots
@@ -93,11 +93,11 @@ class Scheduler:
     def _slots(self, pipeline: Pipeline, plan: Plan, now: float) -> dict[str, Slots]:
         first = pipeline.first_activated_at
         activated = self._calendar.date(now if first is None else first).replace(microsecond=0)
-        found = {}
+        slots = {}
         for name in plan.timelines:
             if name not in (ONCE, ON_DEMAND):
-                found[name] = _read_slots(name, pipeline, plan, activated, self._calendar)
-        return found
+                slots[name] = _read_slots(name, pipeline, plan, activated, self._calendar)
+        return slots
 
     def _arm(self, timeline: Timeline, now: float) -> None:
         start = timeline.slots.start(timeline.next_slot) if timeline.slots else None
@@ -151,18 +151,18 @@ class Scheduler:
         """Return the first second from now in which nothing has an instance: ids name it."""
         members = pipeline.plans[-1].timelines[timeline]
         at = now
-        while any(f"@{one}_{self._calendar.stamp(at)}" in pipeline.instances for one in members):
+        while any(f"@{key}_{self._calendar.stamp(at)}" in pipeline.instances for key in members):
             at += 1.0
         return at
 
     def _is_busy(self, pipeline: Pipeline, plan: Plan) -> bool:
         runs = {
-            one.scheduled_at
-            for one in pipeline.instances.values()
-            if one.timeline == ON_DEMAND and one.is_open()
+            instance.scheduled_at
+            for instance in pipeline.instances.values()
+            if instance.timeline == ON_DEMAND and instance.is_open()
         }
-        components = [plan.components[one] for one in plan.timelines[ON_DEMAND]]
-        limits = [one.text("maxActiveInstances") or "" for one in components]
+        components = [plan.components[component_id] for component_id in plan.timelines[ON_DEMAND]]
+        limits = [component.text("maxActiveInstances") or "" for component in components]
         return len(runs) >= on_demand_limit(limits)
 
     def _make(
@@ -174,7 +174,7 @@ class Scheduler:
         status: Status = Status.WAITING_ON_DEPENDENCIES,
     ) -> list[Instance]:
         made = self._add(pipeline, timeline, slot, status)
-        guards = [guard for one in made for guard in self._guards(one, slot)]
+        guards = [guard for instance in made for guard in self._guards(instance, slot)]
         for instance in [*made, *guards]:
             instance.started_at = now
             instance.max_retries = instance.tries_left = self._reader.max_retries(instance)
@@ -186,8 +186,9 @@ class Scheduler:
         members = plan.timelines[timeline]
         slot.name(members, self._calendar.stamp(slot.start))
         made = []
-        for one in members:
-            instance = Instance(pipeline, plan.parts[one], slot.ids[one], timeline, slot)
+        for component_id in members:
+            part, instance_id = plan.parts[component_id], slot.ids[component_id]
+            instance = Instance(pipeline, part, instance_id, timeline, slot)
             instance.status = status
             pipeline.add(instance)
             made.append(instance)
@@ -212,7 +213,7 @@ class Scheduler:
             instance.status = guarded.status
             pipeline.add(instance)
             made.append(instance)
-        guarded.preconditions = tuple(one.id for one in made)
+        guarded.preconditions = tuple(guard.id for guard in made)
         return made
 
 
