@@ -6,13 +6,15 @@ import os
 import sys
 from typing import Final
 
-LOCAL: Final = frozenset({"demo", "emulate"})
-"""Commands with a service of their own."""
+KILLED_BY_SIGNAL: Final = 128
+"""Shells add a signal's number to it for the exit code of a command that died of the signal."""
+_LOCAL: Final = frozenset({"demo", "emulate"})
+"""Commands that start a local service."""
 
 
 def hint(command: str = "") -> str:
-    """Return how to install what a command needs."""
-    extras = "cli,emulator" if command in LOCAL else "cli"
+    """Return how to install the extras that a command needs."""
+    extras = "cli,emulator" if command in _LOCAL else "cli"
     return f'install what is missing: pip install "aiodp[{extras}]"'
 
 
@@ -28,16 +30,15 @@ def main() -> int:
     try:
         return run()
     finally:
-        _give_up_closed_streams()
+        _flush_or_discard()
 
 
-def _give_up_closed_streams() -> None:
-    """Let nothing be written to a stream that nobody reads any more.
+def _flush_or_discard() -> None:
+    """Flush stdout and stderr; discard the buffer of a closed pipe.
 
-    What is left in its buffer would fail once more when the interpreter ends, and make the exit
-    code 120, whatever the command returned.
+    Otherwise the interpreter would fail to flush it at its end, and the exit code would be 120.
     """
-    for stream in filter(None, (sys.stdout, sys.stderr)):  # None: it was closed from the start
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None if it is closed from the start
         try:
             stream.flush()
         except OSError:

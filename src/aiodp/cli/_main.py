@@ -1,14 +1,15 @@
-"""The group of commands: each is imported when it is called, so each needs its own extras only."""
+"""The group of commands. Each is imported when it is used, so it needs its own extras only."""
 
 from __future__ import annotations
 
 from importlib import import_module
+from signal import SIGINT
 from typing import Final, NoReturn
 
 import click
 
 from aiodp import __version__
-from aiodp.cli import hint
+from aiodp.cli import KILLED_BY_SIGNAL, hint
 
 _COMMANDS: Final = {
     "demo": "Hold forty tasks at once while a local service fails.",
@@ -17,7 +18,7 @@ _COMMANDS: Final = {
     "hold": "Keep a task alive while a command runs.",
     "run": "Work on the tasks of a worker group.",
 }
-"""Each command `x` is the function `x` of the module `aiodp.cli._x`."""
+"""Command `x` is the function `x` of `aiodp.cli._x`."""
 
 
 class _Commands(click.Group):
@@ -40,17 +41,17 @@ class _Commands(click.Group):
 
 
 def _unavailable(name: str, error: ModuleNotFoundError) -> click.Command:
-    """Return a command which says what to install."""
+    """Return a command that fails and says what to install."""
     if (error.name or "").startswith("aiodp"):
         raise error
     message = f"{name} needs the module {error.name}; {hint(name)}"
 
-    def refuse() -> NoReturn:
+    def fail() -> NoReturn:
         raise click.ClickException(message)
 
     return click.Command(
         name,
-        callback=refuse,
+        callback=fail,
         add_help_option=False,
         context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
     )
@@ -77,14 +78,14 @@ def run() -> int:
         error.show()
         return error.exit_code
     except click.ClickException as error:
-        click.echo(f"aiodp: {error.format_message()}{_see(error)}", err=True)
+        click.echo(f"aiodp: {error.format_message()}{_help_pointer(error)}", err=True)
         return error.exit_code
     except click.Abort:
-        return 130
+        return KILLED_BY_SIGNAL + SIGINT
     return result if isinstance(result, int) else 0
 
 
-def _see(error: click.ClickException) -> str:
-    """Return where to read on about a wrong use."""
+def _help_pointer(error: click.ClickException) -> str:
+    """Return a pointer to the help of the command, for wrong usage."""
     context = error.ctx if isinstance(error, click.UsageError) else None
     return f" See {context.command_path} --help." if context else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import signal
 import sys
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from aiodp.cli import KILLED_BY_SIGNAL
 from aiodp.cli._demo.environment import fake_session, isolated_environment
 from aiodp.cli._demo.event_lines import Marks
 from aiodp.cli._demo.pipelines import HELLO_GROUP, LONG_TASKS
@@ -34,8 +36,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("aiodp")
 
 _REFRESH_INTERVAL: Final = 0.125  # real seconds
-_INTERRUPTED: Final = 130  # 128 + SIGINT, as in shells
-_BROKEN_PIPE: Final = 141  # 128 + SIGPIPE, as in shells
+_INTERRUPTED: Final = KILLED_BY_SIGNAL + signal.SIGINT
+_BROKEN_PIPE: Final = KILLED_BY_SIGNAL + signal.SIGPIPE
 
 
 @click.command()

@@ -12,11 +12,11 @@ import click
 from aiobotocore.session import get_session
 
 from aiodp import ProgressReporter
-from aiodp.cli._hold.holding import Holding
+from aiodp.cli._hold.held_command import HeldCommand
 from aiodp.cli._hold.options import Options, all_options
 
 if TYPE_CHECKING:
-    from aiodp.cli._hold.holding import Say
+    from aiodp.cli._hold.held_command import Say
 
 _EXIT_CODES: Final = """\b
 Exit codes:
@@ -63,10 +63,10 @@ def hold(**given: Any) -> int:
         raise click.UsageError(message, click.get_current_context()) from error
 
     async def run() -> int:
-        holding = Holding(
+        held = HeldCommand(
             options.command, grace=options.command_grace, set_status=options.set_status, say=say
         )
-        return await holding.run(reporter, tracking)
+        return await held.run(reporter, tracking)
 
     return anyio.run(run)
 
@@ -85,7 +85,7 @@ def _sayer(*, quiet: bool) -> Say:
 
 
 class _LogLines(logging.Handler):
-    """Writes the reporter's warnings, except that the task has ended: `Holding` says that."""
+    """Writes the reporter's warnings, except that the task has ended: `HeldCommand` says that."""
 
     def __init__(self, say: Say) -> None:
         super().__init__(logging.WARNING)

@@ -13,13 +13,13 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from aiodp.cli import KILLED_BY_SIGNAL
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 STOPPING: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 _HANDLED: Final = (*STOPPING, signal.SIGTSTP)
-KILLED_BY_SIGNAL: Final = 128
-"""Shells add a signal's number to it for the exit code of a process that died of the signal."""
 _MAX_GRACEFUL_SIGNALS: Final = 2
 """Signals that are passed to the event loop; the next one ends the process at once."""
 _HANGUP_REPEAT_WINDOW: Final = 1.0
