@@ -1,1 +1,1 @@
-"""What connects the model with sockets, threads, moto, files and people."""
+"""What connects the model with sockets, threads, moto, the state file and the control paths."""

@@ -1,7 +1,7 @@
 """Stacks with `AWS::DataPipeline::Pipeline` in moto's CloudFormation, on pipelines of the model.
 
-Of such a resource moto's own pipeline knows name and objects only. The properties, and which of
-them make a new pipeline when they change, are those of the CloudFormation Template Reference.
+Moto's own class for such a resource has name and objects only. The properties, and which of them
+make a new pipeline when they change, are those of the CloudFormation Template Reference.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _DEFINITION: Final = ("PipelineObjects", "ParameterObjects", "ParameterValues")
 class StackFailedError(ServiceException):
     """Why a stack fails, which moto answers to the call that made or changed it."""
 
-    code = "ValidationError"  # moto warns of any that CloudFormation's API does not know
+    code = "ValidationError"  # moto warns of codes which CloudFormation's API does not have
 
 
 @contextmanager
 def _failing_stacks() -> Iterator[None]:
-    """Let a stack fail by what the service refuses."""
+    """Turn a refusal of the service into the failure of a stack."""
     try:
         yield
     except ServiceError as error:
@@ -47,7 +47,8 @@ def _failing_stacks() -> Iterator[None]:
 class PipelineProperties:
     """What a template says of a pipeline, in the form of the API.
 
-    `name` is `None` where CloudFormation is to make one; a pipeline is active by default.
+    `name` is `None` where the template leaves it to CloudFormation. A pipeline is activated by
+    default.
     """
 
     name: str | None
@@ -58,7 +59,7 @@ class PipelineProperties:
 
     @classmethod
     def of(cls, resource: dict[str, Any]) -> Self:
-        """Read a resource of a template; raises `ServiceError` if it has no such form."""
+        """Read a resource of a template; raises `ServiceError` for one of a wrong form."""
         given = resource.get("Properties", {})
         try:
             tags = {tag["key"]: tag["value"] for tag in as_wire(given.get("PipelineTags", []))}
@@ -86,7 +87,7 @@ class PipelineApi(Protocol):
 
 
 class EmulatedPipeline(Pipeline):
-    """What moto's CloudFormation holds of a pipeline; all else about it is in the model."""
+    """A pipeline as moto's CloudFormation has it; everything else about it is in the model."""
 
     def __init__(self, api: PipelineApi, pipeline_id: str, name: str, unique_id: str) -> None:
         super().__init__(name, unique_id)
@@ -100,7 +101,7 @@ class EmulatedPipeline(Pipeline):
 
     @_failing_stacks()
     def delete(self, account_id: str, region_name: str) -> None:  # noqa: ARG002 - moto's signature
-        """Delete it with its stack; that somebody else did so already is no failure.
+        """Delete it with its stack; it is no failure if somebody else has deleted it already.
 
         Raises `StackFailedError`.
         """
@@ -114,7 +115,7 @@ class EmulatedPipeline(Pipeline):
         """Return what `Fn::GetAtt` gives; raises moto's error if it is no attribute."""
         if self.has_cfn_attr(attribute_name):
             return self.pipeline_id
-        # Only CloudFormation asks, which is slow to import and is there by then.
+        # Slow to import; CloudFormation, which alone calls this, has imported it by then.
         from moto.cloudformation.exceptions import (  # noqa: PLC0415
             UnformattedGetAttTemplateException,
         )
@@ -136,7 +137,7 @@ class EmulatedPipeline(Pipeline):
         region_name: str,
         **_: Any,
     ) -> EmulatedPipeline:
-        """Create a pipeline as the template says; one that is refused leaves nothing behind.
+        """Create a pipeline as the template says; a refused one is deleted again.
 
         Raises `StackFailedError`.
         """
@@ -189,14 +190,14 @@ class EmulatedPipeline(Pipeline):
         self._properties = wanted
 
     def can_become(self, wanted: PipelineProperties) -> bool:
-        """Return whether this can be had without another pipeline."""
+        """Return whether this needs no new pipeline."""
         known = self._properties
         return known is not None and (
             (known.name, known.description) == (wanted.name, wanted.description)
         )
 
     def change(self, wanted: PipelineProperties) -> None:
-        """Let the pipeline be as the template says now, from what the template said before."""
+        """Change the pipeline from what the template said before to what it says now."""
         before = cast("PipelineProperties", self._properties)
         redefined = wanted.definition != before.definition
         try:
@@ -206,7 +207,7 @@ class EmulatedPipeline(Pipeline):
                 self.activate()
             self._retag(before.tags, wanted.tags)
         except ServiceError:
-            with suppress(ServiceError):  # the first refusal is the one to tell
+            with suppress(ServiceError):  # the first refusal is the one to report
                 self._define(before)
             raise
         if before.active and not wanted.active:
@@ -216,9 +217,9 @@ class EmulatedPipeline(Pipeline):
     def _define(self, wanted: PipelineProperties) -> None:
         if not wanted.definition:
             return
-        found = self._call("PutPipelineDefinition", **wanted.definition)
-        if found["errored"]:
-            raise ServiceError("InvalidRequestException", _explained(found))
+        answer = self._call("PutPipelineDefinition", **wanted.definition)
+        if answer["errored"]:
+            raise ServiceError("InvalidRequestException", _errors_of(answer))
 
     def _deactivate(self) -> None:
         described = self._api.call("DescribePipelines", pipelineIds=[self.pipeline_id])
@@ -247,7 +248,7 @@ _MOTOS_OWN: Final = {name: vars(Pipeline)[name] for name in _REDIRECTED if name 
 def redirect_stacks(*, on: bool) -> None:
     """Have moto's stacks make pipelines of the model, or moto's own again.
 
-    Moto keeps the class of each type of resource for ever, so what it asks of that class changes.
+    Moto looks up the class of each type of resource once, so methods of that class are replaced.
     """
     for name in _REDIRECTED:
         if on:
@@ -259,14 +260,14 @@ def redirect_stacks(*, on: bool) -> None:
 
 
 def as_wire(value: Any) -> Any:
-    """Return what a template says in the API's form: small first letters, and every value a text.
+    """Return what a template says in the API's form: lower first letters, and each value a text.
 
     CloudFormation writes booleans, numbers and dates as the template has them.
     """
     if isinstance(value, dict):
-        return {key[:1].lower() + key[1:]: as_wire(one) for key, one in value.items()}
+        return {key[:1].lower() + key[1:]: as_wire(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [as_wire(one) for one in value if one is not None]  # None is AWS::NoValue
+        return [as_wire(item) for item in value if item is not None]  # None is AWS::NoValue
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, date):
@@ -285,10 +286,10 @@ def _as_tags(tags: dict[str, str]) -> list[dict[str, str]]:
     return [{"key": key, "value": value} for key, value in tags.items()]
 
 
-def _explained(found: dict[str, Any]) -> str:
-    """Return what CloudFormation says of a definition with errors."""
+def _errors_of(answer: dict[str, Any]) -> str:
+    """Return the message of CloudFormation for a definition with errors."""
     errors = ", ".join(
-        f"{{ObjectId = '{one['id']}', errors = [{', '.join(one['errors'])}]}}"
-        for one in found["validationErrors"]
+        f"{{ObjectId = '{item['id']}', errors = [{', '.join(item['errors'])}]}}"
+        for item in answer["validationErrors"]
     )
     return f"Pipeline Definition failed to validate because of following Errors: [{errors}]"

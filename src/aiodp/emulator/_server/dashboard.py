@@ -1,8 +1,8 @@
 """What the page about the local service shows: who holds which task, and for how long still.
 
 All times are the service's own, in seconds, so that the page can count down by itself between two
-looks. Lists are cut to what somebody can read, and say how much more there is. So are texts: where
-that might make two rows look the same, each has a `key`, which is not cut.
+fetches. Lists are cut to what somebody can read, and give their whole length. Texts are cut as
+well; rows which might then look the same have a `key`, which is not cut.
 """
 
 from __future__ import annotations
@@ -24,18 +24,20 @@ if TYPE_CHECKING:
     from aiodp.emulator._model.runner_registry import TaskRunnerView
     from aiodp.emulator._model.service import Service
 
-LONGEST_LIST: Final = 100
+MAX_ROWS: Final = 100
 """Rows of one list; the page stays quick however much there is."""
-_MOST_FIELDS: Final = 8
-_LONGEST_TEXT: Final = 200
+_MAX_FIELDS: Final = 8
+_MAX_TEXT: Final = 200  # characters
 
 Row = dict[str, Any]
 
 
-def dashboard(service: Service, now: float, limit: int = LONGEST_LIST) -> dict[str, Any]:
+def dashboard(service: Service, now: float, limit: int = MAX_ROWS) -> dict[str, Any]:
     """Return what the page shows at a service time; each list has at most `limit` rows."""
-    pipelines = [one for one in service.model.catalog.pipelines.values() if not one.deleted]
-    held = [task for one in pipelines for task in one.held.values() if task.state in LIVE]
+    pipelines = [
+        pipeline for pipeline in service.model.catalog.pipelines.values() if not pipeline.deleted
+    ]
+    held = [task for pipeline in pipelines for task in pipeline.held.values() if task.state in LIVE]
     return {
         "now": now,
         "date": service.model.context.calendar.stamp(now),
@@ -59,7 +61,7 @@ def _cut(rows: Sequence[Row], total: int) -> dict[str, Any]:
 
 def _pipelines(pipelines: Sequence[Pipeline], limit: int) -> dict[str, Any]:
     newest = islice(reversed(pipelines), limit)
-    return _cut([_pipeline(one) for one in newest], len(pipelines))
+    return _cut([_pipeline(pipeline) for pipeline in newest], len(pipelines))
 
 
 def _pipeline(pipeline: Pipeline) -> Row:
@@ -138,7 +140,7 @@ def _attempt(attempt: Attempt) -> Row:
 
 
 def _fields(fields: Fields) -> dict[str, str]:
-    shown = islice(fields.items(), _MOST_FIELDS)
+    shown = islice(fields.items(), _MAX_FIELDS)
     return {key: _short(_text(values)) for key, values in shown}
 
 
@@ -147,7 +149,7 @@ def _text(values: Iterable[Field]) -> str:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"
+    return text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1] + "…"
 
 
 # Work and workers
@@ -158,7 +160,7 @@ def _queues(
 ) -> dict[str, Any]:
     groups: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for attempt in waiting:
-        # What is paused, say, keeps its place in the queue, but no poll gets it.
+        # A paused attempt, for example, keeps its place in the queue, but no poll gets it.
         offered = attempt.queued and leases.rules.may_run(attempt)
         groups[attempt.worker_group or ""]["offered" if offered else "later"] += 1
     for task in held:
@@ -169,7 +171,7 @@ def _queues(
 
 
 def _waiting(pipelines: Iterable[Pipeline]) -> Iterator[Attempt]:
-    """Yield the newest attempts of what waits for a worker, be it offered to one yet or not."""
+    """Yield the newest attempts of what waits for a worker, whether it is offered yet or not."""
     for pipeline in pipelines:
         for instance in pipeline.instances.values():
             head = instance.head
@@ -189,7 +191,7 @@ def _group(name: str, counts: Counter[str]) -> Row:
 
 def _runners(runners: Sequence[TaskRunnerView], limit: int) -> dict[str, Any]:
     newest = islice(reversed(runners), limit)
-    return _cut([_runner(one) for one in newest], len(runners))
+    return _cut([_runner(runner) for runner in newest], len(runners))
 
 
 def _runner(runner: TaskRunnerView) -> Row:
@@ -208,7 +210,7 @@ def _calls(calls: Counter[tuple[str, str]], limit: int) -> dict[str, Any]:
     for (operation, outcome), count in calls.items():
         outcomes[operation][outcome] += count
     rows = [_operation(name, outcomes[name]) for name in sorted(outcomes)[:limit]]
-    answered = sum(found["ok"] for found in outcomes.values())
+    answered = sum(counts["ok"] for counts in outcomes.values())
     return _cut(rows, len(outcomes)) | {"answered": answered, "others": calls.total() - answered}
 
 
@@ -218,7 +220,7 @@ def _operation(name: str, outcomes: Counter[str]) -> Row:
 
 
 def _faults(active: Sequence[ActiveFault], limit: int) -> dict[str, Any]:
-    return _cut([_fault(one) for one in islice(active, limit)], len(active))
+    return _cut([_fault(fault) for fault in islice(active, limit)], len(active))
 
 
 def _fault(active: ActiveFault) -> Row:

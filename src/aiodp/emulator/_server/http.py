@@ -1,7 +1,7 @@
-"""Werkzeug's threaded server with keep-alive, connections that can be dropped, and a prompt end.
+"""Werkzeug's threaded server with keep-alive, connections that can be dropped, and a quick stop.
 
 Werkzeug closes each connection after its answer and reads ahead on it, so the part of its request
-handler which runs the application is replaced; parsing and the WSGI environment stay moto's.
+handler which runs the application is replaced. Parsing and the WSGI environment are moto's.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("aiodp.emulator")
 
-_ACCEPT_INTERVAL: Final = 0.05  # real seconds between two looks whether the server shall stop
-_NO_LINGER: Final = struct.pack("ii", 1, 0)  # closing sends a reset instead of the usual farewell
+_ACCEPT_INTERVAL: Final = 0.05  # real seconds between two checks whether the server shall stop
+_NO_LINGER: Final = struct.pack("ii", 1, 0)  # closing the socket sends a reset, not a FIN
 _LENGTH: Final = "content-length"
 _BODILESS: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 
 
 class BodyError(Exception):
-    """A request's body has no end that could be found: broken chunks, an impossible length."""
+    """The end of a request's body cannot be found: broken chunks, or an impossible length."""
 
 
 class Handler(MotoRequestHandler):
@@ -52,7 +52,7 @@ class Handler(MotoRequestHandler):
             self._drop(error)
             return
         except BodyError:
-            self.send_error(HTTPStatus.BAD_REQUEST)  # and close: nobody knows where it ends
+            self.send_error(HTTPStatus.BAD_REQUEST)  # and close: its end is unknown
             return
         except Exception:
             logger.exception("request failed")
@@ -62,8 +62,8 @@ class Handler(MotoRequestHandler):
     def _body(self, environ: WSGIEnvironment) -> bytes:
         """Return the whole body, so that what follows is the next request.
 
-        Raises `BodyError` for one which cannot be read, `ConnectionError` if the client has
-        gone before its end: half a request is none.
+        Raises `BodyError` for a body which cannot be read, `ConnectionError` if the client has
+        gone before its end.
         """
         length = self.headers.get("Content-Length", "0")
         if not length.isdecimal():
@@ -77,7 +77,7 @@ class Handler(MotoRequestHandler):
         except (ValueError, OverflowError, MemoryError, OSError) as error:
             raise BodyError from error
         if len(body) < int(length):
-            raise ConnectionAbortedError("the client has gone amid its request")
+            raise ConnectionAbortedError("the client has gone before the end of its request")
         return body
 
     def _call(self, environ: WSGIEnvironment) -> tuple[str, list[tuple[str, str]], bytes]:
@@ -119,12 +119,12 @@ class Handler(MotoRequestHandler):
             self.connection.close()
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Say what was asked, to those who turned the log on."""
+        """Log the request line and the status, at level DEBUG."""
         extra = {"request_line": self.requestline, "status": code, "size": size}
         logger.debug("request", extra=extra)
 
     def log_error(self, format: str, *args: Any) -> None:  # noqa: A002 - the overridden name
-        """Say that a client sent what is no HTTP."""
+        """Log that a client sent something that is not HTTP."""
         logger.debug("bad request", extra={"reason": format % args})
 
 
@@ -148,9 +148,9 @@ class Server(ThreadedWSGIServer):
         self.shutdown()
         self._accepting.join()
         deadline = time.monotonic() + timeout
-        self._hang_up(socket.SHUT_RD)  # an answer on its way may still go out
+        self._shut_down(socket.SHUT_RD)  # an answer which is being sent may still arrive
         self._join(time.monotonic() + timeout / 2)
-        self._hang_up(socket.SHUT_RDWR)
+        self._shut_down(socket.SHUT_RDWR)
         self._join(deadline)
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -165,18 +165,18 @@ class Server(ThreadedWSGIServer):
         self._open = {t: c for t, c in self._open.items() if t.is_alive()} | {thread: request}
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
-        """Log what broke a connection's thread."""
-        logger.exception("connection failed")  # noqa: LOG004 - called from one
+        """Log the exception which ended a connection's thread."""
+        logger.exception("connection failed")  # noqa: LOG004 - called from an except clause
 
     def _accept(self) -> None:
         self.serve_forever(poll_interval=_ACCEPT_INTERVAL)
 
-    def _hang_up(self, how: int) -> None:
+    def _shut_down(self, how: int) -> None:
         for connection in self._open.values():
             try:
                 connection.shutdown(how)
             except OSError:
-                continue  # the client was faster
+                continue  # the client has closed it already
 
     def _join(self, deadline: float) -> None:
         for thread in self._open:
@@ -184,7 +184,7 @@ class Server(ThreadedWSGIServer):
 
 
 def is_gone(connection: socket.socket) -> bool:
-    """Whether the other side has closed the connection."""
+    """Return whether the other side has closed the connection."""
     try:
         return not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except BlockingIOError:
@@ -194,7 +194,7 @@ def is_gone(connection: socket.socket) -> bool:
 
 
 def _bound(host: str, port: int) -> socket.socket:
-    """Return a listening socket; werkzeug itself would print and exit if the port is taken."""
+    """Return a listening socket; werkzeug would print and exit if the port is in use."""
     try:
         family = select_address_family(host, port)
         address = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)[0][4]

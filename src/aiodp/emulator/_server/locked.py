@@ -119,7 +119,7 @@ class LockedService:
             return math.inf if event is None else self._clock.real(event - self._time())
 
     def reset(self) -> None:
-        """Drop every request which waits, and begin with a new service; its time goes on.
+        """Drop every request which waits, and begin with a new service; the time goes on.
 
         Raises `DroppedConnectionError` once the service is closed, and `OSError` if the new
         service cannot be saved: nothing has changed then.

@@ -1,7 +1,7 @@
 """Moto's datapipeline backend, extended to the whole service and its behaviour in time.
 
-`install` puts it in the place of moto's own, so that S3 and everything else of moto stand beside
-it in one server, or in one process under `moto.mock_aws`.
+`install` replaces moto's own backend, so that S3 and everything else of moto are served beside it
+by one server, or in one process under `moto.mock_aws`.
 """
 
 from __future__ import annotations
@@ -43,24 +43,24 @@ if TYPE_CHECKING:
     from aiodp.emulator._store import Store
 
 
-_LAST_DELIVERY: Final = 1.0  # real seconds for what is still to be sent when all ends
+_CLOSE_TIMEOUT: Final = 1.0  # real seconds for each thread, and what it still has to send
 _PROFILE: Final = frozenset({"AWS_PROFILE", "AWS_DEFAULT_PROFILE"})
 
 
 class EmulatedBackend(DataPipelineBackend):
-    """One account in one region. The methods which moto has are calls to the service."""
+    """One account in one region. The methods of moto's own backend are calls to the service."""
 
     def __init__(self, region_name: str, account_id: str, *, service: LockedService) -> None:
         super().__init__(region_name, account_id)
         self.service = service
 
     @property
-    def _url_module(self) -> Any:  # moto looks beside the class, where no urls are
+    def _url_module(self) -> Any:  # moto looks in the class's package, which has no urls
         return urls
 
     def reset(self) -> None:
         """Forget everything; moto calls it for `POST /moto-api/reset`."""
-        with suppress(DroppedConnectionError):  # of a server which has stopped meanwhile
+        with suppress(DroppedConnectionError):  # raised if the server has stopped
             self.service.reset()
         self.pipelines.clear()
 
@@ -69,7 +69,7 @@ class EmulatedBackend(DataPipelineBackend):
         optional = {key: value for key, value in kwargs.items() if value}
         made = self.call("CreatePipeline", name=name, uniqueId=unique_id, **optional)
         pipeline_id = made["pipelineId"]
-        # Abstract in moto's own class as well, which moto makes all the same.
+        # Moto's own class is abstract as well, and moto makes instances of it all the same.
         pipeline = EmulatedPipeline(  # type: ignore[abstract]
             self, pipeline_id, name, unique_id
         )
@@ -87,24 +87,24 @@ class EmulatedBackend(DataPipelineBackend):
 
     def get_pipeline_definition(self, pipeline_id: str) -> Any:
         """Return the objects of the definition."""
-        found = self.call("GetPipelineDefinition", pipelineId=pipeline_id)
-        return [_as_object(item) for item in found["pipelineObjects"]]
+        answer = self.call("GetPipelineDefinition", pipelineId=pipeline_id)
+        return [_as_object(item) for item in answer["pipelineObjects"]]
 
     def describe_objects(self, object_ids: list[str], pipeline_id: str) -> list[Any]:
         """Return these objects."""
-        found = self.call("DescribeObjects", pipelineId=pipeline_id, objectIds=object_ids)
-        return [_as_object(item) for item in found["pipelineObjects"]]
+        answer = self.call("DescribeObjects", pipelineId=pipeline_id, objectIds=object_ids)
+        return [_as_object(item) for item in answer["pipelineObjects"]]
 
     def activate_pipeline(self, pipeline_id: str) -> None:
         """Activate a pipeline in the model."""
         self.call("ActivatePipeline", pipelineId=pipeline_id)
 
     def call(self, operation: str, **params: Any) -> dict[str, Any]:
-        """Return the service's answer; raises `ServiceError` if that is a refusal or none."""
+        """Return the service's answer; raises `ServiceError` for a refusal, and for no answer."""
         try:
             answer = self.service.request(operation, params)
             result: dict[str, Any] = json.loads(answer.body or b"{}")
-        except (DroppedConnectionError, ValueError) as error:  # by a fault, or at the end
+        except (DroppedConnectionError, ValueError) as error:  # by a fault, or as the server stops
             raise ServiceError("InternalServiceError", f"{operation}: {error}") from error
         if answer.status == 200:  # noqa: PLR2004
             return result
@@ -113,7 +113,7 @@ class EmulatedBackend(DataPipelineBackend):
 
 
 class EmulatedResponse(DataPipelineResponse):
-    """Every operation, handed to the model as it came and answered as the model says."""
+    """Every operation: the request goes to the model as it is, and so does its answer back."""
 
     def _dispatch(
         self,
@@ -200,14 +200,15 @@ class Emulation:
         return self._services[key]
 
     def close(self) -> None:
-        """Drop every request that is held, and have moto forget this emulation."""
+        """Drop every request that is held, and remove this emulation from moto."""
         self.closed = True
         for service in list(self._services.values()):
             service.close()
-        self._ticker.close(_LAST_DELIVERY)
-        self._outbox.close(_LAST_DELIVERY)
+        self._ticker.close(_CLOSE_TIMEOUT)
+        self._outbox.close(_CLOSE_TIMEOUT)
         with backend_lock:
-            known = BackendDict._instances  # type: ignore[misc]  # kept for resets
+            # Moto has no other way to remove what its reset would go through.
+            known = BackendDict._instances  # type: ignore[misc]
             known[:] = [backends for backends in known if backends is not self.backends]
 
 
@@ -220,10 +221,10 @@ _MOTOS_OWN: Final = (
 
 @contextmanager
 def install(clock: Clock, settings: Settings, store: Store | None = None) -> Iterator[Emulation]:
-    """Put the emulation in the place of moto's own backend for as long as the context lasts.
+    """Replace moto's own backend by the emulation for as long as the context lasts.
 
-    Of several at once, moto uses the one installed last. `store` is where its services are kept,
-    and go on from.
+    Of several at once, moto uses the one installed last. `store` is where its services are saved
+    and restored from.
     """
     with _no_missing_profile():
         emulation = Emulation(clock, settings, store)
@@ -240,7 +241,7 @@ def install(clock: Clock, settings: Settings, store: Store | None = None) -> Ite
 
 @contextmanager
 def _no_missing_profile() -> Iterator[None]:
-    """Hide a profile which this machine lacks: moto makes sessions as it goes, which fail by it."""
+    """Hide a profile which this machine lacks: the sessions which moto makes would fail by it."""
     session = get_session()
     known = session.profile in {None, *session.available_profiles}
     hidden = {} if known else {name: os.environ.pop(name) for name in _PROFILE & os.environ.keys()}
@@ -268,8 +269,9 @@ def _new_backend(emulation: Emulation, region_name: str, account_id: str) -> Emu
 
 @cache
 def _regions() -> list[str]:
-    """Return every region of AWS: the service has five, but tests may run anywhere."""
-    endpoints = EndpointResolver(create_loader().load_data("endpoints"))  # a profile has no say
+    """Return every region of AWS; the service is in five, but tests may name any."""
+    # A session would read the profile, which this machine may lack.
+    endpoints = EndpointResolver(create_loader().load_data("endpoints"))
     return list(endpoints.get_available_endpoints("ec2"))
 
 

@@ -1,4 +1,4 @@
-"""What is to be sent while nobody waits for it."""
+"""Messages which are sent in the background."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ logger = logging.getLogger("aiodp.emulator")
 
 
 class Outbox:
-    """Sends one thing after the other in a thread, which begins with the first of them.
+    """Sends one message after the other in a thread, which is started for the first of them.
 
-    Delivery may take long, and its receiver may call the service before it is done: whoever sends
-    holds the service's lock, so it must not send by itself.
+    Whoever puts a message holds the service's lock. Delivery may take long, and the receiver may
+    call the service before it ends, so it must not happen under that lock.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Outbox:
         self._closed = False
 
     def put(self, send: Callable[[], object]) -> None:
-        """Have `send` called soon; what it raises is a warning in the log."""
+        """Have `send` called soon; an exception of it is a warning in the log."""
         with self._lock:
             if self._closed:
                 return
@@ -37,7 +37,7 @@ class Outbox:
                 self._thread.start()
 
     def close(self, timeout: float) -> None:
-        """Take nothing more, and wait at most that many seconds until all is sent."""
+        """Accept no more, and wait at most that many seconds until all is sent."""
         with self._lock:
             self._closed = True
             thread = self._thread

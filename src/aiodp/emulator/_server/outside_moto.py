@@ -1,8 +1,8 @@
-"""What the service looks at outside of Data Pipeline, in moto's own S3, DynamoDB and SNS.
+"""What the service uses outside of Data Pipeline: moto's own S3, DynamoDB and SNS.
 
-It is asked while the service's lock is held, and moto holds its own lock when it resets the
-service. So nothing here may wait for moto's lock: what is looked up in moto's dictionaries of
-backends is looked up with `get`, which makes no backend and needs no lock.
+It is called while the service's lock is held, and moto holds its own lock when it resets the
+service. So nothing here may wait for moto's lock: moto's dictionaries of backends are read with
+`get`, which makes no backend and needs no lock.
 """
 
 from __future__ import annotations
@@ -20,13 +20,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("aiodp.emulator")
 
-_LONGEST_SUBJECT: Final = 100  # characters, of SNS
+_MAX_SUBJECT: Final = 100  # characters, of SNS
 
 
-def _asked(question: Callable[[], bool]) -> bool:
-    """Return moto's answer; a surprise, while others write, is a no: it is asked again."""
+def _check(condition: Callable[[], bool]) -> bool:
+    """Return whether a condition holds in moto, which other threads may change meanwhile.
+
+    If the check fails by such a change, the answer is no; the service checks again later.
+    """
     try:
-        return question()
+        return condition()
     except Exception:
         logger.warning("moto could not be asked", exc_info=True)
         return False
@@ -42,23 +45,23 @@ class MotoOutside:
 
     def s3_key_exists(self, bucket: str, key: str) -> bool:
         """Return whether there is such an object, which is no delete marker."""
-        return _asked(lambda: _has_key(_bucket(bucket), key))
+        return _check(lambda: _has_key(_bucket(bucket), key))
 
     def s3_prefix_not_empty(self, bucket: str, prefix: str) -> bool:
         """Return whether there is an object whose key starts so."""
-        return _asked(lambda: _has_prefix(_bucket(bucket), prefix))
+        return _check(lambda: _has_prefix(_bucket(bucket), prefix))
 
     def dynamodb_table_exists(self, table: str) -> bool:
         """Return whether there is such a table."""
-        return _asked(lambda: self._table(table) is not None)
+        return _check(lambda: self._table(table) is not None)
 
     def dynamodb_data_exists(self, table: str) -> bool:
         """Return whether there is an item in the table."""
-        return _asked(lambda: _has_items(self._table(table)))
+        return _check(lambda: _has_items(self._table(table)))
 
     def publish(self, topic_arn: str, subject: str, message: str) -> None:
-        """Send a message to a topic, soon; if there is none, the log has a warning."""
-        self._outbox.put(lambda: _publish(topic_arn, subject[:_LONGEST_SUBJECT], message))
+        """Send a message to a topic soon; if there is no such topic, the log has a warning."""
+        self._outbox.put(lambda: _publish(topic_arn, subject[:_MAX_SUBJECT], message))
 
     def _table(self, name: str) -> Any:
         backends: Any = get_backend("dynamodb")
@@ -67,7 +70,7 @@ class MotoOutside:
 
 
 def _bucket(name: str) -> Any:
-    """Return a bucket, whose name is one for all accounts and regions."""
+    """Return a bucket; its name is unique in all accounts and regions."""
     backends: Any = get_backend("s3")
     partition, account = backends.bucket_accounts.get(name, ("", ""))
     backend = (backends.get(account) or {}).get(partition)
@@ -84,14 +87,14 @@ def _has_prefix(bucket: Any, prefix: str) -> bool:
 
 
 def _has_items(table: Any) -> bool:
-    # With a sort key, what is found under a hash key may have become empty.
+    # With a sort key, the items of a hash key may all have been deleted.
     by_hash_key = [] if table is None else list(table.items.values())
     return any(not table.has_range_key or items for items in by_hash_key)
 
 
 def _is_there(bucket: Any, key: str) -> bool:
     newest = bucket.keys.get(key)
-    return newest is not None and hasattr(type(newest), "etag")  # which a delete marker has not
+    return newest is not None and hasattr(type(newest), "etag")  # a delete marker has none
 
 
 def _publish(topic_arn: str, subject: str, message: str) -> None:

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 STOP_TIMEOUT: Final = 1.5
 """Real seconds which `EmulatorServer.stop` waits for connections to end."""
-_EVERY_ADDRESS: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - recognised, not bound
-_MOTOS_CONTROL: Final = "/moto-api"  # of which moto takes all that begins so
+_ALL_ADDRESSES: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
+_MOTO_CONTROL: Final = "/moto-api"  # moto takes every path which begins so
 
 
 class EmulatorServer:
@@ -47,12 +47,12 @@ class EmulatorServer:
     `settings` the service keeps the published rules and has today's date. `ui` serves a page
     about the service at `/aiodp-ui/`.
 
-    `state` is a file in which the service is kept, so that it outlives this process: each call is
+    `state` is a file in which the service is saved, so that it outlives this process: each call is
     written before it is answered. The time which passes until a server starts with this file again
-    passes in the service as well, at the new server's scale; by a `ManualClock` none does. Only
-    one server at a time can use a file. Faults, quotas and moto's other services are not kept.
+    passes in the service as well, at the new server's scale; with a `ManualClock` none does. Only
+    one server at a time can use a file. Faults, quotas and moto's other services are not saved.
 
-    Requests for any other service go to moto, whose state is one for the whole process.
+    Requests for any other service go to moto, whose state is shared by the whole process.
 
     Raises `ValueError` for an impossible time scale or port.
     """
@@ -115,14 +115,14 @@ class EmulatorServer:
             server = Server(self._host, self._port, _Front(emulation, admin))
             server.start()
             stack.callback(server.stop, STOP_TIMEOUT)
-            stack.callback(emulation.close)  # first of all, so that no request is held any more
+            stack.callback(emulation.close)  # called first, so that no request is held any more
             self._server, self._emulation, self._process = server, emulation, os.getpid()
             self._running = stack.pop_all()
 
     def stop(self) -> None:
-        """Drop what is held, close every connection and the port; at once, and more than once.
+        """Drop what is held, and close every connection and the port; it may be called twice.
 
-        It does nothing in a forked child: port and file are its parent's, and so are the threads.
+        It does nothing in a forked child: port, file and threads are its parent's.
         """
         if self._running is None or os.getpid() != self._process:
             return
@@ -139,7 +139,7 @@ class EmulatorServer:
     @property
     def endpoint(self) -> str:
         """The URL for `endpoint_url` and `AWS_ENDPOINT_URL`, as seen from this machine."""
-        host = "127.0.0.1" if self._host in _EVERY_ADDRESS else self._host
+        host = "127.0.0.1" if self._host in _ALL_ADDRESSES else self._host
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     def service(
@@ -168,7 +168,7 @@ class EmulatorServer:
 
 
 class _Front:
-    """Takes the service's own requests; the way through moto's dispatch is a longer one."""
+    """Takes the service's own requests without moto's dispatch, which would take longer."""
 
     def __init__(self, emulation: Emulation, admin: Admin) -> None:
         self._emulation = emulation
@@ -177,9 +177,9 @@ class _Front:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         target = environ.get("HTTP_X_AMZ_TARGET", "")
-        # One without a dot, which is nobody's operation, moto cannot read at all.
+        # Moto cannot read a target without a dot, which is no operation of any service.
         is_call = target.startswith(SERVICE) or "." not in (target or ".")
-        guarded = is_call or environ["PATH_INFO"].startswith(_MOTOS_CONTROL)
+        guarded = is_call or environ["PATH_INFO"].startswith(_MOTO_CONTROL)
         if guarded and (refusal := self._admin.refusal(environ)):
             return refusal(environ, start_response)
         if not is_call:
@@ -195,11 +195,11 @@ class _Front:
         return [answer.body]
 
     def _other(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer what is no call to the service, unless it is closed: then nothing is kept."""
+        """Answer what is no call to the service; a closed server drops the connection."""
         self._check()
         other = self._admin if is_control(environ) else self._moto
         chunks: Iterable[bytes] = other(environ, start_response)
-        self._check()  # it may have been closed before that was done
+        self._check()  # it may have been closed meanwhile
         return chunks
 
     def _check(self) -> None:

@@ -1,4 +1,4 @@
-"""One thread which runs what is due in any service by itself, such as an alarm, at its time."""
+"""One thread which lets each service do what is due by itself, such as a timeout or an alarm."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Control of the local service over HTTP, under `/aiodp-api/`: JSON in, JSON out.
 
-For programs and people on the same machine, as all of a test server is; `_guard` keeps
-foreign pages out. `GET /aiodp-api/` says what there is.
+It is for programs and people on the same machine; `guard` refuses requests of foreign web pages.
+`GET /aiodp-api/` lists the paths.
 """
 
 from __future__ import annotations
@@ -32,18 +32,19 @@ _HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosni
 
 
 def is_control(environ: WSGIEnvironment) -> bool:
-    """Return whether a request belongs to the control and not to moto.
+    """Return whether a request is for the control paths and not for moto.
 
-    So does one with a misspelt path; but what is signed and only begins as one is about a bucket.
+    A path that only begins like a control path is a misspelt one, unless the request is signed:
+    then it is about a bucket of S3.
     """
     first = _first(environ["PATH_INFO"]).lower()
     return first in _PREFIXES or (first.startswith(_PREFIXES) and not _is_signed(environ))
 
 
 class Admin:
-    """The WSGI application of the control paths; `host` is what the server was started with.
+    """The WSGI application of the control paths, and with `ui` of the page about the service.
 
-    With `ui` it serves the page about the service as well.
+    `host` is the one the server was started with.
     """
 
     def __init__(self, emulation: Emulation, host: str, *, ui: bool) -> None:
@@ -69,9 +70,9 @@ class Admin:
         return response(environ, start_response)
 
     def refusal(self, environ: WSGIEnvironment) -> Response | None:
-        """Return the answer to the request of a foreign page, and to any other `None`.
+        """Return the answer which refuses a request of a foreign page; `None` for any other.
 
-        For the service's own operations and moto's control, which any program may use.
+        It is for the service's operations and moto's control, which any program may use.
         """
         try:
             check_page(environ.get("HTTP_HOST"), environ.get("HTTP_ORIGIN"), self._host)

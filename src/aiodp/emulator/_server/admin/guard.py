@@ -1,8 +1,8 @@
 """Who may use the control paths: programs, and pages which this server itself has served.
 
-A page on the web can have its reader's browser send requests to this machine, either across
-origins, which the browser marks with an `Origin`, or under a name of its own which it lets point
-to this machine (DNS rebinding), which shows in the `Host`. Nobody but a browser is kept out.
+A page on the web can have its reader's browser send requests to this machine: either to another
+origin, which the browser says in the header `Origin`, or to a name of the page's own which resolves
+to this machine (DNS rebinding), which shows in the header `Host`. Only browsers are refused.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _ADVICE: Final = (
 def check_caller(host: str | None, origin: str | None, own_host: str) -> None:
     """Check the headers `Host` and `Origin` of a request; either may be missing.
 
-    A name without a dot is allowed, as containers have it, because no page can have such a name on
-    the web. Raises `Forbidden` for what may be the doing of a foreign page.
+    A name without a dot is allowed, as containers have it, because no page on the web can have
+    such a name. Raises `Forbidden` for a request which a foreign page may have sent.
     """
     if host is not None and not _is_ours(host, own_host):
         raise Forbidden(f"the host {host!r} is not known to be this server: {_ADVICE}")
@@ -32,7 +32,7 @@ def check_caller(host: str | None, origin: str | None, own_host: str) -> None:
 
 
 def check_page(host: str | None, origin: str | None, own_host: str) -> None:
-    """Check a request for which any program may use any name, as containers do, but no page.
+    """Check a request which any program may send, under any name of the server, but no page.
 
     Only browsers send an `Origin`. Raises `Forbidden` as `check_caller` does.
     """

@@ -1,4 +1,4 @@
-"""What a request to the control paths says, checked: nothing unknown, nothing of a wrong type."""
+"""The parameters and the body of a request to the control paths, checked by name and type."""
 
 from __future__ import annotations
 
@@ -23,18 +23,19 @@ if TYPE_CHECKING:
 
 _ACCOUNT: Final = re.compile(r"[0-9]{12}")
 _ADDRESS: Final = ("account", "region")
-_TEXT: Final = 2048  # as long as the longest id of the service, which is a task's
-_NAME: Final = 1024
+_MAX_TEXT: Final = 2048  # characters, of the longest id of the service, which is a task's
+_MAX_NAME: Final = 1024  # characters
 _LEGAL: Final = "characters which are legal in XML"
-_SHOWN: Final = 100
+_MAX_SHOWN: Final = 100  # characters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A member of a body: its kind, and whether it must be.
+    """A member of a body: its kind, and whether it is required.
 
-    The kinds are "text", "texts", "name" (a shorter text), "number" (a finite one) and "count" (a
-    whole one which is not negative). A text must do without what the service's own requests must.
+    The kinds are "text", "texts", "name" (a shorter text), "number" (a finite number) and "count"
+    (a whole number which is not negative). A text has only characters which are legal in XML, as
+    in the requests of the service itself.
     """
 
     kind: str
@@ -42,7 +43,7 @@ class Member:
 
 
 class Input:
-    """One request, and the service which it is about."""
+    """One request to the control paths, and the service which it is about."""
 
     def __init__(self, request: Request, emulation: Emulation) -> None:
         self._request = request
@@ -78,7 +79,7 @@ class Input:
         return {name: args[name] for name in names if name in args}
 
     def body(self, **members: Member) -> dict[str, Any]:
-        """Return the members of the body; what is `null` is one which is not there.
+        """Return the members of the body; a member which is `null` counts as missing.
 
         Raises `BadRequest` if it is no JSON object of these members.
         """
@@ -112,11 +113,11 @@ def _check_names(given: Any, allowed: Any, what: str) -> None:
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(body or b"{}", parse_constant=_refuse_constant)
+        content = json.loads(body or b"{}", parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
-        found = None
-    if isinstance(found, dict):
-        return found
+        content = None
+    if isinstance(content, dict):
+        return content
     raise BadRequest("the body must be a JSON object")
 
 
@@ -131,22 +132,22 @@ def _read(name: str, kind: str, value: Any) -> Any:
     return value
 
 
-def _is_text(value: Any, most: int = _TEXT) -> bool:
-    is_string = isinstance(value, str) and 1 <= len(value) <= most
+def _is_text(value: Any, limit: int = _MAX_TEXT) -> bool:
+    is_string = isinstance(value, str) and 1 <= len(value) <= limit
     return is_string and illegal_character(value) is None
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15  # noqa: PLR2004 - and so finite
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15  # noqa: PLR2004 - so neither infinite nor NaN
 
 
 _KINDS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
-    "text": (_is_text, f"a string of 1 to {_TEXT} {_LEGAL}"),
+    "text": (_is_text, f"a string of 1 to {_MAX_TEXT} {_LEGAL}"),
     "texts": (
         lambda value: isinstance(value, list) and all(map(_is_text, value)),
         "a list of strings",
     ),
-    "name": (lambda value: _is_text(value, _NAME), f"a string of 1 to {_NAME} {_LEGAL}"),
+    "name": (lambda value: _is_text(value, _MAX_NAME), f"a string of 1 to {_MAX_NAME} {_LEGAL}"),
     "number": (_is_number, "a number"),
     "count": (
         lambda value: _is_number(value) and isinstance(value, int) and value >= 0,
@@ -157,4 +158,4 @@ _KINDS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
 
 def _shown(value: Any) -> str:
     text = json.dumps(value)
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+    return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "…"

@@ -1,4 +1,4 @@
-"""The control paths: what each does with a request, and what it answers."""
+"""The control paths: what each does with a request, and its answer."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from aiodp.emulator._server.locked import LockedService
 
 ROOT: Final = "/aiodp-api/"
-_MOST_EVENTS: Final = 10_000
-_MOST_ASSIGNED: Final = 10_000
+_MAX_EVENTS: Final = 10_000
+_MAX_ASSIGNED: Final = 10_000
 _TASK: Final = Member(kind="text", required=True)
 
 
 def _faults(request: Input) -> dict[str, Any]:
     """List the faults which are not over."""
     request.query()
-    return _script(request.service())
+    return _all_faults(request.service())
 
 
 def _add_fault(request: Input) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def _add_fault(request: Input) -> dict[str, Any]:
     )
     service = request.service()
     service.faults.add(_fault(given))
-    return _script(service)
+    return _all_faults(service)
 
 
 def _clear_faults(request: Input) -> dict[str, Any]:
@@ -55,11 +55,11 @@ def _clear_faults(request: Input) -> dict[str, Any]:
     request.query()
     service = request.service()
     service.faults.clear()
-    return _script(service)
+    return _all_faults(service)
 
 
 def _clock(request: Input) -> dict[str, Any]:
-    """Tell the service's time in seconds, and how many of them pass in a real one."""
+    """Return the service's time in seconds, and how many of them pass in a real one."""
     request.query()
     return _time(request)
 
@@ -75,12 +75,12 @@ def _jump(request: Input) -> dict[str, Any]:
 
 
 def _task(request: Input) -> dict[str, Any]:
-    """Tell what the service knows of the task ?taskId=."""
-    # No task id has a space, but a + which was not escaped is one by now.
+    """Return what the service knows of the task ?taskId=."""
+    # A + which was not escaped has become a space, and no task id has a space.
     task_id = request.query("taskId").get("taskId", "").replace(" ", "+")
     if not task_id:
         raise BadRequest("taskId is missing")
-    return _about(request.service(), task_id)
+    return _view(request.service(), task_id)
 
 
 def _give_away(request: Input) -> dict[str, Any]:
@@ -102,8 +102,8 @@ def _assign(request: Input) -> dict[str, Any]:
         hostname=Member(kind="name"),
     )
     count = given.get("count", 1)
-    if not 1 <= count <= _MOST_ASSIGNED:
-        raise BadRequest(f"count must be from 1 to {_MOST_ASSIGNED}, not {count}")
+    if not 1 <= count <= _MAX_ASSIGNED:
+        raise BadRequest(f"count must be from 1 to {_MAX_ASSIGNED}, not {count}")
     names = {
         "workerGroup": "worker_group",
         "reportProgressTimeout": "report_progress_timeout",
@@ -118,7 +118,7 @@ def _assign(request: Input) -> dict[str, Any]:
 def _runners(request: Input) -> dict[str, Any]:
     """List the task runners which sent a ReportTaskRunnerHeartbeat."""
     request.query()
-    return {"taskrunners": [shown(one) for one in request.service().runners]}
+    return {"taskrunners": [shown(runner) for runner in request.service().runners]}
 
 
 def _terminate(request: Input) -> dict[str, Any]:
@@ -128,17 +128,19 @@ def _terminate(request: Input) -> dict[str, Any]:
     try:
         service.terminate(taskrunner_id)
     except KeyError:
-        known = ", ".join(one.taskrunner_id for one in service.runners[-10:]) or "none"
+        known = ", ".join(runner.taskrunner_id for runner in service.runners[-10:]) or "none"
         message = f"no heartbeat came from a task runner {taskrunner_id}; the latest are: {known}"
         raise NotFound(message) from None
-    return next(shown(one) for one in service.runners if one.taskrunner_id == taskrunner_id)
+    return next(
+        shown(runner) for runner in service.runners if runner.taskrunner_id == taskrunner_id
+    )
 
 
 def _audit(request: Input) -> dict[str, Any]:
-    """Tell who was given which task when; ?since= takes the "next" of the answer before."""
+    """List who was given which task when; ?since= takes the "next" of the answer before."""
     since = whole("since", request.query("since").get("since", "0"))
-    events = request.service().events(since, _MOST_EVENTS)
-    return {"next": since + len(events), "events": [shown(one) for one in events]}
+    events = request.service().events(since, _MAX_EVENTS)
+    return {"next": since + len(events), "events": [shown(event) for event in events]}
 
 
 def _calls(request: Input) -> dict[str, Any]:
@@ -151,7 +153,7 @@ def _calls(request: Input) -> dict[str, Any]:
 
 
 def _reset(request: Input) -> dict[str, Any]:
-    """Forget all of one account in one region but the time; what is held is dropped."""
+    """Begin anew in one account and region; the time goes on, held requests are dropped."""
     request.body()
     service = request.service()
     service.reset()
@@ -174,7 +176,7 @@ PATHS: Final[dict[str, dict[str, Callable[[Input], dict[str, Any]]]]] = {
 
 
 def index(request: Input) -> dict[str, Any]:
-    """List the paths, with what each does."""
+    """List the paths, and what each does."""
     request.query()
     paths = {
         ROOT + path: {method: handler.__doc__ for method, handler in handlers.items()}
@@ -183,8 +185,8 @@ def index(request: Input) -> dict[str, Any]:
     return {"query": "account, region", "paths": paths}
 
 
-def _script(service: LockedService) -> dict[str, Any]:
-    return {"faults": [_shown_fault(one) for one in service.faults.active]}
+def _all_faults(service: LockedService) -> dict[str, Any]:
+    return {"faults": [_shown_fault(active) for active in service.faults.active]}
 
 
 def _shown_fault(active: ActiveFault) -> dict[str, Any]:
@@ -222,7 +224,7 @@ def _check_period(text: str) -> None:
         raise BadRequest(f"reportProgressTimeout: {error}") from error
 
 
-def _about(service: LockedService, task_id: str) -> dict[str, Any]:
+def _view(service: LockedService, task_id: str) -> dict[str, Any]:
     try:
         return shown(service.task(task_id))
     except KeyError:
@@ -232,9 +234,9 @@ def _about(service: LockedService, task_id: str) -> dict[str, Any]:
 def _change(request: Input, change: Callable[[LockedService, str], None]) -> dict[str, Any]:
     task_id = request.body(taskId=_TASK)["taskId"]
     service = request.service()
-    _about(service, task_id)
+    _view(service, task_id)
     try:
         change(service, task_id)
     except (ServiceError, ValueError) as error:
         raise BadRequest(str(error)) from error
-    return _about(service, task_id)
+    return _view(service, task_id)

@@ -9,7 +9,7 @@ from typing import Any
 
 def shown(value: Any) -> dict[str, Any]:
     """Return a dataclass as a JSON object, with names as the service's API writes them."""
-    return {_camel(one.name): _plain(getattr(value, one.name)) for one in fields(value)}
+    return {_camel(field.name): _plain(getattr(value, field.name)) for field in fields(value)}
 
 
 def _plain(value: Any) -> Any:
