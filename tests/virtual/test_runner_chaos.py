@@ -25,6 +25,8 @@ from virtual.test_engine import block
 pytestmark = pytest.mark.anyio
 
 SEEDS = 20
+FAST_SEEDS = 3
+"""The others are marked as slow."""
 PIPELINES = 2
 ACTIVITIES = 60
 RETRIES = 2
@@ -321,7 +323,14 @@ def check_runners(chaos):
 
 @pytest.mark.parametrize(
     ("anyio_backend", "seed"),
-    [("trio" if seed % 4 > 1 else "asyncio", seed) for seed in range(SEEDS)],
+    [
+        pytest.param(
+            "trio" if seed % 4 > 1 else "asyncio",
+            seed,
+            marks=[] if seed < FAST_SEEDS else pytest.mark.slow,
+        )
+        for seed in range(SEEDS)
+    ],
     indirect=["anyio_backend"],
 )
 async def test_one_handler_at_a_time(seed, session, service, caplog):

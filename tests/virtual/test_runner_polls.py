@@ -159,7 +159,8 @@ async def test_no_polls_beyond_what_the_quota_can_keep_alive(kit, runner, caplog
         assert one.statistics().running == 28
         assert one.statistics().polling == 0
         assert caplog.text.count("no polls until the quota can keep more tasks alive") == 1
-        await kit.finished(pipelines, timeout=5000)
+        await anyio.sleep(2500)  # the kit would look at them each second
+        await kit.finished(pipelines)
     assert one.statistics().ended == {"FINISHED": 32}
 
 
@@ -175,7 +176,8 @@ async def test_polls_go_on_after_a_long_throttling(kit, runner, at_once):
         await kit.until(lambda: one.statistics().ended.get("lost") == at_once)
         await anyio.sleep(900)
         later = [kit.activity() for _ in range(10)]
-        await kit.finished(later, timeout=36_000)
+        await anyio.sleep(10 * 1800 / at_once)  # the kit would look at them each second
+        await kit.finished(later)
 
 
 async def test_the_same_task_given_twice_is_done_once(kit, runner, monkeypatch):
