@@ -160,15 +160,16 @@ async def test_large_files_go_in_parts(run, put, found):
     assert found("out/") == {"again": body}
 
 
-async def test_hundreds_of_files(run, s3, put):
-    """More than fit in one page of a listing's answer is not lost."""
-    put(**{f"in/{number}": b"" for number in range(50)})
+async def test_more_files_than_one_answer_lists(run, s3, put, monkeypatch):
+    """None is lost, neither downwards nor upwards; S3 lists 1,000 at once, moto here 10."""
+    monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "10")
+    put(**{f"in/{number}": b"" for number in range(25)})
     command = (
-        "[ $(ls $INPUT1_STAGING_DIR | wc -l) = 50 ] && cd $OUTPUT1_STAGING_DIR && "
-        "for n in $(seq 1100); do echo $n >$n; done"
+        "[ $(ls $INPUT1_STAGING_DIR | wc -l) = 25 ] && cd $OUTPUT1_STAGING_DIR && "
+        "for n in $(seq 75); do echo $n >$n; done"
     )
     await run(inputs=[directory("in")], outputs=[directory("out")], command=command)
-    command = 'cd $INPUT1_STAGING_DIR && [ "$(cat * | sort -n)" = "$(seq 1100)" ]'
+    command = 'cd $INPUT1_STAGING_DIR && [ "$(cat * | sort -n)" = "$(seq 75)" ]'
     await run(inputs=[directory("out")], command=command)
     assert s3.list_objects_v2(Bucket=BUCKET, Prefix="out/")["IsTruncated"]
 
@@ -423,14 +424,22 @@ async def test_an_upload_in_parts_that_fails_leaves_no_parts(run, s3, monkeypatc
     assert "Uploads" not in s3.list_multipart_uploads(Bucket=BUCKET)
 
 
-async def test_s3_that_is_down_fails_the_task(run):
-    """After a few tries."""
+async def test_s3_that_is_down_fails_the_task(run, monkeypatch):
+    """After four tries, between which botocore waits for longer and longer."""
+    waits = []
+
+    def no_wait(_, context):
+        waits.append(context.attempt_number)
+        return 0
+
+    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", no_wait)
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         options = {"s3_endpoint_url": f"http://127.0.0.1:{nobody.getsockname()[1]}"}
         with pytest.raises(TaskFailed, match="s3://data/in/ could not be listed") as caught:
             await run(inputs=[directory("in")], command="true", options=options)
     assert caught.value.error_id == "StagingFailed"
+    assert waits == [1, 2, 3]
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,21 @@
-"""How long the command of an ended task may live on, and how its end is told."""
+"""When the processes of a session have ended, what they are granted, and how an end is told."""
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from aiodp._process import describe_exit, time_to_stop
+from aiodp._process.session import is_running, send_to_session
+
+TOO_LONG = 60
 
 GRACE = 10.0
 NOW = 1_000.0
@@ -51,3 +60,52 @@ def test_a_canceled_task_s_command_always_gets_the_grace():
 def test_the_end_of_a_command_is_described(code, text):
     """Signals by their names, if they have any."""
     assert describe_exit(code) == text
+
+
+@pytest.fixture
+def start():
+    """Starts a command in a session of its own, and ends it after the test."""
+    started = []
+
+    def start(*command):
+        process = subprocess.Popen(command, start_new_session=True)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_a_session_runs_until_its_process_has_ended(start):
+    """A signal reaches it."""
+    process = start("sleep", "1000")
+    assert is_running(process.pid)
+    send_to_session(process.pid, signal.SIGTERM)
+    assert process.wait(TOO_LONG) == -signal.SIGTERM
+    assert not is_running(process.pid)
+
+
+def test_a_process_that_nobody_has_waited_for_does_not_run(start):
+    """It is a zombie, which the system lists and takes signals for."""
+    process = start("true")
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    os.killpg(process.pid, 0)
+    assert not is_running(process.pid)
+
+
+def test_a_process_runs_though_its_first_thread_has_ended(start):
+    """The system calls it a zombie like one that has ended."""
+    process = start(
+        sys.executable,
+        "-c",
+        "import ctypes, threading, time\n"
+        "threading.Thread(target=time.sleep, args=(1000,)).start()\n"
+        "ctypes.CDLL(None).pthread_exit(None)",
+    )
+    until = time.monotonic() + TOO_LONG
+    while Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert is_running(process.pid)

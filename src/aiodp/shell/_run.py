@@ -102,7 +102,7 @@ class Run:
         except BaseException:
             command.signal(signal.SIGKILL)
             raise
-        if command.lives:  # it runs as another user, or hangs in the kernel
+        if command.is_running:  # it runs as another user, or hangs in the kernel
             _warn(task, "its command could not be ended, it still runs")
 
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 TOO_LONG = 60
 ACTIVITY = "ShellCommandActivity"
 ATTEMPT = "@Work_2026-01-01T00:00:00_Attempt=1"
-DEAF = 'trap "" TERM; while :; do sleep 0.05; done'
-"""A command that ignores SIGTERM."""
+IGNORES_TERM = 'trap "" TERM; while :; do sleep 0.05; done'
+"""A command that SIGTERM does not end."""
 
 
 def wire_object(object_id, fields):
@@ -105,12 +105,12 @@ async def interrupt(task: FakeTask, output: Path, *, when, **options):
     As a runner does: the cancellation comes once.
     """
 
-    async def soon():
+    async def interrupt_then():
         await eventually(when)
         stop()
 
     async with interruptible() as stop, anyio.create_task_group() as group:
-        group.start_soon(soon)
+        group.start_soon(interrupt_then)
         await handle(task, output, **options)
 
 

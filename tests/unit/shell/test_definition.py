@@ -23,21 +23,6 @@ DOCUMENT = (Path(__file__).parents[3] / "docs" / "shell.md").read_text()
 SOURCES = "".join(path.read_text() for path in PACKAGE.glob("*.py"))
 
 
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request):
-    return request.param
-
-
-@pytest.fixture
-def run(tmp_path):
-    """Runs a task of these fields; its output is below `tmp_path`."""
-
-    async def run(*, kind="ShellCommandActivity", options=None, **fields):
-        return await handle(FakeTask(fields, kind=kind), tmp_path, **(options or {}))
-
-    return run
-
-
 @pytest.mark.parametrize(
     ("fields", "words"),
     [

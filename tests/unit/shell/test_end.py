@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import random
 import signal
 import sys
 import time
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -19,7 +22,7 @@ from aiodp._process import Command
 from aiodp.shell import CommandFailed, _logs, _run
 from aiodp.shell._s3 import Store
 from unit.shell.kit import (
-    DEAF,
+    IGNORES_TERM,
     TOO_LONG,
     FakeTask,
     alive,
@@ -34,44 +37,45 @@ from unit.shell.kit import (
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request):
-    return request.param
-
-
-@pytest.fixture
-def run(tmp_path):
-    """Runs a task of these fields; its output is below `tmp_path`."""
-
-    async def run(*, kind="ShellCommandActivity", options=None, **fields):
-        return await handle(FakeTask(fields, kind=kind), tmp_path, **(options or {}))
-
-    return run
-
-
-@pytest.fixture
-def stdout(tmp_path):
-    return lambda: (logs(tmp_path) / "StdOutput").read_bytes().decode()
-
-
 async def test_a_leaked_process_is_ended_and_holds_up_nothing(run, stdout):
-    """What the command leaves in its group is dead before the task has its status."""
+    """What the command leaves in its session is dead before the task has its status."""
     await run(command="sleep 1000 & echo $!; exit 0")
     assert not alive(int(stdout()))
 
 
-async def test_a_leaked_process_that_is_deaf_is_killed(run, stdout):
+@pytest.fixture
+def orphans():
+    """Makes this process the parent of orphans, for which it does not wait.
+
+    So is the first process of a container that is no init.
+    """
+    pids: list[int] = []
+    be_subreaper = partial(ctypes.CDLL(None).prctl, 36)
+    assert be_subreaper(1) == 0
+    yield pids
+    be_subreaper(0)
+    for pid in pids:
+        os.waitpid(pid, 0)
+
+
+async def test_a_dead_process_without_init_holds_up_nothing(orphans, run, stdout):
+    """The system lists it for ever, but neither the grace nor more is waited for it."""
+    await run(command="sleep 1000 & echo $!", options={"grace": 2 * TOO_LONG})
+    orphans.append(int(stdout()))
+    os.killpg(os.getpgid(orphans[0]), 0)
+
+
+async def test_a_leaked_process_that_ignores_sigterm_is_killed(run, stdout):
     """SIGKILL follows after the grace."""
-    command = (
-        f"(trap '' TERM; touch deaf; {DEAF}) & while [ ! -e deaf ]; do sleep 0.01; done; echo $!"
-    )
+    wait = "while [ ! -e ready ]; do sleep 0.01; done"
+    command = f"(trap '' TERM; touch ready; {IGNORES_TERM}) & {wait}; echo $!"
     await run(command=command, options={"grace": 0.2})
     assert not alive(int(stdout()))
 
 
 GROUPS = {
-    "timeout": "timeout 1000 sh -c 'echo $$ >{pid}; {deaf}'",
-    "job control": "set -m; sh -c 'echo $$ >{pid}; {deaf}' & wait",
+    "timeout": "timeout 1000 sh -c 'echo $$ >{pid}; {rest}'",
+    "job control": "set -m; sh -c 'echo $$ >{pid}; {rest}' & wait",
 }
 """Commands that put what they start into process groups of its own."""
 
@@ -80,7 +84,7 @@ GROUPS = {
 async def test_groups_within_its_session_end_with_it(cancelled, tmp_path, command):
     """What `timeout` runs, or a shell with job control, does not outlive the task."""
     pid = tmp_path / "pid"
-    command = command.format(pid=pid, deaf="trap : TERM; while :; do sleep 0.05; done")
+    command = command.format(pid=pid, rest="trap : TERM; while :; do sleep 0.05; done")
     task = FakeTask({"command": command})
     await cancelled(task, tmp_path, when=filled(pid), grace=0.2)
     assert not alive(int(pid.read_text()))
@@ -90,7 +94,7 @@ async def test_groups_within_its_session_end_with_it(cancelled, tmp_path, comman
 async def test_what_is_left_in_other_groups_is_ended_as_well(run, tmp_path, command):
     """The command has ended, what it started has not."""
     pid = tmp_path / "pid"
-    command = command.format(pid=pid, deaf="sleep 1000")
+    command = command.format(pid=pid, rest="sleep 1000")
     await run(command=f"({command}) & while [ ! -s {pid} ]; do sleep 0.01; done")
     assert not alive(int(pid.read_text()))
 
@@ -113,13 +117,13 @@ def cancelled(request):
     """Has a task done, cancels that as soon as something is true, and waits for its end."""
 
     async def in_scope(task, output, *, when, **options):
-        async def soon():
+        async def cancel_then():
             await eventually(when)
             scope.cancel()
 
         with anyio.CancelScope() as scope:
             async with anyio.create_task_group() as group:
-                group.start_soon(soon)
+                group.start_soon(cancel_then)
                 await handle(task, output, **options)
 
     return interrupt if "runner" in request.param else in_scope
@@ -130,14 +134,14 @@ async def test_a_cancelled_command_may_clean_up(cancelled, tmp_path):
     command = f'trap "echo bye; exit 0" TERM; touch {tmp_path}/on; while :; do sleep 0.05; done'
     task = FakeTask({"command": command})
     task.canceled.happened = True
-    await cancelled(task, tmp_path, when=(tmp_path / "on").exists)
+    await cancelled(task, tmp_path, when=(tmp_path / "on").exists, grace=2 * TOO_LONG)
     assert (logs(tmp_path) / "StdOutput").read_text() == "bye\n"
     assert list((tmp_path / "work").iterdir()) == []
 
 
-async def test_a_deaf_command_is_killed_after_the_grace(cancelled, tmp_path):
+async def test_a_command_that_ignores_sigterm_is_killed_after_the_grace(cancelled, tmp_path):
     """Nothing of a cancelled command stays, though it and its children ignore SIGTERM."""
-    command = f"echo $$ >{tmp_path}/pid; ({DEAF}) & {DEAF}"
+    command = f"echo $$ >{tmp_path}/pid; ({IGNORES_TERM}) & {IGNORES_TERM}"
     task, grace = FakeTask({"command": command}), timedelta(milliseconds=200)
     await cancelled(task, tmp_path, when=filled(tmp_path / "pid"), grace=grace)
     assert not group_alive(int((tmp_path / "pid").read_text()))
@@ -145,7 +149,7 @@ async def test_a_deaf_command_is_killed_after_the_grace(cancelled, tmp_path):
 
 async def test_a_lost_task_s_command_is_dead_before_the_deadline(cancelled, tmp_path):
     """The grace is cut short: afterwards the task may be somebody else's."""
-    task = FakeTask({"command": f"echo $$ >{tmp_path}/pid; {DEAF}"})
+    task = FakeTask({"command": f"echo $$ >{tmp_path}/pid; {IGNORES_TERM}"})
 
     def lost():
         if not (tmp_path / "pid").exists():
@@ -158,14 +162,24 @@ async def test_a_lost_task_s_command_is_dead_before_the_deadline(cancelled, tmp_
     assert not group_alive(int((tmp_path / "pid").read_text()))
 
 
-async def test_cancellation_at_any_moment_leaves_nothing(tmp_path):
-    """Neither processes nor directories nor descriptors, in whichever step it comes."""
+@pytest.mark.parametrize(
+    "moments", [4, pytest.param(40, marks=pytest.mark.slow)], ids=["a few", "many"]
+)
+async def test_cancellation_at_any_moment_leaves_nothing(tmp_path, moments):
+    """Neither processes nor directories nor descriptors, in whichever step it comes.
+
+    The moments are spread at random over twice the time that a whole task takes on this machine.
+    """
+    dice = random.Random(moments)
+    begun = anyio.current_time()
     await handle(FakeTask({"command": "true"}), tmp_path)
+    whole = anyio.current_time() - begun
     before = descriptors()
-    for number in range(20):
-        command = f"echo $$ >{tmp_path}/{number}.pid; sleep 1000 & {DEAF}"
+    for number in range(moments):
+        command = f"echo $$ >{tmp_path}/{number}.pid; sleep 1000 & {IGNORES_TERM}"
         task = FakeTask({"command": command}, attempt_id=f"attempt{number}")
-        await interrupt(task, tmp_path, when=passed(number * 0.01), grace=0.02)
+        delay = 2 * whole * (number + dice.random()) / moments
+        await interrupt(task, tmp_path, when=passed(delay), grace=0.02)
     assert list((tmp_path / "work").iterdir()) == []
     assert descriptors() == before
     for path in tmp_path.glob("*.pid"):
@@ -201,7 +215,7 @@ async def test_a_blocked_event_loop_lets_no_command_outlive_its_lease(monkeypatc
 
     monkeypatch.setattr(_run, "Command", Noted)
     pid = tmp_path / "pid"
-    task = FakeTask({"command": f"echo $$ >{pid}; {DEAF}"})
+    task = FakeTask({"command": f"echo $$ >{pid}; {IGNORES_TERM}"})
     async with anyio.create_task_group() as group:
 
         async def fail():
@@ -210,7 +224,7 @@ async def test_a_blocked_event_loop_lets_no_command_outlive_its_lease(monkeypatc
 
         group.start_soon(fail)
         await eventually(filled(pid))
-        await eventually(lambda: commands[0].lives)  # the event loop knows of it by then
+        await eventually(lambda: commands[0].is_running)  # the event loop knows of it by then
         task.deadline = anyio.current_time() + 0.5
         until = time.monotonic() + TOO_LONG
         while alive(int(pid.read_text())):  # blocks the event loop, on purpose
@@ -227,7 +241,7 @@ async def test_an_interruption_while_logs_are_copied_undoes_no_work(monkeypatch,
         hanging.set()
         await anyio.sleep_forever()
 
-    async def soon(interrupt):
+    async def interrupt_then(interrupt):
         await hanging.wait()
         interrupt()
 
@@ -236,7 +250,7 @@ async def test_an_interruption_while_logs_are_copied_undoes_no_work(monkeypatch,
     task = FakeTask({"command": command, "stdout": "s3://logs/here"})
     ends = []
     async with interruptible() as interrupt, anyio.create_task_group() as group:
-        group.start_soon(soon, interrupt)
+        group.start_soon(interrupt_then, interrupt)
         try:
             ends.append(await handle(task, tmp_path))
         except CommandFailed as failed:
@@ -245,10 +259,13 @@ async def test_an_interruption_while_logs_are_copied_undoes_no_work(monkeypatch,
 
 
 @pytest.mark.parametrize("forks", [False, True], ids=["alone", "with a child of its own"])
-@pytest.mark.parametrize("prefix", ["", "timeout 1000 "], ids=["shell", "timeout"])
-async def test_the_end_of_the_worker_is_the_end_of_its_commands(tmp_path, prefix, forks):
-    """Though the worker gets SIGKILL: a guard ends the session, deaf as it is."""
-    deaf = f"{prefix}sh -c 'echo $$ >{tmp_path}/pid; {DEAF}'"
+async def test_the_end_of_the_worker_is_the_end_of_its_commands(tmp_path, anyio_backend, forks):
+    """Though the worker gets SIGKILL: guards end their sessions, though they ignore SIGTERM."""
+    pids = [tmp_path / name for name in ("shell", "timeout")]
+    commands = [
+        f"{prefix}sh -c 'echo $$ >{pid}; {IGNORES_TERM}'"
+        for prefix, pid in zip(("", "timeout 1000 "), pids, strict=True)
+    ]
     code = f"""
 import anyio, os, pathlib, signal, sys
 sys.path.insert(0, {str(Path(__file__).parents[2])!r})
@@ -256,15 +273,18 @@ from unit.shell.kit import FakeTask, eventually, filled, handle
 
 async def main():
     here = pathlib.Path({str(tmp_path)!r})
-    task = FakeTask({{"command": {deaf!r}}})
     async with anyio.create_task_group() as group:
-        group.start_soon(lambda: handle(task, here, grace=0.2))
-        await eventually(filled(here / "pid"))
+        for number, command in enumerate({commands!r}):
+            task = FakeTask({{"command": command}}, attempt_id=f"attempt{{number}}")
+            group.start_soon(lambda task=task: handle(task, here, grace=0.2))
+        for name in ("shell", "timeout"):
+            await eventually(filled(here / name))
         if {forks} and os.fork() == 0:  # as multiprocessing does
             signal.pause()
         (here / "ready").write_text("yes")
+        await anyio.sleep_forever()
 
-anyio.run(main)
+anyio.run(main, backend={anyio_backend!r})
 """
     async with await anyio.open_process(
         [sys.executable, "-c", code], start_new_session=True
@@ -272,8 +292,7 @@ anyio.run(main)
         try:
             await eventually(filled(tmp_path / "ready"))
             worker.kill()
-            pid = int((tmp_path / "pid").read_text())
-            await eventually(lambda: not alive(pid))
+            await eventually(lambda: not any(alive(int(pid.read_text())) for pid in pids))
         finally:
             with suppress(ProcessLookupError):  # of the child, if there is one
                 os.killpg(worker.pid, signal.SIGKILL)

@@ -8,29 +8,9 @@ import pytest
 
 from aiodp import TaskFailed
 from aiodp.shell import CommandFailed
-from unit.shell.kit import ATTEMPT, FakeTask, handle, logs
+from unit.shell.kit import ATTEMPT, logs
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request):
-    return request.param
-
-
-@pytest.fixture
-def run(tmp_path):
-    """Runs a task of these fields; its output is below `tmp_path`."""
-
-    async def run(*, kind="ShellCommandActivity", options=None, **fields):
-        return await handle(FakeTask(fields, kind=kind), tmp_path, **(options or {}))
-
-    return run
-
-
-@pytest.fixture
-def stdout(tmp_path):
-    return lambda: (logs(tmp_path) / "StdOutput").read_bytes().decode()
 
 
 @pytest.fixture
