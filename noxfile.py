@@ -1,6 +1,6 @@
 """The checks, each in an environment of its own: `nox -l` lists them, `nox -s NAME` runs one.
 
-What follows `--` goes to pytest: `nox -s tests-3.13 -- -m "not slow"`.
+What follows `--` goes to pytest, or to the mutation check: `nox -s tests-3.13 -- -m "not slow"`.
 """
 
 from __future__ import annotations
@@ -83,3 +83,10 @@ def coverage(session: nox.Session) -> None:
     """Measure which branches the tests without sockets take; fail below the number in pyproject."""
     session.install("-e", f".[{EXTRAS}]", "--group", "test")
     session.run("pytest", "-q", "--cov", "-m", "not slow", "tests/unit", "tests/virtual")
+
+
+@nox.session
+def mutation(session: nox.Session) -> None:
+    """Change the code of a folder at random, and list the changes that no test notices."""
+    session.install("-e", f".[{EXTRAS}]", "--group", "test")
+    session.run("python", ".ci/mutate.py", *session.posargs)
