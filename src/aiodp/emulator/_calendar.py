@@ -39,7 +39,7 @@ class Calendar:
         return self.date(at).strftime(_FORM)
 
     def maybe(self, at: float | None) -> str | None:
-        """Return the date, or `None` for a time which has not come yet."""
+        """Return the date, or `None` if there is no time yet."""
         return None if at is None else self.stamp(at)
 
 

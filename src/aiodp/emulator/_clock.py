@@ -1,6 +1,6 @@
 """The clocks of the service: real time, run faster or slower, or time which is moved by hand.
 
-Each can leap ahead, and tells those who wait for a time that it did.
+Each can jump ahead, and calls those who wait for a time when it has.
 """
 
 from __future__ import annotations
@@ -15,66 +15,66 @@ if TYPE_CHECKING:
 
 
 class Clock(Protocol):
-    """What the service over HTTP needs of a clock; its methods may be called from any thread."""
+    """The clock of a service over HTTP; its methods may be called from any thread."""
 
     def __call__(self) -> float:
         """Return the service's time in seconds; it never goes back."""
         ...
 
     def real(self, seconds: float) -> float:
-        """Return how many real seconds that many of the service last; infinity if it stands."""
+        """Return how many real seconds these seconds of the service last; infinity if it stands."""
         ...
 
     def jump(self, seconds: float) -> None:
-        """Leap ahead, and call the subscribers."""
+        """Jump ahead, and call the subscribers."""
         ...
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Have `callback` called after each leap; returns what ends it."""
+        """Have `callback` called after each jump; returns what ends it."""
         ...
 
 
 _LATEST: Final = 2e11  # seconds: some 6,000 years, and dates end with the year 9999
 
 
-class LeapingClock:
-    """Another clock's time, and the leaps of this one on top of it.
+class JumpingClock:
+    """Another clock's time, with the jumps of this one added.
 
     `base` gives seconds from any origin and must never go back.
     """
 
     def __init__(self, base: Callable[[], float]) -> None:
         self._base = base
-        self._leapt = 0.0
+        self._jumped = 0.0
         self._lock = Lock()
         self._subscribers: dict[object, Callable[[], None]] = {}
 
     def __call__(self) -> float:
         """Return the time."""
-        return self._base() + self._leapt
+        return self._base() + self._jumped
 
-    def copy(self) -> LeapingClock:
+    def copy(self) -> JumpingClock:
         """Return a clock which shows the same time and has no subscribers."""
-        made = LeapingClock(self._base)
-        made._leapt = self._leapt
+        made = JumpingClock(self._base)
+        made._jumped = self._jumped
         return made
 
     def jump(self, seconds: float) -> None:
-        """Leap that many seconds ahead; raises `ValueError` if that would be back, or for ever.
+        """Jump that many seconds ahead, and call the subscribers in this thread.
 
-        Whoever waits for a time hears of it, in the thread of the caller.
+        Raises `ValueError` for a negative or an infinite number, and for a time which no date has.
         """
         with self._lock:
-            leap(seconds)
+            check_jump(seconds)
             if self() + seconds > _LATEST:
-                raise ValueError(f"a leap by {seconds:g} s would end beyond the calendar")
-            self._leapt += seconds
+                raise ValueError(f"a jump by {seconds:g} s would end beyond the calendar")
+            self._jumped += seconds
             subscribers = list(self._subscribers.values())
         for callback in subscribers:  # without the lock, because they may wait for other locks
             callback()
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Have `callback` called after each leap; returns what ends it."""
+        """Have `callback` called after each jump; returns what ends it."""
         key = object()
         with self._lock:
             self._subscribers[key] = callback
@@ -85,7 +85,7 @@ class LeapingClock:
             self._subscribers.pop(key, None)
 
 
-class ServiceClock(LeapingClock):
+class ServiceClock(JumpingClock):
     """Seconds of the service since the clock was made.
 
     `scale` is how many of them pass in a real second: at 60 a minute of the service lasts a
@@ -107,7 +107,7 @@ class ServiceClock(LeapingClock):
         return (time.monotonic() - self._start) * self.scale
 
 
-class ManualClock(LeapingClock):
+class ManualClock(JumpingClock):
     """Time which stands still, at zero first, until it is moved by hand.
 
     Safe to move from any thread: whatever waits for a time, such as a held poll, wakes at once.
@@ -120,16 +120,15 @@ class ManualClock(LeapingClock):
         return f"<ManualClock at {self():g}>"
 
     def advance(self, seconds: float) -> None:
-        """Move the time on; raises `ValueError` if that would be back, or for ever."""
+        """Move the time on; raises `ValueError` as `jump` does."""
         self.jump(seconds)
 
     def real(self, seconds: float) -> float:
-        """Return infinity: no real time brings a later time about."""
+        """Return infinity for a later time, which real time never brings about."""
         return math.inf if seconds > 0 else 0.0
 
 
-def leap(seconds: float) -> float:
-    """Return the seconds; raise `ValueError` if time cannot leap by them."""
+def check_jump(seconds: float) -> None:
+    """Raise `ValueError` unless time can jump ahead by these seconds."""
     if not (seconds >= 0 and math.isfinite(seconds)):
-        raise ValueError(f"time leaps ahead by a number of seconds, not by {seconds!r}")
-    return seconds
+        raise ValueError(f"time jumps ahead by a number of seconds, not by {seconds!r}")

@@ -79,7 +79,7 @@ class AttemptTimeoutAnswer(StrEnum):
 
 
 class OnDemandBusy(StrEnum):
-    """What activating an on-demand pipeline gets while as many runs go on as may."""
+    """What activating an on-demand pipeline gets while it has as many runs as it may have."""
 
     IGNORED = "ignored"
     """A success which makes no run."""
@@ -87,7 +87,7 @@ class OnDemandBusy(StrEnum):
 
 
 class LateIf(StrEnum):
-    """When `lateAfterTimeout` finds an instance late; two pages of the guide contradict."""
+    """When `lateAfterTimeout` finds an instance late; two pages of the guide differ."""
 
     NOT_COMPLETED = "not completed"
     NOT_STARTED = "not started"
@@ -97,8 +97,8 @@ class LateIf(StrEnum):
 class Settings:
     """The service's timings, quotas and limits.
 
-    Durations are seconds of the injected clock: whoever wants two minutes to last two seconds runs
-    that clock faster. Raises `ValueError` for a duration or number which cannot be.
+    Durations are seconds of the injected clock; for two minutes to last two seconds that clock
+    runs faster. Raises `ValueError` for a duration or number out of its range.
     """
 
     acknowledge_timeout: float = 120.0
@@ -113,7 +113,7 @@ class Settings:
     retry_delay: float = 120.0
     """Least and usual delay before a FAILED attempt is retried (the Developer Guide, dp-limits)."""
     stalled_retry_delay: float = 0.0
-    """Delay before the task of a silent worker is given to somebody else."""
+    """Delay before the task of a silent worker is handed out again."""
     max_retries: int = 2
     """Retries of an object without `maximumRetries`."""
     quotas: Mapping[str, tuple[float, int]] | None = field(default_factory=lambda: PUBLISHED_QUOTAS)
@@ -154,16 +154,16 @@ class Settings:
     Its API reference says 25, but `aws datapipeline list-runs` sends 100, and works.
     """
     epoch: datetime = datetime(2026, 1, 1, tzinfo=UTC)
-    """The service's date when the service is created."""
+    """The service's date when it is created."""
     seed: int = 0
     """Where the generated ids start: equal seeds and equal calls give equal ids."""
 
     def __post_init__(self) -> None:
         for name in ("acknowledge_timeout", "lease_timeout"):
-            if not getattr(self, name) > 0:  # nor not a number
+            if not getattr(self, name) > 0:  # which NaN is not either
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)!r}")
         for name in _NOT_NEGATIVE:
-            if not (getattr(self, name) or 0) >= 0:  # nor not a number
+            if not (getattr(self, name) or 0) >= 0:  # which NaN is not either
                 raise ValueError(f"{name} must not be negative, but is {getattr(self, name)!r}")
         if self.epoch.tzinfo is None:
             raise ValueError("epoch must have a time zone")

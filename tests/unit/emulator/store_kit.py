@@ -6,7 +6,7 @@ import random
 from typing import TYPE_CHECKING, Any, Final
 
 from aiodp.emulator import Settings
-from aiodp.emulator._clock import LeapingClock
+from aiodp.emulator._clock import JumpingClock
 from aiodp.emulator._model.outside import FakeOutside
 from aiodp.emulator._model.replies import Answer, Pending
 from aiodp.emulator._store import ServiceStore
@@ -70,7 +70,7 @@ class Walk:
     def restart(self) -> None:
         """Begin, or go on with what is in the file."""
         self.keeping = ServiceStore(self.store, ACCOUNT, REGION)
-        time = LeapingClock(self.clock)
+        time = JumpingClock(self.clock)
         self.service = self.keeping.begin(time, 0.0, SETTINGS, self.outside)
 
     def step(self) -> str:
@@ -82,7 +82,7 @@ class Walk:
 
     def restored(self) -> Service:
         """Return the service as it would go on after this process."""
-        time = LeapingClock(self.clock)
+        time = JumpingClock(self.clock)
         return ServiceStore(self.store, ACCOUNT, REGION).begin(time, 0.0, SETTINGS, FakeOutside())
 
     # What owners do

@@ -11,7 +11,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
 
 from aiodp.emulator import AuditKind, Service, ServiceClock, TaskState
-from aiodp.emulator._clock import LeapingClock, ManualClock
+from aiodp.emulator._clock import JumpingClock, ManualClock
 from aiodp.emulator._model.replies import Answer, Hang, Pending, Reset, Slow
 from aiodp.testing import Fault, FaultKind, MemoryService, Settings
 from unit.emulator.service_kit import Kit
@@ -345,7 +345,7 @@ def test_only_so_many_runners_are_remembered():
 def test_a_leaping_clock_is_its_base_and_its_leaps():
     """Leaps add up, a copy shows the same time, and what unsubscribed hears no more."""
     base = ManualClock()
-    clock = LeapingClock(base)
+    clock = JumpingClock(base)
     heard: list[str] = []
     end = clock.subscribe(lambda: heard.append("leap"))
     clock.jump(5)

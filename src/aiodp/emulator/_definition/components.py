@@ -25,7 +25,7 @@ Parameters = dict[str, tuple[str, ...]]
 class Component:
     """An object of the definition; `fields` has the inherited ones, not the `parent` itself.
 
-    Fields which start with `@` are the service's own, so those of the definition count nothing.
+    Fields which start with `@` are the service's own, so those of the definition are ignored.
     """
 
     id: str
@@ -84,7 +84,7 @@ class Definition:
         }
 
     def with_values(self, values: list[dict[str, Any]]) -> Definition:
-        """Return it with other values for these parameters, as ActivatePipeline gives them."""
+        """Return the definition with these values of parameters, as ActivatePipeline has them."""
         given = {value["id"] for value in values}
         kept = [value for value in self.parameter_values if value["id"] not in given]
         return replace(self, parameter_values=kept + values)

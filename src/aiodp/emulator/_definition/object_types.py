@@ -64,7 +64,7 @@ _SQL_TABLE: Final = "createTableSql database insertQuery schemaName selectQuery"
 _RESOURCE: Final = (
     f"{_SCHEDULED} {_ROLES} actionOnResourceFailure actionOnTaskFailure availabilityZone "
     "httpProxy initTimeout keyPair region runsOn subnetId terminateAfter "
-    "useOnDemandOnLastAttempt workerGroup"  # runsOn, workerGroup: only to be inherited in vain
+    "useOnDemandOnLastAttempt workerGroup"  # the last and runsOn have no effect
 )
 _PRECONDITION: Final = f"{_TRIES} preconditionTimeout"
 _LOGIN: Final = "username *password"

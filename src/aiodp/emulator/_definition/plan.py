@@ -1,4 +1,4 @@
-"""What a definition means for its runs: who runs when, and who waits for whom."""
+"""What a definition means for its runs: what runs when, and what waits for what."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ONCE: Final = "once"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A component which runs, and how it hangs together with others, by their ids."""
+    """A component which runs, and the ids of the others which it needs."""
 
     component: Component
     kind: Kind
@@ -125,7 +125,7 @@ def _reversed(edges: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
 def _timelines(
     parts: Mapping[str, Part], components: Mapping[str, Component]
 ) -> dict[str, tuple[str, ...]]:
-    """Return who runs on which timeline; what has no schedule follows those who refer to it."""
+    """Return the components by timeline; without a schedule they join those that refer to them."""
     members: defaultdict[str, dict[str, None]] = defaultdict(dict)
     for key, part in parts.items():
         own = _own_timeline(part.component, components)
@@ -156,7 +156,7 @@ def _adopt(
 
 
 def _follows(part: Part, components: Mapping[str, Component]) -> bool:
-    """Whether it is run where it is needed: resources are, and what has no schedule."""
+    """Return whether it joins the timelines of those that need it: it has none of its own."""
     return part.kind is Kind.RESOURCE or _own_timeline(part.component, components) is None
 
 

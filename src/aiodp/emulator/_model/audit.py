@@ -27,9 +27,9 @@ class AuditKind(StrEnum):
     """Canceled or deleted in the service; its worker may not know yet."""
     CANCELED_TOLD = auto()
     REASSIGNED = auto()
-    """Never acknowledged, so the attempt is offered again and the task id is dead."""
+    """Never acknowledged, so the attempt is offered again and the task id is invalid."""
     LAPSED = auto()
-    """Silent past its lease, so the attempt failed and the task id is dead."""
+    """Not reported within its lease, so the attempt failed and the task id is invalid."""
     STATUS = auto()
     REFUSED = auto()
     ACTION = auto()
@@ -99,7 +99,7 @@ class Audit(list[AuditEvent]):
         self.add(event)
 
     def add(self, event: AuditEvent) -> None:
-        """Add an event, as it was noted before if it comes from a store."""
+        """Add an event: a new one, or one from a store."""
         self.append(event)
         self._by_task[event.task_id].append(event)
 
@@ -111,7 +111,7 @@ class Audit(list[AuditEvent]):
     def owners(self, object_id: str, pipeline_id: str | None = None) -> list[Ownership]:
         """Return who owned an attempt or an instance, by its id, in the order of handing out.
 
-        Equal objects of different pipelines have equal ids, so name the pipeline if there are any.
+        Equal objects of different pipelines have equal ids, so name the pipeline if there are more.
         """
         events = [
             event

@@ -1,4 +1,4 @@
-"""Pipelines and their definitions: what an account has, before anything runs."""
+"""Pipelines and their definitions: creating, changing, describing and listing them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Catalog:
         return pipeline
 
     def add(self, name: str, unique_id: str, now: float, *, helper: bool = False) -> Pipeline:
-        """Make a pipeline; one of a helper stands outside the account's limit."""
+        """Make a pipeline; those of `Service.assign`, the helpers, do not count for the limit."""
         if not helper and self._counted >= self._settings.max_pipelines:
             raise invalid(f"The account has {self._counted} pipelines, as many as it may have")
         pipeline = Pipeline(self._ids.pipeline(), name, unique_id, now, self._changes)
@@ -59,7 +59,7 @@ class Catalog:
         return pipeline
 
     def restore(self, pipelines: Iterable[Pipeline]) -> None:
-        """Take in all pipelines which were kept, in the order of their making."""
+        """Take over all pipelines of a store, in the order in which they were made."""
         for pipeline in pipelines:
             self.pipelines[pipeline.id] = pipeline
             if not (pipeline.deleted or pipeline.helper):
@@ -84,7 +84,7 @@ class Catalog:
         return {"pipelineId": pipeline.id}
 
     def put(self, params: dict[str, Any], _now: float) -> dict[str, Any]:
-        """PutPipelineDefinition: what it finds wrong keeps little from being stored."""
+        """PutPipelineDefinition, which stores a definition with errors unless they are fatal."""
         pipeline = self.get(params["pipelineId"])
         definition = _definition(params)
         if fatal := fatal_errors(definition.objects, self._settings.max_objects):
@@ -140,19 +140,19 @@ class Catalog:
         return answer | ({"marker": page[-1].id} if more else {})
 
     def add_tags(self, params: dict[str, Any], _now: float) -> dict[str, Any]:
-        """AddTags: of an equal key the value is replaced."""
+        """AddTags: a tag replaces the one with the same key."""
         pipeline = self.get(params["pipelineId"])
         pipeline.tags = _tags([*pipeline.tags, *_tags(params["tags"], unique=True)])
         return {}
 
     def remove_tags(self, params: dict[str, Any], _now: float) -> dict[str, Any]:
-        """RemoveTags; keys which are not there make no difference."""
+        """RemoveTags; keys which the pipeline does not have are ignored."""
         pipeline = self.get(params["pipelineId"])
         pipeline.tags = [tag for tag in pipeline.tags if tag["key"] not in params["tagKeys"]]
         return {}
 
     def _after(self, marker: str | None) -> tuple[Pipeline, ...]:
-        known = tuple(self.pipelines.values())  # deleted ones too: a marker outlives its pipeline
+        known = tuple(self.pipelines.values())  # deleted ones too: they may have been a marker
         if not marker:
             return known
         if marker not in self.pipelines:
@@ -200,7 +200,7 @@ def _validated(pipeline: Pipeline, definition: Definition) -> dict[str, Any]:
 
 
 def _unsaved(fatal: Messages) -> ServiceError:
-    """Return the refusal in the service's words, with the errors where it has Java addresses."""
+    """Return the refusal in the service's words, which have Java addresses instead of errors."""
     texts = ", ".join(f"{item['id']}: {text}" for item in fatal for text in item["errors"])
     return invalid(
         "Pipeline definition has errors: Could not save the pipeline definition due to FATAL "
@@ -209,7 +209,7 @@ def _unsaved(fatal: Messages) -> ServiceError:
 
 
 def _revives(pipeline: Pipeline, definition: Definition) -> bool:
-    kept = (pipeline.active, pipeline.latest)  # with the values of an activation, and without
+    kept = (pipeline.active, pipeline.latest)  # the active one has the values of its activation
     return any(earlier is not None and only_moves_end(earlier, definition) for earlier in kept)
 
 

@@ -1,8 +1,8 @@
 """Which records have changed, for a store that keeps them.
 
-A kept record says so by itself when one of its attributes is assigned, so that no rule of the
-service has to think of it. What is changed in place, such as a record's timers, has to `touch`
-it. Where nothing is kept this costs nothing.
+A record notes each assignment of an attribute, so that the rules of the service need not do it.
+Whoever changes an attribute in place, such as a record's timers, calls `touch`. Without a store
+this costs nothing.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ class Changes:
         return list(self._records)
 
     def clear(self) -> None:
-        """Forget them: they are kept."""
+        """Forget them, because they are saved."""
         self._records.clear()
 
 
 class Persisted:
-    """A record which notes in `changes` that it has changed; with `None` nobody wants to know.
+    """A record which notes in `changes` that it has changed, unless that is `None`.
 
-    One that notes it is of a subclass, so that assignments stay as fast as they are elsewhere.
+    One with `changes` gets a subclass, so that assignments stay as fast as usual without them.
     """
 
     def __init__(self, changes: Changes | None) -> None:
@@ -48,7 +48,7 @@ class Persisted:
             self.touch()
 
     def touch(self) -> None:
-        """Say that it has changed otherwise than by an assignment."""
+        """Note a change which is not an assignment."""
 
 
 class _Noting(Persisted):
@@ -68,8 +68,8 @@ class _Noting(Persisted):
 class Restored:
     """What a service needs of its earlier life in a store; new services have the defaults.
 
-    `origin`: the time of its first day's date, `None` for now. `life`: how often it was
-    restored. `changes`: where its records note that they have changed.
+    `origin`: the clock's time at the settings' `epoch`, `None` for now. `life`: how often it
+    was restored. `changes`: where its records note that they have changed.
     """
 
     origin: float | None = None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """The settings, the time, the ids and the outside of one service.
+    """What the rules of one service read and write besides its pipelines.
 
     `changes` is where its records note that they have changed, `notify` is to be called when work
     may be available.

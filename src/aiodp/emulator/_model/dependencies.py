@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needed:
-    """The instances which another one needs; not `complete` while some are still to be made."""
+    """The instances which another one needs; `complete` unless some are still to be made."""
 
     instances: tuple[Instance, ...]
     complete: bool
@@ -93,9 +93,9 @@ def _is_counterpart(instance: Instance, dependant: Instance, calendar: Calendar)
 
 
 def runs_on_behalf_of(instance: Instance) -> Instance:
-    """Return on whose behalf the tasks of an instance run, which decides about the worker group.
+    """Return the instance on whose behalf the tasks of this one run, which has the worker group.
 
-    For a precondition this is the activity it guards, or one which uses the data node it guards.
+    For a precondition it is the activity it guards, or one which uses the data node it guards.
     """
     if instance.kind not in PRECONDITIONS or instance.guards is None:
         return instance

@@ -1,4 +1,4 @@
-"""What becomes of a call to which a fault applies."""
+"""How a call is answered when a fault applies to it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _UNANSWERED: Final = frozenset(
 )
 _HANGING: Final = frozenset({FaultKind.HANG, FaultKind.HANG_AFTER})
 _APPLIED: Final = frozenset({FaultKind.HANG_AFTER, FaultKind.RESET_AFTER})
-"""Of those without an answer the ones which are applied all the same."""
+"""Those without an answer which are applied nevertheless."""
 
 _ERRORS: Final = {
     FaultKind.THROTTLE: ServiceError("ThrottlingException", "Rate exceeded"),
@@ -59,10 +59,10 @@ _BODIES: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A call of the API at the time `now`, as far as faults concern it.
+    """A call of the API at the time `now`, and what a fault may do with it.
 
-    `serve` does what it asks for at a time and returns the reply, `apply` does it without one.
-    `jump` moves the service's time and returns it, `count` notes the call under its outcome.
+    `serve` does what the call asks for and returns the reply, `apply` does it without a reply.
+    `jump` moves the service's time and returns it, `count` counts the call under its outcome.
     """
 
     operation: str
@@ -120,7 +120,7 @@ def _own_answer(kind: FaultKind, request_id: str) -> Answer | None:
 
 
 def _corrupt(kind: FaultKind, reply: Answer | Pending) -> Answer | Pending:
-    """Return the service's own reply as it arrives at the client; most faults let it pass."""
+    """Return the service's own reply as it arrives at the client, damaged by some faults."""
     if kind is FaultKind.TRUNCATED:
         return when_answered(reply, _cut)
     if kind is FaultKind.WRONG_TYPE:
@@ -129,7 +129,7 @@ def _corrupt(kind: FaultKind, reply: Answer | Pending) -> Answer | Pending:
 
 
 def _cut(answer: Answer) -> Answer:
-    whole = answer.body or b"{}"  # an empty body has no end which could be missing
+    whole = answer.body or b"{}"  # of an empty body nothing can be cut off
     headers = answer.headers | {"Content-Length": str(len(whole))}
     body = whole[: len(whole) // 2]
     outcome = FaultKind.TRUNCATED.value

@@ -46,24 +46,24 @@ class FaultKind(StrEnum):
     RESET_AFTER = "reset_after"
     """Applied, but the connection is dropped instead of an answer."""
     TRUNCATED = "truncated"
-    """Applied, but the connection ends amid the answer."""
+    """Applied, but the connection ends within the answer."""
     WRONG_TYPE = "wrong_type"
     """Applied and answered in full, but as `text/plain`."""
     CLOCK_JUMP = "clock_jump"
-    """The service's time leaps `Fault.jump` seconds ahead; then the call is served as usual."""
+    """The service's time jumps `Fault.jump` seconds ahead; then the call is served as usual."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """One rule of the script.
 
-    `actions`: operations it befalls, `None` for all. `tasks`: only calls about one of these
+    `actions`: the operations it applies to, `None` for all. `tasks`: only calls about one of these
     task ids. `start`: service time, `None` for when it is added. `duration`: service seconds,
-    `None` for no end. `count`: calls it befalls at most. `every`: only each n-th matching
+    `None` for no end. `count`: calls it changes at most. `every`: only each n-th matching
     call. `delay`: for `FaultKind.SLOW`, in seconds. `jump`: for `FaultKind.CLOCK_JUMP`, in
     seconds.
 
-    Raises `ValueError` for an operation which there is not, and a number which cannot be, and
+    Raises `ValueError` for an unknown operation and for a number out of its range, and
     `TypeError` for one name in the place of a set of names.
     """
 

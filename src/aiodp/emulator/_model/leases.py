@@ -3,12 +3,12 @@
 Rules (the API references of PollForTask, ReportTaskProgress and SetTaskStatus):
 
 1. An attempt that waits is handed out to one poll of its worker group, under a new task id.
-2. Without a first report within the acknowledgement window that task id is dead and the same
-   attempt waits again.
-3. Each report renews the lease. A lease which runs out kills the task id and fails the attempt. At
-   the very deadline it is too late already.
+2. Without a first report within the acknowledgement window that task id becomes invalid, and the
+   same attempt waits again.
+3. Each report renews the lease. A lease which runs out ends the task id and fails the attempt. A
+   report at the deadline itself is too late.
 4. A terminal status ends the attempt and the task id.
-5. A canceled task answers `canceled` to its reports until it is silent for a lease.
+5. Reports of a canceled task are answered `canceled` until there is none for a whole lease.
 
 What becomes of the attempt's instance is decided by `AttemptRules`.
 """
@@ -49,10 +49,10 @@ class AttemptRules(Protocol):
         """Note that its worker has never reported."""
 
     def lapsed(self, attempt: Attempt, now: float) -> None:
-        """Note that its worker has fallen silent."""
+        """Note that its worker has not reported within the lease."""
 
     def ended(self, attempt: Attempt, status: str, outcome: Fields, now: float) -> None:
-        """Note what its worker says of its end."""
+        """Note the status with which its worker has ended it."""
 
 
 class Leases:
@@ -72,7 +72,7 @@ class Leases:
         self._timers.handle(Due.SILENCE, self._on_silence)
 
     def restore(self, attempts: Iterable[Attempt], tasks: Iterable[Task]) -> None:
-        """Take in what was kept: all attempts, and all tasks in the order of handing out."""
+        """Take over what a store has: all attempts, and all tasks in the order of handing out."""
         for task in tasks:
             self.tasks[task.id] = task
             if task.state in LIVE:
@@ -117,7 +117,7 @@ class Leases:
         self.rules.handed_out(attempt, now)
         return task
 
-    # What workers say
+    # What workers report
 
     def report(self, task_id: str, fields: Fields, now: float) -> bool:
         """Renew a lease; return whether the task is canceled."""
@@ -150,7 +150,7 @@ class Leases:
     # What the service does
 
     def cancel(self, attempt: Attempt, now: float) -> None:
-        """Take an attempt from its worker, if it has one, who is told so at its next report."""
+        """Take an attempt from its worker, if it has one, which its next report will tell it."""
         if attempt.task is not None:
             self._end(attempt.task, TaskState.CANCELED, AuditKind.CANCELED, now)
 
@@ -169,13 +169,13 @@ class Leases:
             self._end(task, state, AuditKind.CANCELED, now, "deleted")
 
     def give_away(self, task: Task, now: float) -> None:
-        """End a task as its worker's silence would; raises `ValueError` if nobody holds it."""
+        """End a task as if its lease had run out; raises `ValueError` if nobody holds it."""
         if task.state not in LIVE:
             raise ValueError(f"a task which is {task.state.name} cannot be given away")
         self._on_silence(task, now)
 
     def refusal_of(self, task: Task) -> ServiceError | None:
-        """Return the error which every call with this task's id gets, if it is dead."""
+        """Return the error which every call with this task's id gets, if it is invalid."""
         if task.state in LIVE or task.state is TaskState.CANCELED:
             return None
         if task.state is TaskState.DELETED:
@@ -231,6 +231,6 @@ class Leases:
         task.state = state
         task.attempt.task = None
         task.pipeline.held.pop(task.id, None)
-        if state is not TaskState.CANCELED:  # a canceled one is heard until it is silent
+        if state is not TaskState.CANCELED:  # reports of a canceled one are still answered
             self._timers.stop(task)
         self._audit.note(kind, task.attempt, now, task, detail)

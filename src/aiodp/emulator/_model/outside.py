@@ -1,4 +1,4 @@
-"""What the service looks at and tells outside of Data Pipeline: S3, DynamoDB and SNS."""
+"""What the service uses outside of Data Pipeline: S3, DynamoDB and SNS."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Protocol
 
 
 class Outside(Protocol):
-    """The rest of AWS, as far as the service itself needs it. Nothing of it raises."""
+    """The rest of AWS, as far as the service itself needs it. No method raises."""
 
     def s3_key_exists(self, bucket: str, key: str) -> bool:
         """Return whether there is such an object."""
 
     def s3_prefix_not_empty(self, bucket: str, prefix: str) -> bool:
-        """Return whether there is an object whose key starts so."""
+        """Return whether there is an object whose key starts with the prefix."""
 
     def dynamodb_table_exists(self, table: str) -> bool:
         """Return whether there is such a table."""
@@ -49,7 +49,7 @@ class FakeOutside:
         return f"s3://{bucket}/{key}" in self.objects
 
     def s3_prefix_not_empty(self, bucket: str, prefix: str) -> bool:
-        """Return whether there is an object whose key starts so."""
+        """Return whether there is an object whose key starts with the prefix."""
         return any(url.startswith(f"s3://{bucket}/{prefix}") for url in self.objects)
 
     def dynamodb_table_exists(self, table: str) -> bool:

@@ -1,4 +1,4 @@
-"""QueryObjects and DescribeObjects."""
+"""QueryObjects, DescribeObjects, EvaluateExpression, and the objects of a task."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Queries:
         self._catalog = catalog
 
     def describe(self, params: dict[str, Any], _now: float) -> dict[str, Any]:
-        """DescribeObjects; parameters are filled in whether asked for or not."""
+        """DescribeObjects; parameters are always filled in."""
         pipeline = self._catalog.get(params["pipelineId"])
         ids = params["objectIds"]
         if len(ids) > self._settings.max_described_objects:
@@ -183,7 +183,7 @@ def _check(selector: dict[str, Any]) -> None:
 
 
 def _date(text: str) -> str:
-    """Return a date as fields have it; the AWS CLI and SDKs may end it with a Z."""
+    """Return a date as fields have it, without the Z which the AWS CLI and SDKs may add."""
     try:
         parse_date(text.removesuffix("Z"))
     except ValueError as error:

@@ -19,7 +19,7 @@ _ACTIVE_CAP: Final = 5  # runs at a time of an on-demand pipeline (dp-concepts-s
 
 
 class Reader:
-    """Reads fields with their expressions evaluated; what cannot be read counts as not there."""
+    """Reads fields with their expressions evaluated; what cannot be read counts as missing."""
 
     def __init__(self, settings: Settings, calendar: Calendar) -> None:
         self._settings = settings

@@ -1,6 +1,6 @@
-"""What the service keeps: pipelines, their instances, the attempts of these, and the tasks.
+"""The service's records: pipelines, their instances, the attempts of these, and the tasks.
 
-A task is one handing-out of an attempt, with an id of its own: an attempt which nobody acknowledges
+A task is one assignment of an attempt, with an id of its own: an attempt which nobody acknowledges
 is handed out again as another task.
 """
 
@@ -54,7 +54,7 @@ IDLE: Final = TERMINAL | {Status.WAITING_ON_DEPENDENCIES}
 
 
 class TaskState(StrEnum):
-    """A task's life: ASSIGNED → HELD → one of the others; all but CANCELED answer with an error."""
+    """A task is ASSIGNED, then HELD, then one of the others: all but CANCELED answer an error."""
 
     ASSIGNED = auto()
     HELD = auto()
@@ -129,7 +129,7 @@ class Pipeline(Persisted):
         return min((due for due in dues if due is not None), default=None)
 
     def add(self, instance: Instance) -> None:
-        """Take in a new instance."""
+        """Add a new instance."""
         self.instances[instance.id] = instance
         self.of_component[instance.component.id].append(instance)
         self._count(instance, 1)
@@ -165,7 +165,7 @@ class Timeline(Timed):
 
 
 class Instance(Timed):
-    """A component in a slot of its schedule: the to-do item."""
+    """A component in a slot of its schedule, which is to be done once."""
 
     def __init__(
         self, pipeline: Pipeline, part: Part, instance_id: str, timeline: str, slot: Slot
@@ -189,7 +189,7 @@ class Instance(Timed):
         self.resource_id: str | None = None
         self.cascaded_on: str | None = None
         self.reason: str | None = None
-        """Why it was canceled, or has failed without an attempt that would say so."""
+        """Why it was canceled, or has failed without an attempt whose error says it."""
         self.rerun = False
         self.max_retries = 0
         self.tries_left = 0
@@ -274,7 +274,7 @@ class Attempt(Timed):
 
 
 class Task(Timed):
-    """One handing-out of an attempt to a worker."""
+    """One assignment of an attempt to a worker."""
 
     def __init__(self, task_id: str, attempt: Attempt, assigned_at: float) -> None:
         super().__init__(attempt.changes)

@@ -64,8 +64,8 @@ class Pending:
     def resume(self) -> Answer | None:
         """Return the answer if there is one now: a task, or none because the deadline passed.
 
-        Call it at the deadline, at each `Service.next_event()` and after each call of a
-        subscriber. Raises `RuntimeError` when the poll was answered or abandoned already.
+        Call it at the deadline, at each `Service.next_event()` and after each notification of
+        a subscriber. Raises `RuntimeError` when the poll was answered or abandoned already.
         """
         if not self._open:
             raise RuntimeError("this poll has been answered or abandoned")
@@ -74,7 +74,7 @@ class Pending:
         return answer
 
     def abandon(self) -> None:
-        """Forget the poll, as when its client has gone; harmless after the answer."""
+        """Forget the poll, because its client has gone; without effect after the answer."""
         if self._open:
             self._open = False
             self._abandoned()
@@ -111,7 +111,7 @@ def raw_answer(
     *,
     outcome: str = "ok",
 ) -> Answer:
-    """Return an answer of exactly this body; one without a request id is not the service's."""
+    """Return an answer of exactly this body; one of a proxy has no request id."""
     headers = {"Content-Type": content_type, "Content-Length": str(len(body))}
     if request_id is not None:
         headers["x-amzn-RequestId"] = request_id
@@ -119,7 +119,7 @@ def raw_answer(
 
 
 def when_answered(reply: Answer | Pending, change: Callable[[Answer], Answer]) -> Answer | Pending:
-    """Return the reply, its answer changed; of a held poll once it comes."""
+    """Return a reply whose answer is changed, now or when a held poll gets one."""
     if isinstance(reply, Answer):
         return change(reply)
     poll = reply

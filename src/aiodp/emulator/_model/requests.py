@@ -15,14 +15,14 @@ from aiodp.emulator._errors import invalid
 _LARGEST: Final = 1e15
 """Beyond any number of the API; JSON in Python has no bound, and even has NaN."""
 _ILLEGAL: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 has no place for; every string of the API must do without."""
+"""Characters which XML 1.0 does not have: the API refuses them in every string."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Member:
     """A value's type and length; of a structure also its members, of a list its items.
 
-    Where AWS has no bound for a list, `most` is one which no honest request reaches.
+    Where AWS has no bound for a list, `most` is more than any real request has.
     """
 
     kind: type | tuple[type, ...] = str
@@ -125,9 +125,9 @@ REQUESTS: Final[dict[str, _Member]] = {
 
 
 def read_request(operation: str, params: Any) -> dict[str, Any]:
-    """Return the members of a request that say something, in a copy.
+    """Return a copy of a request with those of its members which are not null.
 
-    Raises InvalidRequestException if the request has not the form of its operation.
+    Raises InvalidRequestException if the request does not have the form of its operation.
     """
     read: dict[str, Any] = _read("The request", REQUESTS[operation], params)
     return read

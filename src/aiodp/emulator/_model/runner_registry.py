@@ -51,16 +51,16 @@ class RunnerRegistry:
         return {"terminate": seen.terminating}
 
     def terminate(self, taskrunner_id: str) -> None:
-        """Answer `terminate` to each later heartbeat: an answer that gets lost is repeated.
+        """Answer `terminate` to each later heartbeat, as an answer may get lost.
 
         Raises `KeyError` for a runner which never reported itself.
         """
         self._known[taskrunner_id] = replace(self._known[taskrunner_id], terminating=True)
 
     def restore(self, runners: Iterable[TaskRunnerView]) -> None:
-        """Take in what was kept, in the order of `views`."""
+        """Take over what a store has, in the order of `views`."""
         self._known.update((runner.taskrunner_id, runner) for runner in runners)
 
     def views(self) -> tuple[TaskRunnerView, ...]:
-        """Return the runners, the one heard of last at the end."""
+        """Return the runners, the one with the latest heartbeat at the end."""
         return tuple(self._known.values())

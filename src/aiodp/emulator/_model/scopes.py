@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class ObjectScope:
     """An object of any sphere, with its fields, the pipeline's parameters and its references.
 
-    `extra` are fields which it has for the moment, as `node` of an alarm. Components are those
-    of `plan`, which is the active one if it is not given.
+    `extra` are more fields which it has, such as `node` of an alarm. Components are those of
+    `plan`, by default the active one.
     """
 
     def __init__(

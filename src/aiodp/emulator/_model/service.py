@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from aiodp.emulator._clock import LeapingClock
+from aiodp.emulator._clock import JumpingClock
 from aiodp.emulator._errors import ServiceError
 from aiodp.emulator._model import helpers
 from aiodp.emulator._model.context import Context
@@ -46,7 +46,7 @@ class Service:
         restored: Restored | None = None,
     ) -> None:
         self.settings = settings or Settings()
-        self._clock = clock if isinstance(clock, LeapingClock) else LeapingClock(clock)
+        self._clock = clock if isinstance(clock, JumpingClock) else JumpingClock(clock)
         self._clock.subscribe(self._notify)
         self._subscribers: dict[object, Callable[[], None]] = {}
         self.faults = Faults(self._clock)
@@ -56,7 +56,7 @@ class Service:
         self._quotas = Quotas(self.settings.quotas, now)
         context = Context.make(self.settings, outside, restored, now=now, notify=self._notify)
         self.model = build(context)
-        """Its parts, which are no part of the public API."""
+        """Its parts, which may change without notice."""
         self._operations = self._list_operations()
 
     def _list_operations(self) -> dict[str, Callable[[dict[str, Any], float], Any]]:
@@ -136,9 +136,9 @@ class Service:
         return self._clock()
 
     def jump(self, seconds: float) -> None:
-        """Let the service's time leap ahead: what is due meanwhile happens, at its own time.
+        """Let the service's time jump ahead: what is due meanwhile happens, at its own time.
 
-        Raises `ValueError` for a time which is past or endless.
+        Raises `ValueError` for a negative or an infinite number.
         """
         self._jump(seconds)
 
@@ -188,7 +188,7 @@ class Service:
         helpers.cancel(self.model, task_id, self.advance())
 
     def give_away(self, task_id: str) -> None:
-        """End a task's lease now, as its worker's silence would: somebody else may have it.
+        """End a task's lease now, as if it had run out, so that another worker may get it.
 
         Raises `KeyError` for an id which was never given, `ValueError` for a task which nobody
         holds any more.

@@ -1,4 +1,4 @@
-"""The things that will happen in the service by themselves, in the order of their time."""
+"""What happens in the service by itself, in the order in which it is due."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Due(StrEnum):
 
 
 class Timed(Persisted):
-    """A record for which things are due; it says so itself, so it can be kept and restored."""
+    """A record with timers, which are stored and restored with it."""
 
     def __init__(self, changes: Changes | None = None) -> None:
         super().__init__(changes)
@@ -52,9 +52,9 @@ class Timed(Persisted):
 
 
 class Timer:
-    """Something due at a time which may move; `due` is `None` while nothing is.
+    """Something due at a time which may move; `due` is `None` while it is not due at all.
 
-    `order` says what is first of all that is due at one time: what was set earlier.
+    `order` orders timers of the same time: what was set earlier comes first.
     """
 
     __slots__ = ("due", "entry", "kind", "order", "owner")
@@ -69,9 +69,9 @@ class Timer:
 
 
 class Timers:
-    """A heap of timers. Moving one to a later time, as each report does, costs nothing at once.
+    """A heap of timers. Moving one to a later time, as each report does, does not touch the heap.
 
-    Its entry in the heap stays, and is put right when it comes to the top.
+    Its entry stays where it is, and is corrected when it comes to the top.
     """
 
     def __init__(self, on_earlier: Callable[[], None]) -> None:
@@ -85,17 +85,17 @@ class Timers:
         self._handlers[kind] = handler
 
     def set(self, owner: Timed, kind: Due, due: float) -> None:
-        """Let this be due then, instead of whenever it was."""
+        """Set when this is due, instead of when it was."""
         self._set(owner, kind, due, next(self._orders))
 
     def restore(self, owner: Timed, kind: Due, due: float, order: int) -> None:
-        """Let this be due as it was in an earlier life; what is set from now on comes after it."""
+        """Set this as a store has it; of the same time, what is set later comes after it."""
         self._orders = count(max(order + 1, next(self._orders)))
         self._set(owner, kind, due, order)
 
     @staticmethod
     def stop(owner: Timed, *kinds: Due) -> None:
-        """Let nothing of these kinds be due any more; of any kind if none is named."""
+        """Stop the timers of these kinds; all timers if none is named."""
         for kind in kinds or tuple(owner.timers):
             if kind in owner.timers:
                 owner.timers[kind].due = None
@@ -103,7 +103,7 @@ class Timers:
 
     @classmethod
     def stop_all(cls, *owners: Timed) -> None:
-        """Let nothing be due any more of any of these."""
+        """Stop all timers of these records."""
         for owner in owners:
             cls.stop(owner)
 
@@ -141,7 +141,7 @@ class Timers:
 
     def _correct(self, entry: tuple[float, int], timer: Timer) -> None:
         heapq.heappop(self._heap)
-        if timer.entry != entry:  # an earlier entry has taken its place
+        if timer.entry != entry:  # it has another, earlier entry
             return
         timer.entry = None
         if timer.due is not None:

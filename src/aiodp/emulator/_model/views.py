@@ -20,7 +20,7 @@ class TaskView:
     """What the service knows of a task at one moment.
 
     `deadline` is the service time from which a report comes too late, `None` if the task id is
-    dead already.
+    invalid already.
     """
 
     task_id: str
@@ -181,11 +181,11 @@ def _attempt_fields(attempt: Attempt, calendar: Calendar) -> Fields:
 
 
 def _of_head(head: Attempt, calendar: Calendar) -> Fields:
-    """Return what an instance tells of its newest attempt, as alarms about it want to say."""
+    """Return the fields of its newest attempt which an instance has too, as alarms quote them."""
     fields = strings(
         hostname=head.hostname or None, reportProgressTime=calendar.maybe(head.reported_at)
     )
-    finished = head.instance.status is Status.FINISHED  # by hand perhaps, after a failure
+    finished = head.instance.status is Status.FINISHED  # perhaps by MARK_FINISHED, after a failure
     return fields if finished else fields | head.outcome
 
 

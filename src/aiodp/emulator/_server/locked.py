@@ -10,7 +10,7 @@ from copy import deepcopy
 from threading import Condition, RLock
 from typing import TYPE_CHECKING, Any
 
-from aiodp.emulator._clock import LeapingClock
+from aiodp.emulator._clock import JumpingClock
 from aiodp.emulator._server.persistence import InMemory
 from aiodp.emulator._server.waiting import DroppedConnectionError, Waiting
 
@@ -56,7 +56,7 @@ class LockedService:
         self._persistence = persistence or InMemory()
         self._changed = Condition(RLock())
         self._closed = False
-        self._time = LeapingClock(clock)
+        self._time = JumpingClock(clock)
         rate = 1.0 / clock.real(1.0)
         self._serve(self._persistence.begin(self._time, rate, settings, outside))
         self._unsubscribe = clock.subscribe(self._wake)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from aiodp.emulator._model.service import Service
 
 if TYPE_CHECKING:
-    from aiodp.emulator._clock import LeapingClock
+    from aiodp.emulator._clock import JumpingClock
     from aiodp.emulator._model.outside import Outside
     from aiodp.emulator._settings import Settings
 
@@ -16,7 +16,7 @@ class Persistence(Protocol):
     """Where one service is stored. Its methods are called under the service's lock."""
 
     def begin(
-        self, time: LeapingClock, rate: float, settings: Settings, outside: Outside | None
+        self, time: JumpingClock, rate: float, settings: Settings, outside: Outside | None
     ) -> Service:
         """Return the service as it was stored, or a new one.
 
@@ -27,7 +27,7 @@ class Persistence(Protocol):
     def save(self) -> None:
         """Store what has changed since the last call; raises `OSError` if it cannot be stored."""
 
-    def renew(self, time: LeapingClock, settings: Settings, outside: Outside | None) -> Service:
+    def renew(self, time: JumpingClock, settings: Settings, outside: Outside | None) -> Service:
         """Return a new service, which is stored in the place of the one from `begin`.
 
         Raises `OSError` if it cannot be stored; the old one still is then.
@@ -39,7 +39,7 @@ class InMemory:
 
     def begin(
         self,
-        time: LeapingClock,
+        time: JumpingClock,
         rate: float,  # noqa: ARG002 - the Protocol's signature
         settings: Settings,
         outside: Outside | None,
@@ -50,6 +50,6 @@ class InMemory:
     def save(self) -> None:
         """Do nothing."""
 
-    def renew(self, time: LeapingClock, settings: Settings, outside: Outside | None) -> Service:
+    def renew(self, time: JumpingClock, settings: Settings, outside: Outside | None) -> Service:
         """Return a new service."""
         return Service(time, settings, outside)

@@ -30,11 +30,11 @@ _ERRNO: Final = {
 
 
 class Store:
-    """An open state file, which is nobody else's until it is closed.
+    """An open state file, which no other process can open until it is closed.
 
     `time_of_day` gives the seconds since 1970.
 
-    Raises `OSError`, whose `strerror` names the file, if it cannot be had, and `ValueError`
+    Raises `OSError`, whose `strerror` names the file, if it cannot be opened, and `ValueError`
     if it is another kind of file or of another version.
     """
 
@@ -49,7 +49,7 @@ class Store:
         if self.path.is_dir():
             raise self._os_error(errno.EISDIR, "it is a directory")
         with self._explained():
-            # None: transactions are begun by hand. No waiting for others: they keep it for long.
+            # None: transactions are begun by hand. No timeout: another server keeps it for long.
             self._connection = sqlite3.connect(
                 self.path, timeout=0, isolation_level=None, check_same_thread=False
             )
@@ -60,7 +60,7 @@ class Store:
             raise
 
     def close(self) -> None:
-        """Let others have the file."""
+        """Close the file, which others can open then."""
         with self._lock, self._explained():
             self._connection.close()
 
@@ -91,12 +91,12 @@ class Store:
             self._check(self._pragma("application_id"), self._pragma("user_version"))
             for statement in _SETUP:
                 self._connection.execute(statement)
-        with self.transaction() as connection:  # from here on it is ours
+        with self.transaction() as connection:  # from here on no other process can write
             self._check(self._pragma("application_id"), self._pragma("user_version"))
             if self._is_new():
                 for statement in (SERVICES, *(table.create for table in TABLES)):
                     connection.execute(statement)
-            # An old file says so already; to write it shows that it can be written.
+            # In an old file they are set already; setting them shows that it can be written.
             connection.execute(f"PRAGMA application_id = {APPLICATION}")
             connection.execute(f"PRAGMA user_version = {FORMAT}")
 

@@ -1,4 +1,4 @@
-"""A service's records, made again of the rows that were kept of them."""
+"""A service's records, made from their rows in a state file."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def restore(service: Service, read: Read) -> None:
 
 
 class _Records:
-    """Makes the records, each after those which it belongs to."""
+    """Makes the records, each after the one which it belongs to."""
 
     def __init__(self, service: Service) -> None:
         self.by_id: dict[str, Pipeline] = {}

@@ -1,6 +1,6 @@
-"""The records of the service as rows: their attributes in JSON, but for what follows from others.
+"""The records of the service as rows: their attributes in JSON, save those that follow from others.
 
-A row's members are the attributes of its record. JSON has no infinity: an endless time is null.
+A row's members are the attributes of its record. JSON has no infinity: an infinite time is null.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class InstanceRow(Struct):
 
 
 class AttemptRow(Struct):
-    """Of an attempt; its task is the one that lives."""
+    """Of an attempt; its task is the one which is ASSIGNED or HELD."""
 
     status: Status
     worker_group: str | None

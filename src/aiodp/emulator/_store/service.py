@@ -1,4 +1,4 @@
-"""One service in a state file: it goes on from there, and is written there call by call.
+"""One service in a state file: it is read from there, and written there after each call.
 
 Kept are pipelines with their definitions and everything that was made of them, leases, queues and
 whatever is due, the audit, task runners and the counters of calls. Not kept are faults, the quotas
@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from aiodp.emulator._model.changes import Changes, Restored
 from aiodp.emulator._model.service import Service
 from aiodp.emulator._store.restore import restore
-from aiodp.emulator._store.tables import ENTER, FIND, LEAVE, LIVE_AGAIN, TABLES, TELL_TIME
+from aiodp.emulator._store.tables import DELETE, FIND, INSERT, REOPEN, TABLES, UPDATE_TIME
 from aiodp.emulator._store.unsaved import Unsaved
 
 if TYPE_CHECKING:
-    from aiodp.emulator._clock import LeapingClock
+    from aiodp.emulator._clock import JumpingClock
     from aiodp.emulator._model.outside import Outside
     from aiodp.emulator._settings import Settings
     from aiodp.emulator._store.file import Store
 
 _TOLERANCE: Final = 0.05
-"""Real seconds by which the time in the file may be wrong: beyond, something has leapt."""
+"""Real seconds by which the time in the file may be wrong; more means that time has jumped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class _Moment:
         return self.now + max(0.0, wall - self.wall) * rate
 
     def is_wrong(self, other: _Moment, rate: float) -> bool:
-        """Return whether another moment is not on the way on from this one."""
+        """Return whether time has jumped between this moment and a later one."""
         return abs(other.now - self.later(other.wall, rate)) > _TOLERANCE * rate
 
 
@@ -59,13 +59,13 @@ class _Entry(NamedTuple):
 
 
 class _BeyondCalendarError(ValueError):
-    """The file is sound, but the time which has passed since is too long."""
+    """The file is sound, but more time has passed since than dates have."""
 
 
 class ServiceStore:
     """Keeps the service of one account in one region; see `Persistence` for its methods."""
 
-    _time: LeapingClock
+    _time: JumpingClock
     _rate: float
     _moment: _Moment
     _unsaved: Unsaved
@@ -74,11 +74,11 @@ class ServiceStore:
         self._store = store
         self._account = account
         self._region = region
-        self._number = 0  # nobody's
+        self._number = 0  # no service has it
         self._life = 0
 
     def begin(
-        self, time: LeapingClock, rate: float, settings: Settings, outside: Outside | None
+        self, time: JumpingClock, rate: float, settings: Settings, outside: Outside | None
     ) -> Service:
         """Return the service as it was kept, or a new one."""
         self._time, self._rate = time, rate
@@ -92,7 +92,7 @@ class ServiceStore:
             return self._kept(entry, settings, outside)
         except (OSError, _BeyondCalendarError):
             raise
-        except Exception as error:  # whatever wrong rows lead to, in any rule of the service
+        except Exception as error:  # wrong rows may make any rule of the service fail
             raise ValueError(
                 f"the state file {self._store.path} is damaged: the service {self._name} cannot be "
                 f"read: {error!r}"
@@ -106,27 +106,27 @@ class ServiceStore:
         with self._store.transaction() as connection:
             for statement, values in rows:
                 connection.executemany(statement, [(self._number, *row) for row in values])
-            connection.execute(TELL_TIME, (moment.now, moment.wall, self._number))
+            connection.execute(UPDATE_TIME, (moment.now, moment.wall, self._number))
         self._moment = moment
         self._unsaved.saved()
 
-    def renew(self, time: LeapingClock, settings: Settings, outside: Outside | None) -> Service:
-        """Put a new service in the place of the one in the file; it has another life's ids."""
+    def renew(self, time: JumpingClock, settings: Settings, outside: Outside | None) -> Service:
+        """Replace the service in the file by a new one, which gives no id that the old one gave."""
         return self._new(time, settings, outside, self._life + 1)
 
     def _new(
-        self, time: LeapingClock, settings: Settings, outside: Outside | None, life: int = 0
+        self, time: JumpingClock, settings: Settings, outside: Outside | None, life: int = 0
     ) -> Service:
         changes, moment = Changes(), self._moment_of(time)
         restored = Restored(origin=moment.now, life=life, changes=changes)
         service = Service(time, settings, outside, restored)
-        who = (self._account, self._region, life, settings.epoch.isoformat(), moment.now)
-        with self._store.transaction() as connection:  # a crash leaves the old one or this one
+        key = (self._account, self._region, life, settings.epoch.isoformat(), moment.now)
+        with self._store.transaction() as connection:  # a crash leaves either
             for table in TABLES:
                 connection.execute(table.clear, (self._number,))
-            connection.execute(LEAVE, (self._number,))
-            entered = connection.execute(ENTER, (*who, moment.now, moment.wall))
-        self._number, self._life = int(entered.lastrowid or 0), life
+            connection.execute(DELETE, (self._number,))
+            inserted = connection.execute(INSERT, (*key, moment.now, moment.wall))
+        self._number, self._life = int(inserted.lastrowid or 0), life
         self._time, self._moment, self._unsaved = time, moment, Unsaved(service, changes)
         return service
 
@@ -140,19 +140,19 @@ class ServiceStore:
         self._unsaved = Unsaved(service, changes)
         self._unsaved.saved()
         with self._store.transaction() as connection:
-            again = (self._life, self._moment.now, self._moment.wall, entry.number)
-            connection.execute(LIVE_AGAIN, again)
+            reopened = (self._life, self._moment.now, self._moment.wall, entry.number)
+            connection.execute(REOPEN, reopened)
         return service
 
     def _catch_up(self, now: float) -> None:
-        """Let the time leap to where it would be had the service gone on."""
-        leap = max(0.0, now - self._time())
+        """Let the time jump to where it would be had the process never ended."""
+        seconds = max(0.0, now - self._time())
         try:
-            self._time.jump(leap)
+            self._time.jump(seconds)
         except ValueError as error:
             raise _BeyondCalendarError(
                 f"the service {self._name} cannot go on from the state file {self._store.path}: "
-                f"since then {leap:g} s of its time would have passed, which end beyond the "
+                f"since then {seconds:g} s of its time would have passed, which end beyond the "
                 "calendar; the clock of this machine is wrong, or the time scale is too large"
             ) from error
 
@@ -160,5 +160,5 @@ class ServiceStore:
     def _name(self) -> str:
         return f"of account {self._account} in {self._region}"
 
-    def _moment_of(self, time: LeapingClock) -> _Moment:
+    def _moment_of(self, time: JumpingClock) -> _Moment:
         return _Moment(now=time(), wall=self._store.time_of_day())

@@ -8,14 +8,14 @@ from typing import Final
 APPLICATION: Final = 0x61696F64
 """SQLite's `application_id` of state files: "aiod"."""
 FORMAT: Final = 2
-"""SQLite's `user_version`: to be raised with each change of a table or of what its rows hold."""
+"""SQLite's `user_version`: it is raised with each change of a table or of what its rows hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A table; within a service `keys` tell its rows apart. They stay in the order of insertion.
+    """A table, whose `keys` are unique within a service, read in the order of insertion.
 
-    What is put in the place of an older row stays where that was.
+    A row that replaces an older one has the place of that.
     """
 
     name: str
@@ -62,12 +62,12 @@ CREATE TABLE services (
 KNOWN: Final = "SELECT account, region FROM services ORDER BY number"
 FIND: Final = """\
 SELECT number, life, epoch, origin, now, wall FROM services WHERE account = ? AND region = ?"""
-ENTER: Final = """\
+INSERT: Final = """\
 INSERT INTO services (account, region, life, epoch, origin, now, wall)
 VALUES (?, ?, ?, ?, ?, ?, ?)"""
-LIVE_AGAIN: Final = "UPDATE services SET life = ?, now = ?, wall = ? WHERE number = ?"
-TELL_TIME: Final = "UPDATE services SET now = ?, wall = ? WHERE number = ?"
-LEAVE: Final = "DELETE FROM services WHERE number = ?"
+REOPEN: Final = "UPDATE services SET life = ?, now = ?, wall = ? WHERE number = ?"
+UPDATE_TIME: Final = "UPDATE services SET now = ?, wall = ? WHERE number = ?"
+DELETE: Final = "DELETE FROM services WHERE number = ?"
 
 PIPELINES: Final = Table(name="pipelines", keys=("id",), others=("name", "unique_id", "data"))
 DEFINITIONS: Final = Table(name="definitions", keys=("pipeline", "role"))

@@ -1,4 +1,4 @@
-"""What of a service is not in its state file yet, as the rows that are to be put there."""
+"""What of a service is not in its state file yet, as rows that are to be written."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Unsaved:
-    """Compares a service with what was saved of it; of records it asks their `changes`."""
+    """Compares a service with what was saved of it; `changes` names the changed records."""
 
     def __init__(self, service: Service, changes: Changes) -> None:
         self._service = service
@@ -81,7 +81,7 @@ class Unsaved:
         return [(key, n) for key, n in self._service.calls.items() if saved.get(key) != n]
 
     def _new_runners(self) -> Iterator[tuple[str, list[Row]]]:
-        """Yield what writes all task runners anew, so that the latest is the last."""
+        """Yield statements which write all task runners anew, so that the latest is the last."""
         runners = self._service.runners
         if runners != self._runners:
             yield RUNNERS.clear, [()]
@@ -89,14 +89,14 @@ class Unsaved:
 
 
 def _definitions(pipeline: Pipeline) -> Iterable[tuple[tuple[str, str], Definition]]:
-    """Return a pipeline's definitions by what they are to it."""
+    """Return a pipeline's definitions by the pipeline's id and their role."""
     by_role = {"latest": pipeline.latest, "active": pipeline.active}
     by_role |= {str(n): plan.definition for n, plan in enumerate(pipeline.plans)}
     return [((pipeline.id, role), known) for role, known in by_role.items() if known is not None]
 
 
 def _row(record: Persisted) -> tuple[Table, Row]:
-    """Return a record's row and where it belongs."""
+    """Return the table and the row of a record."""
     match record:
         case Pipeline():
             data = encode_record(record, Pipeline)

@@ -7,7 +7,7 @@ guide's functions, which may also be written as methods of their first argument.
 
 Where the guide is silent: `^` binds to the right and tighter than the minus of a negative number;
 `\'`, `\"` and `\\` are the escapes of a string; two lists meet in all pairs; a list
-without items makes a text without values; numbers are Java's (`_values`).
+without items makes a text without values; numbers are Java's (`values.py`).
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def evaluate_fields(fields: Fields, scope: Scope) -> Fields:
 def syntax_errors(text: str) -> list[str]:
     """Say what is wrong with the expressions of a text, whatever the object.
 
-    Broken syntax, an unknown function, a wrong number of arguments, a `#{` never closed.
+    That is broken syntax, an unknown function, a wrong number of arguments, or an unclosed `#{`.
     """
     errors: list[str] = []
     try:

@@ -8,7 +8,7 @@ _SHOWN: Final = 80
 
 
 class ReasonError(Exception):
-    """Why an expression has no value. Never leaves the expressions: see `ExpressionError`."""
+    """Why an expression has no value; callers of the package get `ExpressionError` instead."""
 
 
 class ExpressionError(ValueError):

@@ -1,6 +1,6 @@
 """The grammar of expressions, and the tree which lark builds by it.
 
-The one module which needs lark; `_template` imports it at the first expression.
+This module alone needs lark, so `template.py` imports it at the first expression.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MAX_DEPTH: Final = 50
-"""Levels of an expression, brackets included: undocumented, but hostile ones must end somewhere."""
+"""Levels of an expression, brackets included: a limit of our own, for the stack has one."""
 
 # "*" is a multiplication after a value and the mark of an encrypted parameter before one; the
 # contextual lexer tells them apart.

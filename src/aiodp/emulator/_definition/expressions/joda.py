@@ -1,8 +1,8 @@
 """Dates written by Joda-Time's patterns, in UTC and in English.
 
 The Developer Guide points to `DateTimeFormat` of Joda-Time for its format strings. The libraries
-at hand know other dialects: in CLDR's, for one, `Y` is the year of the week and `e` counts from
-Sunday, so a table of our own is what says Joda's.
+at hand know other dialects: in CLDR's, for example, `Y` is the year of the week and `e` counts
+from Sunday, so this module has a table of Joda-Time's letters.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ def _edits(subject: Subject, before: Draft) -> Iterator[Finding]:
 def _differs(key: str, earlier: Fields, later: Fields) -> bool:
     """Return whether a value is another one, as far as is known before the activation.
 
-    A parameter may get the same value again, or another, by then.
+    Until then a parameter may get the same value again, or another one.
     """
     before, after = (
         [_canonical(key, field.value) for field in fields.get(key, ())]
@@ -80,7 +80,7 @@ def _differs(key: str, earlier: Fields, later: Fields) -> bool:
 
 
 def _canonical(key: str, text: str) -> str:
-    """Return one text for all which mean the same."""
+    """Return the same text for all that mean the same."""
     if key != "period":
         return text.upper()
     with suppress(ValueError):

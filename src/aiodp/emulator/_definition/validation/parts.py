@@ -32,7 +32,7 @@ class Severity(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Something wrong or odd about the object or parameter `id`."""
+    """An error or a warning about the object or parameter `id`."""
 
     id: str
     text: str
@@ -81,7 +81,7 @@ class Subject:
 
     @property
     def component(self) -> Component:
-        """It with what it inherits, parameters filled in."""
+        """The object with what it inherits, parameters filled in."""
         return self.draft.components[self.id]
 
     @property
@@ -106,16 +106,16 @@ class Subject:
         return any(name in self.component.fields for name in (plain, f"*{plain}"))
 
     def error(self, text: str) -> Finding:
-        """Return a reason not to activate the pipeline."""
+        """Return an error, for which the pipeline cannot be activated."""
         return Finding(id=self.id, text=text, severity=Severity.ERROR)
 
     def warning(self, text: str) -> Finding:
-        """Return something which is merely odd."""
+        """Return a warning."""
         return Finding(id=self.id, text=text, severity=Severity.WARNING)
 
 
 def is_open(text: str) -> bool:
-    """Return whether a value holds an expression, so that nobody knows it yet."""
+    """Return whether a value holds an expression, so that it is not known yet."""
     return "#{" in text
 
 

@@ -81,7 +81,7 @@ def _circle(start: str, edges: Mapping[str, set[str]]) -> str | None:
     """Return the shortest way from an object back to itself, if there is one."""
     came_from: dict[str, str] = {}
     pending = [start]
-    for current in pending:  # grows on the way
+    for current in pending:  # it grows during the loop
         for target in sorted(edges.get(current, ())):
             if target == start:
                 return " -> ".join([*_way(start, current, came_from), start])

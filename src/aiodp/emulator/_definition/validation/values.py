@@ -92,7 +92,7 @@ def _name_findings(subject: Subject, field: Field) -> Iterator[Finding]:
     if "node" in used and subject.base is not None and subject.base not in _WITH_NODE:
         yield subject.warning(f"'{field.key}': 'node' is for preconditions and actions alone.")
     known = subject.draft.parameters | subject.component.fields.keys()
-    if subject.base is None:  # others inherit it, and they may have the names
+    if subject.base is None:  # others may inherit it, and have these names
         known = known.union(*subject.draft.own.values())
     for name in sorted(used - known):
         if is_user_field(name.removeprefix("*")):

@@ -1,7 +1,7 @@
 """Attempts: how an instance is tried, and tried again.
 
-A failed attempt is followed by another while tries are left; then its instance has failed. No
-failure is told upwards before (the Developer Guide, dp-how-tasks-scheduled).
+A failed attempt is followed by another while tries are left. Only then has its instance failed, and
+its dependants with it (the Developer Guide, dp-how-tasks-scheduled).
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ class Attempts:
             self._fail(attempt, now, self._reader.retry_delay(instance))
 
     def stop(self, instance: Instance, status: Status, now: float) -> None:
-        """End the newest attempt; its worker, if it has one, is told so at its next report."""
+        """End the newest attempt; its worker, if it has one, learns it from its next report."""
         attempt = instance.head
         if attempt is not None and attempt.status not in TERMINAL:
             self._leases.cancel(attempt, now)
             self._close(attempt, status, now)
 
     def offer_waiting(self, pipeline: Pipeline, now: float) -> None:
-        """Offer all that waits for a runner, after something that held it back has gone."""
+        """Offer all attempts that wait for a runner, when nothing holds them back any more."""
         for instance in pipeline.instances.values():
             if instance.head is not None:
                 self._leases.offer(instance.head, now)
@@ -93,18 +93,18 @@ class Attempts:
         self._lifecycle.set(attempt.instance, Status.RUNNING, now)
 
     def given_back(self, attempt: Attempt, now: float) -> None:
-        """Offer an attempt which nobody has acknowledged again, at the end of the queue."""
+        """Offer an attempt again, at the end of the queue, because nobody has acknowledged it."""
         self._leases.offer(attempt, now)
         self._lifecycle.on_idle(attempt.pipeline, now)
 
     def lapsed(self, attempt: Attempt, now: float) -> None:
-        """Fail an attempt whose worker is silent; the next one follows soon."""
+        """Fail an attempt whose worker does not report; the next one follows soon."""
         seconds = f"{attempt.lease_timeout:g}"
         attempt.outcome = strings(errorMessage=f"No progress was reported for {seconds} s")
         self._fail(attempt, now, self._settings.stalled_retry_delay)
 
     def ended(self, attempt: Attempt, status: str, outcome: Fields, now: float) -> None:
-        """End an attempt as its worker says; FALSE, of a precondition, is "not yet"."""
+        """End an attempt with its worker's status; FALSE means a precondition is not met yet."""
         attempt.outcome = outcome
         instance = attempt.instance
         delay = self._reader.retry_delay(instance)

@@ -49,7 +49,7 @@ class Control:
         self._scheduler = scheduler
 
     def activate(self, params: dict[str, Any], now: float) -> dict[str, Any]:
-        """ActivatePipeline: lets its slots come, or makes a run if it is on demand."""
+        """ActivatePipeline: begins with its slots, or makes a run if it is on demand."""
         pipeline = self._catalog.get(params["pipelineId"])
         if pipeline.latest is None:
             raise invalid("The pipeline has no definition")
@@ -74,13 +74,13 @@ class Control:
             pipeline.first_activated_at = now
         pipeline.state = Status.SCHEDULED
         made = self._scheduler.activate(pipeline, start, now)
-        self._timers.run(now)  # the slots which are there already
+        self._timers.run(now)  # for the slots that have begun already
         self._resume(pipeline, now)
         self.on_idle(pipeline, now)
         return made
 
     def deactivate(self, params: dict[str, Any], now: float) -> dict[str, Any]:
-        """DeactivatePipeline: cancels what runs (the default), or lets it come to its end."""
+        """DeactivatePipeline: cancels what runs (the default), or lets it finish."""
         pipeline = self._catalog.get(params["pipelineId"])
         cancel = params.get("cancelActive", True)
         impatient = cancel and pipeline.state is Status.DEACTIVATING
@@ -96,7 +96,7 @@ class Control:
         return {}
 
     def delete(self, params: dict[str, Any], now: float) -> None:
-        """DeletePipeline, which does not know of deleted ones: they are not found."""
+        """DeletePipeline; of a deleted pipeline it says that there is none."""
         pipeline_id = params["pipelineId"]
         try:
             pipeline = self._catalog.get(pipeline_id)
@@ -152,7 +152,7 @@ class Control:
             pipeline.finished_at = now
 
     def _finish_deactivation(self, pipeline: Pipeline, now: float) -> None:
-        """Shut the resources down, which nobody needs any more; without any it is INACTIVE."""
+        """Shut the resources down; once none is left the pipeline is INACTIVE."""
         resources = _resources(pipeline)
         for resource in resources:
             self._resources.shut_down(resource, now)
@@ -164,7 +164,7 @@ class Control:
         return None if stamp is None else self._calendar.at_timestamp(stamp)
 
     def _resume(self, pipeline: Pipeline, now: float) -> None:
-        """Let what has waited for the pipeline, or for a component of it, go on."""
+        """Start what has waited for the pipeline, or for a paused component of it."""
         for waiting in list(pipeline.waiting.values()):
             self._lifecycle.consider_all(waiting.values(), now)
         for instance in list(pipeline.instances.values()):
@@ -184,7 +184,7 @@ class Control:
 
 
 def _running(pipeline: Pipeline) -> list[Instance]:
-    """Return the instances which somebody works on."""
+    """Return the instances which a worker has, and the resources that are up."""
     held = [task.attempt.instance for task in pipeline.held.values()]
     up = (Status.CREATING, Status.RUNNING, Status.SHUTTING_DOWN)
     return held + [resource for resource in _resources(pipeline) if resource.status in up]

@@ -1,4 +1,4 @@
-"""The life of instances: who may start, what follows from an end, and how failures spread.
+"""The lifecycle of instances: which may start, what follows from an end, how failures spread.
 
 Rules (the Developer Guide, dp-interpret-status, dp-how-tasks-scheduled and
 dp-manage-cascade-failandrerun):
@@ -6,7 +6,7 @@ dp-manage-cascade-failandrerun):
 1. An instance waits on its dependencies until its time has come, all of them are finished, and
    fewer than `maxActiveInstances` of its component are active.
 2. If the failure mode of a waiting instance is `cascade`, it fails with what it depends on.
-3. What has ended stays so, unless SetStatus says RERUN or MARK_FINISHED.
+3. An ended instance keeps its status, unless SetStatus says RERUN or MARK_FINISHED.
 
 The listeners hear of the changes of status one after the other, not from within each other, so
 that a chain of objects may have any length.
@@ -100,7 +100,7 @@ class Lifecycle:
     def end(
         self, instance: Instance, status: Status, now: float, reason: str | None = None
     ) -> None:
-        """End an instance whose worker, if it has one, is told so at its next report."""
+        """End an instance; its worker, if it has one, learns it from its next report."""
         self.attempts.stop(instance, status, now)
         instance.reason, instance.cascaded_on = reason, None
         self.set(instance, status, now)
@@ -124,7 +124,7 @@ class Lifecycle:
         self.consider_all(again, now)
 
     def set(self, instance: Instance, status: Status, now: float) -> None:
-        """Give an instance a status, and let everything follow from it."""
+        """Give an instance a status, and do all that follows from it."""
         instance.pipeline.change(instance, status)
         if status in TERMINAL:
             instance.ended_at = now
@@ -170,8 +170,8 @@ class Lifecycle:
             return True
         return pipeline.active_instances[component] < self._reader.max_active(instance)
 
-    def _fill_place(self, ended: Instance, now: float) -> None:
-        """Let those start which `maxActiveInstances` held back, the oldest first."""
+    def _start_next(self, ended: Instance, now: float) -> None:
+        """Start instances which `maxActiveInstances` has held back, the oldest first."""
         pipeline, component = ended.pipeline, ended.component.id
         most = self._reader.max_active(ended)
         for instance in list(pipeline.waiting[component].values()):
@@ -223,7 +223,7 @@ class Lifecycle:
         for guard_id in instance.preconditions:
             self.cancel(instance.pipeline.instances[guard_id], now, f"{instance.id} is {status}")
         self.consider_all(dependants(instance, self._calendar), now)
-        self._fill_place(instance, now)
+        self._start_next(instance, now)
         self.on_idle(instance.pipeline, now)
 
 

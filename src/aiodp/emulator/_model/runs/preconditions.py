@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from aiodp.emulator._model.records import Instance
     from aiodp.emulator._model.runs.lifecycle import Lifecycle
 
-_LEAST_DELAY: Final = 1.0  # seconds; without any it would be checked for ever at one time
+_LEAST_DELAY: Final = 1.0  # seconds; without a delay it would be checked endlessly at the same time
 
 
 class Preconditions:

@@ -1,4 +1,4 @@
-"""Resources, which are only simulated: an Ec2Resource or EmrCluster is a sequence of statuses."""
+"""Simulated resources: an Ec2Resource or EmrCluster is a sequence of statuses."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Resources:
                 self._user_changed(resource, status, now)
 
     def create(self, resource: Instance, now: float) -> None:
-        """Create it, again if it was there before."""
+        """Create a resource, again if it was there before."""
         self._timers.stop(resource, Due.PHASE, Due.EXPIRY)
         prefix, digits = ("j", 13) if resource.component.type == "EmrCluster" else ("i", 17)
         resource.resource_id = f"{prefix}-{self._ids.hexadecimal(digits)}"
@@ -54,21 +54,21 @@ class Resources:
             self._timers.set(resource, Due.EXPIRY, now + limit)
 
     def shut_down(self, resource: Instance, now: float) -> None:
-        """Begin its end, if it is up."""
+        """Begin to shut a resource down, if it is up."""
         if resource.status in _UP:
             self._timers.stop(resource, Due.EXPIRY)
             self._timers.set(resource, Due.PHASE, now + self._settings.resource_shutdown)
             self._lifecycle.set(resource, Status.SHUTTING_DOWN, now)
 
     def is_wanted(self, resource: Instance) -> bool:
-        """Return whether a task waits for it, or a user has asked for it again."""
+        """Return whether a task waits for a resource, or a user has asked for it again."""
         return resource.rerun or any(
             instance.status is Status.WAITING_FOR_RUNNER for instance in _tasks_on(resource)
         )
 
     def _user_changed(self, resource: Instance, status: Status, now: float) -> None:
         wanted = status is Status.WAITING_FOR_RUNNER and resource.status not in _UP
-        if wanted and _is_live(resource):  # else it is brought back when the pipeline is
+        if wanted and _is_live(resource):  # otherwise it is created when the pipeline is activated
             self._timers.stop(resource, Due.PHASE, Due.EXPIRY)
             resource.pipeline.change(resource, Status.WAITING_ON_DEPENDENCIES)
             self._lifecycle.consider(resource, now)
@@ -82,7 +82,7 @@ class Resources:
                     self._leases.offer(user.head, now)
             self._release(resource, now)
         elif status in BAD or (status is Status.FINISHED and _is_live(resource)):
-            # Nobody but SetStatus finishes a resource on which something is still to run.
+            # Only SetStatus finishes a resource on which something is still to run.
             for instance in list(_tasks_on(resource)):
                 self._lifecycle.cancel(instance, now, f"{resource.id} is {status}")
 
@@ -101,7 +101,7 @@ class Resources:
 
 
 def _users(resource: Instance) -> Iterator[Instance]:
-    """Yield the activities of its slot which run on it."""
+    """Yield the activities of the slot which run on a resource."""
     for instance_id in resource.refs.values():
         instance = resource.pipeline.instances[instance_id]
         if instance.part.resource == resource.component.id:
@@ -109,7 +109,7 @@ def _users(resource: Instance) -> Iterator[Instance]:
 
 
 def _tasks_on(resource: Instance) -> Iterator[Instance]:
-    """Yield everything whose tasks it gets: activities, and the preconditions run for them."""
+    """Yield what has tasks on a resource: activities, and the preconditions run for them."""
     instances = resource.pipeline.instances
     for instance_id in resource.refs.values():
         guards = (instances[guard] for guard in instances[instance_id].preconditions)

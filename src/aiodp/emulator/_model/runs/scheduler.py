@@ -59,7 +59,7 @@ class Scheduler:
             raise invalid("As many runs of the on-demand pipeline are going on as may")
 
     def activate(self, pipeline: Pipeline, start: float | None, now: float) -> list[Instance]:
-        """Let the slots of the active definition come; return what was made on demand."""
+        """Begin with the slots of the active definition; return what was made on demand."""
         plan = pipeline.plans[-1]
         for name, slots in self._slots(pipeline, plan, now).items():
             timeline = _timeline(pipeline, name)
@@ -76,12 +76,12 @@ class Scheduler:
         return made
 
     def stop(self, pipeline: Pipeline) -> None:
-        """Let no slot come any more."""
+        """Make no more slots."""
         for timeline in pipeline.timelines.values():
             self._timers.stop(timeline)
 
     def is_over(self, pipeline: Pipeline) -> bool:
-        """Return whether no slot is to come."""
+        """Return whether no more slots are to be made."""
         timelines = pipeline.timelines.values()
         return bool(timelines) and not any(
             timeline.slots is not None and timeline.slots.start(timeline.next_slot) is not None
@@ -148,7 +148,7 @@ class Scheduler:
         return made
 
     def _free_second(self, pipeline: Pipeline, timeline: str, now: float) -> float:
-        """Return the first second from now in which nothing has an instance: ids name it."""
+        """Return the first second from now which no instance has in its id."""
         members = pipeline.plans[-1].timelines[timeline]
         at = now
         while any(f"@{key}_{self._calendar.stamp(at)}" in pipeline.instances for key in members):
@@ -201,7 +201,7 @@ class Scheduler:
         return style == "timeseries" and instance.kind is not Kind.RESOURCE
 
     def _guards(self, guarded: Instance, slot: Slot) -> Iterable[Instance]:
-        """Make the preconditions of an instance, each for it alone."""
+        """Make the preconditions of an instance, which no other instance shares."""
         pipeline = guarded.pipeline
         made = []
         for component_id in guarded.part.preconditions:
