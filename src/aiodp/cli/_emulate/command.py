@@ -1,10 +1,9 @@
-"""`aiodp emulate`: the local service on a port, until it is told to stop."""
+"""`aiodp emulate`: serves the local service until a signal stops it."""
 
 from __future__ import annotations
 
 import math
 import signal
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,24 +12,25 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from aiodp.cli import hint
+from aiodp.cli._emulate.load import check_files, load, read_files
 from aiodp.cli._emulate.log import LogFormat, start_log
+from aiodp.emulator import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from aiodp.cli._emulate.load import DefinitionFile, Loaded
-    from aiodp.emulator import EmulatorServer, Settings
+    from aiodp.emulator import EmulatorServer
 
 _STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
-_LONGEST_GROUP: Final = 1024  # the API reference of PollForTask
-
+_MAX_GROUP_LENGTH: Final = 1024  # the API reference of PollForTask
 
 _FILE: Final = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Options:
-    """The options of the command, by their names."""
+    """The values of the options, by their names."""
 
     host: str
     port: int
@@ -55,10 +55,10 @@ def _finite(_: click.Context, __: click.Parameter, value: float) -> float:
     return value
 
 
-def _group(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
-    if value is not None and not 1 <= len(value) <= _LONGEST_GROUP:
+def _worker_group(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not 1 <= len(value) <= _MAX_GROUP_LENGTH:
         shown = "an empty name" if not value else f"a name of {len(value)} characters"
-        raise click.BadParameter(f"{shown} is not within 1 to {_LONGEST_GROUP} characters.")
+        raise click.BadParameter(f"{shown} is not within 1 to {_MAX_GROUP_LENGTH} characters.")
     return value
 
 
@@ -93,7 +93,7 @@ def _group(_: click.Context, __: click.Parameter, value: str | None) -> str | No
     "--resource-worker-group",
     metavar="NAME",
     show_envvar=True,
-    callback=_group,
+    callback=_worker_group,
     help="Worker group that gets the tasks of activities which run on a resource.",
 )
 @click.option(
@@ -133,7 +133,7 @@ def _group(_: click.Context, __: click.Parameter, value: str | None) -> str | No
 )
 @click.option(
     "--log-format",
-    type=click.Choice([one.value for one in LogFormat]),
+    type=click.Choice([log_format.value for log_format in LogFormat]),
     default=LogFormat.TEXT.value,
     show_default=True,
     show_envvar=True,
@@ -147,10 +147,12 @@ def emulate(**given: Any) -> int:
     --state nothing is kept when it stops; Ctrl-C and SIGTERM stop it.
     """
     options = _Options(**given)
-    # Blocked before any thread exists, so that none but sigwait gets them.
+    # Blocked before any thread is started, so that only `sigwait` receives them.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
-    settings = _settings(options)
-    files = _files(options, settings)
+    settings = Settings(
+        resource_worker_group=options.resource_worker_group, epoch=datetime.now(UTC)
+    )
+    files = _read_files(options, settings)
     server = _server(options, settings)
     start_log(LogFormat(options.log_format))
     _serve(server, files, options)
@@ -160,11 +162,12 @@ def emulate(**given: Any) -> int:
 def _serve(server: EmulatorServer, files: Sequence[DefinitionFile], options: _Options) -> None:
     try:
         server.start()
-    except (OSError, ValueError) as error:  # of the port, or of the state's file
+    except (OSError, ValueError) as error:  # about the port, or the file of --state
         text = getattr(error, "strerror", None)
         raise click.ClickException(text or str(error)) from error
     try:
-        loaded = _load(server, files, activate=options.activate)
+        service = server.service()
+        loaded = [load(service, file, activate=options.activate) for file in files]
         click.echo(_greeting(server.endpoint, loaded, options))
         signal.sigwait(_STOPPING)
     finally:
@@ -172,26 +175,13 @@ def _serve(server: EmulatorServer, files: Sequence[DefinitionFile], options: _Op
     click.echo("aiodp emulate: stopped.")
 
 
-@contextmanager
-def _extras() -> Iterator[None]:
-    """Say what to install where the import of an extra's module fails."""
+def _server(options: _Options, settings: Settings) -> EmulatorServer:
     try:
-        yield
+        from aiodp.emulator import EmulatorServer  # noqa: PLC0415 - it needs moto, an extra
     except ModuleNotFoundError as error:
         raise click.ClickException(
             f"emulate needs the module {error.name}; {hint('emulate')}"
         ) from error
-
-
-def _settings(options: _Options) -> Settings:
-    with _extras():
-        from aiodp.emulator import Settings  # noqa: PLC0415 - needs an extra
-    return Settings(resource_worker_group=options.resource_worker_group, epoch=datetime.now(UTC))
-
-
-def _server(options: _Options, settings: Settings) -> EmulatorServer:
-    with _extras():
-        from aiodp.emulator import EmulatorServer  # noqa: PLC0415 - needs moto
     return EmulatorServer(
         options.host,
         options.port,
@@ -202,23 +192,12 @@ def _server(options: _Options, settings: Settings) -> EmulatorServer:
     )
 
 
-def _files(options: _Options, settings: Settings) -> list[DefinitionFile]:
-    """Read what shall be loaded, and find out what is wrong with it before anything is served."""
-    from aiodp.cli._emulate import load as _emulate_load  # noqa: PLC0415 - as _settings
-
-    files = _emulate_load.read_files(options.load, options.values)
-    warnings = _emulate_load.rehearse(files, settings, activate=options.activate)
-    for warning in warnings:
+def _read_files(options: _Options, settings: Settings) -> list[DefinitionFile]:
+    """Read the files of --load; raise for a file that the service refuses, before it is started."""
+    files = read_files(options.load, options.values)
+    for warning in check_files(files, settings, activate=options.activate):
         click.echo(f"aiodp: warning: {warning}", err=True)
     return files
-
-
-def _load(
-    server: EmulatorServer, files: Sequence[DefinitionFile], *, activate: bool
-) -> list[Loaded]:
-    from aiodp.cli._emulate import load as _emulate_load  # noqa: PLC0415 - as _settings
-
-    return [_emulate_load.load(server.service(), file, activate=activate) for file in files]
 
 
 def _greeting(endpoint: str, loaded: Sequence[Loaded], options: _Options) -> str:
@@ -234,19 +213,22 @@ Point an AWS client at it:
     export AWS_DEFAULT_REGION=us-east-1
 
 {_pipelines(loaded)}{page}\
-A minute of the service lasts {minute}.{_hint(options.time_scale)}Ctrl-C stops it.
+A minute of the service lasts {minute}.{_scaling_hint(options.time_scale)}Ctrl-C stops it.
 """
 
 
 def _pipelines(loaded: Sequence[Loaded]) -> str:
     if not loaded:
         return ""
-    rows = [(one.pipeline_id, one.state, one.name, "" if one.new else "(kept)") for one in loaded]
+    rows = [
+        (pipeline.pipeline_id, pipeline.state, pipeline.name, "" if pipeline.new else "(kept)")
+        for pipeline in loaded
+    ]
     lines = [f"    {' '.join(row).rstrip()}\n" for row in rows]
     return f"Pipelines:\n\n{''.join(lines)}\n"
 
 
-def _hint(time_scale: float) -> str:
+def _scaling_hint(time_scale: float) -> str:
     if time_scale == 1:
         return " "
     options = f"**aiodp.testing.scaled({time_scale:g})"

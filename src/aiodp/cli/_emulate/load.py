@@ -1,4 +1,4 @@
-"""Definition files with which `aiodp emulate` starts: each becomes a pipeline of its name."""
+"""The definition files of `aiodp emulate --load`. Each becomes a pipeline with the file's name."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
 
 
 class LoadError(click.ClickException):
-    """A file cannot be a pipeline; the text says which file, and all that is wrong with it."""
+    """A file cannot be loaded; the message has the file and all its errors."""
 
 
-class _Target(Protocol):
+class _Service(Protocol):
     def perform(self, operation: str, **params: Any) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DefinitionFile:
-    """A definition as it is in a file, with the values of another file put over its own."""
+    """The definition of a file; values of another file override its own."""
 
     path: Path
     definition: Definition
 
     @classmethod
     def read(cls, path: Path, values: Wire) -> Self:
-        """Read a definition file. Raises `LoadError` if it is none."""
+        """Read a definition file. Raises `LoadError` if it is not one."""
         try:
             definition = read_definition(_text(path))
         except ValueError as error:
@@ -46,13 +46,13 @@ class DefinitionFile:
 
     @property
     def name(self) -> str:
-        """Name and uniqueId of the pipeline, so that it is made once however often it is loaded."""
+        """Name and uniqueId of the pipeline, so loading the file again creates no second one."""
         return self.path.stem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """What became of a file. `new` is false for a pipeline that had its definition already."""
+    """The pipeline of a file. `new` is false if it had a definition already."""
 
     name: str
     pipeline_id: str
@@ -64,7 +64,7 @@ class Loaded:
 def read_files(paths: Sequence[Path], values: Path | None) -> list[DefinitionFile]:
     """Read definition files, and the file with values for all of them.
 
-    Raises `LoadError` for a file that is none, and for two files of one name.
+    Raises `LoadError` for a file that is not one, and for two files with the same name.
     """
     names: dict[str, Path] = {}
     for path in paths:
@@ -75,21 +75,23 @@ def read_files(paths: Sequence[Path], values: Path | None) -> list[DefinitionFil
     return [DefinitionFile.read(path, given) for path in paths]
 
 
-def rehearse(files: Iterable[DefinitionFile], settings: Settings, *, activate: bool) -> list[str]:
-    """Load files into a service which is thrown away; return the warnings.
+def check_files(
+    files: Iterable[DefinitionFile], settings: Settings, *, activate: bool
+) -> list[str]:
+    """Load files into a temporary service in memory; return the warnings.
 
-    Raises `LoadError` for the first file which the service refuses.
+    Raises `LoadError` for the first file that the service refuses.
     """
     service = Service(lambda: 0.0, settings)
-    loaded = [load(service, file, activate=activate) for file in files]
-    return [warning for one in loaded for warning in one.warnings]
+    pipelines = [load(service, file, activate=activate) for file in files]
+    return [warning for pipeline in pipelines for warning in pipeline.warnings]
 
 
-def load(service: _Target, file: DefinitionFile, *, activate: bool) -> Loaded:
-    """Make a pipeline of a file, unless there is one of its name with a definition already.
+def load(service: _Service, file: DefinitionFile, *, activate: bool) -> Loaded:
+    """Create the pipeline of a file, unless it exists already with a definition.
 
-    `activate` activates it, unless it has been before. Raises `LoadError` if the service
-    refuses it.
+    With `activate` it is activated, if it never was. Raises `LoadError` if the service refuses the
+    file.
     """
     call = _Calls(service, file.path)
     pipeline_id: str = call("CreatePipeline", name=file.name, uniqueId=file.name)["pipelineId"]
@@ -107,9 +109,9 @@ def load(service: _Target, file: DefinitionFile, *, activate: bool) -> Loaded:
 
 
 class _Calls:
-    """Calls of the API on behalf of one file."""
+    """Calls the API for one file."""
 
-    def __init__(self, service: _Target, path: Path) -> None:
+    def __init__(self, service: _Service, path: Path) -> None:
         self._service = service
         self.path = path
 
@@ -142,7 +144,7 @@ def _values(path: Path) -> Wire:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")  # an editor's mark at the start is no error
+        return path.read_text(encoding="utf-8-sig")  # an editor may write a byte order mark
     except UnicodeDecodeError as error:
         raise LoadError(f"{path}: it is not UTF-8: {error.reason}") from error
     except OSError as error:

@@ -1,4 +1,4 @@
-"""How `aiodp emulate` writes its log: a line on stderr for each call that was answered."""
+"""The log of `aiodp emulate`: a line on stderr for each call."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
-_CALLS: Final = "aiodp.emulator.calls"
-_WHAT: Final = ("worker_group", "pipeline_id", "attempt_id", "task_id")
-_KEYS: Final = ("operation", "outcome", "seconds", "region", "account", *_WHAT)
+_CALLS_LOGGER: Final = "aiodp.emulator.calls"
+_SUBJECT_KEYS: Final = ("worker_group", "pipeline_id", "attempt_id", "task_id")
+_KEYS: Final = ("operation", "outcome", "seconds", "region", "account", *_SUBJECT_KEYS)
 _LONGEST_OPERATION: Final = len("ValidatePipelineDefinition")
 
 
 class LogFormat(StrEnum):
-    """The forms of a line."""
+    """The formats of a line."""
 
     TEXT = "text"
     JSON = "json"
@@ -24,22 +24,28 @@ class LogFormat(StrEnum):
 
 
 class TextFormatter(logging.Formatter):
-    """Columns for people: the local time, the operation, how long it took, and how it went."""
+    """Columns for people: local time, operation, duration, outcome, and what the call names."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
         at = datetime.fromtimestamp(record.created, UTC).astimezone()
         call = record.__dict__
         operation = (call["operation"] or "-").ljust(_LONGEST_OPERATION)
-        what = [call[key] for key in _WHAT if call[key]]
+        subjects = [call[key] for key in _SUBJECT_KEYS if call[key]]
         if call["attempt_id"]:
-            what.remove(call["task_id"])  # an attempt says more than an opaque id
-        parts = [f"{at:%H:%M:%S}", operation, f"{call['seconds']:8.3f}s", call["outcome"], *what]
+            subjects.remove(call["task_id"])  # the attempt's id is readable, the task's is not
+        parts = [
+            f"{at:%H:%M:%S}",
+            operation,
+            f"{call['seconds']:8.3f}s",
+            call["outcome"],
+            *subjects,
+        ]
         return " ".join(parts)
 
 
 class JsonFormatter(logging.Formatter):
-    """An object for programs, always with the same keys; what has no meaning is null."""
+    """An object for programs, with always the same keys; a missing value is null."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -52,12 +58,12 @@ _FORMATTERS: Final = {LogFormat.TEXT: TextFormatter, LogFormat.JSON: JsonFormatt
 
 
 def start_log(log_format: LogFormat) -> None:
-    """Write the calls to stderr from now on; when it is off, they are not even put together."""
+    """Write the calls to stderr from now on. If the log is off, no record is created."""
     if log_format is LogFormat.OFF:
         return
     handler = logging.StreamHandler()
     handler.setFormatter(_FORMATTERS[log_format]())
-    calls = logging.getLogger(_CALLS)
+    calls = logging.getLogger(_CALLS_LOGGER)
     calls.addHandler(handler)
     calls.setLevel(logging.INFO)
     calls.propagate = False
