@@ -250,5 +250,5 @@ def _text(header: str | bytes) -> str:
 
 def _has_credentials(session: AioSession) -> bool:
     """Return whether the session would find credentials without asking the network for them."""
-    given = session._credentials is not None
+    given = session._credentials is not None  # noqa: SLF001 - the public way is asynchronous
     return bool(given or "AWS_ACCESS_KEY_ID" in os.environ or session.full_config["profiles"])

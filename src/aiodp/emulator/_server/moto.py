@@ -207,8 +207,8 @@ class Emulation:
         self._ticker.close(_CLOSE_TIMEOUT)
         self._outbox.close(_CLOSE_TIMEOUT)
         with backend_lock:
-            # Moto has no other way to remove what its reset would go through.
-            known = BackendDict._instances  # type: ignore[misc]
+            # What moto's reset goes through; there is no public way to be removed from it.
+            known = BackendDict._instances  # type: ignore[misc]  # noqa: SLF001 - as above
             known[:] = [backends for backends in known if backends is not self.backends]
 
 
