@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import selectors
 import socket
 import struct
 import time
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("aiodp.emulator")
 
-_ACCEPT_INTERVAL: Final = 0.05  # real seconds between two checks whether the server shall stop
 _NO_LINGER: Final = struct.pack("ii", 1, 0)  # closing the socket sends a reset, not a FIN
 _LENGTH: Final = "content-length"
 _BODILESS: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
@@ -132,11 +132,13 @@ class Server(ThreadedWSGIServer):
     """A thread for each connection, all of which end when the server does."""
 
     block_on_close = False  # stop() ends the threads
+    timeout = 0  # handle_request() is called when there is one
 
     def __init__(self, host: str, port: int, app: WSGIApplication) -> None:
         self._open: dict[Thread, socket.socket] = {}  # the accepting thread's, until it has ended
         with _bound(host, port) as listener:
             super().__init__(host, port, app, Handler, fd=listener.fileno())
+        self._stop_read, self._stop_write = socket.socketpair()
         self._accepting = Thread(target=self._accept, name="aiodp-emulator", daemon=True)
 
     def start(self) -> None:
@@ -145,7 +147,7 @@ class Server(ThreadedWSGIServer):
 
     def stop(self, timeout: float) -> None:
         """Close the port and every connection, and wait at most that long for their threads."""
-        self.shutdown()
+        self._stop_write.close()
         self._accepting.join()
         deadline = time.monotonic() + timeout
         self._shut_down(socket.SHUT_RD)  # an answer which is being sent may still arrive
@@ -169,7 +171,11 @@ class Server(ThreadedWSGIServer):
         logger.exception("connection failed")  # noqa: LOG004 - called from an except clause
 
     def _accept(self) -> None:
-        self.serve_forever(poll_interval=_ACCEPT_INTERVAL)
+        with self, self._stop_read, selectors.DefaultSelector() as selector:
+            selector.register(self, selectors.EVENT_READ)
+            selector.register(self._stop_read, selectors.EVENT_READ)
+            while self._stop_read not in [key.fileobj for key, _ in selector.select()]:
+                self.handle_request()
 
     def _shut_down(self, how: int) -> None:
         for connection in self._open.values():
