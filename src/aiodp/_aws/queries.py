@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Selector: TypeAlias = tuple[str, str, str] | tuple[str, str, "Sequence[str]"]
 """A field's name, an operator (EQ, REF_EQ, LE, GE or BETWEEN), and the value or values."""
 
-_MOST_DESCRIBED: Final = 25  # API reference of DescribeObjects
+_MAX_DESCRIBED: Final = 25  # objects a call: API reference of DescribeObjects
 
 
 class PipelineQueries(Protocol):
@@ -61,7 +61,7 @@ class ClientPipelineQueries:
         self, pipeline_id: str, sphere: str, selectors: Sequence[Selector]
     ) -> AsyncIterator[str]:
         """Call QueryObjects, page by page."""
-        query = {"query": {"selectors": [_selector(*one) for one in selectors]}}
+        query = {"query": {"selectors": [_wire_selector(*selector) for selector in selectors]}}
         async for page in self._pages(
             "query_objects", pipelineId=pipeline_id, sphere=sphere, **(query if selectors else {})
         ):
@@ -73,15 +73,15 @@ class ClientPipelineQueries:
     ) -> AsyncIterator[PipelineObject]:
         """Call DescribeObjects, 25 at a time, and page by page."""
         remaining = iter(object_ids)
-        while some := list(islice(remaining, _MOST_DESCRIBED)):
+        while batch := list(islice(remaining, _MAX_DESCRIBED)):
             async for page in self._pages(
                 "describe_objects",
                 pipelineId=pipeline_id,
-                objectIds=some,
+                objectIds=batch,
                 evaluateExpressions=evaluate_expressions,
             ):
-                for one in page.get("pipelineObjects") or ():
-                    yield parse_object(one)
+                for answer in page.get("pipelineObjects") or ():
+                    yield parse_object(answer)
 
     async def _pages(self, operation: str, **members: Any) -> AsyncIterator[dict[str, Any]]:
         pages = aiter(self._client.get_paginator(operation).paginate(**members))
@@ -89,7 +89,7 @@ class ClientPipelineQueries:
             yield page
 
 
-def _selector(name: str, operator: str, values: str | Sequence[str]) -> dict[str, Any]:
+def _wire_selector(name: str, operator: str, values: str | Sequence[str]) -> dict[str, Any]:
     listed = [values] if isinstance(values, str) else list(values)
     return {"fieldName": name, "operator": {"type": operator, "values": listed}}
 

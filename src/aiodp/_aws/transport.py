@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _SERVICE: Final = "datapipeline"
 _GENUINE: Final = "aiodp.genuine"
-_CLOSE_TIMEOUT: Final = 5.0
+_CLOSE_TIMEOUT: Final = 5.0  # seconds
 _STATUS_CONNECTIONS: Final = 50
 _HTTP_ERROR: Final = 500
 _TOO_MANY_REQUESTS: Final = 429
@@ -118,8 +118,7 @@ def outcome_of(error: Exception) -> Outcome:
     for kind_of_error, kind in EXCEPTIONS:
         if isinstance(error, kind_of_error):
             return Outcome(kind=kind, error=error)
-    # botocore's parsers let the errors of broken answers through: AttributeError,
-    # UnicodeDecodeError, …
+    # What botocore's parsers raise for a broken answer: AttributeError, UnicodeDecodeError, …
     return Outcome(kind=ReportKind.MALFORMED, error=error)
 
 
@@ -142,7 +141,7 @@ def _kind_of_response(response: Mapping[str, Any]) -> ReportKind:
 def _mark_genuine(
     response_dict: Mapping[str, Any], customized_response_dict: dict[str, Any], **_: Any
 ) -> None:
-    """Tell whether an answer comes from the service; botocore takes any 200 for a success.
+    """Mark whether an answer comes from the service; botocore takes any 200 for a success.
 
     The service answers with a JSON object. SetTaskStatus may be answered by an empty body, which
     the service's request id tells from a proxy's.
@@ -193,6 +192,7 @@ class ClientTransport:
 
 
 async def call_service(call: Awaitable[dict[str, Any]]) -> dict[str, Any] | Outcome:
+    """Return the answer of a call, or what its failure means; raise nothing but a cancellation."""
     try:
         return await call
     except anyio.get_cancelled_exc_class():
@@ -264,18 +264,18 @@ async def open_clients(
                         _SERVICE,
                         region_name=region_name,
                         endpoint_url=endpoint_url,
-                        config=AioConfig().merge(config).merge(one) if config else one,
+                        config=AioConfig().merge(config).merge(needed) if config else needed,
                     )
                 )
-                for one in own
+                for needed in own
             ]
         except (botocore_errors.BotoCoreError, ValueError) as error:  # of an endpoint's address
             raise ReportRejected(
                 f"no client for Data Pipeline could be made: {error} (see region_name=, "
                 f"endpoint_url= and the AWS configuration)"
             ) from error
-        for each in clients:
-            each.meta.events.register("before-parse.data-pipeline", _mark_genuine)
+        for client in clients:
+            client.meta.events.register("before-parse.data-pipeline", _mark_genuine)
         try:
             yield clients
         finally:

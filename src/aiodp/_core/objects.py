@@ -1,4 +1,4 @@
-"""The objects of a pipeline as PollForTask and DescribeObjects give them.
+"""The objects of a pipeline as PollForTask and DescribeObjects give them, read and checked.
 
 A field comes as a key with a stringValue or a refValue; a key that is repeated is a list (API
 reference of PollForTask; the translation is the one of the AWS CLI).
@@ -7,17 +7,20 @@ reference of PollForTask; the translation is the one of the AWS CLI).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from aiodp._core.fields import Ref
 from aiodp._core.period import parse_period
-from aiodp._core.text import shown
+from aiodp._core.text import shorten, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 ObjectField: TypeAlias = str | Ref | list[str | Ref]
+
+_ATTEMPT: Final = "_Attempt="
 
 
 class PipelineObject:
@@ -85,12 +88,12 @@ class PipelineObject:
         Raises `LookupError` if there is none, or if it did not come with this one, and `ValueError`
         if there are several.
         """
-        found = self.refs(key)
-        if not found:
+        objects = self.refs(key)
+        if not objects:
             raise LookupError(f"{self.id} has no field {key!r} that refers to an object")
-        if len(found) > 1:
-            raise ValueError(f"{self.id}: field {key!r} refers to {len(found)} objects, not one")
-        return found[0]
+        if len(objects) > 1:
+            raise ValueError(f"{self.id}: field {key!r} refers to {len(objects)} objects, not one")
+        return objects[0]
 
     def _values(self, key: str) -> list[str | Ref]:
         value = self.fields.get(key, [])
@@ -104,6 +107,41 @@ class PipelineObject:
                 f"{self.id}: field {key!r} refers to {ref.object_id!r}, which the service did not "
                 f"send along; `describe` asks for it"
             ) from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """A task as it was handed out."""
+
+    task_id: str
+    pipeline_id: str
+    attempt_id: str
+    objects: Mapping[str, PipelineObject]
+    assigned_at: float
+    """When the answer came, on the scale of `anyio.current_time()`."""
+
+    def __str__(self) -> str:
+        return f"{self.attempt.type or 'task'} {self.attempt_id} of {self.pipeline_id}"
+
+    @property
+    def attempt(self) -> PipelineObject:
+        """The object of the attempt itself."""
+        return self.objects[self.attempt_id]
+
+    @property
+    def instance(self) -> tuple[str, str]:
+        """What the attempt is one of: two of one instance must never be worked on together."""
+        return self.pipeline_id, self.attempt_id.rpartition(_ATTEMPT)[0] or self.attempt_id
+
+    @property
+    def extra(self) -> dict[str, object]:
+        """What log records say of it."""
+        return {
+            "task": shorten(self.task_id),
+            "pipeline": self.pipeline_id,
+            "attempt": self.attempt_id,
+            "type": self.attempt.type,
+        }
 
 
 def parse_object(
@@ -127,10 +165,26 @@ def parse_objects(answers: Mapping[str, Any]) -> Mapping[str, PipelineObject]:
     return MappingProxyType(objects)
 
 
+def read_assignment(answer: Mapping[str, Any], assigned_at: float) -> Assignment:
+    """Read a taskObject; raise `ValueError` that says what is wrong with it."""
+    attempt_id = _text(answer, "attemptId")
+    objects = parse_objects(answer.get("objects") or {})
+    if attempt_id not in objects:
+        raise ValueError(f"its attempt {shown(attempt_id)} is not among its objects")
+    _ = objects[attempt_id].type  # there must be no two of it
+    return Assignment(
+        task_id=_text(answer, "taskId"),
+        pipeline_id=_text(answer, "pipelineId"),
+        attempt_id=attempt_id,
+        objects=objects,
+        assigned_at=assigned_at,
+    )
+
+
 def _fields(wire: Iterable[Mapping[str, Any]]) -> dict[str, ObjectField]:
     fields: dict[str, ObjectField] = {}
-    for one in wire:
-        key, value = one["key"], _value(one)
+    for field in wire:
+        key, value = field["key"], _value(field)
         if key not in fields:
             fields[key] = value
             continue
@@ -139,7 +193,14 @@ def _fields(wire: Iterable[Mapping[str, Any]]) -> dict[str, ObjectField]:
     return fields
 
 
-def _value(one: Mapping[str, Any]) -> str | Ref:
+def _value(field: Mapping[str, Any]) -> str | Ref:
     """Return a field's value; a stringValue goes before a refValue, as in the AWS CLI."""
-    text = one.get("stringValue")
-    return str(text) if text is not None else Ref(str(one["refValue"]))
+    text = field.get("stringValue")
+    return str(text) if text is not None else Ref(str(field["refValue"]))
+
+
+def _text(answer: Mapping[str, Any], name: str) -> str:
+    text = answer.get(name)
+    if not isinstance(text, str) or not text:
+        raise ValueError(f"its {name} is {shown(text)}")
+    return text

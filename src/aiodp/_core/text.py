@@ -15,15 +15,14 @@ RESERVED: Final = "Service_"
 _ILLEGAL: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SHOWN: Final = 40  # characters
 _KEPT: Final = 8  # characters at each end of a shortened task id
-_MAX_STACK_TRACE: Final = (
-    1024  # the SDKs' models; the API page's 4,095 is not safe with all of them
-)
+_MAX_STACK_TRACE: Final = 1024
+"""Characters: the limit in the SDKs' models. The API page's 4,095 is not safe with all of them."""
 
 
 def illegal_character(text: str) -> str | None:
     """Return the first character that the service's strings cannot carry, or None."""
-    found = _ILLEGAL.search(text)
-    return found.group() if found else None
+    match = _ILLEGAL.search(text)
+    return match.group() if match else None
 
 
 def replace_illegal(text: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
-from aiodp._core.assignment import read_assignment
+from aiodp._core.objects import read_assignment
 from aiodp._errors import AiodpError, LeaseLost, ReporterClosed, ReportRejected, RunnerStopped
 from aiodp._log import OncePer
 from aiodp._runner.execution import Execution
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from aiodp._aws.runner_transport import RunnerTransport
-    from aiodp._core.assignment import Assignment
+    from aiodp._core.objects import Assignment
     from aiodp._core.timing import Timing
     from aiodp._reporter.runner_reporter import RunnerReporter
     from aiodp._runner.execution import Shared

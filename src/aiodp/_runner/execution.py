@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from aiodp._aws.queries import PipelineQueries
-    from aiodp._core.assignment import Assignment
+    from aiodp._core.objects import Assignment
     from aiodp._reporter.engine import Engine
     from aiodp._reporter.record import TaskRecord
     from aiodp._reporter.status import StatusSetter

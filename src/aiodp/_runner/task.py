@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
     from aiodp._aws.queries import PipelineQueries, Selector
-    from aiodp._core.assignment import Assignment
-    from aiodp._core.objects import ObjectField, PipelineObject
+    from aiodp._core.objects import Assignment, ObjectField, PipelineObject
     from aiodp._reporter.engine import Engine
     from aiodp._reporter.record import TaskRecord
     from aiodp._reporter.status import StatusSetter

@@ -9,8 +9,7 @@ import pytest
 from aiobotocore.session import get_session
 
 from aiodp import Quota, Ref, TaskFailed, TaskRunner
-from aiodp._core.assignment import read_assignment
-from aiodp._core.objects import parse_object, parse_objects
+from aiodp._core.objects import parse_object, parse_objects, read_assignment
 from aiodp._core.period import parse_period
 from aiodp._core.text import error_members
 from aiodp._runner.result import error_id_of, message_of, stack_trace_of

@@ -11,8 +11,7 @@ from aiobotocore.session import get_session
 
 from aiodp import LeaseLost, LostReason, Ref
 from aiodp._concurrency import interruptible
-from aiodp._core.assignment import read_assignment
-from aiodp._core.objects import parse_object
+from aiodp._core.objects import parse_object, read_assignment
 from aiodp.shell import ShellHandler
 
 if TYPE_CHECKING:
