@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -13,6 +13,7 @@ from trio.testing import MockClock
 
 from aiodp import ProgressReporter, TaskRunner
 from aiodp.testing import MemoryKit, MemoryService, VirtualTimeLoop
+from virtual.fake_transport import FakeReporter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,8 +78,18 @@ def runner(kit: MemoryKit, new_session: Callable[[], AioSession]) -> Callable[..
 
 
 @pytest.fixture
-def reporter(session: AioSession) -> Callable[..., ProgressReporter]:
-    """Makes reporters with the defaults of the service."""
+def reporter(service: MemoryService) -> Callable[..., ProgressReporter]:
+    """Makes reporters with the defaults of the service, whose calls go straight to its model."""
+
+    def make(service: MemoryService = service, **options: Any) -> ProgressReporter:
+        return FakeReporter(service, **options)
+
+    return make
+
+
+@pytest.fixture
+def client_reporter(session: AioSession) -> Callable[..., ProgressReporter]:
+    """Makes reporters with clients of their own, for what the client has a part in."""
 
     def make(**options: object) -> ProgressReporter:
         return ProgressReporter(session, **options)  # type: ignore[arg-type]

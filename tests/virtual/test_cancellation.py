@@ -157,7 +157,7 @@ def test_a_reporter_that_nobody_leaves_does_not_keep_its_loop_from_ending():
 
 
 @asyncio_only
-async def test_a_report_that_is_canceled_by_what_it_awaits(service, reporter):
+async def test_a_report_that_is_canceled_by_what_it_awaits(service, client_reporter, session):
     """A credential refresh that is shared and canceled elsewhere costs one try, not the lease."""
     cancel_next: list[bool] = []
 
@@ -166,17 +166,13 @@ async def test_a_report_that_is_canceled_by_what_it_awaits(service, reporter):
             cancel_next.pop()
             raise anyio.get_cancelled_exc_class()("elsewhere")
 
-    async with reporter() as opened, opened.track(*service.assign()) as task:
-        events = opened._engine._transport._reports.meta.events
-        events.register("before-sign.data-pipeline", refresh)
+    session.register("before-sign.data-pipeline", refresh)
+    async with client_reporter() as opened, opened.track(*service.assign()) as task:
         await anyio.sleep(30)
         cancel_next.append(True)
         await anyio.sleep(600)
         assert task.state is LeaseState.HELD
         assert dict(opened.statistics().failed) == {"unexpected": 1}
-        opened._engine._transport._statuses.meta.events.register(
-            "before-sign.data-pipeline", refresh
-        )
         cancel_next.append(True)
         await task.set_status(TaskStatus.FINISHED)
         assert not cancel_next
@@ -223,10 +219,10 @@ def leftovers():
 
 
 @pytest.mark.parametrize("latency", [0.0, 0.4])
-async def test_cancel_at_every_await(service, reporter, latency):
+async def test_cancel_at_every_await(service, client_reporter, latency):
     """Wherever track, run, report and set_status are canceled, nothing is left behind."""
     finished = 0
-    async with reporter() as opened:
+    async with client_reporter() as opened:
         before = len(leftovers())
         for step in range(80):
             service.latency = latency
@@ -259,14 +255,14 @@ async def test_cancel_at_every_await(service, reporter, latency):
 
 @asyncio_only
 @pytest.mark.parametrize("tenths", range(0, 60, 2))
-async def test_native_cancel_at_every_time(service, reporter, tenths):
+async def test_native_cancel_at_every_time(service, client_reporter, tenths):
     """The same for `Task.cancel`, which shields do not stop."""
     service.latency = 0.4
     [task_id] = service.assign()
     before = len(leftovers())
 
     async def worker():
-        async with reporter() as opened:
+        async with client_reporter() as opened:
             await story(service, opened, task_id)
 
     running = asyncio.get_running_loop().create_task(worker())

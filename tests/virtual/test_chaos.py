@@ -94,14 +94,13 @@ class Chaos:
 
 
 @pytest.mark.parametrize("seed", range(8))
-async def test_no_two_owners(seed, session, service, reporter):
+async def test_no_two_owners(seed, reporter):
     """Latency, every fault, blocks of the loop, cancels and repeated statuses, all at random."""
     dice = random.Random(seed)
     lease, margin = dice.choice([60, 300, 900]), dice.choice([1, 10])
-    service.detach(session)
     chaotic = MemoryService(settings=Settings(lease_timeout=lease))
-    chaotic.attach(session)
     async with reporter(
+        chaotic,
         lease_timeout=lease,
         safety_margin=margin,
         interval=min(60, lease / 4),

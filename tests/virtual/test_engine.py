@@ -13,7 +13,6 @@ from aiodp import (
     LeaseLost,
     LeaseState,
     LostReason,
-    ProgressReporter,
     Quota,
     ReporterClosed,
     ReportRejected,
@@ -22,6 +21,7 @@ from aiodp import (
 )
 from aiodp._reporter.task import record_of
 from aiodp.testing import Fault, FaultKind, MemoryService, Settings
+from virtual.fake_transport import FakeReporter, FakeTransport
 
 pytestmark = pytest.mark.anyio
 
@@ -202,16 +202,27 @@ async def test_a_short_block_is_made_up_for(service, reporter, caplog):
     assert "the event loop was blocked for" in caplog.text
 
 
+class CrashingTransport(FakeTransport):
+    """One that breaks its promise to raise nothing."""
+
+    def __init__(self, service, error):
+        super().__init__(service)
+        self.crashes = False
+        self.error = error
+
+    async def report(self, task_id, fields):
+        if self.crashes:
+            raise self.error
+        return await super().report(task_id, fields)
+
+
 async def test_a_crash_of_the_reporter_ends_every_lease_with_its_cause(service, reporter, caplog):
     """Nothing dies silently: each task is lost, `run` raises, new tasks are refused."""
     first, second, third = service.assign(3)
     error = RuntimeError("a bug")
-
-    async def crash(*_):
-        raise error
-
-    async with reporter() as opened, opened.track(first) as task:
-        opened._engine._transport.report = crash
+    transport = CrashingTransport(service, error)
+    async with reporter(transport=transport) as opened, opened.track(first) as task:
+        transport.crashes = True
         with pytest.raises(LeaseLost, match="reporter failed") as caught:
             await opened.run(second, anyio.sleep_forever)
         assert caught.value.reason is LostReason.REPORTER_FAILED
@@ -227,27 +238,27 @@ async def test_a_crash_of_the_reporter_ends_every_lease_with_its_cause(service, 
     assert "the reporter crashed" in caplog.text
 
 
-async def test_no_region(reporter, session):
+async def test_no_region(client_reporter, session):
     """A session that knows no region is refused on entering, by an error of ours."""
     session.set_config_variable("region", None)
     with pytest.raises(ReportRejected, match="You must specify a region"):
-        async with reporter():
+        async with client_reporter():
             pytest.fail("the body must not begin")
 
 
-async def test_an_endpoint_that_is_no_address(reporter):
+async def test_an_endpoint_that_is_no_address(client_reporter):
     """Whether it comes from an argument or the environment: an error of ours that names it."""
     with pytest.raises(ReportRejected, match="nowhere"):
-        async with reporter(endpoint_url="nowhere"):
+        async with client_reporter(endpoint_url="nowhere"):
             pytest.fail("the body must not begin")
 
 
-async def test_the_users_config_is_under_the_reporters_needs(reporter):
+async def test_the_users_config_is_under_the_reporters_needs(client_reporter):
     """What the user sets stays, what the leases need wins."""
     config = AioConfig(
         user_agent_extra="mine", retries={"total_max_attempts": 9}, read_timeout=1000
     )
-    async with reporter(config=config, attempt_timeout=5) as opened:
+    async with client_reporter(config=config, attempt_timeout=5) as opened:
         for client in (opened._engine._transport._reports, opened._engine._transport._statuses):
             assert client.meta.config.retries["total_max_attempts"] == 1
             assert client.meta.config.read_timeout == 5
@@ -255,7 +266,7 @@ async def test_the_users_config_is_under_the_reporters_needs(reporter):
         assert opened._engine._transport._reports.meta.config.max_pool_connections == 150
         assert opened._engine._transport._reports is not opened._engine._transport._statuses
         assert opened._max_in_flight == 150
-    async with reporter(quota=None) as opened:
+    async with client_reporter(quota=None) as opened:
         assert opened._max_in_flight == 256
 
 
@@ -263,15 +274,12 @@ TENTH = Settings(quotas={"ReportTaskProgress": (1.0, 10), "SetTaskStatus": (1.0,
 
 
 @pytest.fixture
-def tenth(session, service):
+def tenth():
     """The service with a tenth of the published quota."""
-    service.detach(session)
-    small = MemoryService(clock=anyio.current_time, settings=TENTH, latency=0.02)
-    small.attach(session)
-    return small
+    return MemoryService(clock=anyio.current_time, settings=TENTH, latency=0.02)
 
 
-async def fleet(service, session, count, gap, reporters=1, hold=1500.0):
+async def fleet(service, count, gap, reporters=1, hold=1500.0):
     """Track tasks that arrive one after another, an hour in all; return what became of them."""
     tasks: dict[str, TrackedTask] = {}
     told: dict[str, float] = {}
@@ -288,7 +296,7 @@ async def fleet(service, session, count, gap, reporters=1, hold=1500.0):
 
     async with anyio.create_task_group() as group:
         opened = [
-            await group.start(open_one, ProgressReporter(session, quota=Quota(rate=1, burst=10)))
+            await group.start(open_one, FakeReporter(service, quota=Quota(rate=1, burst=10)))
             for _ in range(reporters)
         ]
         end = anyio.current_time() + count * gap + hold
@@ -307,23 +315,23 @@ async def open_one(reporter, *, task_status):
         await anyio.sleep_forever()
 
 
-async def test_at_capacity_none_is_lost_and_hardly_a_call_is_throttled(tenth, session):
+async def test_at_capacity_none_is_lost_and_hardly_a_call_is_throttled(tenth):
     """284 leases at a tenth of the quota: intervals stretch by themselves."""
-    tasks, told = await fleet(tenth, session, 284, gap=2.0)
+    tasks, told = await fleet(tenth, 284, gap=2.0)
     assert len(tasks) == 284
     assert not told
     throttled = tenth.calls["ReportTaskProgress", "ThrottlingException"]
     assert throttled < 0.001 * tenth.calls.total()
 
 
-async def test_overload_is_shed(tenth, session):
+async def test_overload_is_shed(tenth):
     """Twice as many: the first 284 survive, the others are told before the service acts."""
-    _, told = await fleet(tenth, session, 568, gap=2.0, hold=900.0)
+    _, told = await fleet(tenth, 568, gap=2.0, hold=900.0)
     assert len(told) == 568 - 284
 
 
-async def test_three_processes_share_the_quota_without_talking(tenth, session):
+async def test_three_processes_share_the_quota_without_talking(tenth):
     """Ninety tasks each: throttled now and then, none lost."""
-    tasks, told = await fleet(tenth, session, 270, gap=7.0, reporters=3)
+    tasks, told = await fleet(tenth, 270, gap=7.0, reporters=3)
     assert len(tasks) == 270
     assert not told

@@ -33,12 +33,14 @@ async def test_logs_tell_changes_not_repetitions(service, reporter, caplog):
     assert messages[0].startswith("reports fail (connection): ")
 
 
-async def test_logs_shorten_task_ids_and_name_no_credentials(service, reporter, session, caplog):
+async def test_logs_shorten_task_ids_and_name_no_credentials(
+    service, client_reporter, session, caplog
+):
     """A thousand characters of a task's id help nobody; a secret in a log harms."""
     caplog.set_level(logging.DEBUG, logger="aiodp")
     session.set_credentials("AKIDEXAMPLE", "a-secret-key", "a-session-token")
     [task_id] = service.assign()
-    async with reporter() as opened, opened.track(task_id) as task:
+    async with client_reporter() as opened, opened.track(task_id) as task:
         service.faults.add(Fault(kind=FaultKind.EXPIRED_TOKEN))
         await task.lost.wait()
     for record in caplog.records:

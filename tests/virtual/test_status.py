@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 
 import anyio
 import pytest
@@ -18,6 +19,7 @@ from aiodp import (
     TaskStatus,
 )
 from aiodp.testing import AuditKind, Fault, FaultKind
+from virtual.fake_transport import FakeTransport
 
 pytestmark = pytest.mark.anyio
 
@@ -147,37 +149,44 @@ async def test_four_minutes_of_failures_and_then_it_arrives_once(service, report
     assert service.calls["SetTaskStatus", "ok"] == 1
 
 
+class WatchedTransport(FakeTransport):
+    """Notes which calls are in flight together whenever one begins."""
+
+    def __init__(self, service):
+        super().__init__(service)
+        self.in_flight: list[str] = []
+        self.seen: list[list[str]] = []
+
+    async def report(self, task_id, fields):
+        with self.noted("report"):
+            return await super().report(task_id, fields)
+
+    async def set_status(self, task_id, status, error):
+        with self.noted("status"):
+            return await super().set_status(task_id, status, error)
+
+    @contextmanager
+    def noted(self, name):
+        self.in_flight.append(name)
+        self.seen.append(list(self.in_flight))
+        try:
+            yield
+        finally:
+            self.in_flight.remove(name)
+
+
 async def test_a_report_and_a_status_are_never_in_flight_together(service, reporter):
     """Even when both take long and fail by turns."""
     service.latency = 2.0
-    flying: list[str] = []
-    seen: list[list[str]] = []
-
-    def watched(call, name):
-        async def watch(*args):
-            flying.append(name)
-            seen.append(list(flying))
-            try:
-                return await call(*args)
-            finally:
-                flying.remove(name)
-
-        return watch
-
+    transport = WatchedTransport(service)
     [task_id] = service.assign()
     service.faults.add(Fault(kind=FaultKind.SERVER_ERROR, actions=STATUS, duration=300))
-    async with reporter() as opened:
-        transport = opened._engine._transport
-        transport.report = watched(transport.report, "report")
-        transport.set_status = opened._statuses._transport.set_status = watched(
-            transport.set_status, "status"
-        )
-        async with opened.track(task_id) as task:
-            await anyio.sleep(59)
-            await task.set_status(TaskStatus.FINISHED)
-    assert seen.count(["report"]) > 4
-    assert seen.count(["status"]) > 4
-    assert all(len(together) == 1 for together in seen)
+    async with reporter(transport=transport) as opened, opened.track(task_id) as task:
+        await anyio.sleep(59)
+        await task.set_status(TaskStatus.FINISHED)
+    assert transport.seen.count(["report"]) > 4
+    assert transport.seen.count(["status"]) > 4
+    assert all(len(together) == 1 for together in transport.seen)
 
 
 async def test_a_status_waits_for_the_report_in_flight(service, reporter):

@@ -26,10 +26,10 @@ def reports(service, outcome="ok"):
     return service.calls["ReportTaskProgress", outcome]
 
 
-async def test_an_hour_of_heartbeats(service, reporter):
+async def test_an_hour_of_heartbeats(service, client_reporter):
     """One report at once, then one a minute."""
     [task_id] = service.assign()
-    async with reporter() as opened, opened.track(task_id) as task:
+    async with client_reporter() as opened, opened.track(task_id) as task:
         assert (task.state, task.reports) == (LeaseState.HELD, 1)
         assert task.deadline == task.last_reported_at + 300
         await anyio.sleep(3600 - 1)
@@ -46,10 +46,10 @@ async def test_track_returns_once_the_service_has_acknowledged(service, reporter
         assert task.deadline == pytest.approx(300.0)  # from the send time
 
 
-async def test_cancel_is_heard_at_the_next_heartbeat(service, reporter):
+async def test_cancel_is_heard_at_the_next_heartbeat(service, client_reporter):
     """Canceled in the service, the event is set within an interval, and no call follows."""
     [task_id] = service.assign()
-    async with reporter() as opened, opened.track(task_id) as task:
+    async with client_reporter() as opened, opened.track(task_id) as task:
         await anyio.sleep(70)
         service.cancel(task_id)
         with anyio.fail_after(60):
@@ -73,9 +73,9 @@ async def test_a_task_that_is_canceled_from_the_start(service, reporter):
     assert reports(service) == 1
 
 
-async def test_a_task_that_the_service_does_not_know(reporter):
+async def test_a_task_that_the_service_does_not_know(client_reporter):
     """TaskNotFound to the first report is a refusal, told with what to do."""
-    async with reporter() as opened:
+    async with client_reporter() as opened:
         with pytest.raises(LeaseLost, match="not ours") as caught:
             async with opened.track("nobody:has:1"):
                 pytest.fail("the body must not begin")
@@ -120,11 +120,11 @@ async def test_time_since_the_assignment_counts(service, reporter):
 
 
 @pytest.mark.parametrize("kind", [FaultKind.ACCESS_DENIED, FaultKind.EXPIRED_TOKEN])
-async def test_configuration_errors_reject_the_first_report_at_once(service, reporter, kind):
+async def test_configuration_errors_reject_the_first_report_at_once(service, client_reporter, kind):
     """Nobody waits two minutes for a typo in the credentials."""
     [task_id] = service.assign()
     service.faults.add(Fault(kind=kind))
-    async with reporter() as opened:
+    async with client_reporter() as opened:
         before = anyio.current_time()
         with pytest.raises(ReportRejected, match="credentials, permission") as caught:
             async with opened.track(task_id):
@@ -134,11 +134,11 @@ async def test_configuration_errors_reject_the_first_report_at_once(service, rep
         assert opened.statistics().failed == {"configuration": 1}
 
 
-async def test_missing_credentials_reject_too(service, reporter, session):
+async def test_missing_credentials_reject_too(service, client_reporter, session):
     """No botocore exception comes out, not even the ones raised on this side."""
     session._credentials = None
     session.get_component("credential_provider").providers.clear()
-    async with reporter() as opened:
+    async with client_reporter() as opened:
         with pytest.raises(ReportRejected, match="Unable to locate credentials"):
             async with opened.track(*service.assign()):
                 pytest.fail("the body must not begin")
@@ -240,10 +240,10 @@ async def test_a_lapsed_lease_that_the_service_ends_is_not_reported_again(
         assert opened.statistics().sent == sent
 
 
-async def test_a_task_that_was_given_away_is_lost_at_once(service, reporter):
+async def test_a_task_that_was_given_away_is_lost_at_once(service, client_reporter):
     """TaskNotFound in the middle: refused, told within one heartbeat, never reported again."""
     [task_id] = service.assign()
-    async with reporter() as opened, opened.track(task_id) as task:
+    async with client_reporter() as opened, opened.track(task_id) as task:
         await anyio.sleep(30)
         service.service.request(
             "SetTaskStatus", {"taskId": task_id, "taskStatus": "FINISHED"}
@@ -340,10 +340,10 @@ async def test_leaving_waits_for_the_report_in_flight(service, reporter):
         assert service.calls.total() == calls
 
 
-async def test_leaving_is_bounded_when_the_server_hangs(service, reporter):
+async def test_leaving_is_bounded_when_the_server_hangs(service, client_reporter):
     """A half-open connection cannot make leaving hang: an attempt ends after ten seconds."""
     [task_id] = service.assign()
-    async with reporter() as opened:
+    async with client_reporter() as opened:
         async with opened.track(task_id):
             await anyio.sleep(59)
             service.faults.add(Fault(kind=FaultKind.HANG))
