@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -18,24 +20,12 @@ if TYPE_CHECKING:
 async def running(runner: TaskRunner, **options: Any) -> AsyncIterator[TaskRunner]:
     """Run a runner beside the block; then drain it, and wait until it has ended.
 
-    The block begins when its clients are open: on trio that takes a thread, for which virtual time
-    does not wait.
+    The block begins when its clients are open.
     """
-    opened = anyio.Event()
-    supervise = runner._supervise
-
-    async def supervised(dispatcher: Any, **how: Any) -> None:
-        opened.set()
-        await supervise(dispatcher, **how)
-
-    runner._supervise = supervised  # type: ignore[method-assign]
     async with anyio.create_task_group() as group:
-
-        async def run() -> None:
-            await runner.run(**options)
-
-        group.start_soon(run)
-        await opened.wait()
+        group.start_soon(partial(runner.run, **options))
+        while runner.statistics().reports is None:
+            await anyio.lowlevel.checkpoint()
         yield runner
         runner.stop()
 

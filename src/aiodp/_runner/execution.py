@@ -12,7 +12,7 @@ import anyio
 
 from aiodp._concurrency import first_of
 from aiodp._core.text import shorten
-from aiodp._errors import AiodpError, LeaseLost, RunnerStopped, TaskCanceled, TaskFailed
+from aiodp._errors import AiodpError, LeaseLost, TaskCanceled, TaskFailed
 from aiodp._runner.handlers import Call
 from aiodp._runner.result import (
     Action,
@@ -25,7 +25,7 @@ from aiodp._runner.result import (
     error_members,
     message_of,
 )
-from aiodp._runner.task import StopRequest, Task
+from aiodp._runner.task import Task, stop_error
 from aiodp._types import RunEnd, TaskStatus
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Execution:
         self.task: Task  # from `make_task` on, as the record
         self._record: TaskRecord
         self._shared = shared
-        self._stop = StopRequest()
+        self._stop = anyio.Event()
         self._call: Call | None = None
 
     def make_task(self, engine: Engine, statuses: StatusSetter, record: TaskRecord) -> Task:
@@ -87,7 +87,10 @@ class Execution:
 
     def stop(self) -> None:
         """Interrupt the work, once; it may clean up."""
-        self._stop.make()
+        if not self._stop.is_set():
+            self._stop.set()
+            if self.is_held and self._record.interrupt is not None:
+                self._record.interrupt()
 
     async def run(self, earlier: Sequence[Execution]) -> RunEnd:
         """Do the work after all `earlier` executions of the instance, and report its status.
@@ -153,19 +156,16 @@ class Execution:
             return self._result_of_call()
 
     def _result_of_call(self, *, canceled: bool = False) -> WorkResult:
-        """Return what the last call says; `canceled` tells that it was canceled from outside."""
+        """Return what became of the last call; `canceled` says that `run` was canceled in it."""
         call = self._call
-        if call is not None and call.left_behind:
-            return Interrupted()
-        if (
-            call is not None and call.has_returned
-        ):  # even if the task ended meanwhile: see `Standing`
-            return self._result_of_value(call.returned)
-        if call is not None and call.error is not None and not canceled:
-            return Failed(call.error)
-        return Failed(
-            RunnerStopped("the task runner was stopped at once, the work was interrupted")
-        )
+        if call is not None:
+            if call.left_behind:
+                return Interrupted()
+            if call.has_returned:  # it counts even if the lease ran out meanwhile
+                return self._result_of_value(call.returned)
+            if call.error is not None and not canceled:
+                return Failed(call.error)
+        return Failed(stop_error())
 
     def _result_of_value(self, value: object) -> WorkResult:
         precondition = self.task.is_precondition
@@ -229,7 +229,7 @@ class Execution:
                 return end
             case Succeeded() | Failed(), Action.SET_STATUS:
                 return await self._set_status_shielded(result)
-        return RunEnd(str(self._record.status))
+        return RunEnd(str(self._record.status))  # which the handler has set
 
     async def _set_status_shielded(self, result: Succeeded | Failed) -> RunEnd:
         """Set the status, for as long as it can be accepted; ten seconds if the runner stops."""

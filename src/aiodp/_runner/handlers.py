@@ -29,7 +29,7 @@ Handler: TypeAlias = "Callable[[Task], Awaitable[bool | None]] | Callable[[Task]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Activity:
-    """What does the tasks of one type; `limit` is how many of them at once, None for no limit.
+    """The handler of one type; `limit` is how many of its tasks run at once, None for no limit.
 
     Two are never equal: the same handler for two types has two limits.
     """
@@ -39,7 +39,7 @@ class Activity:
 
 
 def check_handler(handler: object) -> None:
-    """Raise `TypeError` for what can be no handler."""
+    """Raise `TypeError` for what cannot be a handler."""
     if not callable(handler):
         raise TypeError(f"a handler must be a function of a task, not {shown(handler)}")
     for function in _functions(handler):

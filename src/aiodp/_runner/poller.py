@@ -28,7 +28,7 @@ _MAX_DOUBLINGS: Final = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """How a runner shows itself to the service."""
+    """What a runner tells the service of itself."""
 
     worker_group: str
     taskrunner_id: str

@@ -1,4 +1,4 @@
-"""The task runner that users make."""
+"""The task runner, as users make it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import anyio
 
 from aiodp._aws.runner_transport import open_runner_transport
+from aiodp._concurrency import bare_group
 from aiodp._core.text import checked_string, shown
 from aiodp._core.timing import seconds
 from aiodp._errors import ReporterClosed
@@ -43,7 +44,7 @@ _H = TypeVar("_H", bound="Handler")
 
 
 class TaskRunner:
-    """Polls a worker group for tasks, does them with handlers, and tells the service the ends.
+    """Polls a worker group for tasks, executes them by handlers, and reports their statuses.
 
     Each task is kept alive by a `ProgressReporter` from before its handler is called until its
     status is acknowledged. Any number of runners, in any number of processes, share a worker group.
@@ -52,21 +53,21 @@ class TaskRunner:
 
     Args:
         session: An aiobotocore session; the runner opens clients of its own on it.
-        worker_group: Whose tasks it takes: 1 to 1,024 characters, compared exactly (API reference
-            of PollForTask).
-        handler: Does the tasks of the types that have no handler of their own, see `activity`.
-        max_concurrency: How many tasks run at once. Polls are made only for free slots, at most two
-            a second (Developer Guide, "AWS Data Pipeline Limits").
-        taskrunner_id: The runner's name in its own heartbeats, unique in the account; made up if
+        worker_group: The group whose tasks it polls for: 1 to 1,024 characters, compared exactly
+            (API reference of PollForTask).
+        handler: Executes the tasks of the types without a handler of their own, see `activity`.
+        max_concurrency: How many tasks run at once. It polls only when one more may run, at most
+            twice a second (Developer Guide, "AWS Data Pipeline Limits").
+        taskrunner_id: The runner's name in its own heartbeats, unique in the account; generated if
             not given.
         hostname: Of this machine, as the service shows it at the attempts.
         drain_timeout: Seconds that a drain may take before the tasks are interrupted; None for no
             limit.
         handle_signals: Drain at SIGINT and SIGTERM, and interrupt the tasks at a second one. False
-            for programs in which something else does. Signals that are ignored, or that the event
+            for programs that do so themselves. Signals that are ignored, or that the event
             loop has a handler for, are left alone, and all of them outside the main thread.
         reporter_options: As `ProgressReporter` takes them. An `ack_timeout` other than the two
-            minutes of the service tells that its time runs at another speed, and all periods are
+            minutes of the service says that its time runs at another speed, and all periods are
             scaled by that: see `aiodp.testing.scaled`.
 
     """
@@ -87,12 +88,12 @@ class TaskRunner:
         if handler is not None:
             check_handler(handler)
         host = socket.gethostname() or "localhost" if hostname is None else hostname
-        made_up = f"{host[:64]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        generated = f"{host[:64]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._identity = Identity(
             worker_group=checked_string("worker_group", worker_group),
             hostname=checked_string("hostname", host),
             taskrunner_id=checked_string(
-                "taskrunner_id", made_up if taskrunner_id is None else taskrunner_id
+                "taskrunner_id", generated if taskrunner_id is None else taskrunner_id
             ),
         )
         self._max_concurrency = _at_least_one("max_concurrency", max_concurrency)
@@ -115,17 +116,17 @@ class TaskRunner:
 
     @property
     def worker_group(self) -> str:
-        """Whose tasks it takes."""
+        """The worker group whose tasks it polls for."""
         return self._identity.worker_group
 
     @property
     def taskrunner_id(self) -> str:
-        """Its name in its own heartbeats."""
+        """The name of the runner in its own heartbeats."""
         return self._identity.taskrunner_id
 
     @property
     def tasks(self) -> tuple[Task, ...]:
-        """The tasks in hand now, the oldest first."""
+        """The tasks that are executed now, the oldest first."""
         executions = self._dispatcher.executions if self._dispatcher else ()
         return tuple(execution.task for execution in executions if execution.is_held)
 
@@ -148,7 +149,7 @@ class TaskRunner:
         return register
 
     async def run(self, *, max_tasks: int | None = None, once: bool = False) -> None:
-        """Work until `stop`, a signal, or the service's word to terminate.
+        """Work until `stop`, a signal, or a heartbeat that the service answers with `terminate`.
 
         Failing polls never end it; they are repeated with growing delays. A handler's return sets
         its task FINISHED (for a precondition, False sets FALSE), an exception FAILED. Tasks that
@@ -156,8 +157,8 @@ class TaskRunner:
         and have 30 seconds to clean up; their tasks are FAILED with `RunnerStopped`.
 
         Args:
-            max_tasks: Take so many tasks, and return when they have ended.
-            once: Poll once, and return when the task that it brings, if any, has ended.
+            max_tasks: Poll for so many tasks, and return when they have ended.
+            once: Poll once, and return when the task that the poll brings, if any, has ended.
 
         Raises `ReportRejected` if the configuration allows no client, `ReporterClosed` if the
         runner was used before or if its reporter crashed, `RunnerStopped` if its inner tasks were
@@ -181,7 +182,7 @@ class TaskRunner:
             raise dispatcher.failure
 
     def stop(self) -> None:
-        """Drain: poll no more, and let `run` return when the tasks in hand have ended.
+        """Drain: poll no more, and let `run` return when the tasks that run have ended.
 
         May be called from any thread, and before `run`.
         """
@@ -196,7 +197,7 @@ class TaskRunner:
         self._shutdown.ask(Step.CANCELING)
 
     def statistics(self) -> RunnerStatistics:
-        """Return a snapshot, of nothing before `run`; not from other threads."""
+        """Return a snapshot, which is empty before `run`; not from other threads."""
         dispatcher = self._dispatcher
         if dispatcher is None:
             return RunnerStatistics()
@@ -243,21 +244,18 @@ class TaskRunner:
     async def _supervise(
         self, dispatcher: Dispatcher, *, max_tasks: int | None, once: bool
     ) -> None:
-        """Let the dispatcher come to its own end even if this is canceled: it knows how."""
+        """Let the dispatcher end its tasks, also if this is canceled."""
         over = anyio.Event()
         listening = anyio.CancelScope(shield=True)  # to the end of the clean-up
-        crashed: list[Exception] = []
 
         async def work() -> None:
             try:
                 await dispatcher.run(max_tasks=max_tasks, once=once)
-            except Exception as error:  # noqa: BLE001 - raised again below, outside the group
-                crashed.append(error)
             finally:
                 over.set()
                 listening.cancel()
 
-        async with anyio.create_task_group() as group:
+        async with bare_group() as group:
             group.start_soon(work, name="aiodp task runner")
             if self._handle_signals and threading.current_thread() is threading.main_thread():
                 group.start_soon(
@@ -269,8 +267,6 @@ class TaskRunner:
                 if not over.is_set():
                     self._shutdown.reach(Step.CANCELING)
             group.cancel_scope.cancel()
-        if crashed:
-            raise crashed[0]
 
 
 def _at_least_one(name: str, number: Any) -> int:

@@ -4,50 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import anyio
-
 from aiodp._core.text import shorten
 from aiodp._errors import RunnerStopped
 from aiodp._reporter.task import TrackedTask
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping
+
+    import anyio
 
     from aiodp._aws.queries import PipelineQueries, Selector
     from aiodp._core.objects import Assignment, ObjectField, PipelineObject
     from aiodp._reporter.engine import Engine
     from aiodp._reporter.record import TaskRecord
     from aiodp._reporter.status import StatusSetter
-
-
-class StopRequest:
-    """The runner's request that the work on one task ends at once.
-
-    It is made in the event loop, once, and may be looked at in any thread.
-    """
-
-    def __init__(self) -> None:
-        self._made = anyio.Event()
-        self._interrupt: Callable[[], None] | None = None
-
-    def on_make(self, interrupt: Callable[[], None]) -> None:
-        """Call this when the request is made."""
-        self._interrupt = interrupt
-
-    def make(self) -> None:
-        """Ask the work to end."""
-        if not self._made.is_set():
-            self._made.set()
-            if self._interrupt is not None:
-                self._interrupt()
-
-    def is_made(self) -> bool:
-        """Return whether the work is to end."""
-        return self._made.is_set()
-
-    async def wait(self) -> None:
-        """Return when the request is made."""
-        await self._made.wait()
 
 
 class Task(TrackedTask):
@@ -68,13 +38,12 @@ class Task(TrackedTask):
         *,
         assignment: Assignment,
         queries: PipelineQueries,
-        stop: StopRequest,
+        stop: anyio.Event,
     ) -> None:
         super().__init__(engine, statuses, record)
         self._assignment = assignment
         self._queries = queries
         self._stop = stop
-        stop.on_make(self._interrupt_work)
 
     def __repr__(self) -> str:
         state = super().__repr__().rpartition(f"{shorten(self.task_id)!r} ")[2]
@@ -82,12 +51,12 @@ class Task(TrackedTask):
 
     @property
     def pipeline_id(self) -> str:
-        """The pipeline that it belongs to."""
+        """The id of the pipeline that it belongs to."""
         return self._assignment.pipeline_id
 
     @property
     def attempt_id(self) -> str:
-        """The attempt, such as `@Copy_2026-01-01T00:00:00_Attempt=1`."""
+        """The id of the attempt, such as `@Copy_2026-01-01T00:00:00_Attempt=1`."""
         return self._assignment.attempt_id
 
     @property
@@ -97,14 +66,14 @@ class Task(TrackedTask):
 
     @property
     def is_precondition(self) -> bool:
-        """Whether it asks for a truth and not for work; see `TaskStatus.FALSE`."""
+        """Whether it is a precondition, whose handler may return False; see `TaskStatus.FALSE`."""
         return self.type == "Exists" or self.type.endswith("Precondition")
 
     @property
     def fields(self) -> Mapping[str, ObjectField]:
         """The fields of the attempt: str, `Ref`, or a list of these where a key is repeated.
 
-        The service has put in what the component inherits, and the values of expressions.
+        The service has added what the component inherits, and has evaluated the expressions.
         """
         return self._assignment.attempt.fields
 
@@ -115,12 +84,12 @@ class Task(TrackedTask):
 
     @property
     def attempt(self) -> PipelineObject:
-        """The object of the attempt: `fields` with ways to read them."""
+        """The object of the attempt: `fields`, and methods that read them."""
         return self._assignment.attempt
 
     @property
     def assigned_at(self) -> float:
-        """When PollForTask gave it, on the scale of `anyio.current_time()`."""
+        """When PollForTask returned it, on the scale of `anyio.current_time()`."""
         return self._assignment.assigned_at
 
     def ref(self, key: str) -> PipelineObject:
@@ -140,7 +109,7 @@ class Task(TrackedTask):
 
     @property
     def report_progress_timeout(self) -> float | None:
-        """Its `reportProgressTimeout` in seconds of the service, which sets the lease.
+        """Its `reportProgressTimeout` in seconds of the service, which is the length of its lease.
 
         None if it has none, or none that is a period such as `10 minutes`.
         """
@@ -152,7 +121,7 @@ class Task(TrackedTask):
     @property
     def stopped(self) -> bool:
         """Whether the runner wants the work to end at once; see `raise_if_ended`."""
-        return self._stop.is_made()
+        return self._stop.is_set()
 
     def raise_if_ended(self) -> None:
         """Raise if the work must stop; a handler in a thread calls this now and then.
@@ -162,7 +131,7 @@ class Task(TrackedTask):
         """
         super().raise_if_ended()
         if self.stopped:
-            raise RunnerStopped("the task runner was stopped at once, the work was interrupted")
+            raise stop_error()
 
     async def evaluate(self, expression: str, *, object_id: str | None = None) -> str:
         """Return the value of an expression such as `#{format(@scheduledStartTime,'YYYY')}`.
@@ -175,7 +144,7 @@ class Task(TrackedTask):
         )
 
     def query(self, sphere: str, *selectors: Selector) -> AsyncIterator[str]:
-        """Give the ids of the pipeline's objects for which all selectors hold, page by page.
+        """Yield the ids of the pipeline's objects for which all selectors hold, page by page.
 
         `sphere` is `COMPONENT`, `INSTANCE` or `ATTEMPT`; a selector is a tuple such as
         `("@status", "EQ", "FINISHED")` (API reference of QueryObjects). Iterating raises
@@ -186,7 +155,7 @@ class Task(TrackedTask):
     def describe(
         self, object_ids: Iterable[str], *, evaluate_expressions: bool = True
     ) -> AsyncIterator[PipelineObject]:
-        """Give objects of the pipeline by their ids, 25 a call (API reference of DescribeObjects).
+        """Yield objects of the pipeline by their ids, 25 a call (API reference of DescribeObjects).
 
         Iterating raises `CallFailed` if the service does not answer.
         """
@@ -194,6 +163,7 @@ class Task(TrackedTask):
             self.pipeline_id, object_ids, evaluate_expressions=evaluate_expressions
         )
 
-    def _interrupt_work(self) -> None:
-        if self._record.interrupt is not None:
-            self._record.interrupt()
+
+def stop_error() -> RunnerStopped:
+    """Return what is raised in a task whose runner stops at once."""
+    return RunnerStopped("the task runner was stopped at once, the work was interrupted")
