@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from aiodp.emulator._errors import ServiceError
 from aiodp.emulator._model.faults import FaultKind
@@ -13,6 +13,7 @@ from aiodp.emulator._model.replies import (
     Hang,
     Reset,
     Slow,
+    counted,
     error_answer,
     raw_answer,
     when_answered,
@@ -21,7 +22,7 @@ from aiodp.emulator._model.replies import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aiodp.emulator._model.faults import Fault, Faults
+    from aiodp.emulator._model.faults import Fault
     from aiodp.emulator._model.replies import Pending, Reply
 
 _UNANSWERED: Final = frozenset(
@@ -61,52 +62,35 @@ _BODIES: Final = {
 class Call:
     """A call of the API at the time `now`, and what a fault may do with it.
 
-    `serve` does what the call asks for and returns the reply, `apply` does it without a reply.
+    `serve` does it at a time and returns the reply, `apply` does it without a reply.
     `jump` moves the service's time and returns it, `count` counts the call under its outcome.
     """
 
-    operation: str
-    task_id: Any
     now: float
     serve: Callable[[float], Answer | Pending]
-    apply: Callable[[float], object]
+    apply: Callable[[], object]
     jump: Callable[[float], float]
     request_id: Callable[[], str]
     count: Callable[[str], None]
 
 
-def reply_to(call: Call, faults: Faults) -> Reply:
-    """Serve a call, changed by the fault of the script that matches it."""
-    fault = faults.match(call.operation, call.now, call.task_id)
-    if fault is None:
-        return _counted(call, call.serve(call.now))
-    return _apply_fault(fault, call)
-
-
-def _apply_fault(fault: Fault, call: Call) -> Reply:
+def apply_fault(fault: Fault, call: Call) -> Reply:
+    """Reply to a call as the fault has it."""
     kind, now = fault.kind, call.now
     if kind in _UNANSWERED:
         return _drop(kind, call)
     if kind is FaultKind.CLOCK_JUMP:
         now = call.jump(fault.jump)
     reply = _own_answer(kind, call.request_id()) or call.serve(now)
-    corrupted = _counted(call, _corrupt(kind, reply))
+    corrupted = counted(_corrupt(kind, reply), call.count)
     return Slow(delay=fault.delay, reply=corrupted) if kind is FaultKind.SLOW else corrupted
 
 
 def _drop(kind: FaultKind, call: Call) -> Reply:
     call.count(kind.value)
     if kind in _APPLIED:
-        call.apply(call.now)  # a poll which would be held just ends
+        call.apply()  # a poll which would be held just ends
     return Hang(outcome=kind.value) if kind in _HANGING else Reset(outcome=kind.value)
-
-
-def _counted(call: Call, reply: Answer | Pending) -> Answer | Pending:
-    def count(answer: Answer) -> Answer:
-        call.count(answer.outcome)
-        return answer
-
-    return when_answered(reply, count)
 
 
 def _own_answer(kind: FaultKind, request_id: str) -> Answer | None:

@@ -129,3 +129,13 @@ def when_answered(reply: Answer | Pending, change: Callable[[Answer], Answer]) -
         return None if answer is None else change(answer)
 
     return Pending(deadline=poll.deadline, answer=resume, abandoned=poll.abandon)
+
+
+def counted(reply: Answer | Pending, count: Callable[[str], None]) -> Answer | Pending:
+    """Return the reply, whose outcome is counted when it is answered."""
+
+    def count_answer(answer: Answer) -> Answer:
+        count(answer.outcome)
+        return answer
+
+    return when_answered(reply, count_answer)

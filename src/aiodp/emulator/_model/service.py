@@ -9,10 +9,10 @@ from aiodp.emulator._clock import JumpingClock
 from aiodp.emulator._errors import ServiceError
 from aiodp.emulator._model import helpers
 from aiodp.emulator._model.context import Context
-from aiodp.emulator._model.fault_injection import Call, reply_to
+from aiodp.emulator._model.fault_injection import Call, apply_fault
 from aiodp.emulator._model.faults import Faults
 from aiodp.emulator._model.quota import Quotas
-from aiodp.emulator._model.replies import Pending, error_answer, json_answer
+from aiodp.emulator._model.replies import Pending, counted, error_answer, json_answer
 from aiodp.emulator._model.requests import read_request
 from aiodp.emulator._model.views import TaskView, view_task
 from aiodp.emulator._model.wiring import build
@@ -87,17 +87,13 @@ class Service:
 
     def request(self, operation: str, params: dict[str, Any]) -> Reply:
         """Do one call of the API."""
-        call = Call(
-            operation=operation,
-            task_id=params.get("taskId") if isinstance(params, dict) else None,
-            now=self.advance(),
-            serve=lambda now: self._serve(operation, params, now),
-            apply=lambda now: self._apply(operation, params, now),
-            jump=self._jump,
-            request_id=self.model.context.ids.request,
-            count=lambda outcome: self._count(operation, outcome),
-        )
-        return reply_to(call, self.faults)
+        now = self.advance()
+        task_id = params.get("taskId") if isinstance(params, dict) else None
+        fault = self.faults.match(operation, now, task_id)
+        if fault is not None:
+            return apply_fault(fault, self._call(operation, params, now))
+        reply = self._serve(operation, params, now)
+        return counted(reply, lambda outcome: self._count(operation, outcome))
 
     def advance(self) -> float:
         """Let everything happen that is due by now; return the service time."""
@@ -209,6 +205,16 @@ class Service:
         self.model.runners.terminate(taskrunner_id)
 
     # Serving
+
+    def _call(self, operation: str, params: dict[str, Any], now: float) -> Call:
+        return Call(
+            now=now,
+            serve=lambda at: self._serve(operation, params, at),
+            apply=lambda: self._apply(operation, params, now),
+            jump=self._jump,
+            request_id=self.model.context.ids.request,
+            count=lambda outcome: self._count(operation, outcome),
+        )
 
     def _serve(self, operation: str, params: dict[str, Any], now: float) -> Answer | Pending:
         result = self._apply(operation, params, now)
