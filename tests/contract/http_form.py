@@ -89,5 +89,5 @@ class HttpForm:
         self._loop.call_soon_threadsafe(self._note_hold, now)
 
     def _note_hold(self, now: float) -> None:
-        if now == self._clock():  # not one from before the time moved
+        if now == self._clock():  # else it was about to wait before the time moved
             self._hold.set()

@@ -133,14 +133,14 @@ async def fields_of(client: Any, pipeline_id: str, object_id: str) -> dict[str, 
     answer = await client.describe_objects(pipelineId=pipeline_id, objectIds=[object_id])
     [described] = answer["pipelineObjects"]
     fields = described["fields"]
-    return {one["key"]: one.get("stringValue", one.get("refValue")) for one in fields}
+    return {field["key"]: field.get("stringValue", field.get("refValue")) for field in fields}
 
 
 async def state_of(client: Any, pipeline_id: str) -> str:
     """Return the state of a pipeline."""
     described = await client.describe_pipelines(pipelineIds=[pipeline_id])
     fields = described["pipelineDescriptionList"][0]["fields"]
-    [state] = [one["stringValue"] for one in fields if one["key"] == "@pipelineState"]
+    [state] = [field["stringValue"] for field in fields if field["key"] == "@pipelineState"]
     return str(state)
 
 

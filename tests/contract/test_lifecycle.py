@@ -39,11 +39,11 @@ async def finish(client, task, status="FINISHED"):
 
 async def statuses(client, pipeline_id):
     """Return the statuses of all instances by their components."""
-    found = {}
-    for one in await query(client, pipeline_id, "INSTANCE"):
-        fields = await fields_of(client, pipeline_id, one)
-        found[fields["@componentParent"]] = fields["@status"]
-    return found
+    by_component = {}
+    for instance_id in await query(client, pipeline_id, "INSTANCE"):
+        fields = await fields_of(client, pipeline_id, instance_id)
+        by_component[fields["@componentParent"]] = fields["@status"]
+    return by_component
 
 
 def is_of(task, component):
@@ -82,7 +82,7 @@ async def test_what_ends_wakes_a_poll_for_what_depends_on_it(pipeline_service):
     """A dependant is handed out to a held poll when all that it depends on is FINISHED."""
     async with pipeline_service.client() as client, pipeline_service.client() as other:
         after = {"dependsOn": [{"ref": "First"}, {"ref": "Second"}]}
-        works = [WORK | {"id": one} for one in ("First", "Second")]
+        works = [WORK | {"id": name} for name in ("First", "Second")]
         pipeline_id = await start(client, ON_DEMAND, *works, WORK | {"id": "Last"} | after)
         tasks = [await poll(client) for _ in range(2)]
         assert (await statuses(client, pipeline_id))["Last"] == "WAITING_ON_DEPENDENCIES"
@@ -120,7 +120,8 @@ async def test_a_precondition_is_asked_until_it_holds(pipeline_service):
         guarded = WORK | {"id": "Work", "precondition": {"ref": "Ready"}}
         pipeline_id = await start(client, ON_DEMAND, exists, guarded)
         first = await wait_for(pipeline_service, client, "Ready")
-        [work] = [one for one in await query(client, pipeline_id, "INSTANCE") if "@Work" in one]
+        instances = await query(client, pipeline_id, "INSTANCE")
+        [work] = [instance for instance in instances if "@Work" in instance]
         fields = first["objects"][first["attemptId"]]["fields"]
         assert {"key": "node", "refValue": work} in fields
         assert work in first["objects"]
@@ -134,13 +135,13 @@ async def test_a_precondition_is_asked_until_it_holds(pipeline_service):
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "error"),
     [
         (Settings(quotas=None), "TaskNotFoundException"),
         (Settings(quotas=None, attempt_timeout_answer=AttemptTimeoutAnswer.CANCELED), None),
     ],
 )
-async def test_an_attempt_ends_at_its_timeout(pipeline_service, told):
+async def test_an_attempt_ends_at_its_timeout(pipeline_service, error):
     """Reports keep an attempt no longer than `attemptTimeout`; then it has failed."""
     async with pipeline_service.client() as client:
         limited = WORK | {"id": "Work", "attemptTimeout": "3 minutes"}
@@ -150,10 +151,10 @@ async def test_an_attempt_ends_at_its_timeout(pipeline_service, told):
         await pipeline_service.sleep(100)
         assert await report(client, task["taskId"]) is False
         await pipeline_service.sleep(81)
-        if told is None:
+        if error is None:
             assert await report(client, task["taskId"]) is True
         else:
-            await refused(client.report_task_progress(taskId=task["taskId"]), told)
+            await refused(client.report_task_progress(taskId=task["taskId"]), error)
         assert (await fields_of(client, pipeline_id, task["attemptId"]))["@status"] == "FAILED"
         assert (await wait_for(pipeline_service, client, "Work"))["attemptId"].endswith(
             "_Attempt=2"

@@ -59,11 +59,11 @@ RUN_ONCE = json.dumps(
 async def test_creation_is_idempotent(pipeline_service):
     """The same name and uniqueId give the same pipeline; another uniqueId another one."""
     async with pipeline_service.client() as client:
-        one = await client.create_pipeline(name="a", uniqueId="1", description="d")
+        first = await client.create_pipeline(name="a", uniqueId="1", description="d")
         same = await client.create_pipeline(name="a", uniqueId="1")
         other = await client.create_pipeline(name="a", uniqueId="2")
-        assert one["pipelineId"] == same["pipelineId"] != other["pipelineId"]
-        assert one["pipelineId"].startswith("df-")
+        assert first["pipelineId"] == same["pipelineId"] != other["pipelineId"]
+        assert first["pipelineId"].startswith("df-")
 
 
 async def test_a_pipeline_describes_itself(pipeline_service):
@@ -72,7 +72,7 @@ async def test_a_pipeline_describes_itself(pipeline_service):
         pipeline_id = await make_pipeline(client, "mine")
         answer = await client.describe_pipelines(pipelineIds=[pipeline_id])
         [described] = answer["pipelineDescriptionList"]
-        fields = {one["key"]: one["stringValue"] for one in described["fields"]}
+        fields = {field["key"]: field["stringValue"] for field in described["fields"]}
         assert described["name"] == fields["name"] == "mine"
         assert fields["@pipelineState"] == "SCHEDULED"
         assert fields["@sphere"] == "PIPELINE"
@@ -90,18 +90,18 @@ async def test_long_lists_come_in_pages(pipeline_service):
             for n in range(51)
         ]
         pages = client.get_paginator("list_pipelines").paginate()
-        listed = [one["id"] async for page in pages for one in page["pipelineIdList"]]
+        listed = [item["id"] async for page in pages for item in page["pipelineIdList"]]
         assert listed == made
         pipeline_id = await make_pipeline(client, count=7)
         pages = client.get_paginator("query_objects").paginate(
             pipelineId=pipeline_id, sphere="INSTANCE", PaginationConfig={"PageSize": 3}
         )
-        sizes, found = [], set()
+        sizes, ids = [], set()
         async for page in pages:
             sizes.append(len(page["ids"]))
-            found.update(page["ids"])
+            ids.update(page["ids"])
         assert sizes == [3, 3, 1]
-        assert len(found) == 7
+        assert len(ids) == 7
 
 
 async def test_a_definition_comes_back_as_it_went(pipeline_service):
@@ -110,7 +110,7 @@ async def test_a_definition_comes_back_as_it_went(pipeline_service):
         pipeline_id = await put_file(client, RUN_ONCE)
         latest = await client.get_pipeline_definition(pipelineId=pipeline_id)
         active = await client.get_pipeline_definition(pipelineId=pipeline_id, version="active")
-        assert {one["id"] for one in latest["pipelineObjects"]} == {
+        assert {item["id"] for item in latest["pipelineObjects"]} == {
             "Default",
             "Once",
             "Machine",
@@ -135,9 +135,9 @@ async def test_a_run_once_pipeline_on_a_resource(pipeline_service):
         await client.activate_pipeline(pipelineId=pipeline_id)
         task = await poll_held(pipeline_service, client, "machines")
         attempt = task["objects"][task["attemptId"]]["fields"]
-        texts = {one["key"]: one["stringValue"] for one in attempt if "stringValue" in one}
-        refs = {one["key"]: one["refValue"] for one in attempt if "refValue" in one}
-        arguments = [one["stringValue"] for one in attempt if one["key"] == "scriptArgument"]
+        texts = {field["key"]: field["stringValue"] for field in attempt if "stringValue" in field}
+        refs = {field["key"]: field["refValue"] for field in attempt if "refValue" in field}
+        arguments = [field["stringValue"] for field in attempt if field["key"] == "scriptArgument"]
         assert texts["pipelineLogUri"] == "s3://given/here"
         assert texts["command"] == f"copy s3://given {texts['@scheduledStartTime']}"
         assert arguments == ["one", "two"]
@@ -160,7 +160,7 @@ async def test_each_resource_has_a_group_of_its_own(pipeline_service):
         pipeline_id = await put_file(client, RUN_ONCE)
         await client.activate_pipeline(pipelineId=pipeline_id)
         instances = await query(client, pipeline_id, "INSTANCE")
-        [machine] = [one for one in instances if one.startswith("@Machine_")]
+        [machine] = [name for name in instances if name.startswith("@Machine_")]
         task = await poll_held(pipeline_service, client, f"resource:{pipeline_id}_{machine}")
         assert task["attemptId"].startswith("@Copy_")
 
@@ -213,7 +213,7 @@ async def test_a_broken_definition_is_kept_but_not_activated(pipeline_service):
             pipelineId=pipeline_id, pipelineObjects=objects
         )
         assert answer["errored"] is True
-        assert [len(one["errors"]) for one in answer["validationErrors"]] == [2, 1]
+        assert [len(item["errors"]) for item in answer["validationErrors"]] == [2, 1]
         stored = await client.get_pipeline_definition(pipelineId=pipeline_id)
         assert stored["pipelineObjects"] == objects
         activation = client.activate_pipeline(pipelineId=pipeline_id)
@@ -305,7 +305,7 @@ async def test_expressions_are_evaluated_for_an_object(pipeline_service):
         pipeline_id = await put_file(client, RUN_ONCE)
         await client.activate_pipeline(pipelineId=pipeline_id)
         instances = await query(client, pipeline_id, "INSTANCE")
-        [copy] = [one for one in instances if one.startswith("@Copy_")]
+        [copy] = [name for name in instances if name.startswith("@Copy_")]
         started = (await fields_of(client, pipeline_id, copy))["@scheduledStartTime"]
         for object_id, text, value in [
             ("Copy", "#{name} to #{myLogs}", "Copier to s3://given"),
@@ -330,7 +330,7 @@ async def test_objects_are_described_as_evaluated(pipeline_service):
         pipeline_id = await put_file(client, RUN_ONCE)
         await client.activate_pipeline(pipelineId=pipeline_id)
         instances = await query(client, pipeline_id, "INSTANCE")
-        [copy] = [one for one in instances if one.startswith("@Copy_")]
+        [copy] = [name for name in instances if name.startswith("@Copy_")]
         for evaluate, when in [(False, "#{@scheduledStartTime}"), (True, copy.rpartition("_")[2])]:
             answer = await client.describe_objects(
                 pipelineId=pipeline_id, objectIds=[copy], evaluateExpressions=evaluate
@@ -351,7 +351,7 @@ async def test_validation_stores_nothing(pipeline_service):
             pipelineId=pipeline_id, pipelineObjects=[work | {"fields": lost}]
         )
         assert answer["errored"] is True
-        assert [one["id"] for one in answer["validationErrors"]] == ["Work0"]
+        assert [item["id"] for item in answer["validationErrors"]] == ["Work0"]
         after = await client.get_pipeline_definition(pipelineId=pipeline_id)
         assert after["pipelineObjects"] == before["pipelineObjects"]
 

@@ -28,7 +28,7 @@ async def test_a_queued_task_is_handed_out_at_once(pipeline_service):
         pipeline_id = await make_pipeline(client, reportProgressTimeout="10 minutes")
         task = await poll(client)
         attempt = task["objects"][task["attemptId"]]
-        fields = {one["key"]: one.get("stringValue") for one in attempt["fields"]}
+        fields = {field["key"]: field.get("stringValue") for field in attempt["fields"]}
         assert task["pipelineId"] == pipeline_id
         assert attempt["id"] == attempt["name"] == task["attemptId"]
         assert task["attemptId"].startswith("@Work0_")

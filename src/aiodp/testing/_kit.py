@@ -108,7 +108,7 @@ class Kit(ABC):
             service.jump(seconds)
         self._on_change()
 
-    # Judge
+    # Check the outcome
 
     @property
     @abstractmethod

@@ -374,11 +374,11 @@ async def test_two_owners_are_found(kit, client):
     await anyio.sleep(100)
     with pytest.raises(ClientError):
         await client.set_task_status(taskId=silent, taskStatus="FINISHED")
-    with pytest.raises(AssertionError) as found:
+    with pytest.raises(AssertionError) as raised:
         kit.assert_single_owner()
-    assert "two workers had the same work in hand at once" in str(found.value)
+    assert "two workers had the same work in hand at once" in str(raised.value)
     for part in ("silent (task", "lost it at 300 s", "other (task", "at 400 s"):
-        assert part in str(found.value)
+        assert part in str(raised.value)
 
 
 @pytest.mark.anyio

@@ -70,7 +70,10 @@ async def test_several_pipelines_are_waited_for(kit):
     pipelines = [kit.activity(), kit.activity()]
     async with kit.attach(get_session()).create_client("datapipeline") as client:
         for n in (0, 1):
-            assert len([one for one in pipelines if one.runs[0].status == "FINISHED"]) == n
+            assert (
+                len([pipeline for pipeline in pipelines if pipeline.runs[0].status == "FINISHED"])
+                == n
+            )
             task = (await client.poll_for_task(workerGroup="workers"))["taskObject"]
             await client.set_task_status(taskId=task["taskId"], taskStatus="FINISHED")
         assert len(await kit.finished(pipelines)) == 2
@@ -269,4 +272,4 @@ def test_broken_json_is_told_with_its_place(kit, tmp_path):
 def test_warnings_about_a_definition_are_kept(kit):
     """They stop nothing, and can be looked at."""
     pipeline = kit.pipeline({"objects": [ACTIVITY]})
-    assert any(one.startswith("Work: 'runsOn' and 'workerGroup'") for one in pipeline.warnings)
+    assert any(text.startswith("Work: 'runsOn' and 'workerGroup'") for text in pipeline.warnings)

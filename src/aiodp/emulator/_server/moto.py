@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from botocore.loaders import create_loader
 from botocore.regions import EndpointResolver
-from botocore.session import get_session
+from botocore.session import Session
 from moto.core.base_backend import BackendDict, backend_lock
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.datapipeline import models, responses, urls
@@ -242,7 +242,7 @@ def install(clock: Clock, settings: Settings, store: Store | None = None) -> Ite
 @contextmanager
 def _no_missing_profile() -> Iterator[None]:
     """Hide a profile which this machine lacks: the sessions which moto makes would fail by it."""
-    session = get_session()
+    session = Session(include_builtin_handlers=False)  # which take most of its time
     known = session.profile in {None, *session.available_profiles}
     hidden = {} if known else {name: os.environ.pop(name) for name in _PROFILE & os.environ.keys()}
     try:
