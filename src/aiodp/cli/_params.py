@@ -60,3 +60,14 @@ class Url(click.ParamType[str]):
 def option(*names: str, **settings: Any) -> Callable[[Any], Any]:
     """Decorate a command with an option whose environment variable is shown."""
     return click.option(*names, show_envvar=True, **settings)
+
+
+REGION: Final = option(
+    "--region", metavar="NAME", help="AWS region, unless the AWS configuration names it."
+)
+ENDPOINT: Final = option(
+    *("--endpoint-url", "--endpoint", "endpoint_url"),
+    metavar="URL",
+    type=Url(),
+    help="Another endpoint than the region's.",
+)

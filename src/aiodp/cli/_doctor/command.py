@@ -17,7 +17,7 @@ from aiobotocore.session import get_session
 from aiodp._core.text import checked_string
 from aiodp.cli._doctor.checks import Target, run_checks
 from aiodp.cli._doctor.findings import Finding, Verdict, Writer, as_json, is_ok, summary
-from aiodp.cli._params import Url, option
+from aiodp.cli._params import ENDPOINT, REGION, option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,14 +51,8 @@ def _worker_group(ctx: click.Context, param: click.Parameter, value: str | None)
     callback=_worker_group,
     help="The worker group of the task runner, for messages; it is never polled.",
 )
-@option("--region", metavar="NAME", help="AWS region, unless the AWS configuration names it.")
-@option(
-    "--endpoint-url",
-    "--endpoint",
-    metavar="URL",
-    type=Url(),
-    help="Another endpoint than the region's.",
-)
+@REGION
+@ENDPOINT
 @option(
     "--tasks",
     metavar="N",

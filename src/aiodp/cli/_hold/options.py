@@ -9,7 +9,14 @@ import click
 
 from aiodp import ReporterOptions
 from aiodp._reporter.options import scaled
-from aiodp.cli._params import DEFAULT_GRACE, KILL_TO_DEADLINE, Seconds, Url, option
+from aiodp.cli._params import (
+    DEFAULT_GRACE,
+    ENDPOINT,
+    KILL_TO_DEADLINE,
+    REGION,
+    Seconds,
+    option,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -157,13 +164,8 @@ _PARAMETERS: Final = (
         help="How fast a local service runs, that of aiodp emulate --time-scale: the other "
         "durations but grace and margin are by its time.",
     ),
-    option("--region", metavar="NAME", help="AWS region, unless the AWS configuration names it."),
-    option(
-        *("--endpoint-url", "--endpoint", "endpoint_url"),
-        metavar="URL",
-        type=Url(),
-        help="Another endpoint than the region's.",
-    ),
+    REGION,
+    ENDPOINT,
     option("--quiet", "-q", is_flag=True, help="Say nothing but errors."),
 )
 

@@ -36,12 +36,12 @@ class _RejectedError(click.ClickException):
 def run(**given: Any) -> int:
     """Work on the tasks of a worker group.
 
-    It polls AWS Data Pipeline for tasks, keeps each alive while it is done, and tells
-    how it ended. Shell commands are run as AWS's Task Runner does, anything else by
+    It polls AWS Data Pipeline for tasks, keeps each alive while it runs, and sets its
+    status. Shell commands are run as AWS's Task Runner does, anything else by
     your own functions. The log goes to stderr and to DIRECTORY/logs.
 
-    SIGINT, SIGTERM and SIGHUP stop it: it takes no more tasks, and ends when those in
-    hand have ended. A second signal interrupts these, which fail; handlers have 30
+    SIGINT, SIGTERM and SIGHUP stop it: it takes no more tasks, and ends when the running
+    ones have ended. A second signal interrupts these, which fail; handlers have 30
     seconds to clean up. A third one ends the process at once, and commands are killed.
     """
     options = Options(**given)

@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 EXIT_CODES: Final = """\b
 Exit codes:
-  0    it stopped as it was asked to, and everything was told to the service
+  0    it stopped as it was asked to, and every status was set
   1    with --once or --max-tasks: a task did not end FINISHED (or FALSE);
-       otherwise: a task's end could not be told while it stopped
+       otherwise: a task's status could not be set while it stopped
   2    wrong usage, nothing was sent
   3    with --once: there was no task
   4    with --once: the poll failed
   123  keys, region or endpoint allow no client
   125  a fault in aiodp itself
-  128+N  a second or third signal, of number N, broke off the tasks"""
+  128+N  a second or third signal, of number N, interrupted the tasks"""
 
 _SUCCESSFUL_ENDS: Final = frozenset({RunEnd.FINISHED, RunEnd.FALSE, RunEnd.DUPLICATE})
 _UNREPORTED_ENDS: Final = (RunEnd.NO_STATUS, RunEnd.INTERRUPTED)

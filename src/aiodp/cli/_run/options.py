@@ -150,7 +150,7 @@ TASK_RUNNERS: Final = (
     option(
         *("--taskrunner-id", "--taskrunnerId", "taskrunner_id"),
         metavar="NAME",
-        help="Name in the runner's own heartbeats, unique in the account. By default made up.",
+        help="Name in the runner's own heartbeats, unique in the account. By default generated.",
     ),
     option(
         "--output",
@@ -266,7 +266,7 @@ OURS: Final = (
         "table",
         default=None,
         show_default="on a terminal, unless --log-format is json",
-        help="Show the tasks in hand in a table below the log. Never without a terminal.",
+        help="Show the running tasks in a table below the log. Never without a terminal.",
     ),
     option(
         "--time-scale",
