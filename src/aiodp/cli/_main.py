@@ -9,7 +9,7 @@ from typing import Final, NoReturn
 import click
 
 from aiodp import __version__
-from aiodp.cli import KILLED_BY_SIGNAL, hint
+from aiodp.cli._shared import KILLED_BY_SIGNAL, hint
 
 _COMMANDS: Final = {
     "demo": "Hold forty tasks at once while a local service fails.",

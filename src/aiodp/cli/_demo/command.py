@@ -16,7 +16,6 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from aiodp.cli import KILLED_BY_SIGNAL
 from aiodp.cli._demo.environment import fake_session, isolated_environment
 from aiodp.cli._demo.event_lines import Marks
 from aiodp.cli._demo.pipelines import HELLO_GROUP, LONG_TASKS
@@ -25,6 +24,7 @@ from aiodp.cli._demo.scenario import REGION, TIME_SCALE, play
 from aiodp.cli._demo.summary import summary
 from aiodp.cli._demo.task_log import TaskLog
 from aiodp.cli._demo.views import LiveView, PlainView
+from aiodp.cli._shared import KILLED_BY_SIGNAL
 from aiodp.emulator import EmulatorServer, Settings
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from aiodp.cli import hint
 from aiodp.cli._emulate.load import check_files, load, read_files
 from aiodp.cli._emulate.log import LogFormat, start_log
+from aiodp.cli._shared import hint
 from aiodp.emulator import Settings
 
 if TYPE_CHECKING:

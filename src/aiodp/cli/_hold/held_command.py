@@ -13,7 +13,7 @@ from aiodp import AiodpError, LeaseLost, ReportRejected, StatusNotSet, TaskCance
 from aiodp._concurrency import first_of
 from aiodp._core.text import shorten
 from aiodp._process import Command, describe_exit, time_to_stop
-from aiodp.cli import KILLED_BY_SIGNAL
+from aiodp.cli._shared import KILLED_BY_SIGNAL
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

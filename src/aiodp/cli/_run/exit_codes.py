@@ -9,9 +9,9 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
 from aiodp._types import RunEnd
-from aiodp.cli import KILLED_BY_SIGNAL
 from aiodp.cli._run.background import BackgroundCalls
 from aiodp.cli._run.signals import exit_now
+from aiodp.cli._shared import KILLED_BY_SIGNAL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,11 +11,11 @@ import anyio
 from botocore.exceptions import BotoCoreError
 
 from aiodp import ReportRejected
-from aiodp.cli import KILLED_BY_SIGNAL
 from aiodp.cli._run.exit_codes import Exit, exit_after, exit_code
 from aiodp.cli._run.hourly_log import HOUR
 from aiodp.cli._run.log_upload import LogUpload
 from aiodp.cli._run.signals import Signals
+from aiodp.cli._shared import KILLED_BY_SIGNAL
 
 if TYPE_CHECKING:
     import signal

@@ -13,7 +13,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from aiodp.cli import KILLED_BY_SIGNAL
+from aiodp.cli._shared import KILLED_BY_SIGNAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
