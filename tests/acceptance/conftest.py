@@ -6,13 +6,14 @@ import signal
 import subprocess
 import sys
 import venv
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 
+from acceptance.plugin_kit import INI
 from acceptance.support import CREDENTIALS, RESOURCE_GROUP, ROOT
 from aiodp.emulator import EmulatorServer, Settings
 
@@ -39,23 +40,21 @@ def server() -> Iterator[EmulatorServer]:
 @pytest.fixture
 def connect() -> Iterator[Callable[..., Any]]:
     """Makes boto3 clients of a server, and closes them."""
-    clients = []
-
-    def make(server: EmulatorServer, service: str = "datapipeline", **options: Any) -> Any:
-        client = boto3.client(
-            service,
-            endpoint_url=server.endpoint,
-            region_name=options.pop("region_name", "us-east-1"),
-            aws_access_key_id="testing",
-            aws_secret_access_key="testing",
-            **options,
+    with ExitStack() as clients:
+        yield lambda *given, **options: clients.enter_context(
+            closing(make_client(*given, **options))
         )
-        clients.append(client)
-        return client
 
-    yield make
-    for client in clients:
-        client.close()
+
+def make_client(server: EmulatorServer, service: str = "datapipeline", **options: Any) -> Any:
+    return boto3.client(
+        service,
+        endpoint_url=server.endpoint,
+        region_name=options.pop("region_name", "us-east-1"),
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+        **options,
+    )
 
 
 @pytest.fixture
@@ -63,6 +62,20 @@ def clean_environment() -> dict[str, str]:
     """The environment for a foreign process: no settings of ours or of AWS, but credentials."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "AIODP_", "MOTO_"))}
     return kept | CREDENTIALS
+
+
+@pytest.fixture(scope="session")
+def _imported() -> None:
+    """Import what the tests of a project need, so that not each run of them does it again."""
+    with EmulatorServer() as server, closing(make_client(server, "s3")) as s3:
+        s3.list_buckets()
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, _imported: None) -> pytest.Pytester:
+    """A project that uses the plugin, and whose warnings are errors."""
+    pytester.makeini(INI)
+    return pytester
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The pytest plugin, as a project sees it that uses it; and its documentation, executed."""
+"""The pytest plugin, as a project sees it that uses it."""
 
 from __future__ import annotations
 
@@ -15,87 +15,13 @@ from threading import enumerate as enumerate_threads
 import boto3
 import pytest
 from botocore.exceptions import BotoCoreError
-from markdown_it import MarkdownIt
 
-from acceptance.support import ROOT
+from acceptance.plugin_kit import FIXTURES, INI, PLUGIN, run, run_apart
 from aiodp.testing import ServerKit
 
-pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.usefixtures("project")
 
-PLUGIN = "pytest_aiodp"
 CONNECTION = "aiodp-emulator-connection"
-FENCES = [
-    (token.info, token.content)
-    for token in MarkdownIt().parse((ROOT / "docs" / "testing.md").read_text())
-    if token.type == "fence"
-]
-BLOCKS = [content for info, content in FENCES if info == "python"]
-README = [
-    token.content
-    for token in MarkdownIt().parse((ROOT / "README.md").read_text())
-    if token.type == "fence" and "import" in token.content and "from aiodp.testing" in token.content
-]
-FIXTURES = [
-    "aiodp_settings",
-    "aiodp_time_scale",
-    "aiodp_server",
-    "aiodp_client",
-    "aiodp_service",
-    "aiodp_session",
-]
-WORKER = """
-import asyncio
-from aiodp import ProgressReporter, TaskStatus
-
-async def work_once(session, group):
-    async with session.create_client("datapipeline") as client:
-        task = (await client.poll_for_task(workerGroup=group))["taskObject"]
-    async with ProgressReporter(session) as reporter:
-        async with reporter.track(task["taskId"]) as tracked:
-            await tracked.set_status(TaskStatus.FINISHED)
-"""
-ASYNC = """
-import aiodp.testing
-import anyio
-import pytest
-from aiodp.testing import Fault, FaultKind
-from worker import work_once
-
-async def check(service, session):
-    pipeline = service.activity("group")
-    await anyio.sleep({seconds})
-    if {seconds} > 1:  # in virtual time, where the pause before a client's own retry is no time
-        service.faults.add(Fault(kind=FaultKind.SERVER_ERROR, count=1))
-    await work_once(session, "group")
-    await service.finished(pipeline)
-    assert service.now >= {seconds}
-
-{mark}
-async def test_a_worker(aiodp_service, aiodp_session):
-    await check(aiodp_service, aiodp_session)
-
-class TestInAClass:
-    {mark}
-    async def test_a_worker(self, aiodp_service, aiodp_session):
-        await check(aiodp_service, aiodp_session)
-"""
-OVER_HTTP = """
-import asyncio
-import pytest
-from aiobotocore.session import get_session
-from worker import work_once
-
-{mark}
-async def test_over_http(aiodp_server):
-    pipeline = aiodp_server.activity("group")
-    await aiodp_server.until(lambda: pipeline.runs)
-    with pytest.raises(AssertionError, match="not held by a worker by"):
-        await aiodp_server.held(pipeline, timeout=0.1)
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(work_once(get_session(), "group"))
-        [run] = await aiodp_server.finished(pipeline)
-    assert [run] == list(await aiodp_server.ended(pipeline))
-"""
 TWO_OWNERS = {
     "http": """
         @pytest.mark.aiodp(time_scale=600)
@@ -127,23 +53,6 @@ TWO_OWNERS = {
                     await client.set_task_status(taskId=first["taskId"], taskStatus="FINISHED")
     """,
 }
-
-
-@pytest.fixture(autouse=True)
-def _project(pytester: pytest.Pytester) -> None:
-    """A project whose warnings are errors."""
-    pytester.makeini("""
-        [pytest]
-        addopts = -p no:cacheprovider --strict-markers
-        filterwarnings = error
-        asyncio_default_fixture_loop_scope = function
-    """)
-
-
-def run(pytester: pytest.Pytester, *options: str, **files: str) -> pytest.RunResult:
-    """Run the project's tests in a process of their own."""
-    pytester.makepyfile(**files)
-    return pytester.runpytest_subprocess("-p", PLUGIN, *options)
 
 
 def test_each_test_has_a_service_of_its_own(pytester):
@@ -194,7 +103,7 @@ def test_misleading_variables_are_hidden(pytester, monkeypatch):
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
     monkeypatch.setenv("AWS_PROFILE", "production")
     monkeypatch.setenv("AWS_ENDPOINT_URL_DATA_PIPELINE", "http://192.0.2.1")
-    run(pytester, test_it=body).assert_outcomes(passed=2)
+    run_apart(pytester, test_it=body).assert_outcomes(passed=2)
 
 
 PROFILE = """
@@ -249,10 +158,7 @@ def test_the_session_in_process_has_the_markers_region(pytester, monkeypatch):
 
 def test_offline(pytester, monkeypatch):
     """What is made at import time, or called between tests, finds a dead end and nothing real."""
-    pytester.makeini("""
-        [pytest]
-        aiodp_offline = true
-    """)
+    pytester.makeini(f"{INI}\naiodp_offline = true\n")
     module = """
         import boto3
         client = boto3.client("datapipeline")
@@ -420,61 +326,6 @@ def test_two_owners_fail_the_test(pytester):
     assert len(lines) == len(TWO_OWNERS)
 
 
-@pytest.mark.parametrize("mode", ["strict", "auto"])
-def test_pytest_asyncio(pytester, mode):
-    """In both modes, in real time; and in virtual time without its help."""
-    mark = "@pytest.mark.asyncio" if mode == "strict" else ""
-    result = run(
-        pytester,
-        f"--asyncio-mode={mode}",
-        worker=WORKER,
-        test_asyncio=ASYNC.format(mark=mark, seconds=0.01),
-        test_http=OVER_HTTP.format(mark=mark),
-        test_virtual=ASYNC.format(mark="@aiodp.testing.virtual_time", seconds=7200),
-    )
-    result.assert_outcomes(passed=5)
-
-
-def test_pytest_asyncio_in_virtual_time(pytester):
-    """One line of a conftest.py, as the documentation has it."""
-    pytester.makeconftest("""
-        from aiodp.testing import VirtualTimeLoop
-
-        def pytest_asyncio_loop_factories(config, item):
-            return {"virtual": VirtualTimeLoop}
-    """)
-    body = """
-        import asyncio
-
-        async def test_it(aiodp_service):
-            [task_id] = aiodp_service.assign()
-            await asyncio.sleep(7200)
-            assert aiodp_service.task(task_id).deadline is None
-            assert aiodp_service.now == 7200
-    """
-    result = run(pytester, "--asyncio-mode=auto", test_it=body)
-    result.assert_outcomes(passed=1)
-
-
-@pytest.mark.parametrize("virtual", [False, True])
-def test_anyio(pytester, virtual):
-    """On asyncio and on trio, in real and in virtual time."""
-    if virtual:
-        pytester.makeconftest("""
-            import pytest
-            from trio.testing import MockClock
-            from aiodp.testing import VIRTUAL_TIME
-
-            @pytest.fixture(params=[VIRTUAL_TIME, "trio"], ids=["asyncio", "trio"])
-            def anyio_backend(request):
-                if request.param == "trio":
-                    return "trio", {"clock": MockClock(autojump_threshold=0)}
-                return request.param
-        """)
-    tests = ASYNC.format(mark="@pytest.mark.anyio", seconds=7200 if virtual else 0.01)
-    run(pytester, worker=WORKER, test_anyio=tests).assert_outcomes(passed=4)
-
-
 def test_without_the_extra(pytester):
     """Without moto the fixture says what to install, and the service in process works."""
     pytester.makeconftest("""
@@ -488,7 +339,7 @@ def test_without_the_extra(pytester):
         def test_in_process(aiodp_service):
             aiodp_service.activity("group")
     """
-    result = run(pytester, test_it=body)
+    result = run_apart(pytester, test_it=body)
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(['*aiodp_server cannot be used: *pip install "aiodp?emulator?"*'])
 
@@ -509,7 +360,7 @@ def test_named_twice(pytester, monkeypatch):
     (metadata / "entry_points.txt").write_text(f"[pytest11]\n{PLUGIN} = {PLUGIN}\n")
     monkeypatch.setenv("PYTHONPATH", str(metadata.parent))
     body = "def test_it(aiodp_settings): pass"
-    run(pytester, test_it=body).assert_outcomes(passed=1)
+    run_apart(pytester, test_it=body).assert_outcomes(passed=1)
     pytester.runpytest_subprocess().assert_outcomes(passed=1)
     result = pytester.runpytest_subprocess("-p", f"no:{PLUGIN}")
     result.stdout.fnmatch_lines(["*fixture 'aiodp_settings' not found"])
@@ -531,14 +382,14 @@ def test_processes_of_xdist_share_nothing(pytester):
         import boto3
         import pytest
 
-        @pytest.mark.parametrize("turn", range(8))
+        @pytest.mark.parametrize("turn", range(4))
         def test_it(turn, aiodp_server, aiodp_client):
             boto3.client("s3").create_bucket(Bucket="same")
             aiodp_server.activity("group")
             assert aiodp_client.poll_for_task(workerGroup="group")["taskObject"]
             assert aiodp_server.calls.total() == 1
     """
-    run(pytester, "-n", "2", test_it=body).assert_outcomes(passed=8)
+    run_apart(pytester, "-n", "2", test_it=body).assert_outcomes(passed=4)
 
 
 def test_the_end_waits_for_no_worker(monkeypatch):
@@ -585,66 +436,3 @@ def test_a_worker_amid_mock_aws_is_told(pytester):
     result = run(pytester, test_it=body)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*the service was reset meanwhile, as moto's mock_aws does"])
-
-
-# The documentation
-
-
-@pytest.mark.parametrize("block", README, ids=lambda block: block.splitlines()[-1])
-def test_the_readme_needs_no_configuration(block, tmp_path):
-    """What brings its own service runs on a machine which nobody has configured for AWS."""
-    bare = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    files = dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), os.devnull)
-    alone = {"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", block],
-        env=bare | files | alone,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-def test_there_is_no_block_of_another_kind():
-    """What is no Python is what a test says, and is looked for below."""
-    assert {info for info, _ in FENCES} == {"python", "text"}
-    assert all(re.match(r"# \w+\.py\n", block) for block in BLOCKS)
-
-
-def test_every_block_of_the_documentation_runs(pytester):
-    """The modules and tests of docs/testing.md are a project which passes, warnings included."""
-    for block in BLOCKS:
-        name = block[2 : block.index("\n")]
-        (pytester.path / name).write_text(block)
-    expected = sum(block.count("def test_") for block in BLOCKS)
-    assert expected >= 10
-    pytester.runpytest_subprocess("-p", PLUGIN).assert_outcomes(passed=expected)
-
-
-def test_the_message_in_the_documentation_is_real(pytester):
-    """What an unfinished run looks like is shown as it is printed."""
-    [shown] = [content for info, content in FENCES if info == "text"]
-    body = """
-        def test_it(aiodp_server, aiodp_client):
-            pipeline = aiodp_server.activity("reports")
-            task = aiodp_client.poll_for_task(workerGroup="reports", hostname="here")["taskObject"]
-            aiodp_client.report_task_progress(taskId=task["taskId"])
-            aiodp_server.assert_finished(pipeline)
-    """
-    result = run(pytester, test_it=body)
-    result.assert_outcomes(failed=1)
-    for line in shown.splitlines():
-        assert f"E       {line}" in result.outlines
-
-
-def test_the_fixtures_are_in_the_documentation():
-    """The table has all of them, and the plugin has all of the table."""
-    text = (ROOT / "docs" / "testing.md").read_text()
-    rows = [row for row in text.splitlines() if row.startswith("| `aiodp_")]
-    named = [name for row in rows for name in re.findall(r"`(aiodp_\w+)`", row.split("|")[1])]
-    assert sorted(named) == sorted(FIXTURES)
-    defined = re.findall(
-        r"^def (aiodp_\w+)\(", (ROOT / "src" / "pytest_aiodp.py").read_text(), re.MULTILINE
-    )
-    assert sorted(defined) == sorted(FIXTURES)
