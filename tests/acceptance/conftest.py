@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
+from acceptance.commands import Commands
 from acceptance.plugin_kit import INI
 from acceptance.support import CREDENTIALS, RESOURCE_GROUP, ROOT
 from aiodp.emulator import EmulatorServer, Settings
@@ -60,8 +61,18 @@ def make_client(server: EmulatorServer, service: str = "datapipeline", **options
 @pytest.fixture
 def clean_environment() -> dict[str, str]:
     """The environment for a foreign process: no settings of ours or of AWS, but credentials."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "AIODP_", "MOTO_"))}
-    return kept | CREDENTIALS
+    return kept_environment() | CREDENTIALS
+
+
+def kept_environment() -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "AIODP_", "MOTO_"))}
+
+
+@pytest.fixture(scope="session")
+def commands() -> Iterator[Commands]:
+    """Starts processes of `aiodp`, without the time that a new one takes for its imports."""
+    with closing(Commands(kept_environment())) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""`aiodp doctor` as it is installed, against the service over HTTP and against what is none."""
+"""`aiodp doctor` in a process of its own, against the service over HTTP and against what is none."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ from aiodp.emulator import EmulatorServer, Fault, FaultKind, Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from acceptance.commands import Commands
 
 TOO_LONG = 60
 BOUND = 25
@@ -64,25 +66,16 @@ def environment(clean_environment, tmp_path):
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_CONFIG_FILE": str(tmp_path / "config"),
         "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
-        "PYTHONUTF8": "1",
-        "PYTHONWARNINGS": "error",
     }
 
 
 @pytest.fixture
-def run(aiodp, environment):
+def run(commands: Commands, environment):
     """Runs `aiodp doctor` to its end; a variable that is None is not set."""
 
     def run(*arguments: str, **more: str | None) -> subprocess.CompletedProcess[str]:
         variables = {k: v for k, v in {**environment, **more}.items() if v is not None}
-        done = subprocess.run(
-            [aiodp, "doctor", *arguments],
-            env=variables,
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=TOO_LONG,
-        )
+        done = commands.run("doctor", *arguments, env=variables, timeout=TOO_LONG)
         assert done.stderr == ""
         assert SECRET not in done.stdout
         return done
@@ -110,12 +103,20 @@ def verdicts(findings, *checks: str) -> set[str]:
 # All is well
 
 
-def test_all_is_well(run, server):
-    """Every check in its order, each with its mark, and exit code 0."""
-    done = run("--endpoint-url", server.endpoint)
+def test_all_is_well(aiodp, environment, server):
+    """Every check in its order, each with its mark, and exit code 0, of the command as installed."""
+    done = subprocess.run(
+        [aiodp, "doctor", "--endpoint-url", server.endpoint],
+        env=environment | {"PYTHONUTF8": "1", "PYTHONWARNINGS": "error"},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=TOO_LONG,
+    )
     *lines, empty, last = done.stdout.splitlines()
     assert [line.split(":")[0] for line in lines] == [f"✓ {check}" for check in CHECKS]
-    assert (done.returncode, empty, last) == (0, "", "Nothing to mend, no warnings.")
+    assert (done.returncode, done.stderr, empty) == (0, "", "")
+    assert last == "Nothing to mend, no warnings."
     assert "AKIA…MPLE" in done.stdout
 
 

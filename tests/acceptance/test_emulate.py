@@ -1,4 +1,4 @@
-"""`aiodp emulate` as it is installed, in a process of its own."""
+"""`aiodp emulate` in a process of its own."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
 import boto3
@@ -18,6 +19,9 @@ import pytest
 from acceptance.support import SAMPLE
 from aiodp.cli._emulate.load import load, read_files
 from aiodp.emulator import Service, load_definition
+
+if TYPE_CHECKING:
+    from acceptance.commands import Commands
 
 TOO_LONG = 20
 OPTIONS = (
@@ -47,40 +51,28 @@ DEFINITION = {
 
 
 @pytest.fixture
-def emulate(aiodp, clean_environment):
+def emulate(commands, clean_environment):
     """Starts `aiodp emulate`; gives the process, its environment lines and what it printed."""
 
     @contextmanager
     def start(*options: str, **environment: str):
-        process = subprocess.Popen(
-            [aiodp, "emulate", *options],
-            env=clean_environment | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.communicate()
+        pipes = dict.fromkeys(("stdout", "stderr"), subprocess.PIPE)
+        variables = clean_environment | environment
+        with commands.start("emulate", *options, env=variables, **pipes) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     return start
 
 
 @pytest.fixture
-def run(aiodp, clean_environment):
+def run(commands: Commands, clean_environment):
     """Runs `aiodp` to its end."""
 
     def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [aiodp, *arguments],
-            env=clean_environment | environment,
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=TOO_LONG,
-        )
+        return commands.run(*arguments, env=clean_environment | environment, timeout=TOO_LONG)
 
     return run
 

@@ -1,4 +1,4 @@
-"""`aiodp hold` as it is installed, against the service over HTTP."""
+"""`aiodp hold` in a process of its own, against the service over HTTP."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ import subprocess
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from aiodp.emulator import EmulatorServer, Fault, FaultKind, Settings
 from aiodp.testing import AuditKind, TaskState
+
+if TYPE_CHECKING:
+    from acceptance.commands import Commands
 
 TOO_LONG = 30
 UNHEARD = 'trap "" TERM; echo ready; while :; do sleep 0.1; done'
@@ -51,19 +55,13 @@ def environment(server, clean_environment):
 
 
 @pytest.fixture
-def hold(aiodp, environment):
+def hold(commands, environment):
     """Starts `aiodp hold`."""
 
     @contextmanager
     def start(*arguments: str, **more: str):
-        process = subprocess.Popen(
-            [aiodp, "hold", *arguments],
-            env=environment | more,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        process = commands.start("hold", *arguments, env=environment | more, **pipes)
         with process:
             try:
                 yield process
@@ -74,18 +72,12 @@ def hold(aiodp, environment):
 
 
 @pytest.fixture
-def run(aiodp, environment):
+def run(commands: Commands, environment):
     """Runs `aiodp hold` to its end; returns once nobody holds its output any more."""
 
     def run(*arguments: str, stdin: str = "", **more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [aiodp, "hold", *arguments],
-            env=environment | more,
-            input=stdin,
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=TOO_LONG,
+        return commands.run(
+            "hold", *arguments, env=environment | more, stdin=stdin, timeout=TOO_LONG
         )
 
     return run

@@ -1,4 +1,4 @@
-"""`aiodp run` as it is installed, against the service over HTTP, with moto's S3 beside it."""
+"""`aiodp run` in a process of its own, against the service over HTTP, with moto's S3 beside it."""
 
 from __future__ import annotations
 
@@ -117,17 +117,14 @@ def activate(service):
 
 
 @pytest.fixture
-def start(aiodp, environment, tmp_path):
+def start(commands, environment, tmp_path):
     """Starts `aiodp run` in a directory of its own."""
 
     @contextmanager
     def begin(*arguments: str, streams: dict[str, Any] | None = None, **more: str):
-        pipe = subprocess.PIPE
-        process = subprocess.Popen(
-            [aiodp, "run", *arguments],
-            cwd=tmp_path,
-            env=environment | more,
-            **{"stdout": pipe, "stderr": pipe, "text": True, **(streams or {})},
+        pipes = dict.fromkeys(("stdout", "stderr"), subprocess.PIPE)
+        process = commands.start(
+            "run", *arguments, cwd=tmp_path, env=environment | more, **pipes | (streams or {})
         )
         with process:
             try:

@@ -1,0 +1,89 @@
+"""Forks the command `aiodp`, for tests that start it: command_server.py SOCKET.
+
+It has imported what the command needs, so that a test does not wait for that each time. The socket
+with this file descriptor brings one message for each process to start: its arguments, directory
+and environment, and with it a socket for what happens to the process, and its standard streams.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+import socket
+import sys
+from threading import active_count
+from typing import Any, Final
+
+import moto.s3.responses  # noqa: F401 - imported for the processes to come
+
+import aiodp.cli._doctor
+import aiodp.cli._emulate
+import aiodp.cli._hold
+import aiodp.cli._main
+import aiodp.cli._run  # noqa: F401 - likewise
+from aiodp.cli import main
+from aiodp.emulator import EmulatorServer  # noqa: F401 - likewise
+
+MESSAGE: Final = 200_000
+"""The most bytes of a message."""
+
+
+def serve(requests: socket.socket) -> None:
+    """Start processes until nobody asks for them any more; return in each of them."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the watchers
+    while True:
+        message, descriptors, *_ = socket.recv_fds(requests, MESSAGE, 4)
+        if not message:
+            sys.exit()
+        report, *streams = descriptors
+        if os.fork() == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            requests.close()
+            if (pid := os.fork()) == 0:
+                os.close(report)
+                become(streams, **json.loads(message))
+                return
+            watch(pid, report, streams)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def watch(pid: int, report: int, streams: list[int]) -> None:
+    """Tell the process's id, and how it ends."""
+    for descriptor in streams:
+        os.close(descriptor)
+    os.write(report, str(pid).encode())
+    os.write(report, str(os.waitpid(pid, 0)[1]).encode())
+    os._exit(0)
+
+
+def become(streams: list[int], *, arguments: list[str], cwd: str, env: dict[str, str]) -> None:
+    """Take over what distinguishes a process that has just been started."""
+    for number, descriptor in enumerate(streams):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(env)
+    sys.argv[:] = arguments
+    sys.stdin = reopen(sys.stdin)
+    sys.stdout = reopen(sys.stdout, line_buffering=os.isatty(1))
+    sys.stderr = reopen(sys.stderr, line_buffering=True)
+
+
+def reopen(stream: Any, *, line_buffering: bool = False) -> Any:
+    """Return a new stream in place of one of the interpreter's."""
+    file = os.fdopen(
+        stream.fileno(), stream.mode, encoding=stream.encoding, errors=stream.errors, closefd=False
+    )
+    file.reconfigure(line_buffering=line_buffering)
+    return file
+
+
+if __name__ == "__main__":
+    assert active_count() == 1, "threads are not forked"
+    gc.freeze()  # so that no collection writes to the memory that all processes share
+    serve(socket.socket(fileno=int(sys.argv[1])))
+    sys.exit(main())

@@ -1,0 +1,157 @@
+"""Processes of the command `aiodp`, forked from one that has imported what the command needs."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from concurrent.futures import Future
+from contextlib import suppress
+from pathlib import Path
+from threading import Thread
+from typing import IO, TYPE_CHECKING, Any, Final, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SERVER: Final = Path(__file__).with_name("command_server.py")
+MODES: Final = {"stdin": "w", "stdout": "r", "stderr": "r"}
+"""How the other end of each stream is opened."""
+
+
+class Commands:
+    """Starts processes of the command, until it is closed."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            number = theirs.fileno()
+            command = [sys.executable, "-X", "utf8", "-W", "error", str(SERVER), str(number)]
+            self._server = subprocess.Popen(
+                command, pass_fds=[number], env=environment, stdin=subprocess.DEVNULL
+            )
+
+    def close(self) -> None:
+        """End the server."""
+        self._requests.close()
+        self._server.wait()
+
+    def start(
+        self,
+        *arguments: object,
+        env: Mapping[str, str],
+        cwd: Path | None = None,
+        stdin: int | None = None,
+        stdout: int | None = None,
+        stderr: int | None = None,
+        text: bool = True,
+    ) -> Command:
+        """Start `aiodp` with these arguments; all else is as `subprocess.Popen` has it."""
+        assert not [name for name in env.keys() - os.environ if name.startswith("PYTHON")]
+        args = ["aiodp", *map(str, arguments)]
+        message = {"arguments": args, "env": dict(env), "cwd": str(cwd or Path.cwd())}
+        streams = zip(MODES, (stdin, stdout, stderr), strict=True)
+        ends = {name: _open(name, stream, text=text) for name, stream in streams}
+        report, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        descriptors = [theirs.fileno(), *(descriptor for _, descriptor in ends.values())]
+        socket.send_fds(self._requests, [json.dumps(message).encode()], descriptors)
+        theirs.close()
+        for descriptor in descriptors[1:]:
+            os.close(descriptor)
+        return Command(args, report, **{name: file for name, (file, _) in ends.items()})
+
+    def run(
+        self,
+        *arguments: object,
+        env: Mapping[str, str],
+        cwd: Path | None = None,
+        stdin: str = "",
+        timeout: float,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `aiodp` to its end, and until nobody holds its output any more."""
+        pipe = subprocess.PIPE
+        with self.start(
+            *arguments, env=env, cwd=cwd, stdin=pipe, stdout=pipe, stderr=pipe
+        ) as process:
+            try:
+                out, err = process.communicate(stdin, timeout=timeout)
+            finally:
+                process.kill()
+        return subprocess.CompletedProcess(process.args, process.wait(), out, err)
+
+
+class Command:
+    """A process of the command, with what tests use of `subprocess.Popen`."""
+
+    def __init__(self, args: list[str], report: socket.socket, **files: IO[Any] | None) -> None:
+        self.args = args
+        self.returncode: int | None = None
+        self.stdin, self.stdout, self.stderr = (files[name] for name in MODES)
+        self._report = report
+        self.pid = int(report.recv(32))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for file in filter(None, (self.stdin, self.stdout, self.stderr)):
+            with suppress(BrokenPipeError):
+                file.close()
+        self.wait()
+        self._report.close()
+
+    def wait(self, timeout: float | None = None) -> int:
+        if self.returncode is None:
+            self._report.settimeout(timeout)
+            try:
+                status = self._report.recv(32)
+            except (TimeoutError, BlockingIOError):
+                raise subprocess.TimeoutExpired(self.args, timeout or 0) from None
+            self.returncode = os.waitstatus_to_exitcode(int(status))
+        return self.returncode
+
+    def poll(self) -> int | None:
+        with suppress(subprocess.TimeoutExpired):
+            return self.wait(0)
+        return None
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(9)
+
+    def communicate(self, text: str = "", timeout: float | None = None) -> tuple[Any, Any]:
+        """Write and close the input, and return all that the process has written at its end."""
+        reading = [_read(self.stdout), _read(self.stderr)]
+        if self.stdin:
+            with suppress(BrokenPipeError):
+                self.stdin.write(text)
+                self.stdin.close()
+        try:
+            out, err = (result.result(timeout) for result in reading)
+        except TimeoutError:
+            raise subprocess.TimeoutExpired(self.args, timeout or 0) from None
+        self.wait(timeout)
+        return out, err
+
+
+def _open(name: str, stream: int | None, *, text: bool) -> tuple[IO[Any] | None, int]:
+    """Return our end of a stream, if it is a pipe, and a descriptor for the process."""
+    if stream != subprocess.PIPE:
+        return None, os.dup(list(MODES).index(name) if stream is None else stream)
+    theirs, ours = os.pipe() if name == "stdin" else os.pipe()[::-1]
+    return os.fdopen(ours, MODES[name] if text else f"{MODES[name]}b"), theirs
+
+
+def _read(file: IO[Any] | None) -> Future[Any]:
+    """Read a stream to its end, in a thread."""
+    result: Future[Any] = Future()
+    if file is None or file.closed:
+        result.set_result(None)
+    else:
+        Thread(target=lambda: result.set_result(file.read()), daemon=True).start()
+    return result
