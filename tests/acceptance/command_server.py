@@ -36,6 +36,7 @@ def serve(requests: socket.socket) -> None:
     while True:
         message, descriptors, *_ = socket.recv_fds(requests, MESSAGE, 4)
         if not message:
+            requests.close()
             sys.exit()
         report, *streams = descriptors
         if os.fork() == 0:

@@ -1,4 +1,4 @@
-"""`aiodp doctor` in a process of its own, against the service over HTTP and against what is none."""
+"""`aiodp doctor` in a process, against the service over HTTP and against what is none."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def verdicts(findings, *checks: str) -> set[str]:
 
 
 def test_all_is_well(aiodp, environment, server):
-    """Every check in its order, each with its mark, and exit code 0, of the command as installed."""
+    """The installed command makes every check in its order, each with its mark; exit code 0."""
     done = subprocess.run(
         [aiodp, "doctor", "--endpoint-url", server.endpoint],
         env=environment | {"PYTHONUTF8": "1", "PYTHONWARNINGS": "error"},

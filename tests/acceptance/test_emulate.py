@@ -113,7 +113,7 @@ def test_it_serves_until_it_is_told_to_stop(emulate, stop):
         process.send_signal(stop)
         out, err = process.communicate(timeout=TOO_LONG)
         client.close()
-    assert (process.returncode, out) == (0, "aiodp emulate: stopped.\n")
+    assert (process.returncode, out) == (0, "\naiodp emulate: stopped.\n")
     assert err.count("\n") == 1  # the call
 
 
