@@ -10,6 +10,7 @@ import pytest
 from aiobotocore.session import get_session
 
 from aiodp import Ref, TaskFailed
+from aiodp.emulator import EmulatorServer
 from aiodp.shell import CommandFailed, _s3
 from aiodp.shell._parts import PART
 from unit.shell.kit import ATTEMPT, FakeTask, handle, interrupt, logs, wire_object
@@ -25,8 +26,16 @@ def anyio_backend():
     return "asyncio"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def server():
+    """One for all tests: moto keeps what is in S3 as long as this process anyway."""
+    with EmulatorServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
 def session():
+    """One for all tests, as it takes a while to read the description of S3."""
     session = get_session()
     session.set_credentials("testing", "testing")
     return session
@@ -34,7 +43,7 @@ def session():
 
 @pytest.fixture
 def s3(server, connect):
-    """A client; the bucket is empty, though moto keeps it as long as this process."""
+    """A client; the bucket is empty."""
     client = connect(server, "s3")
     client.create_bucket(Bucket=BUCKET)
     for page in client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET):
@@ -355,7 +364,7 @@ async def test_an_interrupted_download_leaves_nothing(server, session, put, tmp_
     """Neither processes nor files, though data was on the way."""
     put(**{f"in/{number}": bytes(3_000_000) for number in range(12)})
     task = FakeTask(
-        {"command": "true", "stage": "true", "input": Ref("In1")},
+        {"command": "sleep 1000", "stage": "true", "input": Ref("In1")},
         nodes=nodes("In", [directory("in")]),
     )
     options = {"s3_endpoint_url": server.endpoint, "region_name": "us-east-1"}
