@@ -12,7 +12,7 @@ from aiobotocore.session import get_session
 from aiodp import Ref, TaskFailed
 from aiodp.emulator import EmulatorServer
 from aiodp.shell import CommandFailed, _s3
-from aiodp.shell._parts import PART
+from aiodp.shell._parts import PART_BYTES
 from unit.shell.kit import ATTEMPT, FakeTask, handle, interrupt, logs, wire_object
 
 pytestmark = pytest.mark.anyio
@@ -162,7 +162,7 @@ async def test_without_stage_there_is_no_staging(run, put, tmp_path):
 
 async def test_large_files_go_in_parts(run, put, found):
     """20 MB, which nobody holds in memory as a whole."""
-    body = os.urandom(2 * PART + 4_000_000)
+    body = os.urandom(2 * PART_BYTES + 4_000_000)
     put(**{"in/large": body})
     command = "cp $INPUT1_STAGING_DIR/large $OUTPUT1_STAGING_DIR/again"
     await run(inputs=[directory("in")], outputs=[directory("out")], command=command)
@@ -233,7 +233,7 @@ async def test_a_download_that_breaks_off_is_begun_again(run, put, monkeypatch, 
 
     async def chunk(body):
         if next(broken, None) is not None:
-            raise _s3._BrokenError("the connection broke")
+            raise _s3._BrokenDownloadError("the connection broke")
         return await original(body)
 
     original = _s3._next_chunk
@@ -427,7 +427,7 @@ async def test_an_upload_in_parts_that_fails_leaves_no_parts(run, s3, monkeypatc
     """Parts that nobody completes would be paid for."""
     failing = lambda *_: (_ for _ in ()).throw(OSError(errno.EIO, "Input/output error"))  # noqa: E731
     monkeypatch.setattr("aiodp.shell._parts.read_part", failing)
-    command = f"head -c {2 * PART} /dev/zero >$OUTPUT1_STAGING_DIR/big"
+    command = f"head -c {2 * PART_BYTES} /dev/zero >$OUTPUT1_STAGING_DIR/big"
     with pytest.raises(TaskFailed, match="Input/output error"):
         await run(outputs=[directory("out")], command=command)
     assert "Uploads" not in s3.list_multipart_uploads(Bucket=BUCKET)

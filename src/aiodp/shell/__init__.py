@@ -1,7 +1,7 @@
 """Runs the shell commands of Data Pipeline's tasks, as AWS's Task Runner does.
 
-`ShellHandler` is a handler for a `TaskRunner`. What it does where the service's documentation is
-silent stands in docs/shell.md.
+`ShellHandler` is a handler for a `TaskRunner`. docs/shell.md says what it does where the service's
+documentation leaves that open.
 """
 
 from aiodp.shell._errors import CommandFailed

@@ -1,4 +1,4 @@
-"""What the objects of a task ask the shell for."""
+"""What the objects of a task say that is to be done."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from aiodp._core.fields import Ref
 from aiodp._core.text import shown
-from aiodp.shell._environment import can_be_handed_on
+from aiodp.shell._environment import is_valid_for_os
 from aiodp.shell._errors import bad_definition
-from aiodp.shell._places import STREAMS
+from aiodp.shell._paths import STREAMS
 from aiodp.shell._uri import S3Uri, is_s3
 
 if TYPE_CHECKING:
@@ -40,18 +40,18 @@ class Definition:
     inputs: tuple[DataNode, ...]
     outputs: tuple[DataNode, ...]
     copies: tuple[tuple[str, S3Uri | Path], ...]
-    """Where else the streams go: `StdOutput` or `StdError`, and the place."""
+    """Where the streams are copied to: `StdOutput` or `StdError`, and the target."""
     log_uri: str | None
 
 
 async def read_definition(task: Task) -> Definition:
     """Read what a task is to do.
 
-    Raises `TaskFailed` (`BadDefinition`) that says what is wrong with it, and `CallFailed` if an
-    object to which it refers has to be asked for, and the service does not answer.
+    Raises `TaskFailed` (`BadDefinition`) that says what is wrong with it, and `CallFailed` if the
+    service does not answer when it is asked for an object to which the task refers.
     """
     attempt = task.attempt
-    command, script = _one(attempt, "command"), _one(attempt, "scriptUri")
+    command, script = _text(attempt, "command"), _text(attempt, "scriptUri")
     if bool(command) == bool(script):
         raise bad_definition(
             f"{task.attempt_id} must have either a command or a scriptUri, but has "
@@ -65,25 +65,25 @@ async def read_definition(task: Task) -> Definition:
         inputs=await _nodes(task, "input") if staged else (),
         outputs=await _nodes(task, "output") if staged else (),
         copies=tuple(_copies(attempt)),
-        log_uri=_one(attempt, "pipelineLogUri"),
+        log_uri=_text(attempt, "pipelineLogUri"),
     )
 
 
-async def referred(task: Task, key: str) -> tuple[PipelineObject, ...]:
-    """Return the objects that a field refers to; those that did not come along are asked for."""
+async def referred_objects(task: Task, key: str) -> tuple[PipelineObject, ...]:
+    """Return the objects that a field refers to; ask the service for those it did not send."""
     values = task.fields.get(key, [])
     ids = [
-        one.object_id
-        for one in (values if isinstance(values, list) else [values])
-        if isinstance(one, Ref)
+        value.object_id
+        for value in (values if isinstance(values, list) else [values])
+        if isinstance(value, Ref)
     ]
-    found = dict(task.objects)
-    if missing := [one for one in ids if one not in found]:
-        found |= {one.id: one async for one in task.describe(missing)}
-    unknown = [one for one in ids if one not in found]
+    objects = dict(task.objects)
+    if missing := [object_id for object_id in ids if object_id not in objects]:
+        objects |= {described.id: described async for described in task.describe(missing)}
+    unknown = [object_id for object_id in ids if object_id not in objects]
     if unknown:
         raise bad_definition(f"{task.attempt_id}: {key} refers to {unknown[0]}, which is not there")
-    return tuple(found[one] for one in ids)
+    return tuple(objects[object_id] for object_id in ids)
 
 
 def read_node(node: PipelineObject) -> DataNode:
@@ -92,8 +92,8 @@ def read_node(node: PipelineObject) -> DataNode:
         raise bad_definition(
             f"{node.id} is a {node.type or 'object without a type'}; only {DATA_NODE} is supported"
         )
-    directory, file = _one(node, "directoryPath"), _one(node, "filePath")
-    if _one(node, "manifestFilePath"):
+    directory, file = _text(node, "directoryPath"), _text(node, "filePath")
+    if _text(node, "manifestFilePath"):
         raise bad_definition(f"{node.id}: manifestFilePath is not supported")
     if bool(directory) == bool(file):
         raise bad_definition(
@@ -110,41 +110,42 @@ def read_node(node: PipelineObject) -> DataNode:
 
 
 async def _nodes(task: Task, key: str) -> tuple[DataNode, ...]:
-    nodes = tuple(read_node(one) for one in await referred(task, key))
-    if key == "output" and not all(one.is_directory for one in nodes):
+    nodes = tuple(read_node(node) for node in await referred_objects(task, key))
+    if key == "output" and not all(node.is_directory for node in nodes):
         raise bad_definition(f"{task.attempt_id}: a staged output must have a directoryPath")
     return nodes
 
 
-def _one(thing: PipelineObject, key: str) -> str | None:
+def _text(item: PipelineObject, key: str) -> str | None:
+    """Return the only value of a field, None if it has none."""
     try:
-        return thing.text(key)
+        return item.text(key)
     except ValueError as error:
         raise bad_definition(str(error)) from error
 
 
-def _uri(thing: PipelineObject, key: str, text: str) -> S3Uri:
+def _uri(item: PipelineObject, key: str, text: str) -> S3Uri:
     try:
         uri = S3Uri.parse(text)
     except ValueError as error:
-        raise bad_definition(f"{thing.id}: {key} {error}") from error
+        raise bad_definition(f"{item.id}: {key} {error}") from error
     if not uri.key and key != "directoryPath":
-        raise bad_definition(f"{thing.id}: {key} {text!r:.300} names a bucket, but no key in it")
+        raise bad_definition(f"{item.id}: {key} {text!r:.300} names a bucket, but no key in it")
     return uri
 
 
 def _arguments(attempt: PipelineObject) -> tuple[str, ...]:
     arguments = attempt.texts("scriptArgument")
-    for one in arguments:
-        if not can_be_handed_on(one):
+    for argument in arguments:
+        if not is_valid_for_os(argument):
             raise bad_definition(
-                f"{attempt.id}: no command can get the scriptArgument {shown(one)}"
+                f"{attempt.id}: no command can get the scriptArgument {shown(argument)}"
             )
     return arguments
 
 
 def _is_staged(attempt: PipelineObject) -> bool:
-    text = _one(attempt, "stage") or "false"
+    text = _text(attempt, "stage") or "false"
     if text.strip().lower() not in ("true", "false"):
         raise bad_definition(f"{attempt.id}: stage must be true or false, not {shown(text)}")
     return text.strip().lower() == "true"
@@ -152,19 +153,19 @@ def _is_staged(attempt: PipelineObject) -> bool:
 
 def _copies(attempt: PipelineObject) -> Iterator[tuple[str, S3Uri | Path]]:
     for key, stream in zip(("stdout", "stderr"), STREAMS, strict=True):
-        if text := _one(attempt, key):
-            yield stream, _place(attempt, key, text, stream)
+        if text := _text(attempt, key):
+            yield stream, _copy_target(attempt, key, text, stream)
 
 
-def _place(attempt: PipelineObject, key: str, text: str, stream: str) -> S3Uri | Path:
+def _copy_target(attempt: PipelineObject, key: str, text: str, stream: str) -> S3Uri | Path:
     if is_s3(text):
         uri = _uri(attempt, key, text)
         return uri if uri.name else uri.below(stream)
-    if not _one(attempt, "workerGroup"):
+    if not _text(attempt, "workerGroup"):
         raise bad_definition(
             f"{attempt.id}: {key} {text!r:.300} is not of the form s3://BUCKET/KEY; a local path "
             f"needs a workerGroup"
         )
-    if not can_be_handed_on(text):
+    if not is_valid_for_os(text):
         raise bad_definition(f"{attempt.id}: {key} {shown(text)} can be no path")
     return Path(text)

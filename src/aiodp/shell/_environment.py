@@ -1,4 +1,4 @@
-"""The environment of a command: clean, so that it runs the same wherever the worker does."""
+"""The environment of a command: clean, so that it does not depend on where the worker runs."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Final
 
 from aiodp._core.text import replace_illegal, shown
 
-_KEPT: Final = frozenset({"PATH", "HOME", "LANG", "TZ", "TMPDIR", "USER", "LOGNAME", "SHELL"})
-_KEPT_PREFIXES: Final = ("LC_", "AWS_")
+_INHERITED: Final = frozenset({"PATH", "HOME", "LANG", "TZ", "TMPDIR", "USER", "LOGNAME", "SHELL"})
+_INHERITED_PREFIXES: Final = ("LC_", "AWS_")
 
 
-def can_be_handed_on(text: str) -> bool:
-    """Return whether the system takes it as an argument, a variable or a path."""
+def is_valid_for_os(text: str) -> bool:
+    """Return whether the system accepts it as an argument, a variable or a path."""
     try:
         return b"\0" not in os.fsencode(text)
     except UnicodeEncodeError:  # half of a surrogate pair
@@ -27,22 +27,25 @@ def check_environment(environment: object) -> dict[str, str]:
             f"environment must be a mapping of str to str, not {shown(environment)}"
         )
     for name, value in environment.items():
-        if not isinstance(name, str) or not name or "=" in name or not can_be_handed_on(name):
+        if not isinstance(name, str) or not name or "=" in name or not is_valid_for_os(name):
             raise ValueError(f"environment: {shown(name)} cannot be the name of a variable")
-        if not isinstance(value, str) or not can_be_handed_on(value):
+        if not isinstance(value, str) or not is_valid_for_os(value):
             raise ValueError(f"environment: {name} must be a str without NUL, not {shown(value)}")
     return dict(environment)
 
 
 def clean_environment(
-    *, pipeline_id: str, attempt_id: str, more: Mapping[str, str]
+    *, pipeline_id: str, attempt_id: str, extra: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return what a command gets of ours, the task's ids, and more, which go before."""
-    kept = {
+    """Return the environment of a command; what comes later in it replaces what comes before.
+
+    It has what the command inherits from this process, the ids of the task, and the extra ones.
+    """
+    inherited = {
         name: value
         for name, value in os.environ.items()
-        if name in _KEPT or name.startswith(_KEPT_PREFIXES)
+        if name in _INHERITED or name.startswith(_INHERITED_PREFIXES)
     }
     ids = {"AIODP_PIPELINE_ID": pipeline_id, "AIODP_ATTEMPT_ID": attempt_id}
-    fit = {name: replace_illegal(text) for name, text in ids.items()}
-    return {"PATH": os.defpath} | kept | fit | dict(more)
+    legal_ids = {name: replace_illegal(text) for name, text in ids.items()}
+    return {"PATH": os.defpath} | inherited | legal_ids | dict(extra)

@@ -7,8 +7,8 @@ from typing import Final
 from aiodp._errors import TaskFailed
 from aiodp._process import describe_exit
 
-_SHOWN: Final = 1024
-"""Bytes of stderr's end that a message shows."""
+_MAX_SHOWN_BYTES: Final = 1024
+"""How much of the end of stderr a message shows."""
 
 
 class CommandFailed(TaskFailed):
@@ -19,11 +19,11 @@ class CommandFailed(TaskFailed):
     """
 
     def __init__(self, returncode: int, stderr: bytes = b"") -> None:
-        shown = stderr[-_SHOWN:].decode(errors="replace").strip("\ufffd\n")
-        said = f"; the end of its stderr:\n{shown}" if shown else "; it wrote nothing to stderr"
+        shown = stderr[-_MAX_SHOWN_BYTES:].decode(errors="replace").strip("\ufffd\n")
+        ending = f"; the end of its stderr:\n{shown}" if shown else "; it wrote nothing to stderr"
         how = "was" if returncode < 0 else "failed with"
         super().__init__(
-            f"the command {how} {describe_exit(returncode)}{said}",
+            f"the command {how} {describe_exit(returncode)}{ending}",
             error_id="CommandFailed",
             error_stack_trace=shown,
         )
@@ -31,15 +31,15 @@ class CommandFailed(TaskFailed):
 
 
 def bad_definition(message: str) -> TaskFailed:
-    """Return the failure of a task whose objects ask for what cannot be done."""
+    """Return the failure of a task whose objects say what cannot be done."""
     return TaskFailed(message, error_id="BadDefinition")
 
 
 def staging_failed(message: str) -> TaskFailed:
-    """Return the failure of a task whose data could not be brought or taken away."""
+    """Return the failure of a task whose data could not be downloaded or uploaded."""
     return TaskFailed(message, error_id="StagingFailed")
 
 
 def local_failed(message: str) -> TaskFailed:
-    """Return the failure of a task to which this machine, its disk for instance, did not do."""
+    """Return the failure of a task for a reason of this machine, a full disk for instance."""
     return TaskFailed(message, error_id="LocalFailed")

@@ -1,4 +1,4 @@
-"""What a `TaskRunner` calls for the tasks of a shell."""
+"""The handler that a `TaskRunner` calls for tasks of shell commands."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ _MAX_OUTPUT: Final = 100 * 1024 * 1024
 class ShellHandler:
     """Runs `ShellCommandActivity` and `ShellCommandPrecondition` as AWS's Task Runner does.
 
-    It is a handler for a `TaskRunner`, and holds nothing between two tasks. `session` is an
-    aiobotocore session, whose S3 the data comes from and goes to.
+    It is a handler for a `TaskRunner`, and keeps nothing between two tasks. `session` is an
+    aiobotocore session; data comes from its S3 and goes there.
 
     - `output`: the directory below which logs and working directories are made.
     - `log_uri`: where logs go in S3 for objects that have no `pipelineLogUri`.
     - `region_name`, `s3_endpoint_url`: of S3, unless the AWS configuration says it.
     - `grace`: from SIGTERM to SIGKILL, in seconds or as a timedelta, 0 to a day. A lost task's
       command has less if the time up to its deadline is shorter.
-    - `max_output`: bytes that are kept of each of a command's streams; what comes after them is
-      read and dropped.
+    - `max_output`: bytes that are kept of each of a command's streams; those that follow are read
+      and dropped.
     - `environment`: variables that commands get beside the clean environment.
     - `keep_work`: leave the working directories where they are.
 
-    Raises `ValueError` for a value that does not do.
+    Raises `ValueError` for a value that is not allowed.
     """
 
     def __init__(
@@ -79,8 +79,8 @@ class ShellHandler:
         """Do a task; return True, or for a precondition whether it holds.
 
         Raises `TaskFailed`, whose `error_id` is `CommandFailed` (see the class of this name),
-        `BadDefinition`, `StagingFailed`, `LocalFailed` or `UnsupportedType`; `CallFailed`
-        if an object to which the task refers had to be asked for in vain; and `TaskCanceled` or
+        `BadDefinition`, `StagingFailed`, `LocalFailed` or `UnsupportedType`; `CallFailed` if the
+        service did not answer when it was asked for an object of the task; and `TaskCanceled` or
         `LeaseLost` if the task has ended before its outputs were uploaded.
 
         When this is cancelled, the command's session is ended, and nothing of it is left.
@@ -92,11 +92,11 @@ class ShellHandler:
                 error_id="UnsupportedType",
             )
         try:
-            return await run_shielded_task(partial(self._do, task), name="aiodp shell")
+            return await run_shielded_task(partial(self._work, task), name="aiodp shell")
         except OSError as error:
             raise local_failed(f"the worker's machine could not do it: {error}") from error
 
-    async def _do(self, task: Task) -> bool:
+    async def _work(self, task: Task) -> bool:
         options = self._options
         async with open_store(
             self._session, region_name=options.region_name, endpoint_url=options.s3_endpoint_url

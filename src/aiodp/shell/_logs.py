@@ -1,4 +1,4 @@
-"""Where the streams of a command go besides the files: to S3, or to other files."""
+"""Copies of a command's streams, in S3 or in other files."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import anyio
 from aiodp._core.text import shorten
 from aiodp._errors import LeaseLost, TaskCanceled
 from aiodp._process import time_to_stop
-from aiodp.shell._parts import reading
-from aiodp.shell._places import STREAMS, log_parts
+from aiodp.shell._parts import read_in_thread
+from aiodp.shell._paths import STREAMS, log_parts
 from aiodp.shell._uri import S3Uri
 
 if TYPE_CHECKING:
@@ -21,65 +21,65 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aiodp._runner.task import Task
-    from aiodp.shell._places import Places
+    from aiodp.shell._paths import Paths
     from aiodp.shell._s3 import Store
 
-_TIMEOUT: Final = 300.0
-"""Seconds that all of it may take."""
-_LAST_TIMEOUT: Final = 30.0
-"""Seconds that it may take when the work was interrupted."""
+_COPY_TIMEOUT: Final = 300.0
+"""Seconds that all copies may take."""
+_INTERRUPTED_TIMEOUT: Final = 30.0
+"""Seconds that they may take after the work was interrupted."""
 
 logger = logging.getLogger("aiodp")
 
 
 class Logs:
-    """The copies of an attempt's streams. Their failing is logged, and fails nothing."""
+    """The copies of an attempt's streams. A failure is logged, and does not fail the task."""
 
     def __init__(
         self,
         task: Task,
-        places: Places,
+        paths: Paths,
         store: Store,
         *,
         copies: Sequence[tuple[str, S3Uri | Path]],
         log_uri: str | None,
     ) -> None:
         self._task = task
-        self._places = places
+        self._paths = paths
         self._store = store
-        self.begun = False
-        """Whether the command was started, so that there should be something to copy."""
-        self._waiting = [*copies, *self._tree(log_uri)]
+        self.are_expected = False
+        """Whether the command was started, so that its streams should be there."""
+        self._pending = [*copies, *self._log_copies(log_uri)]
 
     @asynccontextmanager
     async def saved(self) -> AsyncIterator[None]:
-        """Copy the streams at the end, however that comes about, in bounded time.
+        """Copy the streams at the end of the block, whatever its outcome, in bounded time.
 
-        If the task has ended there is less time: it must be over before the service may give a
-        lost task to somebody else, who has the same places.
+        If the task has ended there is less time: the copies must be finished before the service
+        may give a lost task to another worker, which copies to the same targets.
         """
         try:
             yield
         except (anyio.get_cancelled_exc_class(), TaskCanceled, LeaseLost):
-            await self._copy_at_last()
+            await self._copy_before_deadline()
             raise
         except Exception:
-            await self._copy_in_time()
+            await self._copy_until_interrupted()
             raise
-        await self._copy_in_time()
+        await self._copy_until_interrupted()
 
-    async def _copy_in_time(self) -> None:
-        """Copy; an interruption cuts that short, and nothing else: the work is over."""
+    async def _copy_until_interrupted(self) -> None:
+        """Copy; an interruption only shortens that, for the outcome of the work is known."""
         try:
-            await self._copy(_TIMEOUT)
+            await self._copy(_COPY_TIMEOUT)
         except anyio.get_cancelled_exc_class():
-            await self._copy_at_last()
+            await self._copy_before_deadline()
 
-    async def _copy_at_last(self) -> None:
-        limit = time_to_stop(self._task, _LAST_TIMEOUT, anyio.current_time())
+    async def _copy_before_deadline(self) -> None:
+        limit = time_to_stop(self._task, _INTERRUPTED_TIMEOUT, anyio.current_time())
         await self._copy(limit, shield=True)
 
-    def _tree(self, log_uri: str | None) -> list[tuple[str, S3Uri | Path]]:
+    def _log_copies(self, log_uri: str | None) -> list[tuple[str, S3Uri | Path]]:
         if not log_uri:
             return []
         try:
@@ -91,26 +91,25 @@ class Logs:
 
     async def _copy(self, limit: float, *, shield: bool = False) -> None:
         with anyio.move_on_after(limit, shield=shield) as scope:
-            while self._waiting:
-                await self._copy_one(*self._waiting[0])
-                del self._waiting[0]
+            while self._pending:
+                await self._copy_stream(*self._pending[0])
+                del self._pending[0]
         if scope.cancelled_caught:
-            names = ", ".join(str(place) for _, place in self._waiting)
-            self._warn(f"in {limit:.0f} s its output could not be copied to {names}")
+            targets = ", ".join(str(target) for _, target in self._pending)
+            self._warn(f"in {limit:.0f} s its output could not be copied to {targets}")
 
-    async def _copy_one(self, name: str, place: S3Uri | Path) -> None:
-        stream = self._places.stream(name)
+    async def _copy_stream(self, name: str, target: S3Uri | Path) -> None:
+        stream = self._paths.stream(name)
         if not stream.exists():
-            if self.begun:
-                self._warn(f"its {name} was removed before it was copied to {place}")
+            if self.are_expected:
+                self._warn(f"its {name} was removed before it was copied to {target}")
             return
         try:
-            if isinstance(place, S3Uri):
-                await self._store.put(stream, place)
+            if isinstance(target, S3Uri):
+                await self._store.put(stream, target)
             else:
-                target = self._places.output / place
-                await reading(_copy_file, stream, target)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the task's status stands
+                await read_in_thread(_copy_file, stream, self._paths.output / target)
+        except Exception as error:  # noqa: BLE001 - nothing may change the outcome of the task
             self._warn(f"its output was not copied: {error}")
 
     def _warn(self, message: str) -> None:

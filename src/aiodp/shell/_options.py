@@ -1,4 +1,4 @@
-"""What a `ShellHandler` is told when it is made, checked."""
+"""The checked arguments of a `ShellHandler`."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import timedelta
 
-_LONGEST_GRACE: Final = 86_400.0
+_MAX_GRACE: Final = 86_400.0
+"""Seconds, a day."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How all commands of one handler are run. Make it with `Options.checked`."""
+    """How all commands of one handler are run. `Options.checked` makes it."""
 
     output: Path
     log_uri: str | None
@@ -34,17 +35,17 @@ class Options:
     keep_work: bool
 
     @classmethod
-    def checked(cls, *, grace: float | timedelta, **given: Any) -> Options:
-        """Return the options, or raise `ValueError` which names what does not do, and why."""
+    def checked(cls, *, grace: float | timedelta, **values: Any) -> Options:
+        """Return the options; raise `ValueError` that says which is not allowed, and why."""
         return cls(
-            output=_directory(given["output"]),
-            log_uri=_log_uri(given["log_uri"]),
-            region_name=_region(given["region_name"]),
-            s3_endpoint_url=_url(given["s3_endpoint_url"]),
+            output=_directory(values["output"]),
+            log_uri=_log_uri(values["log_uri"]),
+            region_name=_region(values["region_name"]),
+            s3_endpoint_url=_url(values["s3_endpoint_url"]),
             grace=_grace(grace),
-            max_output=_bytes(given["max_output"]),
-            environment=check_environment(given["environment"] or {}),
-            keep_work=bool(given["keep_work"]),
+            max_output=_bytes(values["max_output"]),
+            environment=check_environment(values["environment"] or {}),
+            keep_work=bool(values["keep_work"]),
         )
 
 
@@ -82,18 +83,18 @@ def _url(url: object) -> str | None:
         return None
     try:
         parts = urlsplit(str(url))
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        is_valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is no number, a broken IPv6 address
-        good = False
-    if not isinstance(url, str) or not good:
+        is_valid = False
+    if not isinstance(url, str) or not is_valid:
         raise ValueError(f"s3_endpoint_url must be http[s]://HOST[:PORT], not {shown(url)}")
     return url
 
 
 def _grace(grace: float | timedelta) -> float:
     duration = seconds("grace", grace)
-    if not 0 <= duration <= _LONGEST_GRACE:
-        raise ValueError(f"grace must be from 0 to {_LONGEST_GRACE:,.0f} s, but is {duration:g} s")
+    if not 0 <= duration <= _MAX_GRACE:
+        raise ValueError(f"grace must be from 0 to {_MAX_GRACE:,.0f} s, but is {duration:g} s")
     return duration
 
 

@@ -1,4 +1,4 @@
-"""A file that goes to S3 in parts, a few of them at once in memory."""
+"""A file that is uploaded to S3 in parts, a few of them at once in memory."""
 
 from __future__ import annotations
 
@@ -19,18 +19,21 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 
-WORKERS: Final = 8
+MAX_TRANSFERS: Final = 8
 """Files, and parts of files, that are transferred at once for one task."""
 TRANSFER: Final = "aiodp S3 transfer"
-"""The name of the tasks in which they are."""
-PART: Final = 8 * 1024 * 1024
-"""Bytes of a part, unless S3 would need more parts than it takes; larger files go in parts."""
+"""The name of the tasks that transfer them."""
+PART_BYTES: Final = 8 * 1024 * 1024
+"""The size of a part, unless a file would have more parts than S3 accepts.
+
+Larger files are uploaded in parts.
+"""
 _MAX_PARTS: Final = 10_000  # S3's user guide, "Multipart upload limits"
 _ABORT_TIMEOUT: Final = 10.0
 
 
-async def reading(read: Callable[[*_Ts], _T], *args: *_Ts) -> _T:
-    """Read in a thread, which is left behind at a cancellation: what a command left may hang."""
+async def read_in_thread(read: Callable[[*_Ts], _T], *args: *_Ts) -> _T:
+    """Read in a thread, which a cancellation does not wait for: a file of a command may hang."""
     return await anyio.to_thread.run_sync(read, *args, abandon_on_cancel=True)
 
 
@@ -41,8 +44,8 @@ def read_part(path: Path, start: int, size: int) -> bytes:
         return file.read(size)
 
 
-class Parts:
-    """One upload in parts. What was begun and not completed would be paid for: it is aborted."""
+class MultipartUpload:
+    """One upload in parts. It is aborted if it fails, for parts without completion cost money."""
 
     def __init__(
         self, client: Any, uri: S3Uri, path: Path, size: int, in_memory: anyio.CapacityLimiter
@@ -51,17 +54,18 @@ class Parts:
         self._target = {"Bucket": uri.bucket, "Key": uri.key}
         self._path = path
         self._size = size
-        self._part = max(PART, -(-size // _MAX_PARTS))
+        self._part_size = max(PART_BYTES, -(-size // _MAX_PARTS))
         self._in_memory = in_memory
         self._tags: dict[int, str] = {}
 
     async def upload(self) -> None:
-        """Do it; raise whatever goes wrong."""
-        begun = await self._client.create_multipart_upload(**self._target)
-        self._target["UploadId"] = begun["UploadId"]
+        """Upload the file; raise whatever goes wrong."""
+        created = await self._client.create_multipart_upload(**self._target)
+        self._target["UploadId"] = created["UploadId"]
         try:
-            await for_each(self._numbers(), self._upload_part, limit=WORKERS, name=TRANSFER)
-            parts = [{"PartNumber": one, "ETag": tag} for one, tag in sorted(self._tags.items())]
+            await for_each(self._numbers(), self._upload_part, limit=MAX_TRANSFERS, name=TRANSFER)
+            tags = sorted(self._tags.items())
+            parts = [{"PartNumber": number, "ETag": tag} for number, tag in tags]
             await self._client.complete_multipart_upload(
                 **self._target, MultipartUpload={"Parts": parts}
             )
@@ -71,16 +75,16 @@ class Parts:
             raise
 
     async def _numbers(self) -> AsyncGenerator[int, None]:
-        for number in range(1, -(-self._size // self._part) + 1):
+        for number in range(1, -(-self._size // self._part_size) + 1):
             yield number
 
     async def _upload_part(self, number: int) -> None:
         async with self._in_memory:
-            start = (number - 1) * self._part
-            body = await reading(read_part, self._path, start, self._part)
+            start = (number - 1) * self._part_size
+            body = await read_in_thread(read_part, self._path, start, self._part_size)
             answer = await self._client.upload_part(**self._target, PartNumber=number, Body=body)
             self._tags[number] = answer["ETag"]
 
     async def _abort(self) -> None:
-        with suppress(Exception):  # the error that led here is the one to be told
+        with suppress(Exception):  # the error that led here is the one to raise
             await self._client.abort_multipart_upload(**self._target)

@@ -1,7 +1,7 @@
 """What a command writes, kept in files up to a limit.
 
-A thread reads the pipes, so that a command is held up neither by a busy event loop nor by what is
-thrown away, and so that no slow disk holds up the event loop.
+A thread reads the pipes, so that a busy event loop does not delay the command, nor a slow disk the
+event loop. What exceeds the limit is read as well, so that the command is not blocked.
 """
 
 from __future__ import annotations
@@ -21,72 +21,73 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-_TICK: Final = 0.2
-_CHUNK: Final = 65_536
-_PIPE: Final = 1_048_576
-"""Bytes that a pipe can hold at most, unless the system's administrator says otherwise."""
-_TAIL: Final = 1024
-"""Bytes of a stream's end that are remembered, kept or not."""
-_END_TIMEOUT: Final = 10.0
-"""Seconds that writing the last bytes may take; a disk that hangs takes for ever."""
+_TICK_INTERVAL: Final = 0.2
+"""Seconds between two calls of `Recorder.tick`."""
+_CHUNK_BYTES: Final = 65_536
+_MAX_PIPE_BYTES: Final = 1_048_576
+"""What a pipe holds at most, unless the administrator of the system allows more."""
+_TAIL_BYTES: Final = 1024
+"""How much of a stream's end is remembered, whether the file has it or not."""
+_FINISH_TIMEOUT: Final = 10.0
+"""Seconds that writing the last bytes may take, for a disk may hang."""
 
 
 class Stream:
     """One stream of a command, of which a file keeps the first `limit` bytes.
 
-    A disk that is full, say, ends the keeping, and `error` tells of it; the reading goes on.
+    If writing fails, on a full disk for instance, `error` is set, and reading goes on.
     """
 
     def __init__(self, path: Path, limit: int) -> None:
         self.path = path
         self.error: OSError | None = None
         self.tail = b""
-        self._left = limit
+        self._room = limit
         self._limit = limit
         self._dropped = 0
-        self._reading, self.writing = os.pipe()
+        self._read_end, self.write_end = os.pipe()
         try:
             self._file: BinaryIO = path.open("wb", buffering=0)
         except BaseException:
-            os.close(self._reading)
-            os.close(self.writing)
+            os.close(self._read_end)
+            os.close(self.write_end)
             raise
-        os.set_blocking(self._reading, False)
+        os.set_blocking(self._read_end, False)
 
     def fileno(self) -> int:
-        """Return what the thread waits for."""
-        return self._reading
+        """Return the descriptor that the thread waits for."""
+        return self._read_end
 
     def close_writing(self) -> None:
-        """Close our copy of what the command writes to."""
-        if self.writing >= 0:
-            os.close(self.writing)
-            self.writing = -1
+        """Close this process's copy of the end that the command writes to."""
+        if self.write_end >= 0:
+            os.close(self.write_end)
+            self.write_end = -1
 
-    def take(self) -> int:
-        """Read what is there; return the number of bytes, 0 at the end.
+    def read(self) -> int:
+        """Read what was written; return the number of bytes, 0 at the end.
 
-        Raises `BlockingIOError` if nothing is there, but more may come.
+        Raises `BlockingIOError` if nothing is there yet.
         """
-        chunk = os.read(self._reading, _CHUNK)
-        self.tail = (self.tail + chunk)[-_TAIL:]
-        kept = chunk[: self._left]
-        self._left -= len(kept)
+        chunk = os.read(self._read_end, _CHUNK_BYTES)
+        self.tail = (self.tail + chunk)[-_TAIL_BYTES:]
+        kept = chunk[: self._room]
+        self._room -= len(kept)
         self._dropped += len(chunk) - len(kept)
         self._write(kept)
         return len(chunk)
 
     def drain(self) -> None:
         """Read what was written so far, which is no more than a pipe holds."""
-        taken = 0
+        total = 0
         with suppress(BlockingIOError):
-            while taken < _PIPE and (count := self.take()):
-                taken += count
+            while total < _MAX_PIPE_BYTES and (count := self.read()):
+                total += count
 
     def close(self) -> None:
-        """Say what is missing, in the last line, and close all."""
+        """Write into the last line how much is missing, and close all."""
         self.close_writing()
-        os.close(self._reading)
+        os.close(self._read_end)
         if self._dropped:
             self._write(
                 f"\n[aiodp: {self._dropped:,} bytes more were dropped, for the limit is "
@@ -107,44 +108,44 @@ class Stream:
 
 
 class Recorder:
-    """Both streams of a command. `tick` is called in its thread, five times a second."""
+    """Reads both streams of a command. Its thread calls `tick` five times a second."""
 
     def __init__(self, paths: Sequence[Path], limit: int) -> None:
         """Open the files; raise `OSError`."""
         self.streams: list[Stream] = []
-        self.tick: Callable[[], None] = _nothing
-        self._waking, self._wake = os.pipe()
+        self.tick: Callable[[], None] = _noop
+        self._wakeup_read, self._wakeup_write = os.pipe()
         self._thread = threading.Thread(target=self._record, name="aiodp output", daemon=True)
         try:
             self.streams.extend(Stream(path, limit) for path in paths)
             self._thread.start()
         except BaseException:
             self._close()
-            os.close(self._wake)
+            os.close(self._wakeup_write)
             raise
 
-    def started(self) -> None:
-        """Leave the writing to the command, which has been started or never will be."""
+    def close_writing(self) -> None:
+        """Close this process's write ends: the command has its own now, or will never have any."""
         for stream in self.streams:
             stream.close_writing()
 
     async def finish(self) -> bool:
-        """Keep what was written so far, and end; return whether that worked.
+        """Keep what was written so far, and end; return whether all of it is in the files.
 
-        What a process writes that lives on outside the command's session is not waited for.
+        It does not wait for what a process writes that has left the command's session.
         """
         with suppress(BrokenPipeError):  # the thread has failed
-            os.write(self._wake, b"\0")
-        join = partial(self._thread.join, _END_TIMEOUT)
-        with anyio.move_on_after(2 * _END_TIMEOUT, shield=True):
+            os.write(self._wakeup_write, b"\0")
+        join = partial(self._thread.join, _FINISH_TIMEOUT)
+        with anyio.move_on_after(2 * _FINISH_TIMEOUT, shield=True):
             await anyio.to_thread.run_sync(join, abandon_on_cancel=True)
-        os.close(self._wake)
+        os.close(self._wakeup_write)
         return not self._thread.is_alive()
 
     def _record(self) -> None:
         try:
             with selectors.DefaultSelector() as selector:
-                selector.register(self._waking, selectors.EVENT_READ)
+                selector.register(self._wakeup_read, selectors.EVENT_READ)
                 for stream in self.streams:
                     selector.register(stream, selectors.EVENT_READ, stream)
                 self._read(selector)
@@ -154,21 +155,21 @@ class Recorder:
             self._close()
 
     def _read(self, selector: selectors.BaseSelector) -> None:
-        """Read until woken; nobody needs to be asked about a stream that has ended."""
+        """Read until `finish` wakes the thread; a stream that has ended is not waited for."""
         while True:
             self.tick()
-            for key, _ in selector.select(_TICK):
+            for key, _ in selector.select(_TICK_INTERVAL):
                 if key.data is None:
                     return
                 with suppress(BlockingIOError):
-                    if not key.data.take():
+                    if not key.data.read():
                         selector.unregister(key.fileobj)
 
     def _close(self) -> None:
         for stream in self.streams:
             stream.close()
-        os.close(self._waking)
+        os.close(self._wakeup_read)
 
 
-def _nothing() -> None:
+def _noop() -> None:
     """Do nothing at a tick."""

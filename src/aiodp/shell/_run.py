@@ -1,4 +1,4 @@
-"""The run of one script, from its start until nothing of it is left."""
+"""One run of a script, from its start until all its processes have ended."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ if TYPE_CHECKING:
     from aiodp._errors import TaskFailed
     from aiodp._runner.task import Task
 
-_SPARE: Final = 10.0
-"""Seconds that the end of a command may take beside its grace."""
+_STOP_MARGIN: Final = 10.0
+"""Seconds beyond its grace that the end of a command may take."""
 
 logger = logging.getLogger("aiodp")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """How a script ended, and how the keeping of its output did."""
+class RunResult:
+    """How a script ended, and whether its output could be kept."""
 
     returncode: int
     """Its exit code, or -n if signal n killed it."""
     stderr: bytes
-    """The end of it."""
-    unkept: TaskFailed | None
-    """Why its output could not be kept, if so."""
+    """The end of what it wrote there."""
+    output_error: TaskFailed | None
+    """Why its output could not be kept, None if it was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """What is run, and where. `streams` are the files of stdout and stderr."""
+class ScriptRun:
+    """What is run, and where. `streams` are the files for stdout and stderr."""
 
     argv: Sequence[str]
     cwd: Path
@@ -52,13 +52,13 @@ class Run:
     grace: float
     max_output: int
 
-    async def finish(self, task: Task) -> Ended:
-        """Run it; return how it ended, with all processes of its session dead.
+    async def execute(self, task: Task) -> RunResult:
+        """Run it; return how it ended, once all processes of its session have.
 
         Raises `OSError` if it cannot be started. If this is cancelled, its session is ended.
         """
         recorder = Recorder(self.streams, self.max_output)
-        stdout, stderr = (stream.writing for stream in recorder.streams)
+        stdout, stderr = (stream.write_end for stream in recorder.streams)
         command = Command(
             self.argv,
             grace=self.grace,
@@ -70,24 +70,24 @@ class Run:
         )
         recorder.tick = partial(_kill_if_overdue, command, task, clock())
         try:
-            await self._watch(command, recorder, task)
+            await self._start_and_wait(command, recorder, task)
         finally:
             command.close()
             if not await recorder.finish():
-                _warn(task, "what its command wrote is not on the disk yet, which hangs")
-        return Ended(
+                _warn(task, "its output is not on the disk yet, which hangs")
+        return RunResult(
             returncode=command.returncode or 0,
             stderr=recorder.streams[1].tail,
-            unkept=_unkept(recorder),
+            output_error=_output_error(recorder),
         )
 
-    async def _watch(self, command: Command, recorder: Recorder, task: Task) -> None:
-        """Return once the command and what it left in its session have ended."""
+    async def _start_and_wait(self, command: Command, recorder: Recorder, task: Task) -> None:
+        """Return once the command, and what it left in its session, has ended."""
         try:
             try:
                 await command.begin()
             finally:
-                recorder.started()
+                recorder.close_writing()
             await command.wait()
             await command.stop(self.grace)
         except BaseException:
@@ -97,7 +97,7 @@ class Run:
     async def _stop(self, command: Command, task: Task) -> None:
         grace = time_to_stop(task, self.grace, anyio.current_time())
         try:
-            with anyio.move_on_after(grace + _SPARE, shield=True):
+            with anyio.move_on_after(grace + _STOP_MARGIN, shield=True):
                 await command.stop(grace)
         except BaseException:
             command.signal(signal.SIGKILL)
@@ -107,9 +107,10 @@ class Run:
 
 
 def _kill_if_overdue(command: Command, task: Task, now: Callable[[], float]) -> None:
-    """Kill a command whose task may be somebody else's, in a thread: the event loop may be blocked.
+    """Kill a command whose task the service may give to another worker.
 
-    Usually that has ended the command long before.
+    Usually the event loop has ended it long before; this is called in a thread, for the case that
+    the event loop is blocked.
     """
     if now() >= task.deadline - KILL_MARGIN and not task.canceled.is_set():
         command.signal(signal.SIGKILL)
@@ -120,7 +121,7 @@ def _warn(task: Task, message: str) -> None:
     logger.warning("task %s: %s", short, message, extra={"task": short})
 
 
-def _unkept(recorder: Recorder) -> TaskFailed | None:
+def _output_error(recorder: Recorder) -> TaskFailed | None:
     for stream in recorder.streams:
         if (error := stream.error) is not None:
             failure = local_failed(f"{stream.path.name} could not be kept: {error.strerror}")

@@ -1,7 +1,7 @@
-"""The seam to S3: whole files in and out, a part of them at a time in memory.
+"""Downloads and uploads of whole files, of which a part at a time is in memory.
 
-Whatever goes wrong is a `TaskFailed` (`StagingFailed`) that names the address; no exception of
-botocore's leaves it.
+Whatever goes wrong is raised as a `TaskFailed` (`StagingFailed`) that names the address, and never
+as an exception of botocore.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from aiobotocore.config import AioConfig
 from aiodp._aws.transport import describe
 from aiodp._errors import TaskFailed
 from aiodp.shell._errors import staging_failed
-from aiodp.shell._parts import PART, WORKERS, Parts, read_part, reading
+from aiodp.shell._parts import MAX_TRANSFERS, PART_BYTES, MultipartUpload, read_in_thread, read_part
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -29,67 +29,71 @@ if TYPE_CHECKING:
 
     from aiodp.shell._uri import S3Uri
 
-_CHUNK: Final = 1024 * 1024
-_TRIES: Final = 3
-"""How often an object is asked for, if the connection breaks while it comes."""
+_CHUNK_BYTES: Final = 1024 * 1024
+_MAX_DOWNLOADS: Final = 3
+"""How often a download is tried if the connection breaks while the object comes."""
 _CLOSE_TIMEOUT: Final = 5.0
+"""Seconds that closing the client may take."""
 
 
-class _BrokenError(Exception):
-    """A body broke off midway; botocore's own retries end where it begins."""
+class _BrokenDownloadError(Exception):
+    """The connection broke while a body came; botocore retries only before a body begins."""
 
 
 class Store:
-    """S3 as far as staging needs it. The client is made when it is first needed."""
+    """What staging needs of S3. The client is made when it is first needed."""
 
     def __init__(self, connect: Callable[[], AbstractAsyncContextManager[Any]]) -> None:
         self._connect = connect
         self._client: Any = None
         self._connecting = anyio.Lock()
-        self._in_memory = anyio.CapacityLimiter(WORKERS)
+        self._transfers = anyio.CapacityLimiter(MAX_TRANSFERS)
         self._closing = AsyncExitStack()
 
     async def keys(self, directory: S3Uri) -> AsyncIterator[str]:
-        """Give all keys that begin like this one."""
-        with named(directory, "listed"):
+        """Yield all keys that begin with this one."""
+        with staging_errors(directory, "listed"):
             client = await self._connected()
             paginator = client.get_paginator("list_objects_v2")
             async for page in paginator.paginate(Bucket=directory.bucket, Prefix=directory.key):
-                for one in page.get("Contents", ()):
-                    yield one["Key"]
+                for entry in page.get("Contents", ()):
+                    yield entry["Key"]
 
-    async def first(self, beginning: S3Uri) -> str | None:
-        """Return the first key that begins like this one, None if there is none."""
-        with named(beginning, "looked for"):
+    async def first_key(self, prefix: S3Uri) -> str | None:
+        """Return the first key that begins with this one, None if there is none."""
+        with staging_errors(prefix, "looked for"):
             client = await self._connected()
-            page = await client.list_objects_v2(
-                Bucket=beginning.bucket, Prefix=beginning.key, MaxKeys=1
-            )
-            found = page.get("Contents", ())
-            return found[0]["Key"] if found else None
+            page = await client.list_objects_v2(Bucket=prefix.bucket, Prefix=prefix.key, MaxKeys=1)
+            entries = page.get("Contents", ())
+            return entries[0]["Key"] if entries else None
 
     async def get(self, uri: S3Uri, path: Path) -> None:
-        """Bring an object to a file, in directories which are made for it."""
-        with named(uri, "downloaded"):
+        """Download an object to a file; make the directories that it needs."""
+        with staging_errors(uri, "downloaded"):
             client = await self._connected()
-            for left in reversed(range(_TRIES)):
+            for left in reversed(range(_MAX_DOWNLOADS)):
                 try:
                     await self._get(client, uri, path)
-                except _BrokenError:
+                except _BrokenDownloadError:
                     if not left:
                         raise
                 else:
                     break
 
     async def put(self, path: Path, uri: S3Uri) -> None:
-        """Take a file to an object."""
-        with named(uri, "uploaded"):
+        """Upload a file to an object."""
+        with staging_errors(uri, "uploaded"):
             client = await self._connected()
-            size = (await reading(path.stat)).st_size
-            if size > PART:
-                await Parts(client, uri, path, size, self._in_memory).upload()
+            size = (await read_in_thread(path.stat)).st_size
+            if size > PART_BYTES:
+                await MultipartUpload(client, uri, path, size, self._transfers).upload()
             else:
                 await self._put(client, path, uri)
+
+    async def close(self) -> None:
+        """Close the client, in bounded time."""
+        with anyio.move_on_after(_CLOSE_TIMEOUT, shield=True):
+            await self._closing.aclose()
 
     async def _get(self, client: Any, uri: S3Uri, path: Path) -> None:
         answer = await client.get_object(Bucket=uri.bucket, Key=uri.key)
@@ -99,8 +103,8 @@ class Store:
                     await anyio.to_thread.run_sync(_write, file, chunk)
 
     async def _put(self, client: Any, path: Path, uri: S3Uri) -> None:
-        async with self._in_memory:
-            body = await reading(read_part, path, 0, PART)
+        async with self._transfers:
+            body = await read_in_thread(read_part, path, 0, PART_BYTES)
             await client.put_object(Bucket=uri.bucket, Key=uri.key, Body=body)
 
     async def _connected(self) -> Any:
@@ -114,11 +118,11 @@ class Store:
 async def open_store(
     session: AioSession, *, region_name: str | None, endpoint_url: str | None
 ) -> AsyncIterator[Store]:
-    """Give a store over a client of its own, which is closed at the end."""
+    """Give a store with a client of its own, which is closed at the end."""
     config = AioConfig(
         connect_timeout=10,
         read_timeout=60,
-        max_pool_connections=2 * WORKERS,
+        max_pool_connections=2 * MAX_TRANSFERS,
         retries={"total_max_attempts": 4, "mode": "standard"},
     )
     store = Store(
@@ -133,15 +137,14 @@ async def open_store(
     try:
         yield store
     finally:
-        with anyio.move_on_after(_CLOSE_TIMEOUT, shield=True):
-            await store._closing.aclose()
+        await store.close()
 
 
 async def _next_chunk(body: Any) -> bytes:
     try:
-        return bytes(await body.read(_CHUNK))
-    except Exception as error:  # of botocore, or of the HTTP library behind it
-        raise _BrokenError(describe(error)) from error
+        return bytes(await body.read(_CHUNK_BYTES))
+    except Exception as error:  # of botocore, or of the HTTP library that it uses
+        raise _BrokenDownloadError(describe(error)) from error
 
 
 def _create(path: Path) -> BinaryIO:
@@ -156,14 +159,15 @@ def _write(file: BinaryIO, data: bytes) -> None:
 
 
 @contextmanager
-def named(uri: S3Uri, what: str) -> Iterator[None]:
-    """Turn whatever goes wrong into a `TaskFailed` that says what could not be done."""
+def staging_errors(uri: S3Uri, what: str) -> Iterator[None]:
+    """Raise every error as a `TaskFailed` that says what could not be done."""
     try:
         yield
     except TaskFailed:
         raise
     except OSError as error:
-        told = f"{error.strerror or error} ({error.filename})" if error.filename else str(error)
-        raise staging_failed(f"{uri} could not be {what}: {told}") from error
-    except Exception as error:  # the seam; botocore lets errors of broken answers through
+        file = f" ({error.filename})" if error.filename else ""
+        reason = f"{error.strerror or error}{file}" if file else str(error)
+        raise staging_failed(f"{uri} could not be {what}: {reason}") from error
+    except Exception as error:  # botocore lets errors of broken answers through
         raise staging_failed(f"{uri} could not be {what}: {describe(error)}") from error

@@ -1,4 +1,4 @@
-"""Inputs that are brought from S3 before the command, and outputs that are taken there after it."""
+"""Inputs that are downloaded before the command runs, and outputs that are uploaded after it."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ import anyio.to_thread
 
 from aiodp._concurrency import for_each
 from aiodp.shell._errors import staging_failed
-from aiodp.shell._parts import TRANSFER, WORKERS, reading
-from aiodp.shell._s3 import named
+from aiodp.shell._parts import MAX_TRANSFERS, TRANSFER, read_in_thread
+from aiodp.shell._s3 import staging_errors
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Sequence
     from pathlib import Path
 
     from aiodp.shell._definition import DataNode
-    from aiodp.shell._places import Places
+    from aiodp.shell._paths import Paths
     from aiodp.shell._s3 import Store
     from aiodp.shell._uri import S3Uri
 
-_UNFIT: Final = frozenset({"", ".", ".."})
+_NO_NAMES: Final = frozenset({"", ".", ".."})
+"""What stands between two slashes of a key, and can be no name in a directory."""
 
 logger = logging.getLogger("aiodp")
 
@@ -36,15 +37,15 @@ class Staging:
 
     def __init__(
         self,
-        places: Places,
+        paths: Paths,
         store: Store,
         *,
         inputs: Sequence[DataNode],
         outputs: Sequence[DataNode],
     ) -> None:
         self._store = store
-        self._inputs = [(places.staging("input", n), one) for n, one in enumerate(inputs, 1)]
-        self._outputs = [(places.staging("output", n), one) for n, one in enumerate(outputs, 1)]
+        self._inputs = [(paths.staging("input", n), node) for n, node in enumerate(inputs, 1)]
+        self._outputs = [(paths.staging("output", n), node) for n, node in enumerate(outputs, 1)]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -56,23 +57,23 @@ class Staging:
             for number, (directory, _) in enumerate(nodes, 1)
         }
 
-    async def bring(self) -> None:
+    async def download(self) -> None:
         """Make all directories and download the inputs; raise `TaskFailed` or `OSError`."""
         for directory, _ in (*self._inputs, *self._outputs):
             directory.mkdir()
         for directory, node in self._inputs:
             if node.is_directory:
-                bring = partial(self._bring_one, directory, node.uri)
-                await for_each(self._keys(node.uri), bring, limit=WORKERS, name=TRANSFER)
+                download = partial(self._download_key, directory, node.uri)
+                await for_each(self._keys(node.uri), download, limit=MAX_TRANSFERS, name=TRANSFER)
             else:
                 await self._store.get(node.uri, directory / node.uri.name)
 
-    async def take(self) -> None:
+    async def upload(self) -> None:
         """Upload the outputs; raise `TaskFailed` or `OSError`."""
         for directory, node in self._outputs:
-            take = partial(self._take_one, directory, node.uri)
+            upload = partial(self._upload_file, directory, node.uri)
             try:
-                await for_each(_files(directory), take, limit=WORKERS, name=TRANSFER)
+                await for_each(_files(directory), upload, limit=MAX_TRANSFERS, name=TRANSFER)
             except RecursionError as error:
                 message = f"{node.uri} could not be uploaded: its directories are nested too deeply"
                 raise staging_failed(message) from error
@@ -81,26 +82,26 @@ class Staging:
         async for key in self._store.keys(directory):
             yield key
 
-    async def _bring_one(self, directory: Path, uri: S3Uri, key: str) -> None:
+    async def _download_key(self, directory: Path, uri: S3Uri, key: str) -> None:
         relative = key.removeprefix(uri.key)
         if not relative:
-            return  # the marker of the directory itself
-        path = directory.joinpath(*_fit_parts(uri, relative))
+            return  # the key of the directory itself, as the console makes it
+        path = directory.joinpath(*_path_parts(uri, relative))
         if relative.endswith("/"):
             make = partial(path.mkdir, parents=True, exist_ok=True)
-            with named(uri.below(relative), "downloaded"):
+            with staging_errors(uri.below(relative), "downloaded"):
                 await anyio.to_thread.run_sync(make)
         else:
             await self._store.get(uri.below(relative), path)
 
-    async def _take_one(self, directory: Path, uri: S3Uri, path: Path) -> None:
+    async def _upload_file(self, directory: Path, uri: S3Uri, path: Path) -> None:
         await self._store.put(path, uri.below(*path.relative_to(directory).parts))
 
 
-def _fit_parts(uri: S3Uri, relative: str) -> list[str]:
-    """Return the names of a path below a directory; raise `TaskFailed` if it might leave it."""
+def _path_parts(uri: S3Uri, relative: str) -> list[str]:
+    """Return the names of a path below a directory; raise `TaskFailed` if it may lead out of it."""
     parts = relative.removesuffix("/").split("/")
-    if _UNFIT.intersection(parts) or "\0" in relative:
+    if _NO_NAMES.intersection(parts) or "\0" in relative:
         raise staging_failed(
             f"{uri.below(relative)} could not be downloaded: this key can be no path below a "
             f"directory"
@@ -109,24 +110,24 @@ def _fit_parts(uri: S3Uri, relative: str) -> list[str]:
 
 
 async def _files(directory: Path) -> AsyncGenerator[Path, None]:
-    """Give all files below a directory, following links."""
+    """Yield all files below a directory, also behind links."""
     walk = _walk(directory, frozenset())
-    while (path := await reading(next, walk, None)) is not None:
+    while (path := await read_in_thread(next, walk, None)) is not None:
         yield path
 
 
-def _walk(directory: Path, above: frozenset[tuple[int, int]]) -> Iterator[Path]:
-    own = directory.stat()
-    identity = own.st_dev, own.st_ino
-    if identity in above:
-        return  # a link to where we come from
+def _walk(directory: Path, parents: frozenset[tuple[int, int]]) -> Iterator[Path]:
+    status = directory.stat()
+    identity = status.st_dev, status.st_ino
+    if identity in parents:
+        return  # behind a link to a directory that it is in
     with os.scandir(directory) as entries:
-        found = sorted(entry.name for entry in entries)
-    for name in found:
+        names = sorted(entry.name for entry in entries)
+    for name in names:
         path = directory / name
         mode = _mode(path)
         if stat.S_ISDIR(mode):
-            yield from _walk(path, above | {identity})
+            yield from _walk(path, parents | {identity})
         elif stat.S_ISREG(mode):
             yield path
         else:
@@ -138,5 +139,5 @@ def _mode(path: Path) -> int:
         return path.stat().st_mode
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ELOOP):
-            return 0  # a link to nowhere, or to itself
+            return 0  # a link to what does not exist, or to itself
         raise

@@ -10,7 +10,7 @@ _SCHEME: Final = "s3://"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class S3Uri:
-    """A bucket, and a key or the beginning of keys, which may be empty."""
+    """A bucket, and a key or a prefix of keys, which may be empty."""
 
     bucket: str
     key: str
@@ -28,17 +28,17 @@ class S3Uri:
 
     @property
     def name(self) -> str:
-        """What follows the last slash of the key."""
+        """The part of the key after its last slash."""
         return self.key.rpartition("/")[2]
 
     @property
     def directory(self) -> Self:
-        """The same with a slash at its end, unless it is the whole bucket."""
+        """The same address with a slash at its end, unless it is the whole bucket."""
         slash = "/" if self.key and not self.key.endswith("/") else ""
         return type(self)(bucket=self.bucket, key=self.key + slash)
 
     def below(self, *parts: str) -> Self:
-        """Return the key of these parts below the directory that this one names."""
+        """Return the address of these parts below the directory that this one names."""
         return type(self)(bucket=self.bucket, key=self.directory.key + "/".join(parts))
 
 

@@ -246,7 +246,7 @@ async def test_an_interruption_while_logs_are_copied_undoes_no_work(monkeypatch,
         interrupt()
 
     monkeypatch.setattr(Store, "put", put)
-    monkeypatch.setattr(_logs, "_LAST_TIMEOUT", 0.1)
+    monkeypatch.setattr(_logs, "_INTERRUPTED_TIMEOUT", 0.1)
     task = FakeTask({"command": command, "stdout": "s3://logs/here"})
     ends = []
     async with interruptible() as interrupt, anyio.create_task_group() as group:

@@ -51,7 +51,7 @@ async def test_a_full_disk_fails_the_task_once_the_command_is_through(tmp_path):
         return Path("/dev/full") if name == "StdOutput" else places.logs / name
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("aiodp.shell._places.Places.stream", full)
+        patch.setattr("aiodp.shell._paths.Paths.stream", full)
         patch.setattr("pathlib.Path.unlink", lambda *_, **__: None)  # not the device
         with pytest.raises(TaskFailed, match="No space left on device") as caught:
             await handle(task, tmp_path)

@@ -9,7 +9,7 @@ import anyio
 import anyio.to_thread
 
 from aiodp import TaskFailed
-from aiodp.shell._places import safe_name
+from aiodp.shell._paths import safe_name
 from aiodp.shell._s3 import open_store
 from aiodp.shell._uri import S3Uri
 

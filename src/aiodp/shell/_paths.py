@@ -1,7 +1,7 @@
 """The directories and files of one attempt below the handler's output directory.
 
-Ids come from outside: whatever one holds, it is one name in its directory, and two ids are never
-the same name.
+Ids come from outside. Whatever characters an id has, it becomes one name in one directory, and no
+two ids become the same name.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 
 STREAMS: Final = ("StdOutput", "StdError")
 _MAX_NAME_BYTES: Final = 255  # of Linux's and macOS' file systems
-_MARK_BYTES: Final = 17
-_UNFIT: Final = re.compile(r"[~/\x00-\x1f\x7f\\\ud800-\udfff]")
-_ATTEMPT: Final = "_Attempt="
-_TIME: Final = re.compile(r"_\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(_\d+)?$")
+_HASH_BYTES: Final = 17
+_ILLEGAL: Final = re.compile(r"[~/\x00-\x1f\x7f\\\ud800-\udfff]")
+_ATTEMPT_SUFFIX: Final = "_Attempt="
+_TIME_SUFFIX: Final = re.compile(r"_\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(_\d+)?$")
 
 
 def safe_name(text: str) -> str:
-    """Return a name for a file or directory; the text itself, if it can be one."""
-    name = _UNFIT.sub("_", text)
+    """Return a name for a file or directory: the text itself, if it can be one."""
+    name = _ILLEGAL.sub("_", text)
     if name == text and text not in ("", ".", "..") and len(text.encode()) <= _MAX_NAME_BYTES:
         return text
-    mark = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[: _MARK_BYTES - 1]
-    cut = name.encode()[: _MAX_NAME_BYTES - _MARK_BYTES].decode(errors="ignore")
-    return f"{cut}~{mark}"
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[: _HASH_BYTES - 1]
+    cut = name.encode()[: _MAX_NAME_BYTES - _HASH_BYTES].decode(errors="ignore")
+    return f"{cut}~{digest}"
 
 
 def log_parts(task: Task) -> tuple[str, str, str, str]:
@@ -46,18 +46,20 @@ def log_parts(task: Task) -> tuple[str, str, str, str]:
 
     Pipeline, component, instance, attempt (Developer Guide, "Viewing Pipeline Logs").
     """
-    instance = task.attempt_id.rpartition(_ATTEMPT)[0] or task.attempt_id
-    named = task.fields.get("@componentParent")
+    instance = task.attempt_id.rpartition(_ATTEMPT_SUFFIX)[0] or task.attempt_id
+    parent = task.fields.get("@componentParent")
     component = (
-        named.object_id if isinstance(named, Ref) else _TIME.sub("", instance.removeprefix("@"))
+        parent.object_id
+        if isinstance(parent, Ref)
+        else _TIME_SUFFIX.sub("", instance.removeprefix("@"))
     )
     pipeline, attempt = task.pipeline_id, task.attempt_id
     return safe_name(pipeline), safe_name(component), safe_name(instance), safe_name(attempt)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
-    """Where an attempt has its logs and its work. The work is its own, and goes with it."""
+class Paths:
+    """Where an attempt has its logs, and its work, which is removed when it ends."""
 
     output: Path
     logs: Path
@@ -65,7 +67,7 @@ class Places:
 
     @classmethod
     def of(cls, output: Path, task: Task) -> Self:
-        """Return the places of an attempt, which are not there yet."""
+        """Return the paths of an attempt; nothing is made yet."""
         return cls(
             output=output,
             logs=output.joinpath("logs", *log_parts(task)),
@@ -75,17 +77,17 @@ class Places:
     def make(self) -> None:
         """Make the directories; raise `OSError`.
 
-        Files of the same attempt are removed, for it may be handed out twice.
+        Earlier logs of the attempt are removed, for the service may hand it out twice.
         """
         self.logs.mkdir(parents=True, exist_ok=True)
         for name in STREAMS:
             self.stream(name).unlink(missing_ok=True)
         self.work.parent.mkdir(exist_ok=True)
-        self.work.mkdir(mode=0o700)  # its data and its script are nobody else's matter
-        self.here.mkdir()
+        self.work.mkdir(mode=0o700)  # other users must not read its data and its script
+        self.working_directory.mkdir()
 
     @property
-    def here(self) -> Path:
+    def working_directory(self) -> Path:
         """The command's working directory."""
         return self.work / "here"
 
@@ -103,22 +105,22 @@ class Places:
         return self.logs / name
 
     def remove(self) -> None:
-        """Remove the work, directories without permissions among it too; raise `OSError`."""
+        """Remove the work, also where a command took permissions away; raise `OSError`."""
         try:
             with suppress(FileNotFoundError):
                 shutil.rmtree(self.work)
         except PermissionError:
-            _permit(self.work)
+            _grant_permissions(self.work)
             shutil.rmtree(self.work)
         except RecursionError:  # thousands of directories, one in the other
             subprocess.run(["/bin/rm", "-rf", "--", self.work], check=False)  # noqa: S603 - ours
 
 
-def _permit(directory: Path) -> None:
-    """Give ourselves the right to remove what is below."""
+def _grant_permissions(directory: Path) -> None:
+    """Let this user remove what is below."""
     directory.chmod(stat.S_IRWXU)
-    for top, below, _ in os.walk(directory):
-        for one in below:
-            path = Path(top, one)
+    for parent, names, _ in os.walk(directory):
+        for name in names:
+            path = Path(parent, name)
             if not path.is_symlink():
                 path.chmod(stat.S_IRWXU)
