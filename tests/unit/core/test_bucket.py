@@ -113,3 +113,56 @@ def test_no_window_sees_more_than_burst_plus_rate(rate, burst, gaps):
                 bucket.spend(now)
                 tokens -= 1
         assert tokens >= -1e-6
+
+
+def test_a_small_burst_still_has_one_token():
+    """Nine tenths of one would never allow a call."""
+    bucket = TokenBucket(Quota(rate=1, burst=1), 0.0)
+    assert drain(bucket, 0.0) == 1
+    assert bucket.ready_at(0.0) == 1.0
+    assert bucket.ready_at(0.25, tokens=2) == 2.0
+
+
+def test_a_call_sent_when_the_rate_was_lowered_lowers_it_again():
+    """Only what was sent before that is the same news."""
+    bucket = TokenBucket(Quota(rate=10, burst=100), 0.0)
+    bucket.throttled(0.0, 1.0)
+    bucket.throttled(0.999, 1.0)
+    assert bucket.rate == pytest.approx(7.0)
+    bucket.throttled(1.0, 1.5)
+    assert bucket.rate == pytest.approx(4.9)
+
+
+def test_throttling_empties_the_bucket_and_keeps_its_debts():
+    """What was taken in advance stays owed."""
+    bucket = TokenBucket(Quota(rate=10, burst=10), 0.0)
+    bucket.throttled(0.0, 0.0)
+    assert bucket.ready_at(0.0, tokens=0) == 0.0
+    assert bucket.ready_at(0.0) == pytest.approx(1 / 7)
+    for _ in range(7):
+        bucket.spend(0.0)
+    bucket.throttled(0.0, 0.0)
+    assert bucket.ready_at(0.0, tokens=0) == pytest.approx(7 / 4.9)
+
+
+def test_the_rate_is_never_raised_by_throttling():
+    """Needs above the quota are bounded by it."""
+    bucket = TokenBucket(Quota(rate=10, burst=10), 0.0)
+    bucket.throttled(0.0, 0.0, needed=20.0)
+    assert bucket.rate == 10.0
+
+
+def test_one_success_restores_a_thousandth():
+    """Of the full rate."""
+    bucket = TokenBucket(Quota(rate=10, burst=10), 0.0)
+    bucket.throttled(0.0, 0.0)
+    bucket.succeeded()
+    assert bucket.rate == pytest.approx(7.01)
+
+
+def test_a_time_that_goes_back_fills_nothing_and_takes_nothing():
+    """Threads may ask with a time of a moment ago."""
+    bucket = TokenBucket(Quota(rate=1, burst=10), 10.0)
+    assert drain(bucket, 10.0) == 9
+    assert not bucket.available(9.0)
+    assert bucket.ready_at(9.0) == 10.0

@@ -140,3 +140,81 @@ def test_retries_fit_into_what_is_left():
     assert retry_delay(TIMING, 50, 8.0, 0.0) == 2.0
     assert retry_delay(TIMING, 50, 1000.0, 0.0) == 15.0
     assert retry_delay(TIMING, 1, 1000.0, 0.0) == 1.0
+
+
+def test_the_shortest_wait_before_the_end_counts_as_the_end():
+    """A lease lapses a millisecond before it is lost, and no earlier."""
+    lease = held()
+    assert not lease.lapsed(289.998)
+    assert lease.lapsed(290.0 - 0.001)
+    lease.release()
+    assert not lease.lapsed(1000.0)
+
+
+@pytest.mark.parametrize(
+    ("now", "timeout"), [(0.0, 10.0), (270.0, 10.0), (276.0, 8.0), (299.9995, 0.001), (300.0, 10.0)]
+)
+def test_an_attempt_has_a_third_of_what_is_left_of_the_lease(now, timeout):
+    """At most the time that is set, at least a millisecond; all of it once it is over."""
+    assert held().attempt_timeout(now) == timeout
+
+
+def test_tries_of_a_lost_lease_are_spread_over_what_the_service_still_grants():
+    """Up to the deadline, where a live one has only up to when it is given up."""
+    lease = held()
+    lease.failures = 50
+    assert lease.backoff(282.0, 0.0) == 2.0
+    lease.lose(LostReason.EXPIRED)
+    assert lease.backoff(282.0, 0.0) == 4.5
+
+
+@pytest.mark.parametrize(
+    ("failures", "left", "jitter", "delay"),
+    [
+        (0, 1000.0, 0.0, 0.5),
+        (1, 1000.0, 1.0, 0.5),
+        (3, 1000.0, 0.0, 4.0),
+        (3, 1000.0, 0.5, 3.0),
+        (4, 1000.0, 0.0, 8.0),
+        (5, 1000.0, 0.0, 15.0),
+        (5, 4.0, 0.0, 1.0),
+        (5, 1.0, 0.0, 0.5),
+        (5, 0.0, 0.0, 15.0),
+        (5, -1.0, 0.0, 15.0),
+    ],
+)
+def test_the_wait_after_failures(failures, left, jitter, delay):
+    """It doubles from half a second to 15, and keeps three quarters of what is left."""
+    assert retry_delay(TIMING, failures, left, jitter) == delay
+
+
+def test_the_wait_doubles_at_most_eight_times():
+    """Beyond that, it has its bound in any case; the number itself may not overflow."""
+    slow = Timing.checked(
+        interval=1, ack_timeout=120, lease_timeout=300, safety_margin=10, attempt_timeout=10
+    )
+    assert retry_delay(slow, 10_000, 0.0, 0.0) == 0.25
+
+
+def test_a_loss_keeps_the_last_failure_unless_it_has_an_error_of_its_own():
+    """The error is what `LeaseLost` is raised from."""
+    before, own = ValueError("before"), ValueError("own")
+    for error, kept in ((None, before), (own, own)):
+        lease = held()
+        lease.fail(before)
+        lease.lose(LostReason.REFUSED, error)
+        assert lease.error is kept
+        assert lease.lost_reason is LostReason.REFUSED
+
+
+def test_a_success_is_counted_and_forgets_failures():
+    """The number of reports, the time of the last, and nothing of what failed before."""
+    lease = fresh()
+    assert (lease.reports, lease.last_reported_at) == (0, None)
+    lease.fail(ValueError("why"))
+    lease.backoff(1.0, 0.5)
+    assert lease.failures == 1
+    assert lease.succeed(2.0, 3.0)
+    assert lease.succeed(4.0, 5.0)
+    assert (lease.reports, lease.failures, lease.last_reported_at) == (2, 0, 4.0)
+    assert lease.error is None

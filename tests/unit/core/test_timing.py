@@ -106,3 +106,30 @@ def test_capacity():
     assert capacity(Quota(), timing(lease_timeout=900)) == 8722
     assert capacity(None, timing()) is None
     assert ProgressReporter(get_session()).capacity == 2842
+
+
+@pytest.mark.parametrize("changes", [{"interval": 289.9}, {"interval": 10, "safety_margin": 289}])
+def test_durations_that_just_fit_are_accepted(changes):
+    """A report must be due before the lease is given up."""
+    assert timing(**changes).interval == changes["interval"]
+    assert timing(safety_margin=0).usable_lease == 300.0
+    assert timing(safety_margin=30).usable_lease == 270.0
+
+
+@pytest.mark.parametrize("name", ["interval", "ack_timeout", "lease_timeout"])
+def test_each_duration_can_be_overridden_alone(name):
+    """The others stay, and nothing is made anew if none is given."""
+    none = {"interval": None, "ack_timeout": None, "lease_timeout": None}
+    usual = timing()
+    assert usual.override(**none) is usual
+    changed = usual.override(**none | {name: 200.0})
+    assert {field: getattr(changed, field) for field in DEFAULTS} == DEFAULTS | {name: 200.0} | (
+        {"interval": 60.0} if name != "interval" else {}
+    )
+
+
+def test_an_interval_that_is_given_is_kept():
+    """A short lease shortens only the usual one, to a third of what can be used."""
+    assert timing().override(interval=25, ack_timeout=None, lease_timeout=40).interval == 25
+    assert timing().override(interval=None, ack_timeout=None, lease_timeout=190).interval == 60
+    assert timing().override(interval=None, ack_timeout=None, lease_timeout=70).interval == 20
