@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aiodp._core.assignment import read_assignment
-from aiodp._core.objects import parse_object, parse_objects
+from aiodp._core.objects import parse_object, parse_objects, read_assignment
 from aiodp._core.period import parse_period, split_period
 
 
@@ -93,6 +92,15 @@ def test_an_assignment_that_cannot_be_worked_on_is_said(changes, message):
     assert assignment.extra == {"task": "T", "pipeline": "P", "attempt": "A", "type": ""}
     with pytest.raises(ValueError, match=message):
         read_assignment(answer | changes, 5.0)
+
+
+def test_attempts_of_one_instance_are_known_by_their_ids():
+    """All up to the number of the attempt."""
+    attempt_id = "@A_2026-01-01T00:00:00_Attempt=12"
+    answer = {"taskId": "T", "pipelineId": "P", "attemptId": attempt_id}
+    assignment = read_assignment({**answer, "objects": {attempt_id: {"id": attempt_id}}}, 5.0)
+    assert assignment.instance == ("P", "@A_2026-01-01T00:00:00")
+    assert str(assignment) == f"task {attempt_id} of P"
 
 
 @pytest.mark.parametrize(
