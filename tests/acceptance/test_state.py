@@ -243,6 +243,24 @@ with EmulatorServer(state=sys.argv[1]) as server:
     subprocess.run([sys.executable, "-c", script, tmp_path / "state"], check=True, timeout=60)
 
 
+def test_a_forked_child_which_lives_on_does_not_keep_the_server_running():
+    """The server's sockets are open in the child as well, which knows nothing of the stop."""
+    script = """\
+import os
+from aiodp.emulator import EmulatorServer
+child_ends, end_child = os.pipe()
+with EmulatorServer():
+    child = os.fork()
+    if child == 0:
+        os.close(end_child)
+        os.read(child_ends, 1)
+        os._exit(7)
+os.close(end_child)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
 def test_a_reset_empties_the_file(life):
     """What moto's own way to begin anew has forgotten does not come back."""
     client = make_client(life)

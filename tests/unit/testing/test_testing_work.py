@@ -70,10 +70,8 @@ async def test_several_pipelines_are_waited_for(kit):
     pipelines = [kit.activity(), kit.activity()]
     async with kit.attach(get_session()).create_client("datapipeline") as client:
         for n in (0, 1):
-            assert (
-                len([pipeline for pipeline in pipelines if pipeline.runs[0].status == "FINISHED"])
-                == n
-            )
+            statuses = [pipeline.runs[0].status for pipeline in pipelines]
+            assert statuses.count("FINISHED") == n
             task = (await client.poll_for_task(workerGroup="workers"))["taskObject"]
             await client.set_task_status(taskId=task["taskId"], taskStatus="FINISHED")
         assert len(await kit.finished(pipelines)) == 2

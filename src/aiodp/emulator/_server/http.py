@@ -147,8 +147,9 @@ class Server(ThreadedWSGIServer):
 
     def stop(self, timeout: float) -> None:
         """Close the port and every connection, and wait at most that long for their threads."""
-        self._stop_write.close()
-        self._accepting.join()
+        with self._stop_write:
+            self._stop_write.send(b".")  # a forked child may keep it open, so no close
+            self._accepting.join()
         deadline = time.monotonic() + timeout
         self._shut_down(socket.SHUT_RD)  # an answer which is being sent may still arrive
         self._join(time.monotonic() + timeout / 2)
