@@ -16,18 +16,10 @@ from aiodp.cli._run.session import Session
 from aiodp.shell import ShellHandler
 
 SECRET = "wJalrXUtnFEMI/K7MDENG"
+pytestmark = pytest.mark.usefixtures("no_aws_settings")
+
 KEYS = ["--access-id", "AKID", "--secret-key", SECRET]
 NTLM = "NTLM, which is not supported"
-
-
-@pytest.fixture(autouse=True)
-def _place(tmp_path, monkeypatch):
-    """A directory of its own, and no settings of the user's."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
-    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
@@ -97,9 +89,9 @@ PARTNERS = [
 
 @pytest.mark.parametrize(
     ("spelling", "value", "name"),
-    [(one, value, name) for spellings, value, name in SPELLINGS for one in spellings],
+    [(spelling, value, name) for spellings, value, name in SPELLINGS for spelling in spellings],
 )
-def test_task_runners_spelling_and_the_unix_one_are_the_same(invoke, spelling, value, name):
+def test_both_spellings_of_an_option_are_the_same(invoke, spelling, value, name):
     """Each option of AWS's Task Runner may be given in both spellings."""
     result, sessions = invoke(*PARTNERS, spelling, value)
     assert result.exit_code == 0, result.output
@@ -114,7 +106,7 @@ def test_each_option_has_an_environment_variable(invoke):
 
 
 def test_options_come_from_the_environment(invoke):
-    """A runner needs no argument at all, and a command line goes before the environment."""
+    """A runner needs no argument; the command line overrides the environment."""
     environment = {
         "AIODP_RUN_WORKER_GROUP": "wg",
         "AIODP_RUN_TASKS": "7",
@@ -130,7 +122,7 @@ def test_options_come_from_the_environment(invoke):
 
 
 def test_the_defaults_are_task_runners(made):
-    """Two tasks at once, a directory named output, and no key of the command line's."""
+    """Two tasks at once, a directory named output, and no keys."""
     session = made()
     assert session.options.tasks == session.runner._max_concurrency == 2
     assert str(session.options.output) == "output"
@@ -140,8 +132,8 @@ def test_the_defaults_are_task_runners(made):
 # Region, keys, proxy
 
 
-def test_the_region_is_found_where_it_is_given(made, monkeypatch):
-    """The option goes before the AWS configuration, and Task Runner's us-east-1 is the last."""
+def test_the_region_is_the_option_s_or_the_configuration_s_or_the_default(made, monkeypatch):
+    """In this order; the default is Task Runner's, us-east-1."""
     assert made().region == "us-east-1"
     monkeypatch.setenv("AWS_DEFAULT_REGION", "ap-southeast-2")
     assert made().region == "ap-southeast-2"
@@ -169,8 +161,8 @@ def test_keys_come_from_a_file(made, tmp_path):
     assert (credentials.access_key, credentials.secret_key) == ("FILE", "secret")
 
 
-def test_the_command_line_goes_before_the_file(made, tmp_path):
-    """Each key for itself."""
+def test_keys_of_the_command_line_override_the_file(made, tmp_path):
+    """Both of them."""
     file = write_keys(tmp_path / "keys", access_id="FILE", private_key="secret")
     credentials = made("--config", file, *KEYS).aws_session._credentials
     assert (credentials.access_key, credentials.secret_key) == ("AKID", SECRET)
@@ -186,17 +178,17 @@ def test_the_command_line_goes_before_the_file(made, tmp_path):
         (f'{{"access-id": "a", "private-key": "", "x": "{SECRET}"}}', 'needs a text "private-key"'),
     ],
 )
-def test_a_bad_file_of_keys_is_said_without_its_content(refused, tmp_path, content, words):
-    """What is wrong is named, what is secret is not."""
+def test_the_error_about_a_bad_file_of_keys_shows_nothing_of_it(refused, tmp_path, content, words):
+    """The file may hold a secret."""
     file = tmp_path / "keys"
     file.write_text(content)
-    said = refused("--config", str(file))
-    assert words in said
-    assert SECRET not in said
+    message = refused("--config", str(file))
+    assert words in message
+    assert SECRET not in message
 
 
 def test_a_proxy_is_for_all_clients(made):
-    """Of the session, so Data Pipeline's and S3's alike; names are quoted for the URL."""
+    """It is the session's, so Data Pipeline and S3 have it; names are quoted for the URL."""
     given = ["--proxyHost", "proxy.local", "--proxyPort", "3128"]
     user = ["--proxyUsername", "us:er", "--proxyPassword", "p@ss/"]
     config = made(*given, *user).aws_session.get_default_client_config()
@@ -207,8 +199,8 @@ def test_a_proxy_is_for_all_clients(made):
     assert made().aws_session.get_default_client_config() is None
 
 
-def test_empty_ntlm_options_are_let_pass(made):
-    """Scripts hand them on empty."""
+def test_empty_ntlm_options_are_accepted(made):
+    """Scripts may pass them empty."""
     assert made("--proxyDomain", "", "--proxyWorkstation", "")
 
 
@@ -247,14 +239,14 @@ def test_empty_ntlm_options_are_let_pass(made):
 )
 def test_wrong_use_names_the_option_and_what_is_wrong(refused, tmp_path, arguments, words):
     """Exit code 2; nothing is sent, and nothing written."""
-    said = refused(*arguments)
-    assert words in said
-    assert SECRET not in said
+    message = refused(*arguments)
+    assert words in message
+    assert SECRET not in message
     assert not (tmp_path / "output").exists()
 
 
 def test_an_output_that_cannot_be_made_is_wrong_use(refused, tmp_path):
-    """Found out before the first poll."""
+    """It is checked before the first poll."""
     (tmp_path / "output").mkdir()
     (tmp_path / "output" / "logs").touch()
     assert "/output/logs cannot be written: File exists." in refused()
@@ -292,25 +284,27 @@ def handlers_of(session: Session) -> tuple[Any, dict[str, Any]]:
     handlers = session.runner._handlers
     rest = handlers._rest
     assert rest is not None
-    return rest.handler, {name: one.handler for name, one in handlers._by_type.items()}
+    return rest.handler, {
+        name: registered.handler for name, registered in handlers._by_type.items()
+    }
 
 
-def test_without_handlers_the_shell_takes_all(made):
-    """Task Runner's work is done by the shell handler."""
+def test_without_handlers_the_shell_handler_has_all_types(made):
+    """It executes what Task Runner does."""
     rest, typed = handlers_of(made())
     assert isinstance(rest._shell, ShellHandler)
     assert typed == {}
 
 
 def test_handlers_are_found_in_the_current_directory(made, module):
-    """A function, a method of an object, a callable object; the shell handler takes the rest."""
+    """A function, a method, a callable object; the shell handler has the other types."""
     session = made(
         *("--handler", f"A={module}:work"),
         *("--handler", f"B={module}:things.work"),
         *("--handler", f"C={module}:things"),
     )
     rest, typed = handlers_of(session)
-    assert {name: getattr(one, "__name__", "object") for name, one in typed.items()} == {
+    assert {name: getattr(handler, "__name__", "object") for name, handler in typed.items()} == {
         "A": "work",
         "B": "work",
         "C": "object",
@@ -318,7 +312,7 @@ def test_handlers_are_found_in_the_current_directory(made, module):
     assert isinstance(rest._shell, ShellHandler)
 
 
-def test_a_handler_without_a_type_takes_the_rest(made, module):
+def test_a_handler_without_a_type_has_all_other_types(made, module):
     """Shell commands too, for they have no handler of their own then."""
     rest, typed = handlers_of(made("--handler", f"{module}:work"))
     assert (rest.__name__, typed) == ("work", {})
@@ -339,24 +333,24 @@ def test_a_handler_without_a_type_takes_the_rest(made, module):
         ("{m}:more", "is no function of one argument, the task"),
     ],
 )
-def test_a_bad_handler_is_said_before_anything_is_sent(refused, module, tmp_path, text, words):
-    """The text is named, and what is wrong with it."""
-    said = refused("--handler", text.format(m=module))
-    assert words.format(m=module) in said
+def test_a_bad_handler_is_refused_before_anything_is_sent(refused, module, tmp_path, text, words):
+    """The message has what is wrong with it."""
+    message = refused("--handler", text.format(m=module))
+    assert words.format(m=module) in message
     assert not (tmp_path / "output").exists()
 
 
 @pytest.mark.parametrize("code", ["1 / 0", "import sys; sys.exit(7)", "x ="])
-def test_a_module_that_cannot_be_imported_is_said(refused, tmp_path, code):
-    """With the error, in a line and not with a traceback."""
+def test_a_module_that_cannot_be_imported_is_refused(refused, tmp_path, code):
+    """With its exception, and without a traceback."""
     (tmp_path / "broken_one.py").write_text(code)
     assert "importing broken_one raises" in refused("--handler", "broken_one:f")
 
 
 @pytest.mark.parametrize(("types", "what"), [(("A=", "A="), "A"), (("", ""), "all other types")])
 def test_two_handlers_for_one_type_are_refused(refused, module, types, what):
-    """Which one was meant."""
-    first, second = (f"{one}{module}:work" for one in types)
+    """It is not clear which one is meant."""
+    first, second = (f"{type_name}{module}:work" for type_name in types)
     assert f"is the second one for {what}" in refused("--handler", first, "--handler", second)
 
 
@@ -364,7 +358,7 @@ def test_two_handlers_for_one_type_are_refused(refused, module, types, what):
 
 
 def test_a_lost_tasks_command_is_dead_before_the_deadline(made):
-    """The margin at which a task counts as lost exceeds the grace, at any pace."""
+    """The margin at which a task counts as lost exceeds the grace, at any time scale."""
     for arguments in ([], ["--grace", "25"], ["--grace", "0"]):
         for scale in (1, 60):
             session = made(*(arguments if scale == 1 else []), "--time-scale", str(scale))
@@ -374,14 +368,14 @@ def test_a_lost_tasks_command_is_dead_before_the_deadline(made):
             assert timing.safety_margin < 60 / scale  # the shortest lease there is
 
 
-def test_the_pace_of_a_local_service_is_kept(made):
+def test_a_time_scale_divides_the_timings(made):
     """The two minutes of the service last as long as --time-scale says."""
     timing = made("--time-scale", "60").runner._reporter._timing
     assert (timing.ack_timeout, timing.interval, timing.lease_timeout) == (2, 1, 5)
 
 
 def test_options_reach_the_runner_and_the_shell(made, tmp_path):
-    """What is given is what is used."""
+    """Each of them."""
     session = made(
         *("--tasks", "5", "--drain-timeout", "7", "--hostname", "here", "--taskrunner-id", "me"),
         *("--output", "out", "--log-uri", "s3://b/k", "--grace", "3", "--max-output", "99"),
@@ -394,15 +388,15 @@ def test_options_reach_the_runner_and_the_shell(made, tmp_path):
     assert (shell.grace, shell.max_output, shell.region_name) == (3, 99, "us-east-1")
 
 
-def test_nothing_stays_behind(made):
-    """The handlers of the log are taken away again."""
+def test_the_log_s_handlers_are_removed_at_the_end(made):
+    """The root logger is as before."""
     before = list(logging.getLogger().handlers)
     made()
     assert logging.getLogger().handlers == before
 
 
 def test_keys_of_the_environment_are_secrets_as_well(monkeypatch):
-    """Commands get them, and what these print at their end is in the log."""
+    """Commands inherit them, and the end of their output is in the log."""
     monkeypatch.setenv("AWS_SESSION_TOKEN", "a-token-of-the-session")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret-of-the-environment")
     secrets = set(Access(keys=None, proxy=None).secrets)
