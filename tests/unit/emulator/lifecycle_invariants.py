@@ -79,7 +79,7 @@ class Snapshot:
                     yield self.instances[target]
 
 
-def snapshot(kit: Lifecycle, call: Callable[..., dict[str, Any]]) -> Snapshot:
+def take_snapshot(kit: Lifecycle, call: Callable[..., dict[str, Any]]) -> Snapshot:
     """Look at the kit's pipeline."""
     record = call("DescribePipelines", pipelineIds=[kit.pipeline_id])
     fields = _fields(record["pipelineDescriptionList"][0])
@@ -119,31 +119,31 @@ def _fields(described: dict[str, Any]) -> dict[str, list[str]]:
 
 
 def check(
-    shot: Snapshot, live: list[TaskView], retries: int, *, on_demand: bool, meddled: bool
+    snapshot: Snapshot, live: list[TaskView], retries: int, *, on_demand: bool, overridden: bool
 ) -> None:
     """Check a pipeline with the tasks of it which are held.
 
-    `meddled`: an instance was run again or marked as finished, so not every rule holds any more.
+    `overridden`: an instance was run again or marked as finished, so not every rule holds any more.
     """
-    check_attempts(shot, retries, counted=not meddled)
-    check_waiting(shot)
-    check_cascades(shot)
-    check_state(shot, len(live), on_demand=on_demand, meddled=meddled)
-    if not meddled:
-        check_dependencies(shot)
-        check_active(shot)
+    check_attempts(snapshot, retries, counted=not overridden)
+    check_waiting(snapshot)
+    check_cascades(snapshot)
+    check_state(snapshot, len(live), on_demand=on_demand, overridden=overridden)
+    if not overridden:
+        check_dependencies(snapshot)
+        check_active(snapshot)
     held = {view.attempt_id for view in live if view.state is TaskState.HELD}
-    running = {one.id for one in shot.attempts.values() if one.status == "RUNNING"}
+    running = {one.id for one in snapshot.attempts.values() if one.status == "RUNNING"}
     assert held == running, "who is running and who is held differ"
 
 
-def check_attempts(shot: Snapshot, retries: int, *, counted: bool) -> None:
+def check_attempts(snapshot: Snapshot, retries: int, *, counted: bool) -> None:
     """Attempts are numbered tries of their instance, of which only the newest may be open.
 
     `counted`: no try was restored or free, so attempts and tries left add up.
     """
-    for instance in shot.instances.values():
-        attempts = shot.attempts_of(instance.id)
+    for instance in snapshot.instances.values():
+        attempts = snapshot.attempts_of(instance.id)
         numbers = [int(one.id.rpartition("=")[2]) for one in attempts]
         assert numbers == list(range(1, len(attempts) + 1)), (instance.id, numbers)
         for one in attempts[:-1]:
@@ -167,58 +167,58 @@ def _check_head(instance: Seen, head: Seen, count: int) -> None:
         assert ended is (one.status in TERMINAL), f"{one.id}: {one.status}, ended: {ended}"
 
 
-def check_dependencies(shot: Snapshot) -> None:
+def check_dependencies(snapshot: Snapshot) -> None:
     """What waits says on what; what does not wait any more has what it needs.
 
     Holds while nobody ran anything again, or marked it as finished.
     """
-    for one in shot.instances.values():
-        if one.one("type") == "ShellCommandActivity" and shot.attempts_of(one.id):
-            for needed in shot.refs(one, *_REQUIRED):
+    for one in snapshot.instances.values():
+        if one.one("type") == "ShellCommandActivity" and snapshot.attempts_of(one.id):
+            for needed in snapshot.refs(one, *_REQUIRED):
                 assert needed.status in GOOD, f"{one.id} was tried, {needed.id} is {needed.status}"
 
 
-def check_waiting(shot: Snapshot) -> None:
+def check_waiting(snapshot: Snapshot) -> None:
     """`@waitingOn` has what is not finished; in mode cascade nothing waits for the failed."""
-    for one in shot.instances.values():
+    for one in snapshot.instances.values():
         if one.status != _WAITING:
             assert "@waitingOn" not in one.fields, f"{one.id} is {one.status}"
             continue
-        for needed in shot.refs(one, "@waitingOn"):
+        for needed in snapshot.refs(one, "@waitingOn"):
             assert needed.status not in GOOD, f"{one.id} waits on {needed.id}: {needed.status}"
-            if one.one("failureAndRerunMode") == "cascade" and shot.state == "SCHEDULED":
+            if one.one("failureAndRerunMode") == "cascade" and snapshot.state == "SCHEDULED":
                 assert needed.status not in BAD, f"{one.id} waits on failed {needed.id}"
 
 
-def check_cascades(shot: Snapshot) -> None:
+def check_cascades(snapshot: Snapshot) -> None:
     """CASCADE_FAILED names its cause, was in mode cascade, and nothing else names one."""
-    for one in shot.instances.values():
+    for one in snapshot.instances.values():
         caused = one.one("@cascadeFailedOn") is not None
         assert caused is (one.status == "CASCADE_FAILED"), one.id
         if caused:
-            assert one.one("@cascadeFailedOn") in shot.instances
+            assert one.one("@cascadeFailedOn") in snapshot.instances
             assert one.one("failureAndRerunMode") == "cascade", one.id
 
 
-def check_active(shot: Snapshot) -> None:
+def check_active(snapshot: Snapshot) -> None:
     """No more instances of a component are active than may; holds while nothing was rerun."""
     idle = TERMINAL | {_WAITING}
     active = Counter(
         (one.one("@componentParent"), one.one("maxActiveInstances") or "5")
-        for one in shot.instances.values()
+        for one in snapshot.instances.values()
         if one.status not in idle and not one.is_resource and not one.is_precondition
     )
     for (component, limit), count in active.items():
         assert count <= int(limit), f"{count} instances of {component} are active"
 
 
-def check_state(shot: Snapshot, live: int, *, on_demand: bool, meddled: bool) -> None:
+def check_state(snapshot: Snapshot, live: int, *, on_demand: bool, overridden: bool) -> None:
     """The pipeline's state agrees with its instances, and with the tasks which are held."""
-    statuses = [one.status for one in shot.instances.values()]
-    up = [one.id for one in shot.instances.values() if one.is_resource and one.status in UP]
-    over = all(status in TERMINAL for status in statuses) and shot.next_run is None
-    assert shot.state in _STATES
-    match shot.state:
+    statuses = [one.status for one in snapshot.instances.values()]
+    up = [one.id for one in snapshot.instances.values() if one.is_resource and one.status in UP]
+    over = all(status in TERMINAL for status in statuses) and snapshot.next_run is None
+    assert snapshot.state in _STATES
+    match snapshot.state:
         case "PENDING":
             assert statuses == []
         case "FINISHED":
@@ -229,13 +229,13 @@ def check_state(shot: Snapshot, live: int, *, on_demand: bool, meddled: bool) ->
             assert live or up, "nothing runs that could end"
         case "INACTIVE":
             assert live == 0, "a task is held"
-            assert meddled or not up, up
-    if shot.state != "SCHEDULED":
-        assert shot.next_run is None
+            assert overridden or not up, up
+    if snapshot.state != "SCHEDULED":
+        assert snapshot.next_run is None
 
 
 def check_progress(
-    before: Snapshot, after: Snapshot, *, rerun: set[str], marked: set[str], meddled: bool
+    before: Snapshot, after: Snapshot, *, rerun: set[str], marked: set[str], overridden: bool
 ) -> None:
     """Terminal stays terminal, but for what this step ran again or marked, and what that wakes.
 
@@ -252,7 +252,7 @@ def check_progress(
             (one.id in marked and now.status == "FINISHED")
             or one.id in rerun
             or (rerun and woken)
-            or (one.is_resource and (meddled or one.status == "FINISHED"))
+            or (one.is_resource and (overridden or one.status == "FINISHED"))
         ), f"{one.id} was {one.status} and is {now.status}"
     for tried in before.attempts.values():
         if tried.status in ATTEMPT_ENDS:

@@ -124,7 +124,7 @@ def test_lists_are_cut_and_say_how_much_there_is():
     assert (state["calls"]["answered"], state["calls"]["others"]) == (5 + 3 + 3 * 4, 0)
 
 
-def test_those_who_hold_longest_stay_in_their_place():
+def test_tasks_are_shown_in_the_order_of_handing_out():
     """Tasks are shown in the order of their handing out, so that no row moves at each report."""
     kit = Kit()
     kit.pipeline(count=3)
@@ -193,7 +193,7 @@ def test_calls_are_counted_by_outcome():
     assert (state["answered"], state["others"]) == (1, 1)
 
 
-def test_faults_show_whom_they_befall_and_how_long_still():
+def test_faults_show_the_calls_they_change_and_what_is_left_of_them():
     """A fault shows its kind, its calls, how often it struck, and what is left of it."""
     kit = Kit()
     kit.service.faults.add(

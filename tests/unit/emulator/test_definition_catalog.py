@@ -73,7 +73,7 @@ def test_what_has_errors_is_stored_and_not_activated():
         ([thing(f"A{n}") for n in range(101)], "LIMIT_EXCEEDED: The pipeline has 101 objects"),
     ],
 )
-def test_fatal_errors(objects, named):
+def test_fatal_errors_keep_a_definition_from_being_stored(objects, named):
     """An empty field, a missing name or too many objects: Put refuses, Validate tells why."""
     kit = Kit()
     pipeline_id = create(kit)

@@ -45,7 +45,7 @@ def test_tags_come_and_go():
         [tag("same", "1"), tag("same", "2")],
     ],
 )
-def test_tags_have_limits(given_tags):
+def test_tags_beyond_a_limit_are_refused(given_tags):
     """A pipeline has ten tags: keys of 1 to 128 characters, once each, values of 256 at most."""
     kit = Kit()
     pipeline_id = create(kit, tags=[tag("first")])
@@ -85,7 +85,7 @@ def test_unknown_and_deleted_pipelines(operation, members):
 @pytest.mark.parametrize(
     ("count", "sizes"), [(49, [49]), (50, [50]), (51, [50, 1]), (100, [50, 50])]
 )
-def test_pages_of_pipelines(count, sizes):
+def test_pipelines_are_listed_in_pages_of_fifty(count, sizes):
     """ListPipelines has pages of fifty, and says of each but the last that there is more."""
     kit = Kit()
     names = [f"p{n}" for n in range(count)]
@@ -103,7 +103,7 @@ def test_pages_of_pipelines(count, sizes):
     assert found == names
 
 
-def test_a_marker_outlives_its_pipeline():
+def test_a_marker_is_valid_after_its_pipeline_is_deleted():
     """The marker names the last pipeline of a page, and counts on after that is deleted."""
     kit = Kit()
     ids = [create(kit, f"p{n}") for n in range(60)]

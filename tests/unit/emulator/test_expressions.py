@@ -70,13 +70,13 @@ COPY = PIPELINE["@Copy_2012-12-12T00:00:00"]
         ("#{errorMessage}", ["Cannot evaluate #{this}"]),
     ],
 )
-def test_fields_and_references(text, results):
+def test_fields_and_references_are_put_in_place(text, results):
     """Expressions read fields of their object and of those it refers to, and are put in place."""
     assert evaluate(text, COPY) == tuple(results)
 
 
 @pytest.mark.parametrize("text", ["", "plain", "#", "{", "}", "# {a}", "$\\{a}", "a" * 20_000])
-def test_text_without_expressions(text):
+def test_a_text_without_expressions_is_returned_as_it_is(text):
     """What holds no `#{` is returned as it is, whatever its length."""
     assert evaluate(text, Thing({})) == (text,)
     assert not has_expression(text)
@@ -96,14 +96,14 @@ def test_text_without_expressions(text):
         ("x#{empty}", []),
     ],
 )
-def test_lists(text, results):
+def test_a_list_makes_a_text_of_each_item(text, results):
     """A list maps: each item makes a text, two lists meet in all pairs, nested ones are flat."""
     fields = {"words": ("one", "two"), "numbers": ("1", "2"), "empty": ()}
     thing = Thing(fields | {"nested": ("<#{words}>", "three")})
     assert evaluate(text, thing) == tuple(results)
 
 
-def test_evaluate_fields():
+def test_strings_of_fields_are_evaluated_and_lists_flattened():
     """Strings are evaluated and lists flattened; references, identity and runtime fields stay."""
     thing = Thing({"one": ("1", "2"), "two": ("3", "4"), "none": ()})
     verbatim = ("id", "name", "type", "@sphere", "@failureReason", "errorMessage")
@@ -196,7 +196,7 @@ class Deep(Thing):
         ("#{" + "\\'" * 5_000 + "}", Thing({})),
     ],
 )
-def test_hostile_texts(text, thing):
+def test_depth_cycles_growth_and_cost_have_limits(text, thing):
     """Depth, cycles, growth and cost have limits, and beyond them an error of the usual kind."""
     with pytest.raises(ExpressionError) as caught:
         evaluate(text, thing)
@@ -225,7 +225,7 @@ def test_errors_do_not_tell_values_of_parameters():
     assert "secret" not in str(caught.value)
 
 
-def test_syntax_errors():
+def test_every_broken_expression_of_a_text_is_reported():
     """Validation hears of every broken expression of a text, without any object."""
     assert syntax_errors("#{a.b.format('YYYY')} #{*c * *d} #{@x}") == []
     reasons = syntax_errors("#{1 +} #{foo(day(), 1)} #{a} #{b.day(1)} #{c")
@@ -238,13 +238,13 @@ def test_syntax_errors():
     ]
 
 
-def test_names():
+def test_the_first_name_of_each_chain_is_returned():
     """The first name of each chain, also before the place where a text breaks."""
     text = "#{a.b + *c * 2} #{format(@d.plusDays(e), 'f')} #{g h} #{i"
     assert names(text) == {"a", "*c", "@d", "e"}
 
 
-def test_has_expression():
+def test_a_text_with_a_brace_may_need_evaluation():
     """Whatever holds `#{` may need evaluation."""
     assert has_expression("a #{b}")
     assert has_expression("#{")
@@ -263,7 +263,7 @@ def test_lark_is_imported_late():
     assert done.stdout.strip() == "False"
 
 
-def test_without_lark(monkeypatch):
+def test_without_lark_an_expression_says_what_to_install(monkeypatch):
     """Without lark the first expression says what to install."""
     monkeypatch.setitem(sys.modules, "lark", None)
     monkeypatch.delitem(

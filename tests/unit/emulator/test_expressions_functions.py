@@ -40,7 +40,7 @@ DATE = "2011-05-24T17:10:00"
         ("plusMinutes(d,1)", "2011-05-24T17:11:00"),
     ],
 )
-def test_documented_functions(call, result):
+def test_functions_give_what_the_guides_examples_say(call, result):
     """Every function gives what the guide's example says (dates as the API writes them)."""
     assert value(f"#{{{call}}}", d=DATE) == result
 
@@ -57,7 +57,7 @@ def test_documented_functions(call, result):
         ("minute(d)", "2011-05-25 17:10:59", "10"),
     ],
 )
-def test_calendar(call, date, result):
+def test_months_and_years_keep_to_the_calendar(call, date, result):
     """Months and years keep to the calendar, a Sunday is its own; a Z or a space is a date's."""
     assert value(f"#{{{call}}}", d=date) == result
 
@@ -75,7 +75,7 @@ def test_calendar(call, date, result):
         (r"d.format('yyyy\'T\'')", "2011T"),
     ],
 )
-def test_nested_and_methods(expression, result):
+def test_calls_nest_and_may_be_written_as_methods(expression, result):
     """Calls nest, and the object before a dot is the first argument."""
     assert value(f"#{{{expression}}}", d=DATE, n="2") == result
 
@@ -108,7 +108,7 @@ def test_nested_and_methods(expression, result):
         ("'\\d}'", "\\d}"),
     ],
 )
-def test_operators(expression, result):
+def test_operators_have_their_usual_precedence(expression, result):
     """Operators have their usual ranks, integers truncate, `+` joins when a side is a string."""
     assert value(f"#{{{expression}}}") == result
 

@@ -57,7 +57,7 @@ def outcome(text):
 
 @settings(max_examples=300)
 @given(st.one_of(st.text(), soup, soup.map("#{{{}}} x #{{n}}".format), trees.map("#{{{}}}".format)))
-def test_any_text(text):
+def test_every_text_has_a_value_or_an_expression_error(text):
     """Every text has a value or an `ExpressionError`, and the same one each time."""
     assert outcome(text) == outcome(text)
     assert isinstance(syntax_errors(text), list)
@@ -65,20 +65,20 @@ def test_any_text(text):
 
 
 @given(st.text())
-def test_plain_text(text):
+def test_a_plain_text_is_its_own_value(text):
     """A text without expressions is its own value."""
     if not has_expression(text):
         assert outcome(text) == (text,)
 
 
 @given(trees)
-def test_well_formed(tree):
+def test_a_well_formed_expression_has_no_syntax_error(tree):
     """Validation finds no fault in the syntax of a well-formed expression."""
     assert syntax_errors(f"#{{{tree}}}") == []
 
 
 @given(st.one_of(soup, trees))
-def test_validation_foresees(body):
+def test_what_validation_refuses_never_has_a_value(body):
     """What validation finds fault with never has a value."""
     text = f"#{{{body}}}"
     if syntax_errors(text):
@@ -86,7 +86,7 @@ def test_validation_foresees(body):
 
 
 @given(st.integers(-(2**31), 2**31), st.integers(-(2**31), 2**31))
-def test_integers(left, right):
+def test_integers_are_computed_exactly(left, right):
     """Integers add and multiply exactly, and division gives back what it took but the rest."""
     assert outcome(f"#{{{left} + {right}}}") == (str(left + right),)
     if right:

@@ -58,7 +58,7 @@ NEW_YEAR = datetime(2012, 1, 1, 12, tzinfo=UTC)  # a Sunday, so still in week 52
         ("ZZZ", "UTC"),
     ],
 )
-def test_letters(pattern, text):
+def test_each_letter_writes_its_part_of_the_date(pattern, text):
     """Each letter writes its part of the date, padded to as many digits as there are letters."""
     assert format_joda(AFTERNOON, pattern) == text
 
@@ -77,7 +77,7 @@ def test_letters(pattern, text):
         ("{(äöü)}", "{(äöü)}"),
     ],
 )
-def test_patterns(pattern, text):
+def test_parts_stand_side_by_side_and_quotes_hold_text(pattern, text):
     """Parts stand side by side; quotes hold what is to be written as it is, two make one."""
     assert format_joda(AFTERNOON, pattern) == text
 
@@ -93,20 +93,20 @@ def test_patterns(pattern, text):
         (datetime(7, 1, 1, tzinfo=UTC), "Y YY YYYY C", "7 07 0007 0"),
     ],
 )
-def test_edges(date, pattern, text):
+def test_hours_weeks_fractions_and_short_years_differ_at_their_edges(date, pattern, text):
     """Hours from 0 and from 1, years of weeks and of days, fractions and short years differ."""
     assert format_joda(date, pattern) == text
 
 
 @pytest.mark.parametrize("pattern", ["b", "YYYY-MM-ddTHH", "\u212a" + "L", ""])
-def test_bad_patterns(pattern):
+def test_an_unknown_letter_or_an_empty_pattern_is_an_error(pattern):
     """A letter which Joda-Time does not know, such as a bare T, is an error; so is no pattern."""
     with pytest.raises(ReasonError, match="format string"):
         format_joda(AFTERNOON, pattern)
 
 
 @given(st.text(max_size=50), st.datetimes(timezones=st.just(UTC)))
-def test_any_pattern(pattern, date):
+def test_every_pattern_gives_a_text_or_an_error(pattern, date):
     """Every pattern gives a text or an error of the expected kind."""
     try:
         text = format_joda(date, pattern)
@@ -116,7 +116,7 @@ def test_any_pattern(pattern, date):
 
 
 @given(st.datetimes(timezones=st.just(UTC)))
-def test_a_date_survives(date):
+def test_a_written_date_reads_as_the_same_date(date):
     """What a complete pattern writes reads as the same date."""
     text = format_joda(date, "yyyy-MM-dd'T'HH:mm:ss.SSSZZ")
     assert datetime.fromisoformat(text) == date.replace(microsecond=date.microsecond // 1000 * 1000)

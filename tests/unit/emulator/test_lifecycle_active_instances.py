@@ -77,7 +77,7 @@ def test_a_rerun_is_not_held_back(kit):
 
 
 @pytest.mark.settings(max_active_instances=1)
-def test_a_rerun_holds_nobody_back(kit):
+def test_a_rerun_does_not_count_as_active(kit):
     """Reruns do not count: while one runs the next slot goes as ever."""
     kit.launch(slots(hourly()))
     kit.finish("A")

@@ -83,7 +83,7 @@ def test_a_failure_ends_what_runs_too(kit):
 
 @pytest.mark.settings(lease_timeout=300.0)
 @pytest.mark.parametrize("acknowledged", [True, False])
-def test_silence_ends_what_runs_too(kit, acknowledged):
+def test_a_lapsed_lease_ends_what_runs_while_deactivating(kit, acknowledged):
     """DEACTIVATING ends when the worker is silent for too long; nobody else gets the task."""
     kit.launch(slots(hourly()))
     if acknowledged:

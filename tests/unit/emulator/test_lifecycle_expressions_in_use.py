@@ -252,7 +252,7 @@ def test_a_broken_expression_costs_tries_as_any_failure(kit):
     assert len(kit.query("ATTEMPT")) == 3
 
 
-def test_a_broken_expression_holds_up_nobody_else(kit):
+def test_a_broken_expression_holds_up_no_other_instance(kit):
     """Other instances are handed out as ever."""
     kit.launch(daily(A=activity(command=f"run {BROKEN}"), B=activity()))
     assert kit.take_all() == [at("B")]

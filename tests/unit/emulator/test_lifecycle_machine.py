@@ -41,14 +41,14 @@ class LifecycleMachine(RuleBasedStateMachine):
         super().__init__()
         self.kit = Lifecycle(max_retries=RETRIES, lease_timeout=300.0, resource_worker_group="box")
         self.kinds: dict[str, str] = {}
-        self.shots: dict[str, inv.Snapshot] = {}
+        self.snapshots: dict[str, inv.Snapshot] = {}
         self.deleted: set[str] = set()
         self.tasks: dict[str, str] = {}
         self.polls: list[Pending] = []
-        self.heard = 0
-        self.meddled: set[str] = set()
+        self.seen_events = 0
+        self.overridden: set[str] = set()
         self.last_at = 0.0
-        self.silent: set[str] = set()
+        self.deleted_before: set[str] = set()
         self._forget_step()
 
     def _forget_step(self) -> None:
@@ -83,8 +83,8 @@ class LifecycleMachine(RuleBasedStateMachine):
 
     def objects(self, pipeline_id: str) -> list[str]:
         """Return the ids of a pipeline's instances."""
-        shot = self.shots.get(pipeline_id)
-        return list(shot.instances) if shot is not None else []
+        snapshot = self.snapshots.get(pipeline_id)
+        return list(snapshot.instances) if snapshot is not None else []
 
     # What owners do
 
@@ -157,7 +157,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         answer = self.call("SetStatus", pipelineId=pipeline_id, objectIds=chosen, status=status)
         if "error" in answer or status == "TRY_CANCEL":
             return
-        self.meddled.add(pipeline_id)
+        self.overridden.add(pipeline_id)
         done = self.rerun if status == "RERUN" else self.marked
         done[pipeline_id] = set(chosen)
 
@@ -223,7 +223,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         self.call("PollForTask", workerGroup=group)
 
     @rule()
-    def hear_of_polls(self):
+    def resume_polls(self):
         for poll in list(self.polls):
             answer = poll.resume()
             if answer is not None:
@@ -304,44 +304,44 @@ class LifecycleMachine(RuleBasedStateMachine):
         due = self.kit.service.next_event()
         now = self.kit.service.now
         assert due is None or due > now, "something is due in the past"
-        self._hear_of_events(now)
+        self._check_events(now)
         if self.kinds.keys() == self.deleted and not self._in_state(*LIVE, TaskState.CANCELED):
             assert due is None, "something is to happen to deleted pipelines"
         for pipeline_id in self.kinds.keys() - self.deleted:
             self._check(pipeline_id)
         self._forget_step()
 
-    def _hear_of_events(self, now: float) -> None:
+    def _check_events(self, now: float) -> None:
         audit = self.kit.service.audit
-        for event in audit[self.heard :]:
+        for event in audit[self.seen_events :]:
             assert self.last_at <= event.at <= now, "an event out of its time"
             self.last_at = event.at
-            if event.pipeline_id in self.silent:
+            if event.pipeline_id in self.deleted_before:
                 assert event.kind in AFTER_DELETION, f"after the deletion: {event}"
             if event.kind is AuditKind.ASSIGNED:
                 assert event.task_id not in self.tasks, "a task id was given twice"
                 assert self.lossy or event.task_id in self.given, "a lease without a poll"
                 self.tasks[event.task_id] = event.pipeline_id
-        self.heard = len(audit)
-        self.silent = set(self.deleted)
+        self.seen_events = len(audit)
+        self.deleted_before = set(self.deleted)
 
     def _check(self, pipeline_id: str) -> None:
         self.kit.pipeline_id = pipeline_id
-        shot = inv.snapshot(self.kit, self.call)
-        meddled = pipeline_id in self.meddled
+        snapshot = inv.take_snapshot(self.kit, self.call)
+        overridden = pipeline_id in self.overridden
         live = self._live_tasks(pipeline_id)
         on_demand = self.kinds[pipeline_id] == "diamond"
-        inv.check(shot, live, RETRIES, on_demand=on_demand, meddled=meddled)
-        before = self.shots.get(pipeline_id)
+        inv.check(snapshot, live, RETRIES, on_demand=on_demand, overridden=overridden)
+        before = self.snapshots.get(pipeline_id)
         if before is not None:
             inv.check_progress(
                 before,
-                shot,
+                snapshot,
                 rerun=self.rerun.get(pipeline_id, set()),
                 marked=self.marked.get(pipeline_id, set()),
-                meddled=meddled,
+                overridden=overridden,
             )
-        self.shots[pipeline_id] = shot
+        self.snapshots[pipeline_id] = snapshot
 
     def _in_state(self, *states: TaskState) -> list[str]:
         return [one for one in self.tasks if self.kit.service.task(one).state in states]

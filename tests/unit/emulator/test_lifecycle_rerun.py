@@ -58,7 +58,7 @@ def test_a_rerun_restores_the_tries(kit):
     assert kit.fields(at("A"))["@attemptCount"] == "4"
 
 
-def test_a_canceled_task_stays_dead_after_a_rerun(kit):
+def test_a_canceled_task_stays_canceled_after_a_rerun(kit):
     """The worker of a canceled try is told so; the rerun is somebody else's task."""
     kit.launch(daily(A=activity()))
     old = kit.begin("A")

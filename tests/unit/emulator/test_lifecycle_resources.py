@@ -25,7 +25,7 @@ pytestmark = pytest.mark.settings(resource_worker_group="box", max_retries=0)
 WAITING, READY = "WAITING_ON_DEPENDENCIES", "WAITING_FOR_RUNNER"
 
 
-def test_a_resource_lives_for_its_activity(kit):
+def test_a_resource_is_up_for_its_activity_only(kit):
     """CREATING for 60 s, RUNNING for the work, SHUTTING_DOWN for 30 s, FINISHED."""
     kit.launch(daily(Box=resource(), A=on_resource()))
     assert kit.status("Box") == "CREATING"

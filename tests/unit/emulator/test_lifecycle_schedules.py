@@ -120,8 +120,8 @@ def test_a_held_poll_is_answered_as_the_slot_starts(kit):
     assert poll.resume() is not None
 
 
-def test_slots_over_which_the_time_leaps_are_made_in_their_order(kit):
-    """After a leap of the service's time each slot was made at its own time."""
+def test_slots_over_which_the_time_jumps_are_made_in_their_order(kit):
+    """After a jump of the service's time each slot was made at its own time."""
     kit.launch(slots(hourly()))
     kit.service.jump(2 * HOUR)
     assert sorted(kit.runs()) == [at("A", hours=n) for n in range(3)]

@@ -55,7 +55,7 @@ def test_a_silent_worker_costs_a_try(kit):
     assert kit.fields(at("A"))["@triesLeft"] == "1"
 
 
-def test_silence_may_spend_all_tries(kit):
+def test_lapsed_leases_may_spend_all_tries(kit):
     """When the last try lapses the instance is FAILED."""
     kit.launch(daily(A=activity(maximumRetries="1")))
     for _ in range(2):

@@ -143,7 +143,7 @@ def test_what_is_under_way_has_no_health_yet(kit):
     assert "@healthStatus" not in kit.fields(at("A"))
 
 
-def test_queries_by_status(kit):
+def test_a_query_by_status_finds_instances_with_it(kit):
     """EQ on `@status` finds what has one of the statuses."""
     kit.launch(daily(A=activity(), B=activity(dependsOn=Ref("A")), C=activity()))
     kit.finish("C")
@@ -151,7 +151,7 @@ def test_queries_by_status(kit):
     assert sorted(kit.query("INSTANCE", waiting)) == [at("B"), at("C")]
 
 
-def test_queries_by_time(kit):
+def test_a_query_by_time_compares_slots(kit):
     """GE, LE and BETWEEN compare slots; selectors are all to hold."""
     kit.launch({"S": schedule("1 hour"), "A": activity(schedule=Ref("S"))})
     kit.move(hours=3)
@@ -162,7 +162,7 @@ def test_queries_by_time(kit):
     assert sorted(kit.query("INSTANCE", middle)) == [at("A", hours=1), at("A", hours=2)]
 
 
-def test_queries_by_reference(kit):
+def test_a_query_by_reference_finds_what_refers_to_it(kit):
     """REF_EQ finds the instances of a component and the attempts of an instance."""
     kit.launch(daily(A=activity(), B=activity()))
     assert kit.query("INSTANCE", selector("@componentParent", "REF_EQ", "A")) == [at("A")]

@@ -97,7 +97,7 @@ def test_parameters_fill_text():
     ("written", "seconds"),
     [("10 minutes", 600), ("1 Hour", 3600), ("1 Days", 86400), ("2 WEEKS", 1209600)],
 )
-def test_periods(written, seconds):
+def test_periods_are_read_in_any_case_singular_or_plural(written, seconds):
     """Periods are read in any case, singular or plural."""
     assert parse_period(written) == seconds
 
@@ -125,7 +125,7 @@ def put(kit, *fields):
     ("written", "retries"),
     [("0", 0), ("3", 3), ("99", 5)],
 )
-def test_numbers_of_retries(written, retries):
+def test_at_most_five_retries_are_made(written, retries):
     """As many retries are made as are asked for, but five at most."""
     kit = Kit(max_retries=2, retry_delay=0)
     pipeline_id, errors = put(kit, text("maximumRetries", written))

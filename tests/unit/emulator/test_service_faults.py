@@ -1,4 +1,4 @@
-"""The script of faults, leaps of time, and tasks and runners which are taken away."""
+"""The script of faults, jumps of time, and tasks and runners which are taken away."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from unit.emulator.service_kit import Kit
 REPORTS = frozenset({"ReportTaskProgress"})
 
 
-def test_a_fault_befalls_the_tasks_it_names():
+def test_a_fault_changes_calls_of_the_tasks_it_names_only():
     """A fault of tasks leaves other tasks alone, and calls which are about none."""
     kit = Kit(poll_hold=0.0)
     marked, other = kit.service.assign(2)
@@ -41,7 +41,7 @@ def test_a_task_id_may_be_anything(task_id):
 
 
 def test_actions_tasks_and_time_all_have_to_fit():
-    """A fault with several conditions befalls only a call which fits them all."""
+    """A fault with several conditions changes only a call which fits them all."""
     kit = Kit()
     [task_id] = kit.service.assign()
     kit.service.faults.add(
@@ -90,7 +90,7 @@ def test_the_script_tells_how_far_it_got():
     ],
 )
 def test_faults_which_cannot_be(arguments):
-    """An impossible number is refused when the fault is made, not when it befalls a call."""
+    """An impossible number is refused when the fault is made, not when it changes a call."""
     with pytest.raises(ValueError, match=r"every|delay|duration|count|jump"):
         Fault(**arguments)
 
@@ -134,7 +134,7 @@ def test_a_wrong_type_is_the_true_answer():
 
 
 @pytest.mark.parametrize("kind", [FaultKind.TRUNCATED, FaultKind.WRONG_TYPE])
-def test_a_held_poll_is_spoilt_when_it_is_answered(kind):
+def test_a_held_poll_is_corrupted_when_it_is_answered(kind):
     """The fault of a poll which is held waits for its answer, and is counted then."""
     kit = Kit()
     kit.service.faults.add(Fault(kind=kind, actions=frozenset({"PollForTask"}), count=1))
@@ -150,7 +150,7 @@ def test_a_held_poll_is_spoilt_when_it_is_answered(kind):
     assert sum(event.kind is AuditKind.ASSIGNED for event in kit.service.audit) == 1
 
 
-def test_abandoning_a_spoilt_poll():
+def test_a_poll_under_a_fault_is_abandoned_as_any_other():
     """A held poll under a fault is abandoned as any other."""
     kit = Kit()
     kit.service.faults.add(Fault(kind=FaultKind.TRUNCATED))
@@ -178,8 +178,8 @@ def test_what_is_not_answered_is_counted_by_the_fault_s_name():
     assert kit.service.calls["ReportTaskProgress", "ok"] == 1
 
 
-def test_a_clock_jump_befalls_a_call():
-    """Time leaps before the call is served: the lease it would have renewed is over."""
+def test_a_clock_jump_comes_before_its_call_is_served():
+    """Time jumps before the call is served: the lease it would have renewed is over."""
     kit = Kit()
     late, early = kit.service.assign(2)
     for task_id in (late, early):
@@ -194,8 +194,8 @@ def test_a_clock_jump_befalls_a_call():
     assert lapse.at == before + 300
 
 
-def test_a_leap_of_time():
-    """What is due within a leap happens at its own time; time goes on from there."""
+def test_what_is_due_within_a_jump_happens_at_its_own_time():
+    """What is due within a jump happens at its own time; time goes on from there."""
     kit = Kit()
     [task_id] = kit.service.assign()
     began = kit.service.now
@@ -208,8 +208,8 @@ def test_a_leap_of_time():
 
 
 @pytest.mark.parametrize("seconds", [-1.0, math.nan, math.inf])
-def test_time_leaps_ahead_only(seconds):
-    """A leap back, or to the end of time, is refused and changes nothing."""
+def test_time_jumps_ahead_only(seconds):
+    """A jump back, or to the end of time, is refused and changes nothing."""
     kit = Kit()
     before = kit.service.now
     with pytest.raises(ValueError, match="ahead"):
@@ -217,7 +217,7 @@ def test_time_leaps_ahead_only(seconds):
     assert kit.service.now == before
 
 
-def test_a_leap_fills_buckets_and_moves_dates():
+def test_a_jump_fills_buckets_and_moves_dates():
     """Quotas and the service's dates follow the time."""
     kit = Kit(quotas={"CreatePipeline": (1.0, 1)})
     assert "error" not in kit.call("CreatePipeline", name="a", uniqueId="a")
@@ -229,8 +229,8 @@ def test_a_leap_fills_buckets_and_moves_dates():
     assert created.startswith("2026-01-02")
 
 
-def test_a_leap_wakes_those_who_wait():
-    """Subscribers hear of a leap, by the service's own method and of a clock moved by hand."""
+def test_a_jump_is_announced_to_subscribers():
+    """Subscribers hear of a jump, by the service's own method and of a clock moved by hand."""
     clock = ManualClock()
     service = Service(clock)
     heard: list[float] = []
@@ -342,12 +342,12 @@ def test_only_so_many_runners_are_remembered():
     assert kit.service.runners[0].taskrunner_id == "runner-200"
 
 
-def test_a_leaping_clock_is_its_base_and_its_leaps():
-    """Leaps add up, a copy shows the same time, and what unsubscribed hears no more."""
+def test_a_jumping_clock_is_its_base_and_its_jumps():
+    """Jumps add up, a copy shows the same time, and what unsubscribed hears no more."""
     base = ManualClock()
     clock = JumpingClock(base)
     heard: list[str] = []
-    end = clock.subscribe(lambda: heard.append("leap"))
+    end = clock.subscribe(lambda: heard.append("jump"))
     clock.jump(5)
     base.advance(2)
     copy = clock.copy()
@@ -355,7 +355,7 @@ def test_a_leaping_clock_is_its_base_and_its_leaps():
     assert (clock(), copy(), base()) == (8.0, 7.0, 2.0)
     end()
     clock.jump(1)
-    assert heard == ["leap", "leap"]
+    assert heard == ["jump", "jump"]
 
 
 def test_no_real_time_moves_a_manual_clock():
@@ -369,8 +369,8 @@ def test_no_real_time_moves_a_manual_clock():
         clock.advance(-1)
 
 
-def test_a_service_clock_leaps():
-    """A leap is of service seconds, whatever the scale."""
+def test_a_service_clock_jumps_by_service_seconds():
+    """A jump is of service seconds, whatever the scale."""
     clock = ServiceClock(1000.0)
     before = clock()
     clock.jump(3600)
@@ -427,7 +427,7 @@ async def test_a_service_in_process_whose_time_is_moved_by_hand(by_hand):
 
 @pytest.mark.anyio
 async def test_what_can_be_done_to_a_service_in_process(by_hand):
-    """Tasks are given away, runners terminated and time leaps as in the model."""
+    """Tasks are given away, runners terminated and time jumps as in the model."""
     client, memory, _ = by_hand
     given, late = memory.assign(2)
     memory.give_away(given)

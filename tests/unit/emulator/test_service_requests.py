@@ -43,7 +43,7 @@ def activity(*extra: dict[str, Any], object_id: str = "Work") -> dict[str, Any]:
         ("SetTaskStatus", {"errorId": None, "errorMessage": None, "errorStackTrace": None}),
     ],
 )
-def test_null_is_nothing(operation, members):
+def test_a_member_which_is_null_is_taken_as_missing(operation, members):
     """A member which is null is taken as one that is not there."""
     needed = {
         "name": "other",

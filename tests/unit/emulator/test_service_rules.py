@@ -191,7 +191,7 @@ def test_a_lost_answer_still_counts(kind, reply):
 
 
 def test_a_fault_s_time_ends_before_its_end():
-    """A fault befalls calls from its start to just before its end."""
+    """A fault changes calls from its start to just before its end."""
     kit = Kit()
     start = kit.clock() + 10
     kit.service.faults.add(Fault(kind=FaultKind.THROTTLE, start=start, duration=10.0))
@@ -202,7 +202,7 @@ def test_a_fault_s_time_ends_before_its_end():
     assert seen == {9.5: False, 10.0: True, 19.5: True, 20.0: False}
 
 
-def test_faults_take_turns():
+def test_faults_are_used_up_in_their_order():
     """Counts are used up, `every` skips calls, clearing ends them all."""
     kit = Kit()
     kit.service.faults.add(Fault(kind=FaultKind.SERVER_ERROR, count=1))
@@ -214,7 +214,7 @@ def test_faults_take_turns():
 
 
 @pytest.mark.parametrize("wrong", [{"every": 0}, {"delay": -1.0}])
-def test_impossible_faults(wrong):
+def test_an_impossible_fault_is_refused_where_it_is_made(wrong):
     """A fault which cannot be is refused where it is made."""
     with pytest.raises(ValueError, match="must"):
         Fault(kind=FaultKind.SLOW, **wrong)
@@ -229,7 +229,7 @@ def test_impossible_faults(wrong):
         {"max_retries": -1},
     ],
 )
-def test_impossible_settings(wrong):
+def test_impossible_settings_are_refused_by_name(wrong):
     """Settings which cannot be are refused where they are made, by name."""
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Settings(**wrong)
@@ -250,7 +250,7 @@ def test_impossible_settings(wrong):
         ("CreatePipeline", {"name": "\ud800", "uniqueId": "u"}),
     ],
 )
-def test_malformed_requests(operation, params):
+def test_malformed_requests_are_invalid_requests(operation, params):
     """What botocore would never send is an invalid request, not a failure of the service."""
     kit = Kit()
     reply = kit.service.request(operation, params)
@@ -278,7 +278,7 @@ def test_equal_seeds_give_equal_ids():
     assert all(200 < len(task_id) <= 2048 and task_id.endswith(":1") for task_id in one)
 
 
-def test_the_record_tells_the_story_of_a_task():
+def test_the_audit_has_the_events_of_a_task_in_their_order():
     """Assignment, acknowledgement, progress and end are recorded in their order."""
     kit = Kit()
     [task_id] = kit.service.assign(hostname="here")

@@ -99,8 +99,8 @@ def test_a_clock_moved_by_hand_stands_while_the_service_is_down(machine):
     assert machine.service.now == 100.0
 
 
-def test_leaps_are_kept(machine):
-    """A leap without any other change, of one service or of the clock of all, is not undone."""
+def test_jumps_are_kept(machine):
+    """A jump without any other change, of one service or of the clock of all, is not undone."""
     machine.service.jump(50.0)
     machine.restart()
     assert machine.service.now == 50.0
@@ -119,7 +119,7 @@ def test_the_time_that_passed_is_kept_at_once(machine):
     assert machine.service.now == 1001.0
 
 
-def test_dates_stay(machine):
+def test_the_dates_of_a_service_stay_in_a_later_life(machine):
     """The settings of a later life have no say in it."""
     [task_id] = machine.service.assign()
     pipeline_id = machine.service.task(task_id).pipeline_id

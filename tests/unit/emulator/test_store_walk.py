@@ -47,13 +47,13 @@ def check(kept, live, when, *, shown=True):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_nothing_is_forgotten(store, seed):
+def test_the_file_has_all_that_the_service_knows_after_each_step(store, seed):
     """After every step the file has all that the service knows."""
     walk(store, seed)
 
 
 @pytest.mark.parametrize("hook", HOOKS)
-def test_what_is_forgotten_is_found(store, hook, monkeypatch):
+def test_a_missing_notification_of_the_store_is_found(store, hook, monkeypatch):
     """The test above fails if the store is not told of one kind of change."""
     monkeypatch.setattr(*HOOKS[hook])
     with pytest.raises((AssertionError, ValueError)):  # the latter: what is there has gaps

@@ -112,7 +112,7 @@ def test_values_of_an_activity(key, value, wanted):
         ({"schedule": ref("Hourly")}, "it is its own schedule"),
     ],
 )
-def test_a_schedule(fields, fragment):
+def test_a_schedule_with_a_wrong_period_start_or_end_is_an_error(fields, fragment):
     """A Schedule has a period from 15 minutes to 3 years, one start, one end at most, and dates."""
     found = errors(definition(schedule(**fields)))
     assert list(found) == ["Hourly"]
@@ -141,7 +141,7 @@ def test_types_are_the_guide_s(name):
         ({"onLateAction": ref("Stop")}, "'onLateAction' needs 'lateAfterTimeout'"),
     ],
 )
-def test_a_shell_command(changed, fragment):
+def test_a_shell_activity_needs_a_command_or_a_script(changed, fragment):
     """An activity of a shell has a command or a scriptUri."""
     stop = {"id": "Stop", "type": "Terminate"}
     found = errors(definition(schedule(), stop, activity(**changed)))
@@ -151,14 +151,14 @@ def test_a_shell_command(changed, fragment):
 
 
 @pytest.mark.parametrize("fields", [{}, {"command": "true", "scriptUri": "s3://b/k"}])
-def test_a_shell_precondition(fields):
+def test_a_shell_precondition_needs_either_a_command_or_a_script(fields):
     """ShellCommandPrecondition has exactly one of command and scriptUri."""
     ready = {"id": "Ready", "type": "ShellCommandPrecondition"}
     assert len(errors(definition(ready | fields))["Ready"]) == 1
 
 
 @pytest.mark.parametrize("name", sorted(TYPES))
-def test_required_fields(name):
+def test_each_missing_required_field_is_an_error(name):
     """Each documented type has an error for each field it needs, and none with them all."""
     known = TYPES[name]
     bare = errors(definition({"id": "X", "type": name})).get("X", [])
@@ -213,7 +213,7 @@ def test_on_demand_is_for_all():
 @pytest.mark.parametrize(
     "text", ["#{", "#{1 +}", "#{nothing(1)}", "#{format(@scheduledStartTime)}", "a #{b} #{'c}"]
 )
-def test_expressions(text):
+def test_broken_expressions_are_errors(text):
     """Broken syntax, an unknown function and a wrong number of arguments are errors."""
     found = errors(definition(schedule(), activity(command=text)))
     assert list(found) == ["Work"]

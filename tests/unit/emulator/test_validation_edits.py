@@ -49,7 +49,7 @@ def changed(
         ),
     ],
 )
-def test_what_cannot_be_changed(latest, at, fragment):
+def test_changes_of_an_activated_pipeline_that_are_refused(latest, at, fragment):
     """Objects stay, and so do periods, starts and references; new ones write to new ones."""
     (error,) = edit_errors(ACTIVE, latest)
     assert error["id"] == at
@@ -58,7 +58,7 @@ def test_what_cannot_be_changed(latest, at, fragment):
     assert f"{at}: {error['errors'][0]}" in activation_errors(latest, ACTIVE)
 
 
-def test_what_can_be_changed():
+def test_changes_of_an_activated_pipeline_that_are_allowed():
     """Values change, ends move, and objects are added which read what is there."""
     latest = definition(
         schedule(endDateTime="2027-01-01T00:00:00"),

@@ -40,7 +40,7 @@ def found(*parameters: dict[str, Any], **values: Any) -> Texts:
         ({"type": "Integer", "allowedValues": "1"}, "2", False),
     ],
 )
-def test_values(attributes, value, good):
+def test_a_value_must_fit_its_parameter(attributes, value, good):
     """A value, as well as a default, is of the parameter's type and one of those allowed."""
     parameter = {"id": "myOne"} | attributes
     given = found(parameter, myOne=value)
@@ -57,14 +57,14 @@ def test_values(attributes, value, good):
         ({"id": "myOne", "type": "Boolean"}, "'type' must be one of"),
     ],
 )
-def test_a_parameter(parameter, fragment):
+def test_a_parameter_with_a_wrong_id_or_type_is_an_error(parameter, fragment):
     """A parameter's id begins with my, or *my, and its type is one of four."""
     texts = errors(definition(parameters=[parameter]))[parameter["id"]]
     assert len(texts) == 1
     assert fragment in texts[0]
 
 
-def test_an_encrypted_parameter():
+def test_a_parameter_with_an_asterisk_is_encrypted():
     """A parameter with an asterisk is one."""
     assert found({"id": "*mySecret"}) == {}
 
@@ -74,7 +74,7 @@ def test_parameters_are_unique():
     assert "must be unique" in found({"id": "myOne"}, {"id": "myOne"})["myOne"][0]
 
 
-def test_how_many_parameters():
+def test_a_definition_has_fifty_parameters_at_most():
     """A definition has 50 parameters at most."""
     many = [{"id": f"my{n}"} for n in range(51)]
     assert found(*many[:50]) == {}

@@ -26,7 +26,7 @@ from unit.emulator.validation_kit import activity, definition, errors, machine, 
         ({"attemptTimeout": ref("Data")}, "must be of type 'Period'"),
     ],
 )
-def test_references(changed, fragment):
+def test_a_reference_must_lead_to_an_object_of_its_kind(changed, fragment):
     """A reference leads to an object that exists and is of the kind which the field asks for."""
     base = {"id": "Base", "myField": "x"}
     found = errors(
@@ -69,7 +69,7 @@ def test_default_in_a_circle():
         [node("D", dependsOn=ref("E")), node("E", dependsOn=ref("D"))],
     ],
 )
-def test_circles_of_dependencies(objects):
+def test_what_would_wait_for_itself_is_an_error(objects):
     """What would wait for itself for ever, through dependsOn or data, is an error of all in it."""
     found = errors(definition(schedule(), *objects))
     assert list(found) == [one["id"] for one in objects]

@@ -16,7 +16,7 @@ from unit.emulator.validation_kit import (
 )
 
 
-def test_nothing_is_odd():
+def test_a_plain_definition_has_no_warnings():
     """A plain definition has no warnings."""
     default = {"id": "Default", "pipelineLogUri": "s3://logs"}
     made = definition(default, schedule(), activity(input=ref("Data")), node(), machine())
@@ -45,7 +45,7 @@ def test_nothing_is_odd():
         ({"name": "#{myName}", "myName": "x"}, "'name' is used as it is"),
     ],
 )
-def test_an_odd_activity(changed, fragment):
+def test_each_oddity_of_an_activity_is_one_warning(changed, fragment):
     """Each oddity of an activity is one warning, and no error."""
     made = definition(schedule(), machine(), activity(**changed))
     found = warnings(made)
@@ -63,12 +63,12 @@ def test_an_inherited_worker_group_may_be_overridden():
 
 
 @pytest.mark.parametrize("fields", [{"myField": "x"}, {"my_field": "x"}, {"stage": "true"}])
-def test_known_fields(fields):
+def test_documented_fields_and_the_users_own_give_no_warning(fields):
     """Fields of the user's own, and documented ones, are not odd."""
     assert warnings(definition(schedule(), activity(**fields))) == {}
 
 
-def test_encrypted_fields():
+def test_a_field_marked_as_encrypted_is_the_same_field():
     """A field marked as encrypted is the same field."""
     made = definition(node(**{"*filePath": "s3://b/k", "*myPassword": "x"}, filePath=None))
     assert warnings(made) == {}
@@ -94,7 +94,7 @@ def test_the_service_s_own_warnings():
     }
 
 
-def test_roles_are_odd_to_miss():
+def test_missing_roles_give_a_warning():
     """IAM roles, which the local service has no use for, are missed with a warning."""
     assert len(warnings(definition(machine(role=None, resourceRole=None)))["Machine"]) == 2
 
