@@ -43,6 +43,25 @@ def test_every_public_name_is_documented(thing):
         assert inspect.getdoc(member), f"{name} has no docstring"
 
 
+def test_a_tracked_task_shows_its_users_what_is_documented():
+    """What the reporter keeps of a task beside that is none of its public members."""
+    assert {name for name in dir(aiodp.TrackedTask) if not name.startswith("_")} == {
+        "canceled",
+        "deadline",
+        "ended",
+        "last_reported_at",
+        "lost",
+        "lost_reason",
+        "raise_if_ended",
+        "report",
+        "reports",
+        "set_status",
+        "state",
+        "task_id",
+        "update",
+    }
+
+
 def test_errors_have_one_root():
     """`except AiodpError` catches all that the package raises for the service's sake."""
     errors = [thing for thing in CLASSES if issubclass(thing, Exception)]

@@ -240,7 +240,11 @@ class ProgressReporter(AsyncContextManagerMixin):
 
 @asynccontextmanager
 async def _running(engine: Engine) -> AsyncGenerator[None]:
-    """Run the engine beside the block, and let the block's exception out as it is."""
+    """Run the engine beside the block, and let the block's exception out as it is.
+
+    It does not pass through the task group: that would cancel the engine, which must go on, and
+    trio makes new ones of exception groups that pass through.
+    """
     raised: BaseException | None = None
     async with anyio.create_task_group() as group:
         group.start_soon(engine.run, name="aiodp reporter")

@@ -54,5 +54,7 @@ async def work_on(
                 record.interrupt = None
     finally:
         current.reset(token)
-    TrackedTask.raise_if_ended(task)  # if the lease ended, the work was interrupted without error
+    # The end of the lease interrupts the work, but raises nothing. A runner's task has its own
+    # `raise_if_ended`, which raises for the end of the runner as well: not asked for here.
+    TrackedTask.raise_if_ended(task)
     return cast("_T", result)
