@@ -84,6 +84,7 @@ def _run(home: Path, report: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_motos_tests_pass_but_those_which_assert_its_faults(motos_tests, tmp_path):
     """Of moto's tests those which assert a fault of moto fail, and all others pass."""
     outcomes = _run(motos_tests, tmp_path / "report.xml")

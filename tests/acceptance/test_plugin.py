@@ -376,6 +376,7 @@ def test_its_fixtures_are_listed(pytester):
     assert "@pytest.mark.aiodp(time_scale" in marked
 
 
+@pytest.mark.slow
 def test_processes_of_xdist_share_nothing(pytester):
     """Tests in several processes at once each have a service, a port and an S3 of their own."""
     body = """

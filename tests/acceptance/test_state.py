@@ -272,6 +272,7 @@ def test_a_reset_empties_the_file(life):
     assert make_client(life).list_pipelines()["pipelineIdList"] == []
 
 
+@pytest.mark.slow
 def test_kills_at_any_moment(life):
     """What was acknowledged is never forgotten, and no task ever has two owners."""
     pipeline_id = make_pipeline(make_client(life), ACTIVITIES)
