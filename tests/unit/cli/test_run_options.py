@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from aiobotocore.session import get_session
 from click.testing import CliRunner
 
+from aiodp import ProgressReporter
 from aiodp.cli._main import cli
 from aiodp.cli._run.access import Access
 from aiodp.cli._run.options import OURS, TASK_RUNNERS
@@ -370,8 +373,18 @@ def test_a_lost_tasks_command_is_dead_before_the_deadline(made):
 
 def test_a_time_scale_divides_the_timings(made):
     """The two minutes of the service last as long as --time-scale says."""
-    timing = made("--time-scale", "60").runner._reporter._timing
+    reporter = made("--time-scale", "60").runner._reporter
+    timing, quota = reporter._timing, reporter._quota
     assert (timing.ack_timeout, timing.interval, timing.lease_timeout) == (2, 1, 5)
+    assert (timing.safety_margin, timing.attempt_timeout) == (0.5, 0.5)
+    assert (quota.rate, quota.burst) == (600, 100)
+
+
+def test_without_a_time_scale_only_the_margin_differs_from_the_reporters_defaults(made):
+    """It follows the grace: five seconds more."""
+    expected = ProgressReporter(get_session())._timing
+    assert made().runner._reporter._timing == replace(expected, safety_margin=15.0)
+    assert made("--grace", "3").runner._reporter._timing == replace(expected, safety_margin=8.0)
 
 
 def test_options_reach_the_runner_and_the_shell(made, tmp_path):

@@ -66,9 +66,8 @@ class Worker:
             await task.set_status(TaskStatus.FINISHED)
         finally:
             entry.canceled_set = task.canceled.is_set()
-            await anyio.sleep(
-                STEP_DURATION
-            )  # a clean-up: the work was canceled once, and the heartbeats go on
+            # This stands for a clean-up: the work was canceled once, and the heartbeats go on.
+            await anyio.sleep(STEP_DURATION)
             entry.cleaned_up = True
 
     async def _execute(self, entry: Entry) -> None:

@@ -19,7 +19,7 @@ class Verdict(StrEnum):
     WARNING = "warning"
     """A task runner can work, but perhaps not reliably or not for long."""
     FAILED = "failed"
-    """A task runner cannot work until this is mended."""
+    """A task runner cannot work, or not reliably, until this is mended."""
     SKIPPED = "skipped"
     """It was not run, because of another finding."""
 

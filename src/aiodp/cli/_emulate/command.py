@@ -13,6 +13,7 @@ import click
 
 from aiodp.cli._emulate.load import check_files, load, read_files
 from aiodp.cli._emulate.log import LogFormat, start_log
+from aiodp.cli._params import option
 from aiodp.cli._shared import hint
 from aiodp.emulator import Settings
 
@@ -63,80 +64,70 @@ def _worker_group(_: click.Context, __: click.Parameter, value: str | None) -> s
 
 
 @click.command()
-@click.option(
+@option(
     "--host",
     default="127.0.0.1",
     show_default=True,
-    show_envvar=True,
     help="Address to listen on; any other than the default lets other machines in.",
 )
-@click.option(
+@option(
     "--port",
     type=click.IntRange(0, 65535),
     default=0,
     metavar="PORT",
     show_default=True,
-    show_envvar=True,
     help="Port to listen on; 0 takes any free one.",
 )
-@click.option(
+@option(
     "--time-scale",
     type=click.FloatRange(0, min_open=True),
     default=1.0,
     metavar="FACTOR",
     show_default=True,
-    show_envvar=True,
     callback=_finite,
     help="How fast the service runs: at 60 one of its minutes lasts a second.",
 )
-@click.option(
+@option(
     "--resource-worker-group",
     metavar="NAME",
-    show_envvar=True,
     callback=_worker_group,
     help="Worker group that gets the tasks of activities which run on a resource.",
 )
-@click.option(
+@option(
     "--load",
     type=_FILE,
     multiple=True,
     metavar="FILE",
-    show_envvar=True,
     help="Definition file to make a pipeline of, which gets the file's name; may be repeated, in "
     "the environment variable with a colon between.",
 )
-@click.option(
+@option(
     "--values",
     type=_FILE,
     metavar="FILE",
-    show_envvar=True,
     help='File with values for the parameters of what is loaded: {"myName": "value", ...}.',
 )
-@click.option(
+@option(
     "--activate",
     is_flag=True,
-    show_envvar=True,
     help="Activate what is loaded.",
 )
-@click.option(
+@option(
     "--state",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    show_envvar=True,
     help="File that keeps pipelines, attempts and leases through a restart.",
 )
-@click.option(
+@option(
     "--ui",
     is_flag=True,
-    show_envvar=True,
     help="Serve a page which shows pipelines, owners and leases.",
 )
-@click.option(
+@option(
     "--log-format",
     type=click.Choice([log_format.value for log_format in LogFormat]),
     default=LogFormat.TEXT.value,
     show_default=True,
-    show_envvar=True,
     help="Form of the line on stderr for each call.",
 )
 def emulate(**given: Any) -> int:
