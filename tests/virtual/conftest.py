@@ -13,7 +13,7 @@ from trio.testing import MockClock
 
 from aiodp import ProgressReporter, TaskRunner
 from aiodp.testing import MemoryKit, MemoryService, VirtualTimeLoop
-from virtual.fake_transport import FakeReporter
+from virtual.fake_transport import FakeReporter, FakeRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,8 +67,20 @@ def kit() -> MemoryKit:
 
 
 @pytest.fixture
-def runner(kit: MemoryKit, new_session: Callable[[], AioSession]) -> Callable[..., TaskRunner]:
-    """Makes task runners of the kit's worker group."""
+def runner(kit: MemoryKit) -> Callable[..., TaskRunner]:
+    """Makes task runners of the kit's worker group, whose calls go straight to its model."""
+
+    def make(handler: object = None, **options: object) -> TaskRunner:
+        return FakeRunner(kit, worker_group="workers", handler=handler, **options)
+
+    return make
+
+
+@pytest.fixture
+def client_runner(
+    kit: MemoryKit, new_session: Callable[[], AioSession]
+) -> Callable[..., TaskRunner]:
+    """Makes task runners with clients of their own, for what the clients have a part in."""
     session = kit.attach(new_session())
 
     def make(handler: object = None, **options: object) -> TaskRunner:

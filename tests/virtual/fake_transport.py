@@ -1,4 +1,4 @@
-"""A reporter without a client: its calls go to the service's model as they are.
+"""A reporter and a task runner without clients: their calls go to the service's model as they are.
 
 Nothing is serialised, signed or parsed, so that tests of policy take a third of the time. That the
 outcomes are those of a real client is what `test_transports.py` proves.
@@ -8,24 +8,31 @@ from __future__ import annotations
 
 import json
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 import anyio.lowlevel
+from botocore.exceptions import ConnectionClosedError
 
-from aiodp import ProgressReporter, ReportKind
-from aiodp._aws.transport import CODES
+from aiodp import ProgressReporter, ReportKind, TaskRunner
+from aiodp._aws.transport import CODES, TIMED_OUT
+from aiodp._reporter.runner_reporter import RunnerReporter
 from aiodp._types import Outcome
-from aiodp.emulator._model.replies import Answer, Hang, Slow
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from aiodp._aws.runner_transport import RunnerTransport
     from aiodp._aws.transport import Transport
     from aiodp._core.fields import WireField
+    from aiodp.emulator._model.replies import Answer
     from aiodp.testing import MemoryService
 
+T = TypeVar("T")
+
+POLL_TIMEOUT = 100.0
+HEARTBEAT_TIMEOUT = 60.0
 KINDS = {code: kind for kind, codes in CODES.items() for code in codes}
 
 
@@ -53,22 +60,41 @@ class FakeTransport:
         return answer if isinstance(answer, Outcome) else Outcome(kind=ReportKind.OK)
 
     async def _call(self, action: str, members: dict[str, Any]) -> dict[str, Any] | Outcome:
-        await self._wait_latency()
-        reply = self._service.service.request(action, members)
-        if isinstance(reply, Slow):
-            await anyio.sleep(reply.delay)
-            reply = reply.reply
-        if isinstance(reply, Hang):
-            await anyio.sleep_forever()
-        if not isinstance(reply, Answer) or reply.truncated:
-            error = ConnectionError("the connection was closed before an answer came")
+        await anyio.lowlevel.checkpoint()
+        try:
+            answer = await self._service._call(action, members, "memory")
+        except ConnectionClosedError as error:
             return Outcome(kind=ReportKind.CONNECTION, error=error)
-        await self._wait_latency()
-        return read(reply)
+        return read(answer)
 
-    async def _wait_latency(self) -> None:
-        latency = self._service.latency
-        await anyio.sleep(latency() if callable(latency) else latency)
+
+class FakeRunnerTransport(FakeTransport):
+    """The calls of a task runner that hold no task, with the time limits of the client's."""
+
+    async def poll(self, worker_group: str, hostname: str) -> Mapping[str, Any] | Outcome | None:
+        """Call PollForTask."""
+        answer: dict[str, Any] | Outcome = TIMED_OUT
+        with anyio.move_on_after(POLL_TIMEOUT):
+            answer = await self._call(
+                "PollForTask", {"workerGroup": worker_group, "hostname": hostname}
+            )
+        if isinstance(answer, Outcome):
+            return answer
+        task = answer.get("taskObject")
+        return (task or None) if isinstance(task, dict | None) else malformed(answer)
+
+    async def heartbeat(
+        self, taskrunner_id: str, worker_group: str, hostname: str
+    ) -> bool | Outcome:
+        """Call ReportTaskRunnerHeartbeat."""
+        members = {"taskrunnerId": taskrunner_id, "workerGroup": worker_group, "hostname": hostname}
+        answer: dict[str, Any] | Outcome = TIMED_OUT
+        with anyio.move_on_after(HEARTBEAT_TIMEOUT):
+            answer = await self._call("ReportTaskRunnerHeartbeat", members)
+        if isinstance(answer, Outcome):
+            return answer
+        terminate = answer.get("terminate")
+        return terminate if isinstance(terminate, bool) else malformed(answer)
 
 
 def read(answer: Answer) -> dict[str, Any] | Outcome:
@@ -117,8 +143,24 @@ class FakeReporter(ProgressReporter):
         return given(self._fake)
 
 
+class FakeRunnerReporter(FakeReporter, RunnerReporter):
+    """The reporter of a task runner over a fake transport."""
+
+
+class FakeRunner(TaskRunner):
+    """A task runner over a fake transport, whose handlers ask nothing of their pipelines."""
+
+    def __init__(self, service: MemoryService, **options: Any) -> None:
+        super().__init__(NoSession(), **options)
+        self._reporter = FakeRunnerReporter(service, **self._options)
+        self._fake = FakeRunnerTransport(service)
+
+    def _open_transport(self) -> AbstractAsyncContextManager[tuple[RunnerTransport, Any]]:
+        return given((self._fake, None))
+
+
 @asynccontextmanager
-async def given(transport: Transport) -> AsyncGenerator[Transport]:
+async def given(transport: T) -> AsyncGenerator[T]:
     """Give a transport that is open already."""
     await anyio.lowlevel.checkpoint()
     yield transport

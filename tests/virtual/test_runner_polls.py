@@ -10,8 +10,9 @@ import anyio
 import pytest
 
 from aiodp import Quota, ReporterClosed, TaskStatus
-from aiodp._aws.runner_transport import ClientRunnerTransport
+from aiodp._runner.poller import Poller
 from aiodp.testing import AuditKind, Fault, FaultKind
+from virtual.fake_transport import FakeRunnerTransport
 from virtual.runner_kit import attempts, calls, running
 
 pytestmark = pytest.mark.anyio
@@ -31,13 +32,13 @@ async def sleep_long(task):
 def polled_at(kit, monkeypatch):
     """The times at which polls were made."""
     times = []
-    poll = ClientRunnerTransport.poll
+    poll = Poller.poll
 
-    async def noting(self, *args):
+    async def noting(self):
         times.append(anyio.current_time())
-        return await poll(self, *args)
+        return await poll(self)
 
-    monkeypatch.setattr(ClientRunnerTransport, "poll", noting)
+    monkeypatch.setattr(Poller, "poll", noting)
     return times
 
 
@@ -84,12 +85,12 @@ async def test_no_more_than_two_polls_a_second(kit, runner, polled_at):
     ],
 )
 async def test_failing_polls_back_off_and_never_end_the_runner(
-    kit, runner, polled_at, caplog, kind
+    kit, client_runner, polled_at, caplog, kind
 ):
     """An hour of failures costs some hundred polls and one line; then work is found soon."""
     kit.faults.add(Fault(kind=kind, actions=POLL, duration=3600))
     pipeline = kit.activity()
-    one = runner(nothing, max_concurrency=1)
+    one = client_runner(nothing, max_concurrency=1)
     async with running(one):
         await anyio.sleep(3590)
         assert one.statistics().polls_failed == len(polled_at)
@@ -105,21 +106,21 @@ async def test_failing_polls_back_off_and_never_end_the_runner(
     assert lines[0].levelno == (logging.ERROR if denied else logging.WARNING)
 
 
-async def test_a_poll_that_is_never_answered_ends(kit, runner, polled_at):
+async def test_a_poll_that_is_never_answered_ends(kit, client_runner, polled_at):
     """A hanging poll is given up after its 90 seconds and some, and repeated."""
     kit.faults.add(Fault(kind=FaultKind.HANG, actions=POLL, count=1))
     pipeline = kit.activity()
-    one = runner(nothing, max_concurrency=1)
+    one = client_runner(nothing, max_concurrency=1)
     async with running(one):
         await kit.finished(pipeline)
     assert 95 < polled_at[1] - polled_at[0] < 115
 
 
-async def test_a_task_whose_hand_over_is_lost_comes_again(kit, runner):
+async def test_a_task_whose_hand_over_is_lost_comes_again(kit, client_runner):
     """The service offers it again after two minutes; the runner does it then, once."""
     kit.faults.add(Fault(kind=FaultKind.RESET_AFTER, actions=POLL, count=1))
     pipeline = kit.activity()
-    one = runner(nothing)
+    one = client_runner(nothing)
     async with running(one):
         await kit.finished(pipeline)
     assert 120 <= kit.now < 130
@@ -183,7 +184,7 @@ async def test_polls_go_on_after_a_long_throttling(kit, runner, at_once):
 async def test_the_same_task_given_twice_is_done_once(kit, runner, monkeypatch):
     """A duplicate of what is in hand is dropped, with a word."""
     pipeline = kit.activity()
-    poll = ClientRunnerTransport.poll
+    poll = FakeRunnerTransport.poll
     answers: list[Any] = []
 
     async def twice(self, *args):
@@ -193,7 +194,7 @@ async def test_the_same_task_given_twice_is_done_once(kit, runner, monkeypatch):
         answers.append(answer)
         return answer
 
-    monkeypatch.setattr(ClientRunnerTransport, "poll", twice)
+    monkeypatch.setattr(FakeRunnerTransport, "poll", twice)
     done = []
 
     async def work(task):
@@ -285,13 +286,13 @@ async def test_nor_are_three(kit, runner):
 async def test_garbage_for_a_task_harms_nobody(kit, runner, monkeypatch, caplog, answer):
     """It is said what is wrong, and the next task is done."""
     pipeline = kit.activity()
-    poll = ClientRunnerTransport.poll
+    poll = FakeRunnerTransport.poll
     answers = [answer]
 
     async def odd(self, *args):
         return answers.pop() if answers else await poll(self, *args)
 
-    monkeypatch.setattr(ClientRunnerTransport, "poll", odd)
+    monkeypatch.setattr(FakeRunnerTransport, "poll", odd)
     one = runner(nothing)
     await one.run(max_tasks=2)
     kit.assert_finished(pipeline)
@@ -302,13 +303,13 @@ async def test_garbage_for_a_task_harms_nobody(kit, runner, monkeypatch, caplog,
 async def test_a_task_that_cannot_be_read_is_failed(kit, runner, monkeypatch):
     """Or it would be handed out again and again."""
     pipeline = kit.activity()
-    poll = ClientRunnerTransport.poll
+    poll = FakeRunnerTransport.poll
 
     async def without_objects(self, *args):
         answer: Any = await poll(self, *args)
         return {**answer, "objects": {}}
 
-    monkeypatch.setattr(ClientRunnerTransport, "poll", without_objects)
+    monkeypatch.setattr(FakeRunnerTransport, "poll", without_objects)
     await runner(nothing).run(max_tasks=1)
     [attempt] = attempts(kit, pipeline)
     assert attempt["errorId"] == "MalformedTask"

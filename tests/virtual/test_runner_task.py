@@ -33,7 +33,7 @@ DEFINITION = {
 
 
 @pytest.fixture
-def with_task(kit, runner):
+def with_task(kit, client_runner):
     """Runs a coroutine function in a handler, and returns what it returns."""
 
     async def run(work, definition=DEFINITION):
@@ -43,7 +43,7 @@ def with_task(kit, runner):
             results.append(await work(task))
 
         pipeline = kit.pipeline(definition)
-        await runner(handler).run(max_tasks=1)
+        await client_runner(handler).run(max_tasks=1)
         kit.assert_finished(pipeline)
         return results[0]
 
@@ -121,7 +121,7 @@ async def test_query_and_describe(kit, with_task):
         components[0].ref("parent")
 
 
-async def test_pages(kit, runner):
+async def test_pages(kit, client_runner):
     """More ids than a page holds, and more objects than a call describes."""
     definition = {
         "objects": [
@@ -139,7 +139,7 @@ async def test_pages(kit, runner):
         ids = [one async for one in task.query("COMPONENT")]
         found.append([one.id async for one in task.describe(ids)])
 
-    await runner(work).run(max_tasks=1)
+    await client_runner(work).run(max_tasks=1)
     assert len(found[0]) == len(set(found[0])) >= 95
 
 
@@ -163,7 +163,7 @@ async def test_questions_that_fail(kit, with_task):
     assert await with_task(work)
 
 
-async def test_updates_ride_on_heartbeats(kit, runner):
+async def test_updates_ride_on_heartbeats(kit, client_runner):
     """What a handler sets reaches the service with the next report."""
     pipeline = kit.activity()
 
@@ -171,7 +171,7 @@ async def test_updates_ride_on_heartbeats(kit, runner):
         task.update(percentComplete=50)
         await anyio.sleep(100)
 
-    one = runner(work)
+    one = client_runner(work)
     async with running(one):
         held = await kit.held(pipeline)
         await anyio.sleep(70)

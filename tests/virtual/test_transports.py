@@ -6,10 +6,11 @@ import anyio
 import pytest
 
 from aiodp import ReportKind
+from aiodp._aws.runner_transport import open_runner_transport
 from aiodp._aws.transport import TIMED_OUT, open_transport
 from aiodp._types import Outcome
 from aiodp.testing import Fault, FaultKind
-from virtual.fake_transport import FakeTransport, given
+from virtual.fake_transport import FakeRunnerTransport, FakeTransport, given
 
 pytestmark = pytest.mark.anyio
 
@@ -35,6 +36,11 @@ KINDS = {
     FaultKind.CLOCK_JUMP: ReportKind.OK,
 }
 CALLS = ("report", "set_status")
+RUNNER_KINDS = {
+    fault: kind
+    for fault, kind in KINDS.items()
+    if kind is not ReportKind.OK  # what is slow brings a task like any other
+}
 
 
 @pytest.fixture(params=["client", "fake"])
@@ -124,3 +130,52 @@ async def test_latency_is_there_and_back(transport, service, call):
     async with transport as opened:
         await outcome_of(opened, call, task_id)
         assert anyio.current_time() == pytest.approx(4.0)
+
+
+@pytest.fixture(params=["client", "fake"])
+def runner_transport(request, kit, new_session):
+    """Opens each of the two that carry a task runner's own calls."""
+    if request.param == "fake":
+        return given((FakeRunnerTransport(kit), None))
+    return open_runner_transport(
+        kit.attach(new_session()),
+        region_name=None,
+        endpoint_url=None,
+        config=None,
+        polls_at_once=2,
+    )
+
+
+async def test_a_poll_brings_a_task_or_none(runner_transport, kit):
+    """A taskObject with its objects, or None after the 90 s that the service holds a poll."""
+    pipeline = kit.activity()
+    async with runner_transport as (transport, _):
+        task = await transport.poll("workers", "here")
+        assert (task["pipelineId"], kit.now) == (pipeline.id, 0)
+        assert task["objects"][task["attemptId"]]["id"] == task["attemptId"]
+        assert await transport.poll("workers", "here") is None
+        assert kit.now == pytest.approx(90)
+
+
+async def test_a_heartbeat_says_whether_to_terminate(runner_transport, kit):
+    """False, and True once the runner is told to."""
+    async with runner_transport as (transport, _):
+        assert await transport.heartbeat("mine", "workers", "here") is False
+        kit.terminate("mine")
+        assert await transport.heartbeat("mine", "workers", "here") is True
+
+
+async def test_polls_and_heartbeats_that_fail(runner_transport, kit):
+    """Each fault that lasts means the same over both; the client's repetitions do not mend it."""
+    outcomes = {}
+    async with runner_transport as (transport, _):
+        for fault in RUNNER_KINDS:
+            kit.activity()
+            kit.faults.add(Fault(kind=fault, delay=5.0))
+            outcomes[fault] = [
+                await transport.poll("workers", "here"),
+                await transport.heartbeat("mine", "workers", "here"),
+            ]
+            kit.faults.clear()
+    for fault, kind in RUNNER_KINDS.items():
+        assert [outcome.kind for outcome in outcomes[fault]] == [kind, kind], fault

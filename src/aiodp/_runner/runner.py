@@ -29,11 +29,14 @@ from aiodp._types import RunnerStatistics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
     from datetime import timedelta
     from typing import Unpack
 
     from aiobotocore.session import AioSession
 
+    from aiodp._aws.queries import PipelineQueries
+    from aiodp._aws.runner_transport import RunnerTransport
     from aiodp._reporter.options import ReporterOptions
     from aiodp._runner.handlers import Handler
     from aiodp._runner.task import Task
@@ -211,19 +214,21 @@ class TaskRunner:
             reports=self._reporter.statistics(),
         )
 
+    def _open_transport(
+        self,
+    ) -> AbstractAsyncContextManager[tuple[RunnerTransport, PipelineQueries]]:
+        """Open what carries the calls; a subclass may carry them otherwise."""
+        return open_runner_transport(
+            self._session,
+            region_name=self._options.get("region_name"),
+            endpoint_url=self._options.get("endpoint_url"),
+            config=self._options.get("config"),
+            polls_at_once=self._max_concurrency,
+        )
+
     @asynccontextmanager
     async def _open_dispatcher(self) -> AsyncIterator[Dispatcher]:
-        options = self._options
-        async with (
-            open_runner_transport(
-                self._session,
-                region_name=options.get("region_name"),
-                endpoint_url=options.get("endpoint_url"),
-                config=options.get("config"),
-                polls_at_once=self._max_concurrency,
-            ) as (transport, queries),
-            self._reporter,
-        ):
+        async with self._open_transport() as (transport, queries), self._reporter:
             self._shutdown.open()
             shared = Shared(
                 handlers=self._handlers,

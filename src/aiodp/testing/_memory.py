@@ -170,12 +170,16 @@ class MemoryService:
             raise ReadTimeoutError(endpoint_url=request.url) from error
 
     async def _answer(self, request: AWSPreparedRequest) -> AioAWSResponse:
-        await self._wait_latency()
         operation = _text(request.headers["X-Amz-Target"]).rpartition(".")[2]
-        reply = self.service.request(operation, json.loads(request.body or b"{}"))
-        answer = await self._deliver(reply, request.url)
-        await self._wait_latency()
+        answer = await self._call(operation, json.loads(request.body or b"{}"), request.url)
         return _Response(request.url, answer)
+
+    async def _call(self, operation: str, members: dict[str, Any], url: str) -> Answer:
+        """Return the answer of the service, when a client that is sent it would have it."""
+        await self._wait_latency()
+        answer = await self._deliver(self.service.request(operation, members), url)
+        await self._wait_latency()
+        return answer
 
     async def _wait_latency(self) -> None:
         latency = self.latency() if callable(self.latency) else self.latency

@@ -17,11 +17,10 @@ from aiodp.testing._virtual import LoopClock
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from aiobotocore.awsrequest import AioAWSResponse
     from aiobotocore.session import AioSession
-    from botocore.awsrequest import AWSPreparedRequest
 
     from aiodp.emulator._model.audit import Audit
+    from aiodp.emulator._model.replies import Answer
     from aiodp.emulator._model.service import Service
     from aiodp.emulator._settings import Settings
     from aiodp.testing._goals import Goal
@@ -67,9 +66,9 @@ class MemoryKit(Kit, MemoryService):
     def _model(self) -> AbstractContextManager[Service]:
         return nullcontext(self.service)
 
-    async def _on_send(self, request: AWSPreparedRequest, **options: Any) -> AioAWSResponse:
+    async def _call(self, operation: str, members: dict[str, Any], url: str) -> Answer:
         try:
-            return await super()._on_send(request, **options)
+            return await super()._call(operation, members, url)
         finally:
             self._on_change()
 
