@@ -48,14 +48,14 @@ class MultipartUpload:
     """One upload in parts. It is aborted if it fails, for parts without completion cost money."""
 
     def __init__(
-        self, client: Any, uri: S3Uri, path: Path, size: int, in_memory: anyio.CapacityLimiter
+        self, client: Any, uri: S3Uri, path: Path, size: int, limiter: anyio.CapacityLimiter
     ) -> None:
         self._client = client
         self._target = {"Bucket": uri.bucket, "Key": uri.key}
         self._path = path
         self._size = size
         self._part_size = max(PART_BYTES, -(-size // _MAX_PARTS))
-        self._in_memory = in_memory
+        self._limiter = limiter
         self._tags: dict[int, str] = {}
 
     async def upload(self) -> None:
@@ -79,7 +79,7 @@ class MultipartUpload:
             yield number
 
     async def _upload_part(self, number: int) -> None:
-        async with self._in_memory:
+        async with self._limiter:
             start = (number - 1) * self._part_size
             body = await read_in_thread(read_part, self._path, start, self._part_size)
             answer = await self._client.upload_part(**self._target, PartNumber=number, Body=body)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 STREAMS: Final = ("StdOutput", "StdError")
 _MAX_NAME_BYTES: Final = 255  # of Linux's and macOS' file systems
 _HASH_BYTES: Final = 17
+"""What a tilde and the beginning of a hash take of a name that had to be changed."""
 _ILLEGAL: Final = re.compile(r"[~/\x00-\x1f\x7f\\\ud800-\udfff]")
 _ATTEMPT_SUFFIX: Final = "_Attempt="
 _TIME_SUFFIX: Final = re.compile(r"_\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(_\d+)?$")
@@ -88,7 +89,7 @@ class Paths:
 
     @property
     def working_directory(self) -> Path:
-        """The command's working directory."""
+        """The directory in which the command runs."""
         return self.work / "here"
 
     @property

@@ -47,7 +47,7 @@ class Store:
         self._connect = connect
         self._client: Any = None
         self._connecting = anyio.Lock()
-        self._transfers = anyio.CapacityLimiter(MAX_TRANSFERS)
+        self._limiter = anyio.CapacityLimiter(MAX_TRANSFERS)
         self._closing = AsyncExitStack()
 
     async def keys(self, directory: S3Uri) -> AsyncIterator[str]:
@@ -86,7 +86,7 @@ class Store:
             client = await self._connected()
             size = (await read_in_thread(path.stat)).st_size
             if size > PART_BYTES:
-                await MultipartUpload(client, uri, path, size, self._transfers).upload()
+                await MultipartUpload(client, uri, path, size, self._limiter).upload()
             else:
                 await self._put(client, path, uri)
 
@@ -103,7 +103,7 @@ class Store:
                     await anyio.to_thread.run_sync(_write, file, chunk)
 
     async def _put(self, client: Any, path: Path, uri: S3Uri) -> None:
-        async with self._transfers:
+        async with self._limiter:
             body = await read_in_thread(read_part, path, 0, PART_BYTES)
             await client.put_object(Bucket=uri.bucket, Key=uri.key, Body=body)
 
