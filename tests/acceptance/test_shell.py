@@ -47,7 +47,7 @@ def s3(server, connect):
     client = connect(server, "s3")
     client.create_bucket(Bucket=BUCKET)
     for page in client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET):
-        if keys := [{"Key": one["Key"]} for one in page.get("Contents", [])]:
+        if keys := [{"Key": entry["Key"]} for entry in page.get("Contents", [])]:
             client.delete_objects(Bucket=BUCKET, Delete={"Objects": keys})
     return client
 
@@ -62,18 +62,18 @@ def put(s3):
 
 
 @pytest.fixture
-def found(s3):
+def stored(s3):
     """All objects below a prefix, without it."""
 
-    def found(prefix):
+    def stored(prefix):
         listed = s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
-        keys = [one["Key"] for one in listed]
+        keys = [entry["Key"] for entry in listed]
         return {
             key.removeprefix(prefix): s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
             for key in keys
         }
 
-    return found
+    return stored
 
 
 @pytest.fixture
@@ -82,7 +82,10 @@ def run(server, session, s3, tmp_path):
 
     async def run(*, inputs=(), outputs=(), kind="ShellCommandActivity", options=None, **fields):
         ins, outs = nodes("In", inputs), nodes("Out", outputs)
-        refs = {"input": [Ref(one["id"]) for one in ins], "output": [Ref(o["id"]) for o in outs]}
+        refs = {
+            "input": [Ref(node["id"]) for node in ins],
+            "output": [Ref(node["id"]) for node in outs],
+        }
         fields = {"stage": "true", **refs, **fields}
         task = FakeTask(fields, kind=kind, nodes=[*ins, *outs])
         return await work(task, tmp_path, session, server, **(options or {}))
@@ -102,6 +105,10 @@ def nodes(name, places):
     ]
 
 
+def references(nodes):
+    return [Ref(node["id"]) for node in nodes]
+
+
 def directory(path):
     return {"directoryPath": f"s3://{BUCKET}/{path}"}
 
@@ -113,7 +120,7 @@ def file(path):
 # In and out
 
 
-async def test_data_goes_from_s3_through_the_command_to_s3(run, put, found):
+async def test_data_goes_from_s3_through_the_command_to_s3(run, put, stored):
     """Inputs lie in INPUTn_STAGING_DIR, and what is put into OUTPUTn_STAGING_DIR is uploaded."""
     put(**{"in/a": b"1", "in/deep/down/b": b"2", "one/file": b"3", "inner": b"no", "in": b"no"})
     command = """
@@ -126,8 +133,8 @@ async def test_data_goes_from_s3_through_the_command_to_s3(run, put, found):
         outputs=[directory("out1"), directory("out/2/")],
         command=command,
     )
-    assert found("out1/") == {"a": b"1", "deep/down/b": b"2"}
-    assert found("out/2/") == {"copy": b"3", "empty": b""}
+    assert stored("out1/") == {"a": b"1", "deep/down/b": b"2"}
+    assert stored("out/2/") == {"copy": b"3", "empty": b""}
 
 
 async def test_an_empty_prefix_is_an_empty_directory(run):
@@ -160,13 +167,13 @@ async def test_without_stage_there_is_no_staging(run, put, tmp_path):
     assert await run(inputs=[directory("in")], command=command, stage="false")
 
 
-async def test_large_files_go_in_parts(run, put, found):
+async def test_large_files_go_in_parts(run, put, stored):
     """20 MB, which nobody holds in memory as a whole."""
     body = os.urandom(2 * PART_BYTES + 4_000_000)
     put(**{"in/large": body})
     command = "cp $INPUT1_STAGING_DIR/large $OUTPUT1_STAGING_DIR/again"
     await run(inputs=[directory("in")], outputs=[directory("out")], command=command)
-    assert found("out/") == {"again": body}
+    assert stored("out/") == {"again": body}
 
 
 async def test_more_files_than_one_answer_lists(run, s3, put, monkeypatch):
@@ -183,7 +190,7 @@ async def test_more_files_than_one_answer_lists(run, s3, put, monkeypatch):
     assert s3.list_objects_v2(Bucket=BUCKET, Prefix="out/")["IsTruncated"]
 
 
-async def test_links_are_followed_and_other_things_are_left_out(run, found, caplog):
+async def test_links_are_followed_and_other_things_are_left_out(run, stored, caplog):
     """Files and directories behind links are uploaded, a loop once; pipes are not opened."""
     command = """
       mkdir -p real/sub; echo 1 >real/sub/a
@@ -191,18 +198,18 @@ async def test_links_are_followed_and_other_things_are_left_out(run, found, capl
       ln -s . loop; ln -s nowhere broken; ln -s self self; mkfifo pipe
     """
     await run(outputs=[directory("out")], command=command)
-    assert found("out/") == {"link/sub/a": b"1\n", "b": b"1\n"}
+    assert stored("out/") == {"link/sub/a": b"1\n", "b": b"1\n"}
     assert [name for name in ("broken", "pipe", "self") if name in caplog.text] == [
         *("broken", "pipe", "self")
     ]
 
 
-async def test_outputs_of_a_command_that_failed_are_not_uploaded(run, found):
+async def test_outputs_of_a_command_that_failed_are_not_uploaded(run, stored):
     """Half a result is none."""
     command = "touch $OUTPUT1_STAGING_DIR/half; exit 1"
     with pytest.raises(CommandFailed):
         await run(outputs=[directory("out")], command=command)
-    assert found("out") == {}
+    assert stored("out") == {}
 
 
 async def test_objects_that_did_not_come_along_are_asked_for(server, session, put, tmp_path):
@@ -249,13 +256,13 @@ async def test_a_download_that_breaks_off_is_begun_again(run, put, monkeypatch, 
 # Scripts
 
 
-async def test_a_script_comes_from_s3_and_gets_arguments(run, put, found):
+async def test_a_script_comes_from_s3_and_gets_arguments(run, put, stored):
     """A scriptUri is run by the shell, with each scriptArgument."""
     put(script=b'echo "$2" >$OUTPUT1_STAGING_DIR/second\n')
     arguments = ["a", "b c"]
     uri = f"s3://{BUCKET}/script"
     await run(outputs=[directory("out")], scriptUri=uri, scriptArgument=arguments)
-    assert found("out/") == {"second": b"b c\n"}
+    assert stored("out/") == {"second": b"b c\n"}
 
 
 async def test_a_script_may_name_another_interpreter(run, put, tmp_path):
@@ -272,7 +279,7 @@ async def test_a_script_may_name_another_interpreter(run, put, tmp_path):
 
 
 @pytest.mark.parametrize("code", [0, 1])
-async def test_streams_go_to_s3_whatever_the_end(run, found, code):
+async def test_streams_go_to_s3_whatever_the_end(run, stored, code):
     """To pipelineLogUri, and to the addresses of stdout and stderr."""
     run_it = run(
         command=f"echo out; echo err >&2; exit {code}",
@@ -285,14 +292,14 @@ async def test_streams_go_to_s3_whatever_the_end(run, found, code):
             await run_it
     else:
         await run_it
-    assert found(LOGS) == {"/StdOutput": b"out\n", "/StdError": b"err\n"}
-    assert found("own/") == {"out.txt": b"out\n", "StdError": b"err\n"}
+    assert stored(LOGS) == {"/StdOutput": b"out\n", "/StdError": b"err\n"}
+    assert stored("own/") == {"out.txt": b"out\n", "StdError": b"err\n"}
 
 
-async def test_the_handler_s_log_uri_is_for_objects_that_have_none(run, found):
+async def test_the_handler_s_log_uri_is_for_objects_that_have_none(run, stored):
     """The option --logUri of Task Runner."""
     await run(command="echo hi", options={"log_uri": f"s3://{BUCKET}/logs/"})
-    assert found(LOGS)["/StdOutput"] == b"hi\n"
+    assert stored(LOGS)["/StdOutput"] == b"hi\n"
 
 
 async def test_logs_that_cannot_be_uploaded_change_nothing(run, caplog):
@@ -301,7 +308,7 @@ async def test_logs_that_cannot_be_uploaded_change_nothing(run, caplog):
     assert f"s3://no-such-bucket/{LOGS}/StdOutput could not be uploaded" in caplog.text
 
 
-async def test_no_logs_of_an_earlier_run_are_uploaded(run, found, s3):
+async def test_no_logs_of_an_earlier_run_are_uploaded(run, stored, s3):
     """The same attempt, handed out again, whose inputs then fail."""
     where = {"pipelineLogUri": f"s3://{BUCKET}/logs"}
     await run(command="echo first", **where)
@@ -309,7 +316,7 @@ async def test_no_logs_of_an_earlier_run_are_uploaded(run, found, s3):
         s3.delete_object(Bucket=BUCKET, Key=f"{LOGS}/{name}")
     with pytest.raises(TaskFailed):
         await run(inputs=[file("missing")], command="true", **where)
-    assert found(LOGS) == {}
+    assert stored(LOGS) == {}
 
 
 # Cancellation
@@ -325,28 +332,28 @@ def interrupted(server, session, s3, tmp_path):
         out = nodes("Out", [directory("out")])
         task = FakeTask({**fields, "output": Ref("Out1")}, nodes=out)
 
-        def begun():
-            begun = (tmp_path / "on").exists()
-            if begun:
+        def started():
+            started = (tmp_path / "on").exists()
+            if started:
                 before(task)
-            return begun
+            return started
 
         options = {"s3_endpoint_url": server.endpoint, "region_name": "us-east-1"}
-        await interrupt(task, tmp_path, when=begun, session=session, **options)
+        await interrupt(task, tmp_path, when=started, session=session, **options)
         listed = s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])
-        return sorted(one["Key"] for one in listed)
+        return sorted(entry["Key"] for entry in listed)
 
     return interrupted
 
 
-async def test_a_canceled_task_has_logs_and_no_outputs(interrupted, found):
+async def test_a_canceled_task_has_logs_and_no_outputs(interrupted, stored):
     """What the command wrote until then is in S3, and nothing of it stays on the disk."""
 
     def cancel(task):
         task.canceled.happened = True
 
     assert await interrupted(cancel) == [f"{LOGS}/StdError", f"{LOGS}/StdOutput"]
-    assert found(LOGS)["/StdOutput"] == b"hi\n"
+    assert stored(LOGS)["/StdOutput"] == b"hi\n"
 
 
 async def test_a_lost_task_uploads_nothing_after_its_deadline(interrupted, caplog):
@@ -386,7 +393,7 @@ async def test_no_key_leaves_the_staging_directory(run, put, key, tmp_path):
         await run(inputs=[directory("in")], command="true")
     assert caught.value.error_id == "StagingFailed"
     assert f"s3://{BUCKET}/{key} " in str(caught.value)
-    assert not [one for one in tmp_path.rglob("*") if one.is_file()]
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize(

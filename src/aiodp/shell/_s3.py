@@ -166,8 +166,7 @@ def staging_errors(uri: S3Uri, what: str) -> Iterator[None]:
     except TaskFailed:
         raise
     except OSError as error:
-        file = f" ({error.filename})" if error.filename else ""
-        reason = f"{error.strerror or error}{file}" if file else str(error)
+        reason = f"{error.strerror or error} ({error.filename})" if error.filename else str(error)
         raise staging_failed(f"{uri} could not be {what}: {reason}") from error
     except Exception as error:  # botocore lets errors of broken answers through
         raise staging_failed(f"{uri} could not be {what}: {describe(error)}") from error

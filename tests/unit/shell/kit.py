@@ -28,8 +28,8 @@ def wire_object(object_id, fields):
     """An object as PollForTask gives it; a list is a repeated field."""
     wire = []
     for key, value in fields.items():
-        for one in value if isinstance(value, list) else [value]:
-            text = {"refValue": one.object_id} if isinstance(one, Ref) else {"stringValue": one}
+        for item in value if isinstance(value, list) else [value]:
+            text = {"refValue": item.object_id} if isinstance(item, Ref) else {"stringValue": item}
             wire.append({"key": key, **text})
     return {"id": object_id, "name": object_id, "fields": wire}
 
@@ -57,7 +57,7 @@ class FakeTask:
                 "taskId": "task",
                 "pipelineId": pipeline_id,
                 "attemptId": attempt_id,
-                "objects": {one["id"]: one for one in (attempt, *nodes)},
+                "objects": {wire["id"]: wire for wire in (attempt, *nodes)},
             },
             0.0,
         )
@@ -72,12 +72,12 @@ class FakeTask:
         self.canceled, self.lost = Event(), Event()
         self.deadline = anyio.current_time() + 3600
         self.statuses = []
-        self._asked = {one["id"]: parse_object(one) for one in asked}
+        self._asked = {wire["id"]: parse_object(wire) for wire in asked}
 
     async def describe(self, object_ids):
-        for one in object_ids:
-            if one in self._asked:
-                yield self._asked[one]
+        for object_id in object_ids:
+            if object_id in self._asked:
+                yield self._asked[object_id]
 
     def update(self, **fields):
         self.statuses.append(fields["attemptStatus"])

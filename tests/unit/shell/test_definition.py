@@ -128,9 +128,9 @@ def test_the_document_names_each_parameter_with_its_default():
     """In a row of its own."""
     rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", DOCUMENT, re.MULTILINE))
     defaults = {
-        name: one.default
-        for name, one in inspect.signature(ShellHandler).parameters.items()
-        if one.default not in (inspect.Parameter.empty, None)
+        name: parameter.default
+        for name, parameter in inspect.signature(ShellHandler).parameters.items()
+        if parameter.default not in (inspect.Parameter.empty, None)
     }
     assert defaults == {
         "output": rows["output"].strip('`"'),
@@ -145,8 +145,8 @@ def test_the_document_names_each_way_to_fail():
     """The `errorId` of each failure in the sources has a row."""
     error_ids = set(re.findall(r'error_id="(\w+)"', SOURCES))
     assert len(error_ids) == 5
-    for one in error_ids:
-        assert f"\n| `{one}` | " in DOCUMENT
+    for error_id in error_ids:
+        assert f"\n| `{error_id}` | " in DOCUMENT
 
 
 def test_it_needs_neither_the_command_line_nor_the_emulator():
