@@ -34,7 +34,7 @@ class Clock(Protocol):
         ...
 
 
-_LATEST: Final = 2e11  # seconds: some 6,000 years, and dates end with the year 9999
+_MAX_TIME: Final = 2e11  # seconds: some 6,000 years, and dates end with the year 9999
 
 
 class JumpingClock:
@@ -66,7 +66,7 @@ class JumpingClock:
         """
         with self._lock:
             check_jump(seconds)
-            if self() + seconds > _LATEST:
+            if self() + seconds > _MAX_TIME:
                 raise ValueError(f"a jump by {seconds:g} s would end beyond the calendar")
             self._jumped += seconds
             subscribers = list(self._subscribers.values())

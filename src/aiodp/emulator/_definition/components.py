@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 DEFAULT: Final = "Default"
-_MOST_VALUES: Final = 1000
+_MAX_FILLED_VALUES: Final = 1000
 _PARAMETER: Final = re.compile(r"#\{\s*(\*?my\w+)\s*\}")
 
 Parameters = dict[str, tuple[str, ...]]
@@ -164,6 +164,6 @@ def _fill_one(field: Field, parameters: Parameters) -> list[Field]:
         parameters.get(piece, (f"#{{{piece}}}",)) or ("",) if n % 2 else (piece,)
         for n, piece in enumerate(pieces)
     ]
-    if prod(map(len, choices)) > _MOST_VALUES:
+    if prod(map(len, choices)) > _MAX_FILLED_VALUES:
         return [field]  # which the evaluation will refuse
     return [replace(field, value="".join(chosen)) for chosen in product(*choices)]

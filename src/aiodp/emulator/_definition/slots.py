@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 ON_DEMAND_PERIOD: Final = "ONDEMAND_PERIOD"
 """Stands for the period in the Schedule of an on-demand pipeline (dp-object-schedule)."""
-_SHORTEST: Final = parse_period("15 minutes")
-_LONGEST: Final = parse_period("1096 days")  # three years, of which one may be a leap year
+_MIN_SECONDS: Final = parse_period("15 minutes")
+_MAX_SECONDS: Final = parse_period("1096 days")  # three years, of which one may be a leap year
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -99,6 +99,6 @@ def parse_schedule_period(text: str) -> float:
     Raises `ValueError` if it is none (the Developer Guide, dp-object-schedule).
     """
     seconds = parse_period(text)
-    if not _SHORTEST <= seconds <= _LONGEST:
+    if not _MIN_SECONDS <= seconds <= _MAX_SECONDS:
         raise ValueError(f"{text!r} is not between 15 minutes and 3 years")
     return seconds

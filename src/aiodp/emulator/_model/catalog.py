@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aiodp.emulator._model.context import Context
 
 ACCOUNT: Final = "123456789012"
-_PAGE: Final = 50
+_PAGE_SIZE: Final = 50
 _MAX_TAGS: Final = 10  # the model's tagList
 
 
@@ -132,7 +132,7 @@ class Catalog:
         """ListPipelines, a page at a time; the marker is the id of the last one of a page."""
         after = self._after(params.get("marker"))
         pipelines = [pipeline for pipeline in after if not pipeline.deleted]
-        page, more = pipelines[:_PAGE], len(pipelines) > _PAGE
+        page, more = pipelines[:_PAGE_SIZE], len(pipelines) > _PAGE_SIZE
         answer: dict[str, Any] = {
             "pipelineIdList": [{"id": pipeline.id, "name": pipeline.name} for pipeline in page],
             "hasMoreResults": more,

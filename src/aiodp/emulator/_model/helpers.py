@@ -12,7 +12,7 @@ from aiodp.emulator._model.catalog import store
 if TYPE_CHECKING:
     from aiodp.emulator._model.wiring import Model
 
-_MAX_NAME: Final = 1024  # characters (the API reference of PollForTask)
+_MAX_LENGTH: Final = 1024  # characters (the API reference of PollForTask)
 
 
 def assign(
@@ -54,8 +54,8 @@ def cancel(model: Model, task_id: str, now: float) -> None:
 
 
 def _check_name(name: str, value: str) -> None:
-    if not 1 <= len(value) <= _MAX_NAME or illegal_character(value) is not None:
-        raise ValueError(f"{name} must be 1 to {_MAX_NAME} characters which are legal in XML")
+    if not 1 <= len(value) <= _MAX_LENGTH or illegal_character(value) is not None:
+        raise ValueError(f"{name} must be 1 to {_MAX_LENGTH} characters which are legal in XML")
 
 
 def _activity_fields(

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from aiodp.emulator._model.context import Context
     from aiodp.emulator._model.records import Instance, Pipeline, Task
 
-_PAGE: Final = 100
+_PAGE_SIZE: Final = 100
 _MAX_SELECTORS: Final = 10
-_LONGEST_STRING: Final = 20_971_520  # longString of the service's model
+_MAX_STRING_BYTES: Final = 20_971_520  # longString of the service's model
 _TIMES: Final = frozenset(
     {"@scheduledStartTime", "@scheduledEndTime", "@actualStartTime", "@actualEndTime"},
 )
@@ -70,7 +70,7 @@ class Queries:
         pipeline = self._catalog.get(params["pipelineId"])
         scope = self._scope(params["objectId"], pipeline)
         try:
-            values = evaluate(params["expression"], scope, max_bytes=_LONGEST_STRING)
+            values = evaluate(params["expression"], scope, max_bytes=_MAX_STRING_BYTES)
         except ExpressionError as error:
             raise invalid(str(error)) from error
         return {"evaluatedExpression": ",".join(values)}
@@ -129,10 +129,10 @@ class Queries:
             if self._fits(object_id, pipeline, selectors)
         ]
         start = marker_offset(params.get("marker"))
-        limit = params.get("limit", _PAGE)
+        limit = params.get("limit", _PAGE_SIZE)
         if limit < 1:
             raise invalid(f"limit must be 1 or more, not {limit}")
-        end = start + min(limit, _PAGE)
+        end = start + min(limit, _PAGE_SIZE)
         answer: dict[str, Any] = {"ids": ids[start:end], "hasMoreResults": end < len(ids)}
         return answer | ({"marker": str(end)} if end < len(ids) else {})
 

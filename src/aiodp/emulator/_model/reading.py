@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from aiodp.emulator._model.records import Instance
     from aiodp.emulator._settings import Settings
 
-_RETRY_CAP: Final = 5  # retries of a task (the Developer Guide, dp-limits)
-_ACTIVE_CAP: Final = 5  # runs at a time of an on-demand pipeline (dp-concepts-schedules)
+_MAX_RETRIES: Final = 5  # retries of a task (the Developer Guide, dp-limits)
+_MAX_ON_DEMAND_RUNS: Final = 5  # runs at a time of an on-demand pipeline (dp-concepts-schedules)
 
 
 class Reader:
@@ -52,7 +52,7 @@ class Reader:
     def max_retries(self, instance: Instance) -> int:
         """Return how many attempts may follow a failed one."""
         given = self._number(instance, "maximumRetries", self._settings.max_retries)
-        return min(given, _RETRY_CAP)
+        return min(given, _MAX_RETRIES)
 
     def max_active(self, instance: Instance) -> int:
         """Return how many instances of the component may be active at once."""
@@ -81,4 +81,4 @@ class Reader:
 def on_demand_limit(texts: list[str]) -> int:
     """Return how many runs of an on-demand pipeline there may be, by its `maxActiveInstances`."""
     numbers = [int(text) for text in texts if text.isdecimal()]
-    return max(1, min(min(numbers, default=1), _ACTIVE_CAP))
+    return max(1, min(min(numbers, default=1), _MAX_ON_DEMAND_RUNS))

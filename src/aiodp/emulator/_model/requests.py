@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from aiodp.emulator._errors import invalid
 
-_LARGEST: Final = 1e15
+_MAX_NUMBER: Final = 1e15
 """Beyond any number of the API; JSON in Python has no bound, and even has NaN."""
 _ILLEGAL: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters which XML 1.0 does not have: the API refuses them in every string."""
@@ -144,7 +144,7 @@ def _read(name: str, member: _Member, value: Any) -> Any:
             raise invalid(f"{name} has a character which is not legal in XML")
         if member.choices and value not in member.choices:
             raise invalid(f"{name} must be one of {', '.join(sorted(member.choices))}")
-    elif isinstance(value, (int, float)) and not abs(value) <= _LARGEST:
+    elif isinstance(value, (int, float)) and not abs(value) <= _MAX_NUMBER:
         raise invalid(f"{name} is no number that it can be")
     elif isinstance(value, list) and member.item is not None:
         _check_length(name, member, value)

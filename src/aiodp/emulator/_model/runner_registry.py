@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_MAX_RUNNERS: Final = (
-    1000  # a service which runs for weeks meets ever new runners; the oldest are let go
-)
+_MAX_RUNNERS: Final = 1000
+"""Runners which are remembered: a service that runs for weeks meets ever new ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

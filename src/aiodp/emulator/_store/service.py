@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from aiodp.emulator._settings import Settings
     from aiodp.emulator._store.file import Store
 
-_TOLERANCE: Final = 0.05
+_TOLERANCE_SECONDS: Final = 0.05
 """Real seconds by which the time in the file may be wrong; more means that time has jumped."""
 
 
@@ -41,7 +41,7 @@ class _Moment:
 
     def is_wrong(self, other: _Moment, rate: float) -> bool:
         """Return whether time has jumped between this moment and a later one."""
-        return abs(other.now - self.later(other.wall, rate)) > _TOLERANCE * rate
+        return abs(other.now - self.later(other.wall, rate)) > _TOLERANCE_SECONDS * rate
 
 
 class _Entry(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-_SHOWN: Final = 80
+_MAX_SHOWN_LENGTH: Final = 80
 
 
 class ReasonError(Exception):
@@ -25,4 +25,4 @@ class ExpressionError(ValueError):
 
 def shortened(text: str) -> str:
     """Return the text, cut to what a message can show."""
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+    return text if len(text) <= _MAX_SHOWN_LENGTH else f"{text[: _MAX_SHOWN_LENGTH - 1]}…"

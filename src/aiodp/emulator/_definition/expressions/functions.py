@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from aiodp.emulator._definition.expressions.values import Value
 
-_INT: Final = 2**31
+_INT_BOUND: Final = 2**31
 
 
 class Kind(Enum):
@@ -83,7 +83,7 @@ def _shown(value: Value) -> str:
 
 
 def _int(value: int) -> int:
-    if not -_INT <= value < _INT:
+    if not -_INT_BOUND <= value < _INT_BOUND:
         raise ReasonError(f"{value} is too large an int")
     return value
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from aiodp.emulator._definition.expressions.nodes import Node
 
 OPENING: Final = "#{"
-_LONGEST: Final = 10_240  # bytes of a field (dp-limits), so no more characters
+_MAX_LENGTH: Final = 10_240  # bytes of a field (dp-limits), so no more characters
 
 # Possessive, so that a hostile text costs no backtracking. A brace within quotes closes nothing.
 _BODY: Final = re.compile(r"""((?:[^}'"]|'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+")*+)\}""", re.DOTALL)
@@ -33,8 +33,8 @@ class Expression:
 
     def parse(self) -> Node:
         """Return its tree; raise `ExpressionError` if its syntax is broken."""
-        if len(self.source) > _LONGEST:
-            raise ExpressionError(str(self), f"it has more than {_LONGEST} characters")
+        if len(self.source) > _MAX_LENGTH:
+            raise ExpressionError(str(self), f"it has more than {_MAX_LENGTH} characters")
         try:
             return _parse(self.source)
         except ReasonError as error:

@@ -21,7 +21,7 @@ from aiodp.emulator._definition.expressions.nodes import Operator
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_LONG: Final = 2**63
+_LONG_BOUND: Final = 2**63
 # What is longer is taken for an identifier, and certainly fits no integer of 64 bits.
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]{1,18}|[0-9]{0,18}\.[0-9]{1,18})")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}[Zz]?")
@@ -74,7 +74,7 @@ def parse_number(text: str) -> Number:
     """Return the number which the text writes; raise `ReasonError` if it is too large."""
     if "." in text:
         return _bounded(float(text))
-    if len(text.lstrip("+-0")) > len(str(_LONG)):  # int() refuses thousands of digits
+    if len(text.lstrip("+-0")) > len(str(_LONG_BOUND)):  # int() refuses thousands of digits
         raise ReasonError(f"{shortened(text)} is too large a number")
     return _bounded(int(text))
 
@@ -116,7 +116,7 @@ def _bounded(number: Number) -> Number:
     if isinstance(number, float):
         if not math.isfinite(number):
             raise ReasonError("the number becomes too large")
-    elif not -_LONG <= number < _LONG:
+    elif not -_LONG_BOUND <= number < _LONG_BOUND:
         raise ReasonError("the integer becomes too large")
     return number
 

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 ON_DEMAND_START: Final = "ONDEMAND_ACTIVATION_TIME"
 _WITH_NODE: Final = frozenset({BaseType.ACTION, BaseType.PRECONDITION})
-_LEAST_RETRY_DELAY: Final = 120.0  # seconds (dp-limits)
-_CAP: Final = 5  # retries of a task, active instances of an object (dp-limits)
+_MIN_RETRY_DELAY: Final = 120.0  # seconds (dp-limits)
+_MAX_COUNT: Final = 5  # retries of a task, active instances of an object (dp-limits)
 _NUMBER: Final = re.compile(r"\d{1,9}", re.ASCII)
-_LEAST: Final[Mapping[str, int]] = MappingProxyType(
+_MINIMA: Final[Mapping[str, int]] = MappingProxyType(
     {"maximumRetries": 0, "maxActiveInstances": 1, "occurrences": 1}
 )
 _CHOICES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
@@ -63,10 +63,10 @@ def limit_findings(subject: Subject) -> Iterator[Finding]:
 def cap_findings(subject: Subject) -> Iterator[Finding]:
     """Warn of values which the service brings within its limits (dp-limits)."""
     for field in subject.written("maximumRetries", "maxActiveInstances"):
-        if _NUMBER.fullmatch(field.value) and int(field.value) > _CAP:
-            yield subject.warning(f"'{field.key}' is above {_CAP}, the most that is allowed.")
+        if _NUMBER.fullmatch(field.value) and int(field.value) > _MAX_COUNT:
+            yield subject.warning(f"'{field.key}' is above {_MAX_COUNT}, the most that is allowed.")
     for field in subject.written("retryDelay"):
-        if not field.is_ref and 0.0 < _seconds(field.value) < _LEAST_RETRY_DELAY:
+        if not field.is_ref and 0.0 < _seconds(field.value) < _MIN_RETRY_DELAY:
             yield subject.warning("'retryDelay' is below 2 minutes, the least delay there is.")
 
 
@@ -136,9 +136,9 @@ def _no_schedule_period(_key: str, value: str) -> str | None:
 
 
 def _no_integer(key: str, value: str) -> str | None:
-    if _NUMBER.fullmatch(value) and int(value) >= _LEAST[key]:
+    if _NUMBER.fullmatch(value) and int(value) >= _MINIMA[key]:
         return None
-    return f"an integer from {_LEAST[key]}"
+    return f"an integer from {_MINIMA[key]}"
 
 
 def _no_date(_key: str, value: str) -> str | None:
@@ -168,7 +168,7 @@ _Slot = tuple[str, "Callable[[str, str], str | None]"]
 _SLOTS: Final[dict[str, _Slot]] = {
     "period": ("Period", _no_schedule_period),
     **dict.fromkeys(_PERIODS, ("Period", _no_period)),
-    **dict.fromkeys(_LEAST, ("Integer", _no_integer)),
+    **dict.fromkeys(_MINIMA, ("Integer", _no_integer)),
     **dict.fromkeys(("startDateTime", "endDateTime"), ("DateTime", _no_date)),
     **dict.fromkeys(_CHOICES, ("Enumeration", _no_choice)),
 }

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from aiodp.emulator._model.records import Instance
     from aiodp.emulator._model.runs.lifecycle import Lifecycle
 
-_LEAST_DELAY: Final = 1.0  # seconds; without a delay it would be checked endlessly at the same time
+_MIN_CHECK_DELAY: Final = 1.0  # seconds; without one the checks would never end
 
 
 class Preconditions:
@@ -49,7 +49,7 @@ class Preconditions:
         if met:
             self._lifecycle.set(instance, Status.FINISHED, now)
         else:
-            delay = max(_LEAST_DELAY, self._reader.retry_delay(instance))
+            delay = max(_MIN_CHECK_DELAY, self._reader.retry_delay(instance))
             self._timers.set(instance, Due.CHECK, now + delay)
 
     def _holds(self, instance: Instance) -> bool:

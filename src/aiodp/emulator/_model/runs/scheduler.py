@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from aiodp.emulator._model.runs.actions import Actions
     from aiodp.emulator._model.runs.lifecycle import Lifecycle
 
-_MOST_SKIPPED: Final = 100
+_MAX_SKIPPED_SLOTS: Final = 100
 
 
 class Scheduler:
@@ -127,7 +127,7 @@ class Scheduler:
             return
         skipped = range(timeline.next_slot, slots.count_before(self._calendar.date(start)))
         timeline.next_slot = max(timeline.next_slot, skipped.stop)
-        for n in skipped[-_MOST_SKIPPED:]:
+        for n in skipped[-_MAX_SKIPPED_SLOTS:]:
             slot = self._slot(slots, n)
             for instance in self._make(pipeline, timeline.name, slot, now, Status.SKIPPED):
                 instance.ended_at = now
