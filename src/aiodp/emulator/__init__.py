@@ -1,8 +1,7 @@
 """A local AWS Data Pipeline: one pure model of the service, and its HTTP form on moto's server.
 
-The model needs no more than aiodp itself, but for definitions with expressions; these,
-`EmulatorServer` and `install` need the extra `aiodp[emulator]`, which is imported when it is
-first needed.
+The model needs only aiodp itself, save for definitions with expressions. These, `EmulatorServer`
+and `install` need the extra `aiodp[emulator]`, which is imported at the first use.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class Kit(ABC):
     ) -> LocalPipeline:
         """Make a pipeline of a definition file: a mapping, JSON text, or the path of one.
 
-        `values` go before those of the definition. It costs no quota, and no fault befalls it.
+        `values` go before those of the definition. It costs no quota, and no fault applies to it.
         What the service only warns of is in the pipeline's `warnings`.
 
         Raises `ValueError`, which lists them, for a definition with errors.
