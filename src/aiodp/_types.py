@@ -139,7 +139,7 @@ class RunEnd(StrEnum):
     UNACKNOWLEDGED = "unacknowledged"
     """It could not be acknowledged; the service offers it again."""
     DUPLICATE = "duplicate"
-    """It was in hand already."""
+    """The runner was working on it already."""
     INTERRUPTED = "interrupted"
     """The runner had to stop; if the handler runs in a thread, that may go on."""
 
@@ -156,7 +156,7 @@ class RunnerStatistics:
     received: int = 0
     """Tasks that polls have brought."""
     running: int = 0
-    """Tasks in hand now."""
+    """Tasks that the runner works on now."""
     ended: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     """Tasks that ended, by `RunEnd`."""
     reports: Statistics | None = None

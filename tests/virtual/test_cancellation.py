@@ -99,12 +99,12 @@ async def test_the_wait_for_others_is_bounded_once_it_is_canceled(service, repor
 @asyncio_only
 async def test_the_wait_is_bounded_for_a_native_cancellation_too(service, reporter):
     """`Task.cancel` is heard once; the exit must not wait for ever after it."""
-    told = []
+    reasons = []
 
     async def worker(opened, task_id):
         async with opened.track(task_id) as task:
             await task.lost.wait()
-            told.append(task.lost_reason)
+            reasons.append(task.lost_reason)
 
     async def owner():
         async with reporter() as opened:
@@ -118,7 +118,7 @@ async def test_the_wait_is_bounded_for_a_native_cancellation_too(service, report
         with pytest.raises(asyncio.CancelledError):
             await running
         assert anyio.current_time() == pytest.approx(1000)
-    assert told == [LostReason.REPORTER_CLOSED]
+    assert reasons == [LostReason.REPORTER_CLOSED]
 
 
 def test_heartbeats_go_on_while_an_event_loop_ends():

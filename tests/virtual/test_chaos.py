@@ -45,7 +45,7 @@ class Chaos:
     async def trouble(self):
         for _ in range(TROUBLES):
             await anyio.sleep(self.dice.uniform(0, 60))
-            kind = self.dice.choice(["fault", "fault", "fault", "block", "calm"])
+            kind = self.dice.choice(["fault", "fault", "fault", "block", "none"])
             if kind == "fault":
                 self.service.faults.add(
                     Fault(
@@ -81,15 +81,15 @@ class Chaos:
             self.held[number] = task
             with anyio.move_on_after(self.dice.uniform(0, 900)):
                 await task.ended.wait()
-            fate = self.dice.choice(["leave", "finish", "cancel", "report"])
-            if fate == "finish":
+            ending = self.dice.choice(["leave", "finish", "cancel", "report"])
+            if ending == "finish":
                 with anyio.move_on_after(self.dice.uniform(0, 20)):
                     await task.set_status(TaskStatus.FINISHED)
                 await task.set_status(TaskStatus.FINISHED)
-            elif fate == "cancel":
+            elif ending == "cancel":
                 self.service.cancel(task_id)
                 await task.ended.wait()
-            elif fate == "report":
+            elif ending == "report":
                 await task.report()
 
 

@@ -282,7 +282,7 @@ def tenth():
 async def fleet(service, count, gap, reporters=1, hold=1500.0):
     """Track tasks that arrive one after another, an hour in all; return what became of them."""
     tasks: dict[str, TrackedTask] = {}
-    told: dict[str, float] = {}
+    lost_at: dict[str, float] = {}
 
     async def hold_one(opened, task_id):
         try:
@@ -290,9 +290,9 @@ async def fleet(service, count, gap, reporters=1, hold=1500.0):
                 tasks[task_id] = task
                 with anyio.move_on_after(end - anyio.current_time()):
                     await task.ended.wait()
-                    told[task_id] = anyio.current_time()
+                    lost_at[task_id] = anyio.current_time()
         except LeaseLost:
-            told[task_id] = anyio.current_time()
+            lost_at[task_id] = anyio.current_time()
 
     async with anyio.create_task_group() as group:
         opened = [
@@ -306,7 +306,7 @@ async def fleet(service, count, gap, reporters=1, hold=1500.0):
             await anyio.sleep(gap)
         await anyio.sleep_until(end)
         group.cancel_scope.cancel()
-    return tasks, told
+    return tasks, lost_at
 
 
 async def open_one(reporter, *, task_status):
@@ -317,21 +317,21 @@ async def open_one(reporter, *, task_status):
 
 async def test_at_capacity_none_is_lost_and_hardly_a_call_is_throttled(tenth):
     """284 leases at a tenth of the quota: intervals stretch by themselves."""
-    tasks, told = await fleet(tenth, 284, gap=2.0)
+    tasks, lost_at = await fleet(tenth, 284, gap=2.0)
     assert len(tasks) == 284
-    assert not told
+    assert not lost_at
     throttled = tenth.calls["ReportTaskProgress", "ThrottlingException"]
     assert throttled < 0.001 * tenth.calls.total()
 
 
 async def test_overload_is_shed(tenth):
-    """Twice as many: the first 284 survive, the others are told before the service acts."""
-    _, told = await fleet(tenth, 568, gap=2.0, hold=900.0)
-    assert len(told) == 568 - 284
+    """Twice as many: the first 284 survive, the others are lost before the service acts."""
+    _, lost_at = await fleet(tenth, 568, gap=2.0, hold=900.0)
+    assert len(lost_at) == 568 - 284
 
 
 async def test_three_processes_share_the_quota_without_talking(tenth):
     """Ninety tasks each: throttled now and then, none lost."""
-    tasks, told = await fleet(tenth, 270, gap=7.0, reporters=3)
+    tasks, lost_at = await fleet(tenth, 270, gap=7.0, reporters=3)
     assert len(tasks) == 270
-    assert not told
+    assert not lost_at

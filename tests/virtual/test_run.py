@@ -266,7 +266,7 @@ async def test_many_at_once(service, reporter):
         await anyio.sleep(100 + number)
         return number
 
-    async def one(opened, number, task_id):
+    async def work_on(opened, number, task_id):
         try:
             results[number] = await opened.run(task_id, work, number)
         except TaskCanceled:
@@ -275,7 +275,7 @@ async def test_many_at_once(service, reporter):
     ids = service.assign(300)
     async with reporter() as opened, anyio.create_task_group() as group:
         for number, task_id in enumerate(ids):
-            group.start_soon(one, opened, number, task_id)
+            group.start_soon(work_on, opened, number, task_id)
         await anyio.sleep(60)
         for task_id in ids[100:150]:
             service.cancel(task_id)

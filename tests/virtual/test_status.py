@@ -268,7 +268,7 @@ async def test_canceled_while_a_status_is_tried(service, reporter):
 
 
 async def test_a_status_that_cannot_be_set_ends_with_the_lease(service, reporter):
-    """Nothing answers at all: StatusNotSet with the last error, and `lost` was told in time."""
+    """Nothing answers at all: StatusNotSet with the last error, and `lost` was set in time."""
     [task_id] = service.assign()
     async with reporter() as opened, opened.track(task_id) as task:
         service.faults.add(Fault(kind=FaultKind.SERVER_ERROR))
@@ -314,7 +314,7 @@ async def test_a_status_that_is_invalid_without_details_is_not_repeated(service,
 
 
 async def test_two_statuses_at_once(service, reporter):
-    """The second is told so; the first goes on."""
+    """The second raises; the first goes on."""
     async with reporter() as opened, opened.track(*service.assign()) as task:
         service.faults.add(Fault(kind=FaultKind.SERVER_ERROR, actions=STATUS, duration=100))
         async with anyio.create_task_group() as group:
@@ -326,7 +326,7 @@ async def test_two_statuses_at_once(service, reporter):
 
 
 async def test_a_report_that_waits_while_the_status_is_set(service, reporter):
-    """It is told, not forgotten: after an acknowledged status no report is sent."""
+    """It raises and does not wait for ever: after an acknowledged status no report is sent."""
     async with reporter() as opened, opened.track(*service.assign()) as task:
         service.latency = 2.0
         async with anyio.create_task_group() as group:
@@ -361,13 +361,13 @@ async def test_statuses_respect_their_own_quota(service, reporter):
     ids = service.assign(400)
     async with reporter() as opened, anyio.create_task_group() as group:
 
-        async def one(task_id):
+        async def finish(task_id):
             async with opened.track(task_id) as task:
                 await anyio.sleep(100)
                 await task.set_status(TaskStatus.FINISHED)
 
         for task_id in ids:
-            group.start_soon(one, task_id)
+            group.start_soon(finish, task_id)
     assert service.calls["SetTaskStatus", "ok"] == 400
     assert service.calls["SetTaskStatus", "ThrottlingException"] == 0
     assert service.calls["ReportTaskProgress", "ThrottlingException"] == 0
@@ -378,14 +378,14 @@ async def test_statuses_that_are_throttled_together_are_one_piece_of_news(servic
     ids = service.assign(90)
     async with reporter() as opened, anyio.create_task_group() as group:
 
-        async def one(task_id):
+        async def finish(task_id):
             async with opened.track(task_id) as task:
                 await anyio.sleep_until(100)
                 await task.set_status(TaskStatus.FINISHED)
                 assert anyio.current_time() < 150
 
         for task_id in ids:
-            group.start_soon(one, task_id)
+            group.start_soon(finish, task_id)
         await anyio.sleep_until(99)
         service.faults.add(Fault(kind=FaultKind.THROTTLE, actions=STATUS, duration=2))
     assert service.calls["SetTaskStatus", "ok"] == 90
@@ -393,7 +393,7 @@ async def test_statuses_that_are_throttled_together_are_one_piece_of_news(servic
 
 @pytest.mark.parametrize("cancel_too", [False, True])
 async def test_no_status_of_a_lapsed_task_that_the_service_has_ended(service, reporter, cancel_too):
-    """A late report has told so; nothing more is sent."""
+    """A late report has shown it; nothing more is sent."""
     [task_id] = service.assign()
     async with reporter() as opened, opened.track(task_id) as task:
         service.faults.add(Fault(kind=FaultKind.SERVER_ERROR, duration=295 if cancel_too else 400))

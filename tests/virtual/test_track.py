@@ -74,7 +74,7 @@ async def test_a_task_that_is_canceled_from_the_start(service, reporter):
 
 
 async def test_a_task_that_the_service_does_not_know(client_reporter):
-    """TaskNotFound to the first report is a refusal, told with what to do."""
+    """TaskNotFound to the first report is a refusal, whose message says what to do."""
     async with client_reporter() as opened:
         with pytest.raises(LeaseLost, match="not ours") as caught:
             async with opened.track("nobody:has:1"):
@@ -241,7 +241,7 @@ async def test_a_lapsed_lease_that_the_service_ends_is_not_reported_again(
 
 
 async def test_a_task_that_was_given_away_is_lost_at_once(service, client_reporter):
-    """TaskNotFound in the middle: refused, told within one heartbeat, never reported again."""
+    """TaskNotFound in the middle: refused, noticed within one heartbeat, never reported again."""
     [task_id] = service.assign()
     async with client_reporter() as opened, opened.track(task_id) as task:
         await anyio.sleep(30)

@@ -109,7 +109,7 @@ async def test_a_task_that_the_service_does_not_know(transport, call):
 
 @pytest.mark.parametrize("call", CALLS)
 async def test_whatever_goes_wrong_is_one_kind_of_outcome(transport, service, call):
-    """Each fault of the local service means the same over both, and its error is told."""
+    """Each fault of the local service means the same over both, and has an error."""
     outcomes = {}
     async with transport as opened:
         for fault in FaultKind:

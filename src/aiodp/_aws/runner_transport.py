@@ -100,7 +100,7 @@ async def open_runner_transport(
             connect_timeout=_CALL_TIMEOUT,
             read_timeout=_READ_TIMEOUT,
             max_pool_connections=polls_at_once,
-            retries=ONCE,  # a poll that is sent again may leave a task behind that nobody heard of
+            retries=ONCE,  # a poll that is sent again may lose the task that the first one got
         ),
         AioConfig(
             connect_timeout=_CALL_TIMEOUT,

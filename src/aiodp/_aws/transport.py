@@ -144,7 +144,7 @@ def _mark_genuine(
     """Mark whether an answer comes from the service; botocore takes any 200 for a success.
 
     The service answers with a JSON object. SetTaskStatus may be answered by an empty body, which
-    the service's request id tells from a proxy's.
+    the service's request id distinguishes from a proxy's.
     """
     body = response_dict["body"]
     try:

@@ -66,14 +66,14 @@ class Demand:
     def _limit(self, leases: int) -> float:
         """Return what so many leases may need.
 
-        What was learned from throttling does not hold for a single one: only its reports can tell
-        that there is more again.
+        What was learned from throttling is not applied to a single lease: only its own reports can
+        show that the service grants more again.
         """
         return self._allowed if leases > 1 else self._most_allowed
 
     @property
     def least_rate(self) -> float:
-        """The rate that throttling may not push below: what is needed, and modest wants."""
+        """The rate that throttling may not push below: what leases need, small demands in full."""
         return max(self.needed * _HEADROOM, min(self._wanted, _MODEST_SHARE * self._full_rate))
 
     def granted(self) -> None:

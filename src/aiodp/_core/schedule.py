@@ -149,7 +149,7 @@ class Schedule:
             self._lose(first, LostReason.EXPIRED)
 
     def check(self, registration: Registration, now: float) -> None:
-        """Lose this lease if its time has come, even if nobody had the time to call `expire`."""
+        """Lose this lease if its time has come, even if `expire` was not called in time."""
         if registration.lapsed(now):
             self._lose(registration, LostReason.EXPIRED)
 

@@ -69,7 +69,7 @@ def error_members(
     if error_message is not None:
         cut = replace_illegal(error_message).encode()[:MAX_VALUE_BYTES]
         members["errorMessage"] = cut.decode(errors="ignore")
-    if error_stack_trace is not None:  # its end tells most
+    if error_stack_trace is not None:  # the end names the exception
         members["errorStackTrace"] = replace_illegal(error_stack_trace)[-_MAX_STACK_TRACE:]
     return members
 

@@ -1,4 +1,4 @@
-"""The loop that keeps all leases: it asks the schedule what to do, and tells it what came of it."""
+"""The loop that keeps all leases: it sends what the schedule says and records the outcomes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ logger = logging.getLogger("aiodp")
 
 EXIT_GRACE: Final = 900.0
 """Seconds: the service's longer ownership window (API reference of ReportTaskProgress)."""
-_MAX_SILENT_LAG: Final = 1.0  # seconds that the event loop may be late without a word
+_MAX_SILENT_LAG: Final = 1.0  # seconds that the event loop may be late without a warning
 
 
 class Engine:

@@ -157,7 +157,7 @@ class StatusSetter:
     async def _ask_why(
         self, record: TaskRecord, error: Exception | None, *, doubtful: bool
     ) -> None:
-        """Ask by a report whether the task was canceled, which a refusal does not tell."""
+        """Ask by a report whether the task was canceled, which a refusal does not say."""
         try:
             with anyio.move_on_after(record.timing.attempt_timeout):
                 await self._engine.report_now(record)

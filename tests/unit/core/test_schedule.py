@@ -175,7 +175,7 @@ def test_intervals_stretch_when_the_quota_binds():
 
 
 def test_more_leases_than_the_quota_can_hold_are_refused_and_the_old_ones_survive():
-    """Overload is shed: the newest are told at once, the ones held longest are kept."""
+    """Overload is shed: the newest are lost at once, the ones held longest are kept."""
     schedule = make_schedule(rate=1.0, burst=10)
     timing = Timing.checked(
         interval=20, ack_timeout=120, lease_timeout=110, safety_margin=10, attempt_timeout=10
@@ -273,8 +273,8 @@ def test_a_report_that_cannot_land_in_time_gives_way_to_one_that_can():
     schedule.record_outcome(
         slow, OK, sent_at=0.0, now=8.0, jitter=0.0
     )  # latency is learned: an eighth of 8 s
-    doomed, other = make_lease("doomed", 0.0), make_lease("other", 60.0)
-    schedule.add(doomed, 119.0)
+    too_late, other = make_lease("too_late", 0.0), make_lease("other", 60.0)
+    schedule.add(too_late, 119.0)
     schedule.add(other, 119.0)
     assert schedule.next_lease(119.0) is other
 
@@ -318,7 +318,7 @@ class Schedules(RuleBasedStateMachine):
         self.now = 0.0
         self.schedule = Schedule(Quota(rate=0.2, burst=5), max_in_flight=3, now=0.0)
         self.flying: list[tuple[Registration, float]] = []
-        self.told: list[Registration] = []
+        self.collected: list[Registration] = []
         self.all: list[Registration] = []
 
     @rule(target=leases, lease_timeout=st.sampled_from([40.0, 100.0, 300.0]))
@@ -392,14 +392,14 @@ class Schedules(RuleBasedStateMachine):
 
     @rule()
     def collect(self):
-        self.told += self.schedule.take_ended()
+        self.collected += self.schedule.take_ended()
 
     @invariant()
-    def every_end_is_told_once(self):
+    def every_end_is_collected_once(self):
         ended = [lease for lease in self.all if not lease.live]
-        told = self.told + self.schedule._ended
-        assert len(told) == len(set(told))
-        assert set(told) == set(ended)
+        ends = self.collected + self.schedule._ended
+        assert len(ends) == len(set(ends))
+        assert set(ends) == set(ended)
 
     @invariant()
     def counts_add_up(self):
