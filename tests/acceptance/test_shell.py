@@ -82,10 +82,7 @@ def run(server, session, s3, tmp_path):
 
     async def run(*, inputs=(), outputs=(), kind="ShellCommandActivity", options=None, **fields):
         ins, outs = nodes("In", inputs), nodes("Out", outputs)
-        refs = {
-            "input": [Ref(node["id"]) for node in ins],
-            "output": [Ref(node["id"]) for node in outs],
-        }
+        refs = {"input": references(ins), "output": references(outs)}
         fields = {"stage": "true", **refs, **fields}
         task = FakeTask(fields, kind=kind, nodes=[*ins, *outs])
         return await work(task, tmp_path, session, server, **(options or {}))
