@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import signal
 import subprocess
 import sys
@@ -15,7 +14,7 @@ import pytest
 
 from acceptance.commands import Commands
 from acceptance.plugin_kit import INI
-from acceptance.support import CREDENTIALS, RESOURCE_GROUP, ROOT
+from acceptance.support import CREDENTIALS, RESOURCE_GROUP, ROOT, kept_environment
 from aiodp.emulator import EmulatorServer, Settings
 
 if TYPE_CHECKING:
@@ -64,10 +63,6 @@ def clean_environment() -> dict[str, str]:
     return kept_environment() | CREDENTIALS
 
 
-def kept_environment() -> dict[str, str]:
-    return {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "AIODP_", "MOTO_"))}
-
-
 @pytest.fixture(scope="session")
 def commands() -> Iterator[Commands]:
     """Starts processes of `aiodp`, without the time that a new one takes for its imports."""
@@ -96,7 +91,7 @@ def aws_cli() -> Path:
     command = home / "bin" / "aws"
     with _locked(home.with_suffix(".lock")):
         if not _works(command):
-            venv.create(home, clear=True, with_pip=True)
+            venv.create(home, clear=True)
             _pip_install(home, "awscli")
     return command
 
@@ -115,8 +110,9 @@ def _works(command: Path) -> bool:
 
 
 def _pip_install(home: Path, *packages: str) -> None:
-    pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
-    done = subprocess.run([*pip, *packages], check=False, capture_output=True, text=True)
+    pip = [sys.executable, "-m", "pip", "--python", str(home / "bin" / "python"), "install"]
+    command = [*pip, "--disable-pip-version-check", *packages]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, f"pip cannot install {packages}: {done.stderr}"
 
 

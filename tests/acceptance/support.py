@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -13,3 +14,8 @@ CREDENTIALS: Final = {
     "AWS_SECRET_ACCESS_KEY": "testing",
     "AWS_DEFAULT_REGION": "us-east-1",
 }
+
+
+def kept_environment() -> dict[str, str]:
+    """Return the environment without settings of ours, of AWS and of moto."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "AIODP_", "MOTO_"))}

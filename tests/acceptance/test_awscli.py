@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from acceptance.support import RESOURCE_GROUP, SAMPLE
+from acceptance.support import CREDENTIALS, RESOURCE_GROUP, SAMPLE, kept_environment
 from aiodp.emulator import EmulatorServer, ManualClock, Settings, load_definition
 
 MACHINE = "EC2Resource_HelloWorld"
 ACTIVITY = "ShellCommandActivity_HelloWorld"
 STAGING = Path(__file__).with_name("samples") / "shellcommand-s3-staging.json"
+PROCESS = Path(__file__).with_name("aws_process.py")
 GREP: dict[str, Any] = {
     "objects": [
         {
@@ -74,10 +75,23 @@ def stamp(epoch):
     return lambda seconds=0: f"{epoch + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}"
 
 
+@pytest.fixture(scope="module")
+def aws_process(aws_cli):
+    """The AWS CLI, which is started once for all its commands."""
+    with subprocess.Popen(
+        [aws_cli.with_name("python"), PROCESS],
+        env=kept_environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield process
+
+
 @pytest.fixture
-def call_aws(aws_cli, clean_environment, server, tmp_path):
+def call_aws(aws_process, server, tmp_path):
     """Runs `aws datapipeline` to its end."""
-    environment = clean_environment | {
+    environment = CREDENTIALS | {
         "AWS_ENDPOINT_URL": server.endpoint,
         "AWS_CONFIG_FILE": str(tmp_path / "config"),
         "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
@@ -85,14 +99,9 @@ def call_aws(aws_cli, clean_environment, server, tmp_path):
     }
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [aws_cli, "datapipeline", *arguments],
-            env=environment,
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        command = ["datapipeline", *arguments]
+        print(json.dumps([command, environment]), file=aws_process.stdin, flush=True)
+        return subprocess.CompletedProcess(command, **json.loads(aws_process.stdout.readline()))
 
     return run
 
