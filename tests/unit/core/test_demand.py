@@ -147,3 +147,11 @@ def test_the_sample_forgets_what_is_long_ago():
     assert (new._granted, new._denied) == (150, 50)
     answer(new, granted=201, denied=0)
     assert (new._granted, new._denied) == (175, 25)
+
+
+def test_the_bound_of_a_shortage_counts_as_one():
+    """Ninety-seven hundredths of what is needed."""
+    new = demand(50)
+    answer(new, granted=32, denied=32)
+    supply = new.needed * 0.97
+    assert new.shortage(2 * supply) == supply

@@ -284,3 +284,49 @@ def test_a_first_report_that_the_configuration_does_not_allow_ends_the_lease():
     assert lease.rejected
     assert lease.state is LeaseState.RELEASED
     assert schedule.next_lease(0.0) is None
+
+
+def test_losing_all_stops_the_reports_of_what_was_lost_before():
+    """What lapsed is reported while its work winds down, but not by a reporter that failed."""
+    schedule = make_schedule()
+    lease = add(schedule)
+    schedule.expire(120.0)
+    assert lease.reportable
+    assert schedule.next_due == 0.0
+    schedule.lose_all(LostReason.REPORTER_FAILED)
+    assert not lease.reportable
+    assert schedule.next_due is None
+    assert lease.lost_reason is LostReason.EXPIRED
+
+
+SHORT = Timing.checked(
+    interval=20, ack_timeout=120, lease_timeout=110, safety_margin=10, attempt_timeout=10
+)
+
+
+@pytest.mark.parametrize(("now", "given_up"), [(97.9, 0), (98.0, 5), (99.0, 5)])
+def test_leases_are_given_up_when_a_fiftieth_of_the_first_one_is_left(now, given_up):
+    """The newest ones, as many as the service does not grant; the first one is kept."""
+    schedule = make_schedule(rate=1.0, burst=100)
+    leases = [add(schedule, timing=SHORT) for _ in range(10)]
+    for _ in leases:
+        answer(schedule, send(schedule, 0.0))
+    assert schedule.held_count == 10
+    for _ in range(100):
+        schedule._demand.granted()
+        schedule._demand.denied()
+    schedule.bucket.rate = 0.1  # half of it is granted: five leases
+    assert send(schedule, now).live
+    assert [lease.live for lease in leases] == [True] * (10 - given_up) + [False] * given_up
+    assert schedule.take_ended() == leases[10 - given_up :][::-1]
+    assert {lease.lost_reason for lease in leases[10 - given_up :]} <= {LostReason.OVERLOADED}
+
+
+def test_a_new_schedule_has_counted_nothing():
+    """Neither reports nor lags."""
+    schedule = make_schedule()
+    assert (schedule.sent, schedule.in_flight, schedule.held_count) == (0, 0, 0)
+    assert schedule.worst_lag == 0.0
+    assert schedule.outcomes == {}
+    assert schedule.take_ended() == []
+    assert schedule.wake_at(0.0) is None

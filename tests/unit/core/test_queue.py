@@ -60,3 +60,20 @@ def test_discarded_entries_do_not_pile_up():
         queue.discard(entry)
         entry = queue.push("x", key)
     assert len(queue._heap) < 200
+
+
+def test_a_discard_leaves_the_heap_as_it_is_until_sweeping_is_worth_its_time():
+    """More than 64 empty entries, and more than half of the heap."""
+    queue = PriorityQueue[int]()
+    entries = [queue.push(number, number) for number in range(200)]
+    for entry in entries[100:200]:
+        queue.discard(entry)
+    assert len(queue._heap) == 200
+    queue.discard(entries[0])
+    assert len(queue._heap) == len(queue) == 99
+    for entry in entries[1:65]:
+        queue.discard(entry)
+    assert len(queue._heap) == 99
+    queue.discard(entries[65])
+    assert len(queue._heap) == len(queue) == 34
+    assert [queue.pop() for _ in range(34)] == list(range(66, 100))

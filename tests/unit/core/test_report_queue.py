@@ -150,3 +150,17 @@ def test_the_first_due_time_is_over_all_queues():
     held(queue, sent_at=0.0, due_at=250.0)
     queue.collect_due(270.0)
     assert times(queue) == (250.0, 320.0)
+
+
+def test_an_acknowledgement_that_is_due_within_a_millisecond_is_urgent_at_once():
+    """The bound itself counts as due, and as urgent."""
+    queue = ReportQueue()
+    waits = held(queue, sent_at=-100.0, due_at=-10.0)
+    new = Registration("new", TIMING, 0.0)
+    new.due_at = 0.001
+    queue.put(new)
+    queue.collect_due(0.0)
+    assert queue.next(0.0, 0.0) is new
+    assert new.promotion is None
+    queue.discard(new)
+    assert queue.next(0.0, 0.0) is waits
