@@ -39,11 +39,11 @@ def attempts(kit: MemoryKit, pipeline: Any) -> list[dict[str, Any]]:
     ids = call("QueryObjects", sphere="ATTEMPT")["ids"]
     if not ids:
         return []
-    found = {
-        one["id"]: {field["key"]: field.get("stringValue") for field in one["fields"]}
-        for one in call("DescribeObjects", objectIds=ids)["pipelineObjects"]
+    fields_of = {
+        attempt["id"]: {field["key"]: field.get("stringValue") for field in attempt["fields"]}
+        for attempt in call("DescribeObjects", objectIds=ids)["pipelineObjects"]
     }
-    return [found[one] for one in sorted(ids)]
+    return [fields_of[attempt_id] for attempt_id in sorted(ids)]
 
 
 def calls(kit: MemoryKit, operation: str) -> int:

@@ -30,7 +30,7 @@ FAST_SEEDS = 3
 PIPELINES = 2
 ACTIVITIES = 60
 RETRIES = 2
-TROUBLES = 80
+DISTURBANCE_COUNT = 80
 DAY = 86_400
 ENDS = {AuditKind.REASSIGNED, AuditKind.LAPSED}
 KINDS = [kind for kind in FaultKind if kind is not FaultKind.CLOCK_JUMP]
@@ -40,29 +40,29 @@ FEW = "HadoopActivity"
 CHEAP = AioConfig(signature_version=UNSIGNED, user_agent="aiodp-chaos")
 """Calls that need less time, and are handled as any."""
 SLOW = 0.5
-"""The share of handlers which are, on a rough day, slow to stop."""
-TROUBLE = ["fault"] * 3 + ["block", "calm", "calm", "cancel"] + ["give away"] * 3
-FATES = ["return"] * 6 + ["say it", "report", "raise", "say no"]
+"""The share of handlers which are, if the run is rough, slow to stop."""
+DISTURBANCES = ["fault"] * 3 + ["block", "clear", "clear", "cancel"] + ["give away"] * 3
+HANDLER_ENDS = ["return"] * 6 + ["set status", "report", "raise", "return false"]
 
 
-class Floor:
+class HandlerCalls:
     """Who works on what: each handler's call, from its begin to its end."""
 
-    def __init__(self, dice, *, margin, rough):
-        self.dice = dice
+    def __init__(self, rng, *, margin, rough):
+        self.rng = rng
         self.margin = margin
         self.rough = rough  # the event loop is blocked at times, and handlers are slow to stop
         self.running = defaultdict(list)
         self.calls: Counter[str] = Counter()
         self.returned = []
         self.given_away = set()
-        self.complaints = []
+        self.violations = []
 
     def handler(self, runner):
         """Return the handler of one runner."""
 
         async def handle(task):
-            with self.noted(runner, task):
+            with self.recorded(runner, task):
                 result = await self.work(task)
                 self.returned.append(task.task_id)
                 return result
@@ -70,10 +70,12 @@ class Floor:
         return handle
 
     @contextmanager
-    def noted(self, runner, task):
+    def recorded(self, runner, task):
         here = self.running[task.pipeline_id, task.attempt_id.rpartition("_Attempt=")[0]]
         self.calls[task.task_id] += not task.is_precondition  # these may be looked at repeatedly
-        self.complaints += [f"{task} began beside {one}" for one in here if self.clash(runner, one)]
+        self.violations += [
+            f"{task} began beside {call}" for call in here if self.clash(runner, call)
+        ]
         here.append((runner, task))
         try:
             yield
@@ -97,26 +99,26 @@ class Floor:
         """Note whoever works on in a runner that was stopped, and has had its time to clean up."""
         if not self.rough:
             calls = [call for calls in self.running.values() for call in calls]
-            self.complaints += [f"{task} goes on" for number, task in calls if number == runner]
+            self.violations += [f"{task} goes on" for number, task in calls if number == runner]
 
     async def work(self, task):
         try:
             task.update(step="begun")
-            await anyio.sleep(self.dice.uniform(0, self.dice.choice([30, 30, 30, 300])))
-            return await self.end(task, self.dice.choice(FATES))
+            await anyio.sleep(self.rng.uniform(0, self.rng.choice([30, 30, 30, 300])))
+            return await self.end(task, self.rng.choice(HANDLER_ENDS))
         finally:
             with anyio.CancelScope(shield=True):
-                slow = self.rough and self.dice.random() < SLOW
-                await anyio.sleep(self.dice.uniform(0, 200 if slow else self.margin / 2))
+                slow = self.rough and self.rng.random() < SLOW
+                await anyio.sleep(self.rng.uniform(0, 200 if slow else self.margin / 2))
 
-    async def end(self, task, fate):
-        if fate == "raise":
+    async def end(self, task, how):
+        if how == "raise":
             raise ValueError("bad luck")
-        if fate == "report":
+        if how == "report":
             await task.report()
-        elif fate == "say it":
+        elif how == "set status":
             await task.set_status(TaskStatus.FINISHED)
-        return fate != "say no"
+        return how != "return false"
 
     @property
     def tasks(self):
@@ -125,20 +127,20 @@ class Floor:
 
 
 class Chaos:
-    """One run: runners, trouble, and somebody who looks on."""
+    """One run: the runners, what disturbs them, and checks of who holds what."""
 
-    def __init__(self, kit, floor, runners, pipelines):
+    def __init__(self, kit, handlers, runners, pipelines):
         self.kit = kit
-        self.floor = floor
-        self.dice = floor.dice
+        self.handlers = handlers
+        self.rng = handlers.rng
         self.runners = runners
         self.pipelines = pipelines
         self.canceled = set()
         self.looks = 0
 
-    async def play(self):
+    async def run(self):
         async with anyio.create_task_group() as around:
-            around.start_soon(self.trouble)
+            around.start_soon(self.disturb)
             around.start_soon(self.watch)
             async with anyio.create_task_group() as running:
                 for runner in self.runners:
@@ -154,62 +156,62 @@ class Chaos:
         for number, end in enumerate(ends, start=1):
             await self.kit.until(partial(self.is_time, number), timeout=DAY)
             end()
-        await anyio.sleep(self.floor.margin / 2 + 1)
-        self.floor.expect_nobody(1)
+        await anyio.sleep(self.handlers.margin / 2 + 1)
+        self.handlers.expect_nobody(1)
 
     def is_time(self, number):
-        done = len(self.floor.returned)
+        done = len(self.handlers.returned)
         return done >= number * PIPELINES * ACTIVITIES / 4 and self.runners[number - 1].tasks
 
-    async def trouble(self):
-        for _ in range(TROUBLES):
-            await anyio.sleep(self.dice.uniform(0, 50))
-            kind = self.dice.choice(TROUBLE)
+    async def disturb(self):
+        for _ in range(DISTURBANCE_COUNT):
+            await anyio.sleep(self.rng.uniform(0, 50))
+            kind = self.rng.choice(DISTURBANCES)
             if kind == "fault":
                 self.kit.faults.add(self.fault())
-            elif kind == "block" and self.floor.rough:
-                block(self.dice.uniform(0, 1.2 * self.kit.service.settings.lease_timeout))
-            elif kind == "calm":
+            elif kind == "block" and self.handlers.rough:
+                block(self.rng.uniform(0, 1.2 * self.kit.service.settings.lease_timeout))
+            elif kind == "clear":
                 self.kit.faults.clear()
             elif tasks := [task for runner in self.runners for task in runner.tasks]:
-                waiting = [task for task in tasks if task not in self.floor.tasks]
-                self.meddle(kind, self.dice.choice(waiting or tasks))
+                waiting = [task for task in tasks if task not in self.handlers.tasks]
+                self.take_away(kind, self.rng.choice(waiting or tasks))
         self.kit.faults.clear()
 
     def fault(self):
         return Fault(
-            kind=self.dice.choice(KINDS),
-            duration=self.dice.uniform(0, 80),
-            every=self.dice.choice([1, 2, 3]),
-            delay=self.dice.uniform(0, 15),
+            kind=self.rng.choice(KINDS),
+            duration=self.rng.uniform(0, 80),
+            every=self.rng.choice([1, 2, 3]),
+            delay=self.rng.uniform(0, 15),
         )
 
-    def meddle(self, kind, task):
+    def take_away(self, kind, task):
         """Take a task from its runner, unless it is over already."""
         view = self.kit.task(task.task_id)
         if kind == "cancel":
             self.canceled.add((view.pipeline_id, view.instance_id))
             self.kit.cancel(task.task_id)
         elif view.deadline is not None and not view.canceled:
-            self.floor.given_away.add(task.task_id)
+            self.handlers.given_away.add(task.task_id)
             self.kit.give_away(task.task_id)
 
     async def watch(self):
         """Let nobody believe to hold what the service has given to somebody else."""
         while True:
             self.kit.service.advance()
-            for task in self.floor.tasks:
+            for task in self.handlers.tasks:
                 believed = not task.ended.is_set() and task.state is LeaseState.HELD
-                if believed and task.task_id not in self.floor.given_away:
+                if believed and task.task_id not in self.handlers.given_away:
                     self.looks += 1
                     taken = self.kit.audit.of(task.task_id, *ENDS)
                     assert not taken, f"{task} at {anyio.current_time()}: {taken}"
-            await anyio.sleep(self.dice.uniform(0.01, 5))
+            await anyio.sleep(self.rng.uniform(0.01, 5))
 
 
 def make_pipeline(kit):
     common = {"workerGroup": "workers", "scheduleType": "ondemand", "maximumRetries": str(RETRIES)}
-    objects = [common | one for number in range(ACTIVITIES) for one in objects_of(number)]
+    objects = [common | own for number in range(ACTIVITIES) for own in objects_of(number)]
     return kit.pipeline({"objects": objects})
 
 
@@ -232,38 +234,38 @@ def precondition(number):
     return ready | again if number % 20 == 3 else ready
 
 
-def make_runner(session, floor, number, lease):
+def make_runner(session, handlers, number, lease):
     runner = TaskRunner(
         session,
         worker_group="workers",
-        handler=floor.handler(number),
-        max_concurrency=floor.dice.choice([4, 8, 12]),
+        handler=handlers.handler(number),
+        max_concurrency=handlers.rng.choice([4, 8, 12]),
         hostname=f"runner{number}",
         handle_signals=False,
         lease_timeout=lease,
-        safety_margin=floor.margin,
+        safety_margin=handlers.margin,
         interval=min(60, lease / 3),
-        quota=floor.dice.choice([None, Quota(), Quota(rate=0.5, burst=10)]),
+        quota=handlers.rng.choice([None, Quota(), Quota(rate=0.5, burst=10)]),
     )
-    runner.activity(FEW, max_concurrency=2)(floor.handler(number))
+    runner.activity(FEW, max_concurrency=2)(handlers.handler(number))
     return runner
 
 
 def make_chaos(session, service, seed):
     random.seed(seed)  # the delays of the library itself
-    dice = random.Random(seed)
-    lease = dice.choice([60, 300, 900])
-    quotas = dice.choice([None, Settings().quotas])
+    rng = random.Random(seed)
+    lease = rng.choice([60, 300, 900])
+    quotas = rng.choice([None, Settings().quotas])
     service.detach(session)
     kit = MemoryKit(Settings(lease_timeout=lease, quotas=quotas))
     kit.attach(session)
     config = session.get_default_client_config() or AioConfig()
     session.set_default_client_config(config.merge(CHEAP))
-    kit.latency = lambda: dice.choice([0, 0.05, 0.5, dice.uniform(0, 7.5)])
-    floor = Floor(dice, margin=dice.choice([10, 25]), rough=bool(seed % 2))
+    kit.latency = lambda: rng.choice([0, 0.05, 0.5, rng.uniform(0, 7.5)])
+    handlers = HandlerCalls(rng, margin=rng.choice([10, 25]), rough=bool(seed % 2))
     pipelines = [make_pipeline(kit) for _ in range(PIPELINES)]
-    runners = [make_runner(session, floor, number, lease) for number in range(3)]
-    return Chaos(kit, floor, runners, pipelines)
+    runners = [make_runner(session, handlers, number, lease) for number in range(3)]
+    return Chaos(kit, handlers, runners, pipelines)
 
 
 def check_ends(chaos):
@@ -337,11 +339,11 @@ async def test_one_handler_at_a_time(seed, session, service, caplog):
     """Whatever fails, no instance is worked on twice at once, and all of them come to an end."""
     chaos = make_chaos(session, service, seed)
     with caplog.at_level(logging.CRITICAL, logger="aiodp"), anyio.fail_after(2 * DAY):
-        await chaos.play()
+        await chaos.run()
     assert caplog.records == []
-    assert chaos.floor.complaints == []
-    assert chaos.floor.tasks == []
-    assert max(chaos.floor.calls.values()) == 1
+    assert chaos.handlers.violations == []
+    assert chaos.handlers.tasks == []
+    assert max(chaos.handlers.calls.values()) == 1
     assert chaos.looks > 100
     chaos.kit.audit.assert_single_owner()
     check_ends(chaos)

@@ -283,7 +283,9 @@ async def test_signals_drain_and_then_interrupt(kit, runner):
         assert one._shutdown.step == 1
         assert len(one.tasks) == 2
         os.kill(os.getpid(), signal.SIGINT)
-    assert [attempts(kit, each)[0]["errorId"] for each in pipelines] == ["RunnerStopped"] * 2
+    assert [attempts(kit, pipeline)[0]["errorId"] for pipeline in pipelines] == [
+        "RunnerStopped"
+    ] * 2
 
 
 @asyncio_only
@@ -342,7 +344,9 @@ async def test_signals_of_the_loops_own_are_left_alone(kit, runner):
 
 async def test_ignored_signals_stay_ignored(kit, runner):
     """As nohup wants it, even if there is none left to listen to."""
-    before = {each: signal.signal(each, signal.SIG_IGN) for each in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         async with running(runner(sleep_long)) as one:
             await kit.until(lambda: calls(kit, "ReportTaskRunnerHeartbeat"))
@@ -350,8 +354,8 @@ async def test_ignored_signals_stay_ignored(kit, runner):
             await anyio.sleep(1)
             assert one._shutdown.step == 0
     finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @asyncio_only
@@ -406,7 +410,7 @@ async def test_once_polls_once(kit, runner):
     one = runner(sleep_long)
     await one.run(once=True)
     assert one.statistics().polls == 1
-    assert [run.status for each in pipelines for run in each.runs] == [
+    assert [run.status for pipeline in pipelines for run in pipeline.runs] == [
         Status.FINISHED,
         Status.WAITING_FOR_RUNNER,
     ]
@@ -426,6 +430,6 @@ async def test_max_tasks_takes_no_more(kit, runner):
         await anyio.sleep(400)
         pipelines = [kit.activity() for _ in range(5)]
         await kit.until(lambda: one.statistics().ended.get("FINISHED") == 3)
-    states = [run.status for each in pipelines for run in each.runs]
+    states = [run.status for pipeline in pipelines for run in pipeline.runs]
     assert states.count(Status.FINISHED) == 3
     assert states.count(Status.WAITING_FOR_RUNNER) == 2

@@ -69,7 +69,7 @@ async def test_a_task_is_a_tracked_task_with_objects(with_task):
         output = task.ref("output")
         assert isinstance(output, PipelineObject)
         assert (output.type, output.text("directoryPath")) == ("S3DataNode", "s3://bucket/out")
-        assert [one.type for one in task.refs("input")] == ["S3DataNode"] * 2
+        assert [node.type for node in task.refs("input")] == ["S3DataNode"] * 2
         with pytest.raises(ValueError, match="refers to 2 objects"):
             task.ref("input")
         with pytest.raises(LookupError, match="no field 'runsOn'"):
@@ -105,10 +105,12 @@ async def test_query_and_describe(kit, with_task):
 
     async def work(task):
         by_parent = ("@componentParent", "REF_EQ", "Work")
-        ids = [one async for one in task.query("INSTANCE", by_parent)]
-        everything = [one async for one in task.query("INSTANCE")]
-        described = [one async for one in task.describe(ids)]
-        components = [one async for one in task.describe(["Work"], evaluate_expressions=False)]
+        ids = [object_id async for object_id in task.query("INSTANCE", by_parent)]
+        everything = [object_id async for object_id in task.query("INSTANCE")]
+        described = [instance async for instance in task.describe(ids)]
+        components = [
+            component async for component in task.describe(["Work"], evaluate_expressions=False)
+        ]
         return ids, everything, described, components
 
     ids, everything, described, components = await with_task(work)
@@ -133,14 +135,14 @@ async def test_pages(kit, client_runner):
         ]
     }
     kit.pipeline(definition)
-    found = []
+    object_ids = []
 
     async def work(task):
-        ids = [one async for one in task.query("COMPONENT")]
-        found.append([one.id async for one in task.describe(ids)])
+        ids = [object_id async for object_id in task.query("COMPONENT")]
+        object_ids.append([described.id async for described in task.describe(ids)])
 
     await client_runner(work).run(max_tasks=1)
-    assert len(found[0]) == len(set(found[0])) >= 95
+    assert len(object_ids[0]) == len(set(object_ids[0])) >= 95
 
 
 async def test_questions_that_fail(kit, with_task):

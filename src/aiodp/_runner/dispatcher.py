@@ -197,12 +197,12 @@ class Dispatcher:
         if self._shutdown.step >= Step.CANCELING:
             execution.stop()
         try:
-            return await self._hold(execution, earlier, timing)
+            return await self._keep_alive(execution, earlier, timing)
         finally:
             del self.executions[execution]
             execution.released.set()
 
-    async def _hold(
+    async def _keep_alive(
         self, execution: Execution, earlier: Sequence[Execution], timing: Timing
     ) -> RunEnd:
         """Keep the task alive, from before its handler is called until it has its status."""

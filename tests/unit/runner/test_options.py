@@ -155,7 +155,7 @@ def test_assignments():
     assert one.instance == ("df-1", "@A_2026-01-01T00:00:00")
     assert str(one) == "task @A_2026-01-01T00:00:00_Attempt=12 of df-1"
     assert one.extra["task"] == "TTTTTTTT…TTTTTTTT"
-    twice = {"id": "x", "fields": [{"key": "type", "stringValue": one} for one in "ab"]}
+    twice = {"id": "x", "fields": [{"key": "type", "stringValue": text} for text in "ab"]}
     with pytest.raises(ValueError, match="field 'type' has 2 values"):
         read_assignment({**answer, "objects": {answer["attemptId"]: twice}}, 5.0)
     with pytest.raises(ValueError, match="its pipelineId is None"):
