@@ -253,21 +253,25 @@ async def test_an_endpoint_that_is_no_address(client_reporter):
             pytest.fail("the body must not begin")
 
 
-async def test_the_users_config_is_under_the_reporters_needs(client_reporter):
-    """What the user sets stays, what the leases need wins."""
-    config = AioConfig(
-        user_agent_extra="mine", retries={"total_max_attempts": 9}, read_timeout=1000
-    )
-    async with client_reporter(config=config, attempt_timeout=5) as opened:
-        for client in (opened._engine._transport._reports, opened._engine._transport._statuses):
-            assert client.meta.config.retries["total_max_attempts"] == 1
-            assert client.meta.config.read_timeout == 5
-            assert client.meta.config.user_agent_extra == "mine"
-        assert opened._engine._transport._reports.meta.config.max_pool_connections == 150
-        assert opened._engine._transport._reports is not opened._engine._transport._statuses
-        assert opened._max_in_flight == 150
-    async with client_reporter(quota=None) as opened:
-        assert opened._max_in_flight == 256
+async def test_the_users_config_is_under_the_reporters_needs(session, client_reporter, monkeypatch):
+    """What the user sets stays, what the leases need wins; reports have a client of their own."""
+    configs: list[AioConfig] = []
+    create_client = session.create_client
+
+    def create(*args, config, **options):
+        configs.append(config)
+        return create_client(*args, config=config, **options)
+
+    monkeypatch.setattr(session, "create_client", create)
+    mine = AioConfig(user_agent_extra="mine", retries={"total_max_attempts": 9}, read_timeout=1000)
+    async with client_reporter(config=mine, attempt_timeout=5):
+        for config in configs:
+            assert config.retries["total_max_attempts"] == 1
+            assert config.read_timeout == config.connect_timeout == 5
+            assert config.user_agent_extra == "mine"
+        assert [config.max_pool_connections for config in configs] == [150, 50]
+    async with client_reporter(quota=None):
+        assert [config.max_pool_connections for config in configs[2:]] == [256, 50]
 
 
 TENTH = Settings(quotas={"ReportTaskProgress": (1.0, 10), "SetTaskStatus": (1.0, 10)})

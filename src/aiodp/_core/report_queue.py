@@ -24,11 +24,11 @@ class ReportQueue:
     """Says which lease reports next."""
 
     def __init__(self) -> None:
-        self._due = PriorityQueue["Registration"]()
-        self._ready = PriorityQueue["Registration"]()
-        self._promotions = PriorityQueue["Registration"]()
-        self._urgent = PriorityQueue["Registration"]()
-        self._best_effort = PriorityQueue["Registration"]()
+        self._due: PriorityQueue[Registration] = PriorityQueue()
+        self._ready: PriorityQueue[Registration] = PriorityQueue()
+        self._promotions: PriorityQueue[Registration] = PriorityQueue()
+        self._urgent: PriorityQueue[Registration] = PriorityQueue()
+        self._best_effort: PriorityQueue[Registration] = PriorityQueue()
 
     def put(self, registration: Registration) -> None:
         """Let a lease wait until its next report is due, wherever it waits now."""

@@ -41,7 +41,7 @@ class Schedule:
         self._max_in_flight = max_in_flight
         self._demand = Demand(quota)
         self._reports = ReportQueue()
-        self._expiry = PriorityQueue["Registration"]()
+        self._expiry: PriorityQueue[Registration] = PriorityQueue()
         self._phase = 0.0
         self._latency = 0.0
 
