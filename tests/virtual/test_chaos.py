@@ -10,7 +10,7 @@ import pytest
 
 from aiodp import AiodpError, LeaseState, Quota, TaskStatus
 from aiodp.testing import AuditKind, Fault, FaultKind, MemoryService, Settings
-from virtual.test_engine import block
+from virtual.kit import block
 
 pytestmark = pytest.mark.anyio
 

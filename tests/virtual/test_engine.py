@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import anyio
 import pytest
-import trio.lowlevel
 from aiobotocore.config import AioConfig
 
 from aiodp import (
@@ -22,6 +19,7 @@ from aiodp import (
 from aiodp._reporter.task import record_of
 from aiodp.testing import Fault, FaultKind, MemoryService, Settings
 from virtual.fake_transport import FakeReporter, FakeTransport
+from virtual.kit import block
 
 pytestmark = pytest.mark.anyio
 
@@ -161,16 +159,6 @@ async def test_statistics(service, reporter):
                 seen.sent = 0
             with pytest.raises(TypeError):
                 seen.failed["timeout"] = 1
-
-
-def block(seconds):
-    """Let time pass without the event loop, as a blocking call does."""
-    try:
-        clock = trio.lowlevel.current_clock()
-    except RuntimeError:
-        asyncio.get_running_loop()._jumping.offset += seconds  # type: ignore[attr-defined]
-    else:
-        clock.jump(seconds)  # type: ignore[attr-defined]
 
 
 async def test_a_blocked_loop_cannot_hide_a_lapse(service, reporter, caplog):

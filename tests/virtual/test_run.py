@@ -13,7 +13,7 @@ import aiodp
 from aiodp import LeaseLost, LeaseState, LostReason, TaskCanceled, current_task
 from aiodp._reporter.task import record_of
 from aiodp.testing import Fault, FaultKind
-from virtual.kit import asyncio_only
+from virtual.kit import asyncio_only, block
 
 pytestmark = pytest.mark.anyio
 
@@ -225,8 +225,7 @@ async def test_a_thread_sees_a_lapse_that_the_blocked_loop_did_not(service, repo
     [task_id] = service.assign()
     seen = []
     async with reporter() as opened, opened.track(task_id) as task:
-        now = opened._engine.clock()
-        opened._engine.clock = lambda: now + 289.9995
+        block(289.9995)
 
         def look():
             seen.extend([task.lost.is_set(), task.ended.is_set(), task.lost_reason])

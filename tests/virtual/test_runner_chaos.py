@@ -20,7 +20,7 @@ from botocore import UNSIGNED
 
 from aiodp import LeaseState, Quota, TaskRunner, TaskStatus
 from aiodp.testing import AuditKind, Fault, FaultKind, MemoryKit, Settings, Status
-from virtual.test_engine import block
+from virtual.kit import block
 
 pytestmark = pytest.mark.anyio
 
