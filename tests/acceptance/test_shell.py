@@ -408,7 +408,7 @@ async def test_no_key_leaves_the_staging_directory(run, put, key, tmp_path):
         ({"in/" + "x" * 300: b""}, directory("in"), "could not be downloaded: File name too long"),
     ],
 )
-async def test_inputs_that_cannot_be_brought_fail_the_task(run, put, objects, place, words):
+async def test_inputs_that_cannot_be_downloaded_fail_the_task(run, put, objects, place, words):
     """The message has the address and the reason; botocore's error is the cause only."""
     put(**objects)
     with pytest.raises(TaskFailed, match=words) as caught:
@@ -417,7 +417,7 @@ async def test_inputs_that_cannot_be_brought_fail_the_task(run, put, objects, pl
     assert isinstance(caught.value.__cause__, Exception)
 
 
-async def test_outputs_that_cannot_be_taken_fail_the_task(run):
+async def test_outputs_that_cannot_be_uploaded_fail_the_task(run):
     """A name that no key can have, or no bucket, though the command was fine."""
     command = "head -c 9000000 /dev/zero >$OUTPUT1_STAGING_DIR/big; echo >$OUTPUT1_STAGING_DIR/a"
     with pytest.raises(TaskFailed, match=r"s3://nobucket/out/.* could not be uploaded: NoSuchBuck"):
@@ -468,7 +468,7 @@ async def test_s3_that_is_down_fails_the_task(run, monkeypatch):
         ({"filePath": "s3://b"}, "no key in it"),
     ],
 )
-async def test_nodes_that_cannot_be_staged_are_said(run, node, words):
+async def test_nodes_that_cannot_be_staged_fail_the_task(run, node, words):
     """A bad definition, which no retry mends."""
     with pytest.raises(TaskFailed, match=words) as caught:
         await run(inputs=[node], command="true")

@@ -116,7 +116,7 @@ async def test_a_pipeline_from_data_to_data(kit, s3, working, read):
     assert read(f"logs/{pipeline.id}/{instance}/StdOutput") == "3\n2\n1\n"
 
 
-async def test_a_failure_is_told_to_the_service(kit, s3, working, connect):
+async def test_a_failure_is_reported_to_the_service(kit, s3, working, connect):
     """The exit code and the end of stderr are in the attempt's fields."""
     s3.head_bucket(Bucket=BUCKET)
     work = {"id": "Work", "type": "ShellCommandActivity", "command": "echo no >&2; exit 4"}

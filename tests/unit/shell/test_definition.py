@@ -39,7 +39,7 @@ SOURCES = "".join(path.read_text() for path in PACKAGE.glob("*.py"))
         ({"command": "true", "stdout": "a\0", "workerGroup": "g"}, "can be no path"),
     ],
 )
-async def test_a_bad_definition_is_said(run, fields, words, tmp_path):
+async def test_a_bad_definition_fails_the_task(run, fields, words, tmp_path):
     """Nothing is run, and nothing is made."""
     with pytest.raises(TaskFailed, match=words) as caught:
         await run(**fields)
@@ -87,7 +87,7 @@ async def test_no_id_leaves_the_output_directory(tmp_path, evil):
         assert len(path.relative_to(output).parts) == 6
 
 
-async def test_similar_ids_have_places_of_their_own(tmp_path):
+async def test_similar_ids_have_directories_of_their_own(tmp_path):
     """What makes an id fit to be a name makes no two the same."""
     await handle(FakeTask({"command": "echo 1"}, attempt_id="a/b"), tmp_path)
     [first] = tmp_path.rglob("StdOutput")

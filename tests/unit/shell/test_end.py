@@ -196,7 +196,7 @@ def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-async def test_nothing_is_taken_from_a_task_that_ended_unnoticed(tmp_path):
+async def test_no_output_of_a_task_that_ended_unnoticed_is_uploaded(tmp_path):
     """The command was through, but the task is not ours any more."""
     task = FakeTask({"command": "true"})
     task.lost.happened = True

@@ -34,7 +34,7 @@ async def test_success_is_true_and_both_streams_are_kept(run, stdout, stderr, tm
         ("no-such-command", 127, "not found"),
     ],
 )
-async def test_failure_says_how_and_why(run, command, code, words):
+async def test_a_failure_names_the_exit_code_or_the_signal(run, command, code, words):
     """The exit code or the signal's name, and the end of stderr."""
     with pytest.raises(CommandFailed, match=words) as caught:
         await run(command=command)
@@ -43,7 +43,7 @@ async def test_failure_says_how_and_why(run, command, code, words):
     assert isinstance(caught.value, TaskFailed)
 
 
-async def test_only_the_end_of_a_long_stderr_is_told(run):
+async def test_a_failure_shows_only_the_end_of_a_long_stderr(run):
     """1,024 bytes of it, whatever they are."""
     with pytest.raises(CommandFailed) as caught:
         await run(command="head -c 100000 /dev/zero | tr '\\0' '\\377' >&2; echo last >&2; exit 1")
@@ -75,7 +75,7 @@ async def test_arguments_are_positional_and_not_split(run, stdout):
     assert stdout() == "[a b]\n[$HOME]\n[]\n[é]\n"
 
 
-async def test_a_command_of_100_kb_with_foreign_line_ends(run, stdout):
+async def test_a_command_of_100_kb_is_run_with_its_line_ends_unchanged(run, stdout):
     """The text goes through a file, unchanged: neither its length nor CRLF matters to us."""
     assert await run(command=f": {'x' * 100_000}\necho 'a\r\nb'") is True
     assert stdout() == "a\r\nb\n"
@@ -93,7 +93,7 @@ async def test_no_descriptor_of_ours_is_handed_on(run, stdout):
     assert stdout() == "0\n1\n2\n3\n"
 
 
-async def test_the_working_directory_is_its_own_and_goes(run, stdout, tmp_path):
+async def test_the_working_directory_is_its_own_and_is_removed(run, stdout, tmp_path):
     """Empty at the start, below the output, removed at the end even if it is protected."""
     command = "pwd; ls -A; mkdir -p a/b; chmod 0 a/b a"
     await run(command=command)
@@ -102,7 +102,7 @@ async def test_the_working_directory_is_its_own_and_goes(run, stdout, tmp_path):
     assert not list(tmp_path.glob("work/*"))
 
 
-async def test_the_work_can_be_kept(run, stdout, tmp_path):
+async def test_keep_work_leaves_the_working_directory(run, stdout, tmp_path):
     """With keep_work, to look at it."""
     await run(command="pwd; touch trace", options={"keep_work": True})
     assert list(tmp_path.rglob("trace")) == [Path(stdout().strip(), "trace")]
