@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -12,6 +13,7 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
+    run_state_machine_as_test,
 )
 
 from aiodp.emulator import AuditKind, Fault, FaultKind, TaskState
@@ -354,7 +356,12 @@ class LifecycleMachine(RuleBasedStateMachine):
         return live
 
 
-LifecycleMachine.TestCase.settings = settings(
-    max_examples=80, stateful_step_count=40, deadline=None, report_multiple_bugs=False
-)
-TestLifecycleMachine = LifecycleMachine.TestCase
+@pytest.mark.parametrize("runs", [25, pytest.param(80, marks=pytest.mark.slow)])
+def test_pipelines_keep_their_rules_whatever_is_done_to_them(runs):
+    """Every state that the API shows is as the invariants have it, in any order of events."""
+    run_state_machine_as_test(
+        LifecycleMachine,
+        settings=settings(
+            max_examples=runs, stateful_step_count=40, deadline=None, report_multiple_bugs=False
+        ),
+    )

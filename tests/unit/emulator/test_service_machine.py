@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
 
 from aiodp.emulator._model.records import LIVE, TERMINAL
 from unit.emulator.service_kit import Kit
@@ -177,5 +185,10 @@ class ServiceMachine(RuleBasedStateMachine):
                 assert key not in self.final
 
 
-ServiceMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
-TestServiceMachine = ServiceMachine.TestCase
+@pytest.mark.parametrize("runs", [50, pytest.param(150, marks=pytest.mark.slow)])
+def test_the_service_keeps_its_rules_whatever_is_done_to_it(runs):
+    """Every answer and every state is as the rules above have it, in any order of events."""
+    run_state_machine_as_test(
+        ServiceMachine,
+        settings=settings(max_examples=runs, stateful_step_count=50, deadline=None),
+    )

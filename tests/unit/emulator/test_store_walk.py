@@ -23,6 +23,12 @@ HOOKS = {
 """What tells the store of changes, each with what would not."""
 
 
+def seeds(quick, slow):
+    """Return seeds for a test, the last of them for a thorough run only."""
+    more = [pytest.param(seed, marks=pytest.mark.slow) for seed in range(quick, quick + slow)]
+    return [*range(quick), *more]
+
+
 @pytest.fixture
 def store(tmp_path):
     """A state file."""
@@ -46,7 +52,7 @@ def check(kept, live, when, *, shown=True):
         assert found[part] == known, f"{when}: {part} is not as it was"
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", seeds(2, 4))
 def test_the_file_has_all_that_the_service_knows_after_each_step(store, seed):
     """After every step the file has all that the service knows."""
     walk(store, seed)
@@ -60,7 +66,7 @@ def test_a_missing_notification_of_the_store_is_found(store, hook, monkeypatch):
         walk(store, 0)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", seeds(1, 2))
 def test_a_restored_service_goes_on(store, seed):
     """Restored again and again, it gives no id twice, and a task to one worker at a time."""
     walking = Walk(store, seed)
