@@ -111,7 +111,7 @@ class Dispatcher:
             await self._wait_for_room()
             await self.poller.wait_turn()
             self._unacknowledged.add(permit)
-            work.start_soon(self._serve, permit, name="aiodp task runner slot")
+            work.start_soon(self._serve, permit, name="aiodp task runner poll and task")
             if once:
                 return
 

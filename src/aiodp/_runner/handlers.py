@@ -135,7 +135,7 @@ class Limits:
 class Call:
     """One call of a handler, in a task of its own, so that a handler can cancel only itself.
 
-    What happened is told by its attributes. If the handler neither returned nor raised, it was
+    Its attributes say what happened. If the handler neither returned nor raised, it was
     interrupted.
     """
 
