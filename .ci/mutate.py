@@ -38,7 +38,7 @@ SELECTIONS: Final = {
     "_reporter": ["tests/virtual/test_[!r]*.py", "tests/virtual/test_run.py"],
     "_runner": ["tests/unit/runner", "tests/virtual/test_runner*.py"],
 }
-TEST_TIMEOUT: Final = 40  # seconds; mutated code in virtual time may never end
+TEST_TIMEOUT: Final = 30  # seconds; mutated code in virtual time may never end
 RUN_TIMEOUT: Final = 900
 PYTEST: Final = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow")
 SWAPS: Final = (
@@ -50,11 +50,11 @@ NAMES: Final = {"min": "max", "max": "min", "any": "all", "all": "any"}
 
 
 class Mutant(NamedTuple):
-    """One change: `text` in the place of what stands between two positions of a file."""
+    """One change: `text` in the place of a part of the statement on the lines `first` to `last`."""
 
     file: str
-    statement: int
-    statement_end: int
+    first: int
+    last: int
     line: int
     column: int
     end_line: int
@@ -182,9 +182,7 @@ def measured(tree: Path, folder: str, selection: list[str]) -> Measured:
 
 def chosen_tests(mutant: Mutant, lines: dict[str, list[str]], selection: list[str]) -> list[str]:
     """Return the tests that execute a mutant; all, if an import does."""
-    contexts = [
-        lines.get(str(line), []) for line in range(mutant.statement, mutant.statement_end + 1)
-    ]
+    contexts = [lines.get(str(line), []) for line in range(mutant.first, mutant.last + 1)]
     if any("" in context for context in contexts):
         return selection
     tests = {context.rpartition("|")[0] for some in contexts for context in some}
@@ -195,20 +193,15 @@ def tested(mutant: Mutant, tests: list[str], tree: Path, number: int) -> dict[st
     """Run the tests on a mutant and tell how that ended."""
     path, listed = tree / mutant.file, tree / "tests.txt"
     source = path.read_text()
-    result = "survived", ""
-    try:
-        path.write_text(mutant.apply(source))
-        os.utime(path, (number, number))  # a time of its own, or Python's cache would be believed
-        listed.write_text("\n".join(tests))
-        if tests:
-            result = outcome(tree, listed)
-    finally:
-        path.write_text(source)
-        os.utime(path, (0, 0))
+    path.write_text(mutant.apply(source))
+    os.utime(path, (number, number))  # a time of its own, or Python's cache would be believed
+    listed.write_text("\n".join(tests))
+    result, by = outcome(tree, listed) if tests else ("survived", "")
+    path.write_text(source)
+    os.utime(path, (0, 0))
     diff = difflib.unified_diff(source.splitlines(), mutant.apply(source).splitlines(), n=1)
     shown = "\n".join(list(diff)[3:])
-    known = {"result": result[0], "by": result[1], "tests": len(tests), "diff": shown}
-    return mutant._asdict() | known
+    return mutant._asdict() | {"result": result, "by": by, "tests": len(tests), "diff": shown}
 
 
 def outcome(tree: Path, listed: Path) -> tuple[str, str]:
@@ -245,25 +238,26 @@ def run_all(sample: list[Mutant], folder: str, workers: int) -> list[dict[str, A
             tests = chosen_tests(mutant, lines.get(mutant.file, {}), selection)
             result = tested(mutant, [*tests, *ignored] if tests else [], tree, number)
             trees.put(tree)
-            print(number, result["result"], mutant.kind, f"{mutant.file}:{mutant.line}", flush=True)
+            print(
+                f"{number} {result['result']}: {mutant.file}:{mutant.line} {mutant.kind}",
+                flush=True,
+            )
+            if result["result"] == "survived":
+                print(result["diff"], flush=True)
             return result
 
         with concurrent.futures.ThreadPoolExecutor(workers) as pool:
             return list(pool.map(test, range(1, len(sample) + 1), sample))
 
 
-def report(results: list[dict[str, Any]], possible: int) -> float:
-    """Print what survived and a table by kind of change; return the share that was noticed."""
-    survivors = [result for result in results if result["result"] == "survived"]
-    for result in survivors:
-        print(f"\n{result['file']}:{result['line']} {result['kind']}, {result['tests']} tests")
-        print(result["diff"])
+def report(results: list[dict[str, str]], possible: int) -> float:
+    """Print a table by kind of change; return the share of the mutants that was noticed."""
     counts = collections.Counter((result["kind"], result["result"]) for result in results)
     print(f"\n{'':12}{'killed':>9}{'timeout':>9}{'survived':>9}")
     for kind in sorted({kind for kind, _ in counts}):
         numbers = [counts[kind, ended] for ended in ("killed", "timeout", "survived")]
         print(f"{kind:12}{numbers[0]:9}{numbers[1]:9}{numbers[2]:9}")
-    share = 100 * (1 - len(survivors) / max(1, len(results)))
+    share = 100 * sum(result["result"] != "survived" for result in results) / len(results)
     print(f"{len(results)} of {possible} mutants, {share:.1f} % noticed")
     return share
 

@@ -14,10 +14,12 @@ from aiodp import (
     LostReason,
     Quota,
     ReporterClosed,
+    ReportKind,
     StatusNotSet,
     TaskCanceled,
     TaskStatus,
 )
+from aiodp._types import Outcome
 from aiodp.testing import AuditKind, Fault, FaultKind
 from virtual.fake_transport import FakeTransport
 
@@ -415,3 +417,65 @@ async def test_without_a_quota_throttled_statuses_back_off(service, reporter):
     assert service.calls["SetTaskStatus", "ThrottlingException"] < 30
     assert service.calls["ReportTaskProgress", "ThrottlingException"] < 30
     assert Quota().rate == 10
+
+
+class ThrottledStatuses(FakeTransport):
+    """Answers each status after two seconds: throttled, as long as it was sent before `until`."""
+
+    until = 0.0
+
+    async def set_status(self, task_id, status, error):
+        sent_at = anyio.current_time()
+        await anyio.sleep(2)
+        if sent_at < self.until:
+            return Outcome(kind=ReportKind.THROTTLED)
+        return await super().set_status(task_id, status, error)
+
+
+async def test_only_a_status_sent_after_the_news_slows_the_others_down_again(service, reporter):
+    """Two on the way together lower the rate once; one sent later does so again."""
+    transport = ThrottledStatuses(service)
+    async with reporter(transport=transport) as opened, anyio.create_task_group() as group:
+        started = anyio.current_time()
+        transport.until = started + 2.05
+
+        async def finish(task_id, delay):
+            async with opened.track(task_id) as task:
+                await anyio.sleep_until(started + delay)
+                await task.set_status(TaskStatus.FINISHED)
+
+        for task_id, delay in zip(service.assign(3), (0.0, 1.0, 60.0), strict=True):
+            group.start_soon(finish, task_id, delay)
+        await anyio.sleep_until(started + 3.5)
+        assert opened._statuses._bucket.rate == pytest.approx(7.0)
+        await anyio.sleep_until(started + 50)
+        assert opened._statuses._bucket.rate == pytest.approx(7.0 + 2 * 0.01)
+        transport.until = started + 61
+        await anyio.sleep_until(started + 62.5)
+        assert opened._statuses._bucket.rate == pytest.approx(7.02 * 0.7)
+    assert service.calls["SetTaskStatus", "ok"] == 3
+
+
+async def test_a_status_that_is_not_sent_gives_its_call_back(service, reporter):
+    """Whoever stops waiting for the quota makes nobody else wait for the call."""
+    ids = service.assign(2)
+    async with (
+        reporter(quota=Quota(rate=0.1, burst=1)) as opened,
+        opened.track(ids[0]) as first,
+        opened.track(ids[1]) as second,
+    ):
+        await first.set_status(TaskStatus.FINISHED)
+        with anyio.move_on_after(3) as waiting:
+            await second.set_status(TaskStatus.FINISHED)
+        assert waiting.cancelled_caught
+        now = anyio.current_time()
+        await second.set_status(TaskStatus.FINISHED)
+        assert anyio.current_time() - now == pytest.approx(7.0)
+
+
+async def test_throttling_leaves_statuses_three_tenths_of_the_quota(service, reporter):
+    """Statuses come in bursts, and a task waits for each."""
+    async with reporter() as opened, opened.track(*service.assign()) as task:
+        service.faults.add(Fault(kind=FaultKind.THROTTLE, actions=STATUS, duration=30))
+        await task.set_status(TaskStatus.FINISHED)
+        assert opened._statuses._bucket.rate == pytest.approx(3.0 + 0.01)
