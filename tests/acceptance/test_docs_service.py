@@ -100,7 +100,7 @@ def test_the_command_serves_until_it_is_interrupted(clean_environment, aiodp):
             assert line, f"it ended after saying {said!r}"
             said += line
         running.send_signal(signal.SIGINT)
-        assert running.wait(timeout=10) == 0
+        assert running.wait(timeout=60) == 0
     assert "export AWS_ENDPOINT_URL=http://127.0.0.1:" in said
     assert "A minute of the service lasts 1 s" in said
 

@@ -23,7 +23,7 @@ from aiodp.emulator import Service, load_definition
 if TYPE_CHECKING:
     from acceptance.commands import Commands
 
-TOO_LONG = 20
+TOO_LONG = 40
 OPTIONS = (
     "host",
     "port",
@@ -125,7 +125,7 @@ def test_it_stops_with_a_poll_held(emulate):
             connection.sendall(poll_request())
             client.report_task_runner_heartbeat(taskrunnerId="1")  # time for the poll to arrive
             process.send_signal(signal.SIGINT)
-            process.communicate(timeout=5)
+            process.communicate(timeout=TOO_LONG)
         client.close()
     assert process.returncode == 0
 

@@ -28,7 +28,7 @@ EXAMPLES = ROOT / "examples"
 UNIT = EXAMPLES / "systemd" / "aiodp-runner.service"
 INSTALLED = "/opt/aiodp/bin/aiodp"
 GROUP = "examples"
-TOO_LONG = 40
+TOO_LONG = 60
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +144,7 @@ def free_port() -> str:
 def look(port: str) -> dict[str, Any]:
     """Return what the application says of its tasks; nothing while it cannot."""
     try:
-        with urlopen(f"http://127.0.0.1:{port}/tasks", timeout=5) as answer:
+        with urlopen(f"http://127.0.0.1:{port}/tasks", timeout=TOO_LONG) as answer:
             told: dict[str, Any] = json.load(answer)
             return told
     except (HTTPError, URLError, ConnectionError):

@@ -17,7 +17,7 @@ from aiodp.testing import AuditKind, TaskState
 if TYPE_CHECKING:
     from acceptance.commands import Commands
 
-TOO_LONG = 30
+TOO_LONG = 60
 UNHEARD = 'trap "" TERM; echo ready; while :; do sleep 0.1; done'
 OBEDIENT = 'trap "echo bye; exit 0" TERM INT; echo ready; while :; do sleep 0.1; done'
 
@@ -248,7 +248,7 @@ def test_a_dead_service_loses_the_task(hold, task_id, server):
         out, err = process.communicate(timeout=TOO_LONG)
         taken = time.monotonic() - stopped
     assert (process.returncode, out) == (122, "bye\n")
-    assert 1 < taken < 5
+    assert taken > 1
     assert "reports fail" in err
     assert "Traceback" not in err
 

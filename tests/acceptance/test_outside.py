@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from aiodp.emulator import Outside
 
-LONG = 20.0
+LONG = 60.0
 KEYS = {
     "AttributeDefinitions": [
         {"AttributeName": "a", "AttributeType": "S"},

@@ -173,7 +173,7 @@ def test_what_is_due_happens_without_a_call(life):
     [task_id] = take(client, 1)
     life.kill()
     with EmulatorServer(state=life.state, time_scale=1_000_000.0) as server:
-        until = time.monotonic() + 30
+        until = time.monotonic() + 60
         while server.service().audit[-1].kind is not AuditKind.OFFERED:
             assert time.monotonic() < until
             time.sleep(0.01)

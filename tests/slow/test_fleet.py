@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from aiodp.emulator import Audit, AuditEvent, LockedService
 
+pytestmark = pytest.mark.timeout(500)
+
 WORKER: Final = Path(__file__).with_name("fleet_worker.py")
 GROUP: Final = "fleet"
 HOSTS: Final = ("one", "two", "three", "four")
@@ -31,8 +33,8 @@ ACTIVITIES: Final = 100
 TIME_SCALE: Final = 30.0
 """The two minutes until a task comes back which nobody acknowledged are four seconds."""
 GIVEN_AWAY: Final = 20
-LIMIT: Final = 100.0
-"""Real seconds for all of it; an idle machine needs a quarter of that."""
+LIMIT: Final = 300.0
+"""Real seconds for all of it; an idle machine needs a tenth of that."""
 POLL: Final = frozenset({"PollForTask"})
 STATUS: Final = frozenset({"SetTaskStatus"})
 FAULTS: Final = (
@@ -149,7 +151,7 @@ def workers(folder: Path, endpoint: str) -> Iterator[list[subprocess.Popen[bytes
         try:
             yield running
             for process in running:
-                process.communicate(timeout=30)
+                process.communicate(timeout=LIMIT)
         finally:
             for process in running:
                 process.kill()  # which does nothing to one that has ended

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from aiodp.testing import Audit, AuditEvent, LocalPipeline
 
+pytestmark = pytest.mark.timeout(500)
+
 WORKER: Final = Path(__file__).with_name("runner_fleet_worker.py")
 GROUP: Final = "fleet"
 HOSTS: Final = tuple(f"host{number}" for number in range(10))
@@ -41,8 +43,8 @@ LONG: Final = 210
 """Service seconds of a task; one of twenty is a long one, which outlasts its lease."""
 LEASE: Final = 180.0
 LEAST_HELD: Final = 3
-LIMIT: Final = 100.0
-"""Real seconds for all of it; an idle machine needs less than half of that."""
+LIMIT: Final = 300.0
+"""Real seconds for all of it; an idle machine needs a tenth of that."""
 POLL: Final = frozenset({"PollForTask"})
 STATUS: Final = frozenset({"SetTaskStatus"})
 FAULTS: Final = (
@@ -222,7 +224,7 @@ def end(running: dict[str, subprocess.Popen[bytes]]) -> dict[str, int]:
     for host, process in running.items():
         if host not in KILLED + DRAINED:
             process.send_signal(signal.SIGTERM)
-    return {host: process.wait(timeout=30) for host, process in running.items()}
+    return {host: process.wait(timeout=LIMIT) for host, process in running.items()}
 
 
 def read_records(folder: Path, host: str) -> Iterator[Record]:
