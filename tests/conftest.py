@@ -1,10 +1,17 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
+
+from acceptance.commands import Commands
+from acceptance.support import kept_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TESTS: Final = Path(__file__).parent
 WAITING: Final = ("slow", "acceptance", "contract", "unit/shell", "unit/runner")
@@ -27,6 +34,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=_turn)
+
+
+@pytest.fixture(scope="session")
+def commands() -> Iterator[Commands]:
+    """Starts `aiodp` and scripts, without the time that a new one takes for its imports."""
+    with closing(Commands(kept_environment())) as running:
+        yield running
 
 
 def _turn(item: pytest.Item) -> int:

@@ -1,6 +1,6 @@
-"""Forks the command `aiodp`, for tests that start it: command_server.py SOCKET.
+"""Forks the command `aiodp`, and scripts, for tests that start them: command_server.py SOCKET.
 
-It has imported what the command needs, so that a test does not wait for that each time. The socket
+It has imported what they need, so that a test does not wait for that each time. The socket
 with this file descriptor brings one message for each process to start: its arguments, directory
 and environment, and with it a socket for what happens to the process, and its standard streams.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import runpy
 import signal
 import socket
 import sys
@@ -87,4 +88,7 @@ if __name__ == "__main__":
     assert active_count() == 1, "threads are not forked"
     gc.freeze()  # so that no collection writes to the memory that all processes share
     serve(socket.socket(fileno=int(sys.argv[1])))
-    sys.exit(main())
+    if sys.argv[0] == "aiodp":
+        sys.exit(main())
+    sys.path.insert(0, os.path.dirname(sys.argv[0]))  # noqa: PTH120 - as the interpreter does
+    runpy.run_path(sys.argv[0], run_name="__main__")

@@ -1,4 +1,4 @@
-"""Processes of the command `aiodp`, forked from one that has imported what the command needs."""
+"""Processes of the command `aiodp` and of scripts, forked from one that has imported aiodp."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MODES: Final = {"stdin": "w", "stdout": "r", "stderr": "r"}
 
 
 class Commands:
-    """Starts processes of the command, until it is closed."""
+    """Starts processes, until it is closed."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -42,15 +42,19 @@ class Commands:
         self,
         *arguments: object,
         env: Mapping[str, str],
+        script: Path | None = None,
         cwd: Path | None = None,
         stdin: int | None = None,
         stdout: int | None = None,
         stderr: int | None = None,
         text: bool = True,
     ) -> Command:
-        """Start `aiodp` with these arguments; all else is as `subprocess.Popen` has it."""
+        """Start `aiodp`, or a script, with these arguments; the rest is as `Popen` has it.
+
+        Warnings are errors.
+        """
         assert not [name for name in env.keys() - os.environ if name.startswith("PYTHON")]
-        args = ["aiodp", *map(str, arguments)]
+        args = [str(script or "aiodp"), *map(str, arguments)]
         message = {"arguments": args, "env": dict(env), "cwd": str(cwd or Path.cwd())}
         streams = zip(MODES, (stdin, stdout, stderr), strict=True)
         ends = {name: _open(name, stream, text=text) for name, stream in streams}
@@ -66,14 +70,15 @@ class Commands:
         self,
         *arguments: object,
         env: Mapping[str, str],
+        script: Path | None = None,
         cwd: Path | None = None,
         stdin: str = "",
         timeout: float,
     ) -> subprocess.CompletedProcess[str]:
-        """Run `aiodp` to its end, and until nobody holds its output any more."""
+        """Run it to its end, and until nobody holds its output any more."""
         pipe = subprocess.PIPE
         with self.start(
-            *arguments, env=env, cwd=cwd, stdin=pipe, stdout=pipe, stderr=pipe
+            *arguments, env=env, script=script, cwd=cwd, stdin=pipe, stdout=pipe, stderr=pipe
         ) as process:
             try:
                 out, err = process.communicate(stdin, timeout=timeout)
@@ -83,7 +88,7 @@ class Commands:
 
 
 class Command:
-    """A process of the command, with what tests use of `subprocess.Popen`."""
+    """A process, with what tests use of `subprocess.Popen`."""
 
     def __init__(self, args: list[str], report: socket.socket, **files: IO[Any] | None) -> None:
         self.args = args

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from acceptance.commands import Commands
 from acceptance.plugin_kit import INI
 from acceptance.support import CREDENTIALS, RESOURCE_GROUP, ROOT, kept_environment
 from aiodp.emulator import EmulatorServer, Settings
@@ -61,13 +60,6 @@ def make_client(server: EmulatorServer, service: str = "datapipeline", **options
 def clean_environment() -> dict[str, str]:
     """The environment for a foreign process: no settings of ours or of AWS, but credentials."""
     return kept_environment() | CREDENTIALS
-
-
-@pytest.fixture(scope="session")
-def commands() -> Iterator[Commands]:
-    """Starts processes of `aiodp`, without the time that a new one takes for its imports."""
-    with closing(Commands(kept_environment())) as running:
-        yield running
 
 
 @pytest.fixture(scope="session")

@@ -67,20 +67,13 @@ def test_there_is_no_block_of_another_kind():
 
 
 @pytest.mark.parametrize("number", range(len(PYTHON)))
-def test_python_blocks(number, clean_environment, tmp_path):
+def test_python_blocks(number, commands, clean_environment, tmp_path):
     """Each runs as it stands, as a program, and its assertions hold."""
     script = tmp_path / "block.py"
     script.write_text(PYTHON[number])
     assert "assert " in PYTHON[number]
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(script)],
-        cwd=tmp_path,
-        env=clean_environment | {"NO_PROXY": "127.0.0.1"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    environment = clean_environment | {"NO_PROXY": "127.0.0.1"}
+    done = commands.run(script=script, cwd=tmp_path, env=environment, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -146,18 +146,11 @@ def test_pytest_blocks(number, tmp_path):
 
 
 @pytest.mark.parametrize("number", range(len(PYTHON)))
-def test_python_blocks(number, server, tmp_path):
+def test_python_blocks(number, server, commands, tmp_path):
     """Each runs as it stands, as a script that is given a task's id."""
     script = tmp_path / "block.py"
     script.write_text(PYTHON[number])
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(script), assign(server)],
-        env=environment(server),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = commands.run(assign(server), script=script, env=environment(server), timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from aiodp.emulator import AuditKind, EmulatorServer, TaskState
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from acceptance.commands import Command, Commands
     from aiodp.emulator import LockedService
 
 SERVER: Final = Path(__file__).with_name("state_server.py")
@@ -40,10 +42,11 @@ KILLS: Final = 4
 class Life:
     """A server's process, which can be killed and started again on its port."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, commands: Commands, state: Path) -> None:
         self.state = state
+        self._commands = commands
         self._port = "0"
-        self._process: subprocess.Popen[str] | None = None
+        self._process: Command | None = None
 
     @property
     def endpoint(self) -> str:
@@ -51,11 +54,12 @@ class Life:
 
     def start(self, time_scale: float = 1.0) -> None:
         """Begin a life, and wait until it is served."""
-        self._process = subprocess.Popen(
-            [sys.executable, SERVER, self._port, self.state, str(time_scale)],
+        self._process = self._commands.start(
+            *(self._port, self.state, time_scale),
+            script=SERVER,
+            env=os.environ,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            text=True,
         )
         assert self._process.stdout is not None
         self._port = self._process.stdout.readline().strip()
@@ -64,15 +68,15 @@ class Life:
     def kill(self) -> None:
         """End it by SIGKILL, so that it can do nothing about it."""
         if self._process is not None:
-            self._process.kill()
-            self._process.communicate()
+            with self._process:
+                self._process.kill()
             self._process = None
 
 
 @pytest.fixture
-def life(tmp_path) -> Iterator[Life]:
+def life(commands, tmp_path) -> Iterator[Life]:
     """A server with a state file, in its first life."""
-    life = Life(tmp_path / "state")
+    life = Life(commands, tmp_path / "state")
     life.start()
     yield life
     life.kill()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 from collections import Counter
 from contextlib import ExitStack, contextmanager
@@ -21,6 +20,7 @@ from aiodp.emulator import AuditKind, EmulatorServer, Fault, FaultKind, Settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from acceptance.commands import Command, Commands
     from aiodp.emulator import Audit, AuditEvent, LockedService
 
 pytestmark = pytest.mark.timeout(500)
@@ -83,7 +83,7 @@ class Fleet:
 
 
 @pytest.fixture(scope="module")
-def fleet(tmp_path_factory) -> Iterator[Fleet]:
+def fleet(commands, tmp_path_factory) -> Iterator[Fleet]:
     """All tasks worked off."""
     folder = tmp_path_factory.mktemp("fleet")
     with EmulatorServer(time_scale=TIME_SCALE, settings=Settings(quotas=None)) as server:
@@ -92,7 +92,7 @@ def fleet(tmp_path_factory) -> Iterator[Fleet]:
         pipelines = [make_pipeline(client, f"p{n}") for n in range(PIPELINES)]
         for fault in FAULTS:
             service.faults.add(fault)
-        with workers(folder, server.endpoint) as running:
+        with workers(commands, folder, server.endpoint) as running:
             given_away = work_off(service, running)
         service.faults.clear()
         yield Fleet(
@@ -134,14 +134,15 @@ def make_pipeline(client: Any, name: str) -> str:
 
 
 @contextmanager
-def workers(folder: Path, endpoint: str) -> Iterator[list[subprocess.Popen[bytes]]]:
+def workers(commands: Commands, folder: Path, endpoint: str) -> Iterator[list[Command]]:
     """Run the worker processes; at the end each gives back what it holds, and ends."""
     environment = CREDENTIALS | {"AWS_ENDPOINT_URL": endpoint, "HOME": str(folder)}
     with ExitStack() as stack:
         running = [
             stack.enter_context(
-                subprocess.Popen(
-                    [sys.executable, WORKER, GROUP, host, folder / host],
+                commands.start(
+                    *(GROUP, host, folder / host),
+                    script=WORKER,
                     env=environment,
                     stdin=subprocess.PIPE,
                 )
@@ -158,7 +159,7 @@ def workers(folder: Path, endpoint: str) -> Iterator[list[subprocess.Popen[bytes
     assert [process.returncode for process in running] == [0] * len(HOSTS)
 
 
-def work_off(service: LockedService, running: list[subprocess.Popen[bytes]]) -> list[str]:
+def work_off(service: LockedService, running: list[Command]) -> list[str]:
     """Wait until all is done, and meanwhile give tasks away; return their ids."""
     given_away: list[str] = []
     until = time.monotonic() + LIMIT

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from contextlib import ExitStack, contextmanager
@@ -26,6 +24,7 @@ from aiodp.testing import AuditKind, Fault, FaultKind, ServerKit, TaskState
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from acceptance.commands import Command, Commands
     from aiodp.testing import Audit, AuditEvent, LocalPipeline
 
 pytestmark = pytest.mark.timeout(500)
@@ -107,7 +106,7 @@ class Fleet:
 
 
 @pytest.fixture(scope="module", params=DAYS)
-def fleet(request, tmp_path_factory) -> Iterator[Fleet]:
+def fleet(request, commands, tmp_path_factory) -> Iterator[Fleet]:
     """All tasks worked off, and every process ended."""
     day = DAYS[request.param]
     folder = tmp_path_factory.mktemp("fleet")
@@ -115,7 +114,7 @@ def fleet(request, tmp_path_factory) -> Iterator[Fleet]:
         pipelines = [kit.pipeline(definition()) for _ in range(day.pipelines)]
         for fault in day.faults:
             kit.faults.add(fault)
-        with processes(folder, kit.endpoint) as running:
+        with processes(commands, folder, kit.endpoint) as running:
             held = work_off(kit, running, day.pipelines * ACTIVITIES)
             codes = end(running)
         yield Fleet(
@@ -146,14 +145,14 @@ def activity(number: int) -> dict[str, str]:
 
 
 @contextmanager
-def processes(folder: Path, endpoint: str) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
+def processes(commands: Commands, folder: Path, endpoint: str) -> Iterator[dict[str, Command]]:
     """Run the processes, by their host's name; none outlives the block."""
     environment = CREDENTIALS | {"AWS_ENDPOINT_URL": endpoint, "HOME": str(folder)}
     with ExitStack() as stack:
-        running: dict[str, subprocess.Popen[bytes]] = {}
+        running: dict[str, Command] = {}
         for host in HOSTS:
-            arguments = [GROUP, host, str(folder / host), str(TIME_SCALE)]
-            process = subprocess.Popen([sys.executable, str(WORKER), *arguments], env=environment)
+            arguments = [GROUP, host, folder / host, TIME_SCALE]
+            process = commands.start(*arguments, script=WORKER, env=environment)
             running[host] = stack.enter_context(process)
             stack.callback(running[host].kill)  # which does nothing to one that has ended
         yield running
@@ -173,7 +172,7 @@ class Progress:
         self._read(self._kit.service.events(self._seen))
         return self._done >= count and (host is None or len(self._held[host]) >= LEAST_HELD)
 
-    def tell(self, process: subprocess.Popen[bytes], host: str, number: int) -> set[str]:
+    def tell(self, process: Command, host: str, number: int) -> set[str]:
         """Send a signal while the service stands still; return what the process holds then."""
         with self._kit.service as model:
             self._read(model.audit[self._seen :])
@@ -191,9 +190,7 @@ class Progress:
                 self._held[event.hostname].discard(event.task_id)
 
 
-def work_off(
-    kit: ServerKit, running: dict[str, subprocess.Popen[bytes]], count: int
-) -> dict[str, set[str]]:
+def work_off(kit: ServerKit, running: dict[str, Command], count: int) -> dict[str, set[str]]:
     """Wait until all is done, and meanwhile end four processes; return what these held."""
     progress = Progress(kit)
     held: dict[str, set[str]] = {}
@@ -207,9 +204,7 @@ def work_off(
     return held
 
 
-def wait_until(
-    running: dict[str, subprocess.Popen[bytes]], told: dict[str, set[str]], reached: Any
-) -> None:
+def wait_until(running: dict[str, Command], told: dict[str, set[str]], reached: Any) -> None:
     """Wait for some progress, as long as those go on that were not told to end."""
     until = time.monotonic() + LIMIT
     while not reached():
@@ -219,7 +214,7 @@ def wait_until(
         time.sleep(0.02)
 
 
-def end(running: dict[str, subprocess.Popen[bytes]]) -> dict[str, int]:
+def end(running: dict[str, Command]) -> dict[str, int]:
     """Tell those that go on to drain, and return all exit codes."""
     for host, process in running.items():
         if host not in KILLED + DRAINED:
