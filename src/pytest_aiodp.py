@@ -155,8 +155,8 @@ def aiodp_session(
 ) -> AioSession:
     """Make an aiobotocore session whose Data Pipeline clients `aiodp_service` answers.
 
-    Its credentials are made up, and a client for another service cannot call AWS.
-    In tests of anyio's plugin which run on trio, its clients use the HTTP library that runs there.
+    Its credentials are made up, and a client for another service cannot call AWS. In
+    tests of anyio's plugin which run on trio, its clients use the HTTP library that runs there.
     """
     from aiobotocore.session import get_session  # noqa: PLC0415 - only when it is used
 

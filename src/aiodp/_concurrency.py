@@ -22,7 +22,7 @@ _T = TypeVar("_T")
 
 @asynccontextmanager
 async def bare_group() -> AsyncIterator[TaskGroup]:
-    """Give a task group that raises one exception as it is, not in an `ExceptionGroup`.
+    """Yield a task group that raises one exception as it is, not in an `ExceptionGroup`.
 
     It is the first one, of the block or of a child, whichever ended the others; its cause, its
     context and, if it is a group itself, its members stay. Exceptions that came later, from the
@@ -136,7 +136,7 @@ class Interrupt(Protocol):
 
 @asynccontextmanager
 async def interruptible() -> AsyncIterator[Interrupt]:
-    """Give a function that cancels the block; the cancellation ends at the block's end.
+    """Yield a function that cancels the block; the cancellation ends at the block's end.
 
     Anyio's cancel scopes cancel again at every await until the scope is left. Trio's users know
     that; for asyncio's it means that `finally: await connection.close()` cannot run. So there the

@@ -31,13 +31,13 @@ class PipelineQueries(Protocol):
     def query(
         self, pipeline_id: str, sphere: str, selectors: Sequence[Selector]
     ) -> AsyncIterator[str]:
-        """Give the ids of the objects for which all selectors hold."""
+        """Yield the ids of the objects for which all selectors hold."""
         ...
 
     def describe(
         self, pipeline_id: str, object_ids: Iterable[str], *, evaluate_expressions: bool
     ) -> AsyncIterator[PipelineObject]:
-        """Give objects by their ids."""
+        """Yield objects by their ids."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""The calls of a task runner that do not hold a task: polls and its own heartbeat."""
+"""The calls of a task runner about no task: polls and its own heartbeat."""
 
 from __future__ import annotations
 

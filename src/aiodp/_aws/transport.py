@@ -100,7 +100,7 @@ _KINDS: Final = {code: kind for kind, codes in CODES.items() for code in codes}
 
 
 class Transport(Protocol):
-    """The two calls that hold a task. Neither raises anything but a cancellation."""
+    """The two calls about a task. Neither raises anything but a cancellation."""
 
     async def report(self, task_id: str, fields: Sequence[WireField]) -> Outcome:
         """Call ReportTaskProgress."""

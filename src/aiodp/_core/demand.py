@@ -15,7 +15,7 @@ USABLE_SHARE: Final = 0.98
 """Of the quota that leases may need. The rest absorbs new arrivals and retries."""
 _HEADROOM: Final = 1.03  # above what is needed, so that it suffices
 _MODEST_SHARE: Final = 0.1
-"""Of the quota: who wants no more keeps its interval when calls are throttled."""
+"""Of the quota: leases that want no more keep their intervals when calls are throttled."""
 _SHORTAGE: Final = 0.97  # of what is needed: to be granted less means that some leases will be lost
 _MIN_SAMPLE: Final = 50  # calls that were granted or throttled, to learn from
 _MAX_SAMPLE: Final = 400

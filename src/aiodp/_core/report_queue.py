@@ -3,7 +3,7 @@
 A lease waits in one of four queues: in `_due` until it is time for its next report, then in
 `_ready`, `_urgent` or `_best_effort`. Urgent is what has a quarter of its lease left: there the
 earliest deadline goes first. Then comes what has been due longest, so that a few short leases
-cannot keep all others waiting to the last. What is lost but still winding down gets the calls that
+cannot keep all others waiting. What is lost but still winding down gets the calls that
 are left. `_promotions` holds the ready leases by when they become urgent.
 """
 
@@ -60,7 +60,7 @@ class ReportQueue:
     def next(self, now: float, latency: float) -> Registration | None:
         """Return the waiting lease with the earliest deadline that can still be renewed in time.
 
-        Without the second half, an overloaded schedule would spend every call on a lease that is
+        Without this condition an overloaded schedule would spend every call on a lease that is
         lost before the answer arrives, and lose nearly all. `latency` is the usual one, in seconds.
         """
         while registration := self._urgent.peek():

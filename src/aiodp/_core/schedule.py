@@ -210,7 +210,7 @@ class Schedule:
         first = self._first_to_expire()
         return first.lost_at if first else None
 
-    # Inside
+    # Parts
 
     def _enqueue(self, registration: Registration) -> None:
         if registration.reportable and not registration.in_flight:

@@ -188,8 +188,8 @@ class StatusSetter:
     ) -> None:
         """Raise `StatusNotSet` when further tries are futile, or the lease is over.
 
-        A held lease can be held for ever. What reports do not suffer from, such as a missing
-        permission, is given the time of one lease to be mended.
+        A lease that reports renew does not end. So an error of this call alone, such as a missing
+        permission, is retried for the time of one lease only.
         """
         contradictory = outcome.kind in (ReportKind.CONFIGURATION, ReportKind.REFUSED)
         futile = outcome.kind is ReportKind.INVALID or (

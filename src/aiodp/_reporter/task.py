@@ -1,4 +1,4 @@
-"""What a user holds of a tracked task, and the block in which it is kept alive."""
+"""A tracked task as its user sees it, and the block in which it is kept alive."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class TrackedTask:
         return self._record.reports
 
     def update(self, fields: Mapping[str, FieldValue] | None = None, /, **more: FieldValue) -> None:
-        """Set fields that ride on the next report; the newest value of a name wins.
+        """Set fields that go with the next report; the newest value of a name wins.
 
         They go with every report until one that carries them succeeds; once the task is left, they
         go nowhere. May be called from any thread.

@@ -118,7 +118,7 @@ class Store:
 async def open_store(
     session: AioSession, *, region_name: str | None, endpoint_url: str | None
 ) -> AsyncIterator[Store]:
-    """Give a store with a client of its own, which is closed at the end."""
+    """Yield a store with a client of its own, which is closed at the end."""
     config = AioConfig(
         connect_timeout=10,
         read_timeout=60,

@@ -102,7 +102,7 @@ class Kit(ABC):
         self._on_change()
 
     def jump(self, seconds: float) -> None:
-        """Let the service's time leap ahead; held tasks may be lost by it, through no fault."""
+        """Let the service's time jump ahead; held tasks may be lost by it, through no fault."""
         self._taken |= live_tasks(self.audit)
         with self._model() as service:
             service.jump(seconds)
@@ -181,7 +181,7 @@ class Kit(ABC):
 
     @abstractmethod
     def _model(self) -> AbstractContextManager[Service]:
-        """Give the model, and keep other threads from it until the block ends."""
+        """Yield the model, and keep other threads from it until the block ends."""
 
     @abstractmethod
     def _on_change(self) -> None:

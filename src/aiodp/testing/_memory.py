@@ -146,7 +146,7 @@ class MemoryService:
         return self.service.now
 
     def jump(self, seconds: float) -> None:
-        """Let the service's time leap ahead of the clock; held polls and slow answers wake."""
+        """Let the service's time jump ahead of the clock; held polls and slow answers wake."""
         self.service.jump(seconds)
 
     def terminate(self, taskrunner_id: str) -> None:

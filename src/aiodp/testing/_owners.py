@@ -1,9 +1,8 @@
 """Whether two workers ever had the same work in hand at one time.
 
-The service itself gives an instance to one task at a time, so its own record cannot show what users
-fear: a worker that goes on with a task which was taken from it, because it was silent too long. The
-worker's calls show it: a call about a task which has another owner by then comes from a worker that
-still had it in hand.
+The service gives an instance to one task at a time, so its own record cannot show a worker that
+goes on with a task which was taken from it. The worker's calls show it: a call about a task which
+has another owner by then comes from a worker that still had it in hand.
 """
 
 from __future__ import annotations

@@ -183,10 +183,10 @@ def test_changed_files_are_returned_until_they_are_uploaded(files, tmp_path):
     files.handle(record("one"))
     files.handle(record("two", AT + HOUR))
     changed = ["Task Runner.log.2017-08-13-14", "Task Runner.log.2017-08-13-15"]
-    assert files.pop_changed() == changed
-    assert files.pop_changed() == []
+    assert files.take_changed() == changed
+    assert files.take_changed() == []
     files.add_changed(changed[:1])
-    assert files.pop_changed() == changed[:1]
+    assert files.take_changed() == changed[:1]
     files.rotate(AT + 8 * HOUR)
     assert files.find(changed[0]) == tmp_path / "logs" / f"{changed[0]}.gz"
     assert files.find("gone") is None

@@ -37,9 +37,9 @@ class Worker:
             while True:
                 entry = await poll(self._client, self._log, group, "worker")
                 if entry is not None:
-                    jobs.start_soon(self._keep, entry, name=entry.label)
+                    jobs.start_soon(self._keep_alive, entry, name=entry.label)
 
-    async def _keep(self, entry: Entry) -> None:
+    async def _keep_alive(self, entry: Entry) -> None:
         """Keep one task alive while its work runs, and record how that ended."""
         try:
             await self._reporter.run(

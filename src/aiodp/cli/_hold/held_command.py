@@ -95,11 +95,11 @@ class HeldCommand:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._receive, signals, name="aiodp hold signals")
                 with self._scope:
-                    await self._hold(reporter, tracking)
+                    await self._keep_alive(reporter, tracking)
                 group.cancel_scope.cancel()
         return KILLED_BY_SIGNAL + self._signals[-1] if self._exit_code is None else self._exit_code
 
-    async def _hold(
+    async def _keep_alive(
         self, reporter: ProgressReporter, tracking: AbstractAsyncContextManager[TrackedTask]
     ) -> None:
         try:

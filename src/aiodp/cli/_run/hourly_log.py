@@ -72,14 +72,14 @@ class HourlyLog(logging.Handler):
         self._close_file()
         super().close()
 
-    def pop_changed(self) -> list[str]:
+    def take_changed(self) -> list[str]:
         """Return the names of the files that have changed since the last call."""
         with self._changed_lock:
             changed, self._changed = self._changed, set()
         return sorted(changed)
 
     def add_changed(self, names: Iterable[str]) -> None:
-        """Let the next `pop_changed` return these names again."""
+        """Let the next `take_changed` return these names again."""
         with self._changed_lock:
             self._changed.update(names)
 

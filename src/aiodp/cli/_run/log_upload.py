@@ -50,7 +50,7 @@ class LogUpload:
     async def run(self, timeout: float) -> None:  # noqa: ASYNC109 - a limit for all files together
         """Upload the files that have changed since the last time, in at most `timeout` seconds."""
         await anyio.to_thread.run_sync(self._calls.flush, _FLUSH_TIMEOUT, abandon_on_cancel=True)
-        remaining = self._files.pop_changed()
+        remaining = self._files.take_changed()
         try:
             with anyio.move_on_after(timeout) as scope:
                 await self._upload(remaining)

@@ -151,7 +151,7 @@ def _fill(fields: Fields, parameters: Parameters) -> Fields:
 def _fill_one(field: Field, parameters: Parameters) -> list[Field]:
     """Fill in parameters; other expressions stay as they are.
 
-    A parameter with a list of values makes a field of each; two lists meet in all pairs. One
+    A parameter with a list of values makes a field of each; two lists make all pairs. One
     without a value makes no field, or nothing in a longer text.
     """
     if field.is_ref or "#{" not in field.value:

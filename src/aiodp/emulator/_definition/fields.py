@@ -77,7 +77,7 @@ def check_reported(reported: Fields, stored: Fields) -> Fields:
 
 
 def beyond_limit(fields: Fields) -> str | None:
-    """Say which limit of an object these fields exceed, if they do (dp-limits)."""
+    """Return which limit of an object these fields exceed, if they do (dp-limits)."""
     flat = [field for values in fields.values() for field in values]
     for field in flat:
         if not 1 <= _size(field.key) <= MAX_KEY_BYTES:

@@ -89,7 +89,7 @@ class Catalog:
         definition = _definition(params)
         if fatal := fatal_errors(definition.objects, self._settings.max_objects):
             raise _unsaved(fatal)
-        if pipeline.state is Status.FINISHED and not _revives(pipeline, definition):
+        if pipeline.state is Status.FINISHED and not _may_replace(pipeline, definition):
             raise invalid("The definition of a FINISHED pipeline cannot be changed")
         answer = _validated(pipeline, definition)
         store(pipeline, definition)
@@ -208,7 +208,7 @@ def _unsaved(fatal: Messages) -> ServiceError:
     )
 
 
-def _revives(pipeline: Pipeline, definition: Definition) -> bool:
+def _may_replace(pipeline: Pipeline, definition: Definition) -> bool:
     kept = (pipeline.active, pipeline.latest)  # the active one has the values of its activation
     return any(earlier is not None and only_moves_end(earlier, definition) for earlier in kept)
 

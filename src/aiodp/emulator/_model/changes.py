@@ -66,7 +66,7 @@ class _Noting(Persisted):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
-    """What a service needs of its earlier life in a store; new services have the defaults.
+    """What a service takes over from a store; new services have the defaults.
 
     `origin`: the clock's time at the settings' `epoch`, `None` for now. `life`: how often it
     was restored. `changes`: where its records note that they have changed.

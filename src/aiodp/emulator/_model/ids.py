@@ -14,7 +14,7 @@ _TASK_BYTES: Final = 210  # 280 characters: opaque and long, though AWS's have a
 class Ids:
     """A source of fresh identifiers.
 
-    `life` counts how often the service was restored from a store: each life gives other ids.
+    `life` counts how often the service was restored from a store, after which ids differ.
     """
 
     def __init__(self, seed: int, life: int = 0) -> None:

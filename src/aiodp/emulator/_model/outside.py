@@ -36,7 +36,7 @@ class Published:
 
 @dataclass(slots=True, kw_only=True)
 class FakeOutside:
-    """An outside in memory."""
+    """S3, DynamoDB and SNS in memory."""
 
     objects: set[str] = field(default_factory=set)
     """Objects in S3, as `s3://bucket/key`."""

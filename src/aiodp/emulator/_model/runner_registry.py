@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _MAX_RUNNERS: Final = 1000
-"""Runners which are remembered: a service that runs for weeks meets ever new ones."""
+"""Runners which are remembered; a service that runs for weeks sees ever more of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

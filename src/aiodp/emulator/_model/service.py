@@ -219,7 +219,7 @@ class Service:
     def _serve(self, operation: str, params: dict[str, Any], now: float) -> Answer | Pending:
         result = self._apply(operation, params, now)
         if isinstance(result, HeldPoll):
-            return self._hold(result)
+            return self._pending(result)
         if isinstance(result, ServiceError):
             return error_answer(result, self.model.context.ids.request())
         return json_answer(result, self.model.context.ids.request())
@@ -239,7 +239,7 @@ class Service:
             return error
         return result
 
-    def _hold(self, poll: HeldPoll) -> Pending:
+    def _pending(self, poll: HeldPoll) -> Pending:
         def resume() -> Answer | None:
             result = self.model.worker_api.resume(poll, self.advance())
             return None if result is None else json_answer(result, self.model.context.ids.request())

@@ -36,7 +36,7 @@ class LockedService:
 
     `with locked as service:` gives the model itself while the lock is held. The methods lock for
     the length of one call, and what they return is a copy. The clock may be shared with others:
-    the leaps of this service are its own. `on_change` is called when something may be due earlier
+    the jumps of this service are its own. `on_change` is called when something may be due earlier
     than before, by a thread which holds the lock. `persistence` saves what a call has changed
     before the call returns; the `OSError` is raised if it cannot be saved.
     """
@@ -158,7 +158,7 @@ class LockedService:
             service.cancel(task_id)
 
     def jump(self, seconds: float) -> None:
-        """Let the time of this service alone leap ahead, as `Service.jump` does."""
+        """Let the time of this service alone jump ahead, as `Service.jump` does."""
         with self as service:
             service.jump(seconds)
 

@@ -1,4 +1,4 @@
-"""Whether a service outlives its process, and where it is stored."""
+"""Where a service is saved, if it is."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ if TYPE_CHECKING:
 
 
 class Persistence(Protocol):
-    """Where one service is stored. Its methods are called under the service's lock."""
+    """Where one service is saved. Its methods are called under the service's lock."""
 
     def begin(
         self, time: JumpingClock, rate: float, settings: Settings, outside: Outside | None
     ) -> Service:
-        """Return the service as it was stored, or a new one.
+        """Return the service as it was saved, or a new one.
 
-        `time` leaps to where it would be if the service had not stopped; `rate` is how many of its
-        seconds pass in a real one. Raises `ValueError` if what was stored cannot be read.
+        `time` jumps to where it would be if the service had not stopped; `rate` is how many of its
+        seconds pass in a real one. Raises `ValueError` if what was saved cannot be read.
         """
 
     def save(self) -> None:
-        """Store what has changed since the last call; raises `OSError` if it cannot be stored."""
+        """Save what has changed since the last call; raises `OSError` if that fails."""
 
     def renew(self, time: JumpingClock, settings: Settings, outside: Outside | None) -> Service:
-        """Return a new service, which is stored in the place of the one from `begin`.
+        """Return a new service, which is saved in the place of the one from `begin`.
 
-        Raises `OSError` if it cannot be stored; the old one still is then.
+        Raises `OSError` if that fails; the old one is still saved then.
         """
 
 
 class InMemory:
-    """Nothing is stored: the service ends with the process."""
+    """Nothing is saved: the service ends with the process."""
 
     def begin(
         self,

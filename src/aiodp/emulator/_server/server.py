@@ -96,7 +96,7 @@ class EmulatorServer:
         return f"<EmulatorServer {state}>"
 
     def start(self) -> None:
-        """Listen and serve a service which is as new, or as its `state` says.
+        """Listen, and serve a new service or the one in the `state` file.
 
         Raises `OSError`, whose `strerror` says what to do, if the port or the file cannot be
         had, `ValueError` if the file is no state file of this version, and `RuntimeError` if
@@ -153,7 +153,7 @@ class EmulatorServer:
         return self._started.service(account, region)
 
     def jump(self, seconds: float) -> None:
-        """Let the time leap ahead, in all accounts and regions; held polls wake for it.
+        """Let the time jump ahead, in all accounts and regions; held polls wake for it.
 
         Raises `ValueError` if that would be back, or for ever, and `RuntimeError` if the server
         was never started.

@@ -65,7 +65,7 @@ class Store:
             self._connection.close()
 
     def known(self) -> list[tuple[str, str]]:
-        """Return the account and region of each service that is kept."""
+        """Return the account and region of each service in it."""
         return [(account, region) for account, region in self.read(KNOWN)]
 
     def read(self, statement: str, *values: object) -> list[Any]:

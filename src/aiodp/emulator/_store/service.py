@@ -1,7 +1,7 @@
-"""One service in a state file: it is read from there, and written there after each call.
+"""One service in a state file: it is restored from there, and saved there after each call.
 
-Kept are pipelines with their definitions and everything that was made of them, leases, queues and
-whatever is due, the audit, task runners and the counters of calls. Not kept are faults, the quotas
+Saved are pipelines with their definitions and everything that was made of them, leases, queues and
+whatever is due, the audit, task runners and the counters of calls. Not saved are faults, the quotas
 (they are full again), polls which are held, and messages that were not delivered yet; nor are
 moto's other services, such as the objects in S3 for which preconditions look.
 """
@@ -63,7 +63,7 @@ class _BeyondCalendarError(ValueError):
 
 
 class ServiceStore:
-    """Keeps the service of one account in one region; see `Persistence` for its methods."""
+    """Saves the service of one account in one region; see `Persistence` for its methods."""
 
     _time: JumpingClock
     _rate: float
@@ -80,7 +80,7 @@ class ServiceStore:
     def begin(
         self, time: JumpingClock, rate: float, settings: Settings, outside: Outside | None
     ) -> Service:
-        """Return the service as it was kept, or a new one."""
+        """Return the service as it was saved, or a new one."""
         self._time, self._rate = time, rate
         rows = self._store.read(FIND, self._account, self._region)
         if not rows:
@@ -89,7 +89,7 @@ class ServiceStore:
             entry = _Entry(*rows[0])
             later = entry.moment().later(self._store.time_of_day(), rate)
             self._catch_up(later)
-            return self._kept(entry, settings, outside)
+            return self._restored(entry, settings, outside)
         except (OSError, _BeyondCalendarError):
             raise
         except Exception as error:  # wrong rows may make any rule of the service fail
@@ -99,7 +99,7 @@ class ServiceStore:
             ) from error
 
     def save(self) -> None:
-        """Write what has changed, in one transaction."""
+        """Save what has changed, in one transaction."""
         rows, moment = self._unsaved.rows(), self._moment_of(self._time)
         if not rows and not self._moment.is_wrong(moment, self._rate):
             return
@@ -130,7 +130,7 @@ class ServiceStore:
         self._time, self._moment, self._unsaved = time, moment, Unsaved(service, changes)
         return service
 
-    def _kept(self, entry: _Entry, settings: Settings, outside: Outside | None) -> Service:
+    def _restored(self, entry: _Entry, settings: Settings, outside: Outside | None) -> Service:
         self._number, self._life = entry.number, entry.life + 1
         self._moment, changes = self._moment_of(self._time), Changes()
         restored = Restored(origin=entry.origin, life=self._life, changes=changes)

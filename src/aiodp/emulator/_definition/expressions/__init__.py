@@ -6,7 +6,7 @@ strings in single or double quotes, integers and decimals, `+ - * / ^` with brac
 guide's functions, which may also be written as methods of their first argument.
 
 Where the guide is silent: `^` binds to the right and tighter than the minus of a negative number;
-`\'`, `\"` and `\\` are the escapes of a string; two lists meet in all pairs; a list
+`\'`, `\"` and `\\` are the escapes of a string; two lists make all pairs; a list
 without items makes a text without values; numbers are Java's (`values.py`).
 """
 
@@ -39,7 +39,7 @@ __all__ = [
 
 
 def has_expression(text: str) -> bool:
-    """Tell whether the text holds an expression, well-formed or not."""
+    """Return whether the text holds an expression, well-formed or not."""
     return OPENING in text
 
 
@@ -69,7 +69,7 @@ def evaluate_fields(fields: Fields, scope: Scope) -> Fields:
 
 
 def syntax_errors(text: str) -> list[str]:
-    """Say what is wrong with the expressions of a text, whatever the object.
+    """Return what is wrong with the expressions of a text, whatever the object.
 
     That is broken syntax, an unknown function, a wrong number of arguments, or an unclosed `#{`.
     """

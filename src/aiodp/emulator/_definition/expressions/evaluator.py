@@ -1,9 +1,9 @@
 """The evaluation of expressions in the scope of an object.
 
 Everything is a tuple of values, because fields may be lists: an operator, a function or a text
-meets each item in turn, two lists meet in all pairs (the left one turns slowest), and nested lists
-come out flat (Developer Guide, dp-pipeline-expressions). A field which holds an expression itself
-is evaluated first, in the scope of the object it belongs to.
+is applied to each item, two lists to all pairs of their items (the left one changes slowest), and
+nested lists become flat (Developer Guide, dp-pipeline-expressions). A field which holds an
+expression itself is evaluated first, in the scope of the object it belongs to.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Scope(Protocol):
 
 
 def is_verbatim(key: str) -> bool:
-    """Tell whether a field is never evaluated.
+    """Return whether a field is never evaluated.
 
     Those are id, name, type and sphere (Developer Guide, dp-pipeline-expressions), and what the
     service or a worker wrote at runtime: an error message may well quote an expression.

@@ -90,7 +90,7 @@ def parse_date(text: str) -> datetime:
 
 
 def is_number(text: str) -> bool:
-    """Tell whether the text reads as an integer or a decimal."""
+    """Return whether the text reads as an integer or a decimal."""
     return _NUMBER.fullmatch(text) is not None
 
 

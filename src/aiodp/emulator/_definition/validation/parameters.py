@@ -45,7 +45,7 @@ class _Parameter:
         return not optional and "default" not in self.attributes
 
     def misfit(self, value: str) -> str | None:
-        """Say why a value is not for this parameter, if it is not."""
+        """Return why a value is not for this parameter, if it is not."""
         pattern = _NUMBERS.get(self.type)
         if pattern is not None and not pattern.fullmatch(value):
             return f"a value is not of type {self.type}"

@@ -47,7 +47,7 @@ def circle_findings(draft: Draft) -> Iterator[Finding]:
 
 
 def _wrong_kind(subject: Subject, field: Field) -> str | None:
-    """Say what is wrong in the service's own words."""
+    """Return what is wrong in the service's own words."""
     expected = REFERENCES.get(field.key)
     if expected is None:
         return None

@@ -71,19 +71,19 @@ class Actions:
     def _alarm(self, action_id: str, instance: Instance) -> None:
         node = refs(node=instance.id)
         scope = ObjectScope(action_id, instance.pipeline, self._calendar, node)
-        topic, subject, message = (_as_far_as(scope, key) for key in _TEXTS)
+        topic, subject, message = (_text_of(scope, key) for key in _TEXTS)
         self._outside.publish(topic, subject, message)
 
 
-def _as_far_as(scope: ObjectScope, key: str) -> str:
+def _text_of(scope: ObjectScope, key: str) -> str:
     """Return a text of an alarm with what can be evaluated; the rest stays as it is written."""
     with suppress(ExpressionError):
         return scope.text(key) or ""
     raw = next(field.value for field in scope.fields[key] if not field.is_ref)
-    return "".join(_one(str(piece), scope) for piece in split(raw))
+    return "".join(_evaluated_if_possible(str(piece), scope) for piece in split(raw))
 
 
-def _one(piece: str, scope: ObjectScope) -> str:
+def _evaluated_if_possible(piece: str, scope: ObjectScope) -> str:
     with suppress(ExpressionError):
         return ",".join(evaluate(piece, scope))
     return piece

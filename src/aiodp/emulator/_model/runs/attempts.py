@@ -32,7 +32,7 @@ class Attempts:
         self._reader = context.reader
         self._leases = leases
         self._lifecycle = lifecycle
-        self._timers.handle(Due.RETRY, self._retry)
+        self._timers.handle(Due.RETRY, self.make)
         self._timers.handle(Due.ATTEMPT, self._time_out)
 
     def make(self, instance: Instance, now: float) -> None:
@@ -118,9 +118,6 @@ class Attempts:
             self._fail(attempt, now, delay)
 
     # Parts
-
-    def _retry(self, instance: Instance, now: float) -> None:
-        self.make(instance, now)
 
     def _time_out(self, attempt: Attempt, now: float) -> None:
         self._leases.time_out(attempt, now)

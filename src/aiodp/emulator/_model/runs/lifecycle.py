@@ -8,7 +8,7 @@ dp-manage-cascade-failandrerun):
 2. If the failure mode of a waiting instance is `cascade`, it fails with what it depends on.
 3. An ended instance keeps its status, unless SetStatus says RERUN or MARK_FINISHED.
 
-The listeners hear of the changes of status one after the other, not from within each other, so
+The listeners are told of the changes of status one after the other, not from within each other, so
 that a chain of objects may have any length.
 """
 

@@ -65,7 +65,7 @@ def _clock(request: Input) -> dict[str, Any]:
 
 
 def _jump(request: Input) -> dict[str, Any]:
-    """Let the time leap ahead by {"jump": seconds}, in all accounts and regions."""
+    """Let the time jump ahead by {"jump": seconds}, in all accounts and regions."""
     given = request.body(jump=Member(kind="number", required=True))
     try:
         request.emulation.clock.jump(given["jump"])
