@@ -14,29 +14,24 @@ _MIN_SWEEP: Final = 64  # discarded entries that are not worth the time to sweep
 class Entry(Generic[_T]):
     """The place of an item in a queue; `item` is None once it has been taken out."""
 
-    __slots__ = ("item", "key", "order", "queue")
+    __slots__ = ("item", "key", "queue")
 
-    def __init__(self, queue: PriorityQueue[_T], key: float, order: int, item: _T) -> None:
+    def __init__(self, queue: PriorityQueue[_T], key: float, item: _T) -> None:
         self.queue = queue
         self.key = key
-        self.order = order
         self.item: _T | None = item
-
-    def __lt__(self, other: Entry[_T]) -> bool:
-        if self.key == other.key:
-            return self.order < other.order
-        return self.key < other.key
 
 
 class PriorityQueue(Generic[_T]):
     """A binary heap keyed by a float. O(log n) to push and pop, O(1) amortised to discard.
 
     Items with equal keys leave in the order of their arrival. A discarded entry stays in the heap,
-    emptied, until it surfaces or until half of the heap is empty.
+    emptied, until it surfaces or until half of the heap is empty. The heap holds tuples, which are
+    compared without a call of Python code: several times for each report.
     """
 
     def __init__(self) -> None:
-        self._heap: list[Entry[_T]] = []
+        self._heap: list[tuple[float, int, Entry[_T]]] = []  # by key and order of arrival
         self._order = itertools.count()
         self._empty = 0
 
@@ -45,8 +40,8 @@ class PriorityQueue(Generic[_T]):
 
     def push(self, item: _T, key: float) -> Entry[_T]:
         """Put an item in; return its place, by which it can be discarded."""
-        entry = Entry(self, key, next(self._order), item)
-        heapq.heappush(self._heap, entry)
+        entry = Entry(self, key, item)
+        heapq.heappush(self._heap, (key, next(self._order), entry))
         return entry
 
     def discard(self, entry: Entry[_T]) -> None:
@@ -56,7 +51,7 @@ class PriorityQueue(Generic[_T]):
         entry.item = None
         self._empty += 1
         if self._empty > max(_MIN_SWEEP, len(self._heap) // 2):
-            self._heap = [entry for entry in self._heap if entry.item is not None]
+            self._heap = [place for place in self._heap if place[2].item is not None]
             heapq.heapify(self._heap)
             self._empty = 0
 
@@ -64,7 +59,7 @@ class PriorityQueue(Generic[_T]):
         """Return the item with the smallest key."""
         heap = self._heap
         while heap:
-            if (item := heap[0].item) is not None:
+            if (item := heap[0][2].item) is not None:
                 return item
             heapq.heappop(heap)
             self._empty -= 1
@@ -73,7 +68,7 @@ class PriorityQueue(Generic[_T]):
     def pop(self) -> _T:
         """Take out the item with the smallest key; `IndexError` if there is none."""
         item = self.peek()
-        entry = heapq.heappop(self._heap)
+        entry = heapq.heappop(self._heap)[2]
         entry.item = None
         assert item is not None  # noqa: S101 - an empty heap has raised
         return item
