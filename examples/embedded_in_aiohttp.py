@@ -31,7 +31,7 @@ RUNNER = web.AppKey("RUNNER", TaskRunner)
 async def work(task: Task) -> None:
     """Do one task: the place of your own code."""
     for percent in range(0, 100, 20):
-        task.update(percentComplete=percent)  # rides on the next heartbeat
+        task.update(percentComplete=percent)  # goes with the next heartbeat
         await asyncio.sleep(0.5)
 
 

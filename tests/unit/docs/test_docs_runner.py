@@ -90,7 +90,7 @@ def test_the_numbers():
     assert dispatcher._HEARTBEAT_INTERVAL == 15 * 60
     assert "every 15 minutes" in TEXT
     assert execution._RETRY_DELAY == 120
-    assert "two minutes if only the\ntimeout" in TEXT
+    assert "two minutes\nif only the timeout" in TEXT
     assert runner_reporter._ACK_TIMEOUT == 120
     assert "120 s to `ack_timeout`" in TEXT
     assert _runner_transport._READ_TIMEOUT > 90

@@ -136,7 +136,7 @@ def test_every_kind_of_fault_is_in_the_table():
 
 @pytest.mark.parametrize("kind", FaultKind)
 def test_faults_do_what_the_table_says(kind):
-    """A report which the fault befalls is applied or not, and answered as the table says."""
+    """A report to which the fault applies is applied or not, and answered as the table says."""
     applied, told = FAULTS[kind.value]
     kit = Kit()
     [task_id] = kit.service.assign()
@@ -164,7 +164,7 @@ def described_answer(answer: Answer) -> str:
     """Return what the table must say of an answer which comes in full."""
     content_type = answer.headers["Content-Type"].partition(";")[0]
     if answer.outcome == "ok":
-        return "the answer, after the time has leapt"
+        return "the answer, after the time has jumped"
     if content_type == "text/plain":
         return "the answer as `text/plain`"
     if content_type == "text/html":

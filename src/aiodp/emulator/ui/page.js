@@ -89,7 +89,7 @@ const SECTIONS = [
     key: (_, n) => n,
     columns: [
       lines("Fault", (row) => [[row.kind, "bad"]]),
-      lines("Befalls", (row) => [[befalls(row)]]),
+      lines("Applies to", (row) => [[appliesTo(row)]]),
       lines("So far", (row) => [[counted(row.befallen, "call"), "nowrap"]]),
       lines("Still", (row) => [[lasts(row), ""]]),
     ],
@@ -105,7 +105,7 @@ const SECTIONS = [
   },
 ];
 
-function befalls(row) {
+function appliesTo(row) {
   const calls = row.actions === null ? "every operation" : row.actions.join(", ");
   const each = row.every > 1 ? `one in ${row.every} calls of ${calls}` : calls;
   return row.tasks === null ? each : `${each}, of ${counted(row.tasks, "task")}`;
