@@ -13,6 +13,8 @@ import pytest
 from acceptance.support import CREDENTIALS, RESOURCE_GROUP, SAMPLE, kept_environment
 from aiodp.emulator import EmulatorServer, ManualClock, Settings, load_definition
 
+pytestmark = pytest.mark.slow  # the AWS CLI is installed first, for these tests alone
+
 MACHINE = "EC2Resource_HelloWorld"
 ACTIVITY = "ShellCommandActivity_HelloWorld"
 STAGING = Path(__file__).with_name("samples") / "shellcommand-s3-staging.json"

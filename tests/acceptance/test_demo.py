@@ -176,7 +176,13 @@ def test_it_draws_a_table_which_fits_the_terminal(request, runs, columns, rows):
     assert_all_was_shown(end)
 
 
-@pytest.mark.parametrize("until", ["two pipelines are active", "the service does not answer"])
+@pytest.mark.parametrize(
+    "until",
+    [
+        "two pipelines are active",
+        pytest.param("the service does not answer", marks=pytest.mark.slow),
+    ],
+)
 def test_ctrl_c_ends_it_at_once(demo, until):
     """Before or during an outage: it says so in a line, without an end, and exits with 130."""
     with demo() as process:

@@ -98,6 +98,7 @@ def test_the_command_serves_until_it_is_interrupted(clean_environment, aiodp):
     assert "A minute of the service lasts 1 s" in said
 
 
+@pytest.mark.slow
 def test_the_environment_leads_clients_to_it(served, shell, aws_cli):
     """After the exports the AWS CLI finds the service."""
     assert json.loads(shell(CLIENTS, served.port, path=aws_cli.parent)) == {"pipelineIdList": []}

@@ -354,6 +354,7 @@ def test_pytest_starts_as_before():
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_named_twice(pytester, monkeypatch):
     """`-p` beside the entry point is no error, and `-p no:` turns it off."""
     metadata = pytester.mkdir("installed") / "fake-1.0.dist-info"
