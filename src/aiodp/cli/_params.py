@@ -18,6 +18,16 @@ KILL_TO_DEADLINE: Final = 5.0
 """Seconds from the SIGKILL for a lost task's command to the deadline of its lease."""
 
 
+def command_grace(given: float | None, time_scale: float) -> float:
+    """Return the real seconds from SIGTERM to SIGKILL for a command."""
+    return DEFAULT_GRACE / time_scale if given is None else given
+
+
+def safety_margin(grace: float, time_scale: float) -> float:
+    """Return the real seconds before its deadline at which a task has to count as lost."""
+    return grace + KILL_TO_DEADLINE / time_scale
+
+
 class Seconds(click.ParamType[float]):
     """A number of seconds above 0, or of at least 0."""
 
@@ -60,6 +70,17 @@ class Url(click.ParamType[str]):
 def option(*names: str, **settings: Any) -> Callable[[Any], Any]:
     """Decorate a command with an option whose environment variable is shown."""
     return click.option(*names, show_envvar=True, **settings)
+
+
+def with_parameters(*parameters: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Decorate a command with parameters, which its help shows in this order."""
+
+    def decorate(command: Any) -> Any:
+        for parameter in reversed(parameters):
+            command = parameter(command)
+        return command
+
+    return decorate
 
 
 REGION: Final = option(

@@ -15,7 +15,7 @@ import anyio
 
 from aiodp._aws.transport import TIMED_OUT, call_service, describe, is_genuine, malformed
 from aiodp._types import Outcome, ReportKind
-from aiodp.cli._doctor.findings import Finding, Verdict
+from aiodp.cli._doctor.findings import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,28 +97,32 @@ def call_finding(action: str, outcome: Outcome, *, required: bool) -> Finding:
     words = describe(outcome.error)
     match outcome.kind:
         case ReportKind.OK | ReportKind.REFUSED:
-            return Finding(check=action, verdict=Verdict.OK, found="allowed")
+            return Finding.ok(action, "allowed")
         case ReportKind.CONFIGURATION if code_of(outcome) in _DENIED:
             return _denied(action, words, required=required)
         case ReportKind.CONFIGURATION:
             mend = _CREDENTIAL_HINTS.get(code_of(outcome), "Check the credentials.")
-            return _failed(action, words, mend)
+            return Finding.failed(action, words, mend)
         case ReportKind.TIMEOUT:
-            return _failed(action, f"no answer within {CALL_TIMEOUT:g} s", "Try again.")
+            return Finding.failed(action, f"no answer within {CALL_TIMEOUT:g} s", "Try again.")
         case ReportKind.THROTTLED | ReportKind.INVALID | ReportKind.SERVER_ERROR:
             found = f"not known whether it is allowed: {words}"
-            return _warning(action, found, "Try again; others may use up the account's calls.")
+            return Finding.warning(
+                action, found, "Try again; others may use up the account's calls."
+            )
         case _:
-            return _failed(action, words, "Try again; if it stays so, look for a proxy on the way.")
+            return Finding.failed(
+                action, words, "Try again; if it stays so, look for a proxy on the way."
+            )
 
 
 def poll_finding(outcome: Outcome, *, answered: bool, worker_group: str | None) -> Finding:
     """Return the finding about the poll; `answered` says whether another call was answered."""
     if outcome.kind is ReportKind.TIMEOUT and answered:
-        return Finding(check=_POLL, verdict=Verdict.OK, found="allowed; held, as there is no task")
+        return Finding.ok(_POLL, "allowed; held, as there is no task")
     if outcome.kind is ReportKind.CONFIGURATION and code_of(outcome) in _DENIED:
         real = f" for {worker_group}" if worker_group else ""
-        return _warning(
+        return Finding.warning(
             _POLL,
             f"refused for a made-up worker group: {describe(outcome.error)}",
             f"Nothing, if a condition on datapipeline:workerGroup allows it{real} (that group is "
@@ -194,13 +198,7 @@ def runner_calls(names: FakeNames) -> tuple[_Call, ...]:
 def _denied(action: str, words: str, *, required: bool) -> Finding:
     mend = f"Allow datapipeline:{action} on resource *."
     if required:
-        return _failed(action, words, mend)
-    return _warning(action, words, f"{mend} Only handlers that ask about their pipeline need it.")
-
-
-def _warning(action: str, found: str, mend: str) -> Finding:
-    return Finding(check=action, verdict=Verdict.WARNING, found=found, mend=mend)
-
-
-def _failed(action: str, found: str, mend: str) -> Finding:
-    return Finding(check=action, verdict=Verdict.FAILED, found=found, mend=mend)
+        return Finding.failed(action, words, mend)
+    return Finding.warning(
+        action, words, f"{mend} Only handlers that ask about their pipeline need it."
+    )

@@ -95,7 +95,7 @@ async def _check_calls_and_quota(
             else:
                 report(_skipped("quota", "reports are refused anyhow"))
     except ReportRejected as error:
-        report(Finding(check="calls", verdict=Verdict.FAILED, found=str(error)))
+        report(Finding.failed("calls", str(error)))
 
 
 def _skipped(check: str, reason: str) -> Finding:

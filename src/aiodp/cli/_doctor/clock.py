@@ -5,7 +5,7 @@ from __future__ import annotations
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
-from aiodp.cli._doctor.findings import Finding, Verdict
+from aiodp.cli._doctor.findings import Finding
 
 if TYPE_CHECKING:
     from aiodp.cli._doctor.endpoint import Answer
@@ -22,11 +22,10 @@ def check_clock(answer: Answer) -> Finding:
     try:
         date = parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
     except ValueError:
-        return Finding(
-            check="clock",
-            verdict=Verdict.WARNING,
-            found="the service's answer has no date to compare with",
-            mend="Compare the clock with another one: signatures allow 5 minutes.",
+        return Finding.warning(
+            "clock",
+            "the service's answer has no date to compare with",
+            "Compare the clock with another one: signatures allow 5 minutes.",
         )
     return skew_finding(skew(date, sent_at=answer.sent_at, received_at=answer.received_at))
 
@@ -44,21 +43,13 @@ def skew(date: float, *, sent_at: float, received_at: float) -> float:
 def skew_finding(seconds: float) -> Finding:
     """Return the finding about a skew."""
     if not seconds:
-        return Finding(check="clock", verdict=Verdict.OK, found="agrees with the service's")
+        return Finding.ok("clock", "agrees with the service's")
     side = "ahead of" if seconds > 0 else "behind"
     found = f"{abs(seconds):,.0f} s {side} the service's"
     if abs(seconds) <= _WARNING_SKEW:
-        return Finding(check="clock", verdict=Verdict.OK, found=found)
+        return Finding.ok("clock", found)
     if abs(seconds) < _MAX_SKEW:
-        return Finding(
-            check="clock",
-            verdict=Verdict.WARNING,
-            found=f"{found}; from 5 minutes on, signatures are refused",
-            mend=_MEND,
+        return Finding.warning(
+            "clock", f"{found}; from 5 minutes on, signatures are refused", _MEND
         )
-    return Finding(
-        check="clock",
-        verdict=Verdict.FAILED,
-        found=f"{found}; signatures are refused",
-        mend=_MEND,
-    )
+    return Finding.failed("clock", f"{found}; signatures are refused", _MEND)

@@ -16,7 +16,7 @@ from aiobotocore.session import get_session
 
 from aiodp._core.text import checked_string
 from aiodp.cli._doctor.checks import Target, run_checks
-from aiodp.cli._doctor.findings import Finding, Verdict, Writer, as_json, is_ok, summary
+from aiodp.cli._doctor.findings import Finding, Writer, as_json, is_ok, summary
 from aiodp.cli._params import ENDPOINT, REGION, option
 
 if TYPE_CHECKING:
@@ -152,4 +152,4 @@ class _Worker:
 
 
 def _internal(found: str) -> Finding:
-    return Finding(check="doctor", verdict=Verdict.FAILED, found=found)
+    return Finding.failed("doctor", found)

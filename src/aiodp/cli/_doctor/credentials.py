@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
-from aiodp.cli._doctor.findings import Finding, Verdict
+from aiodp.cli._doctor.findings import Finding
 
 if TYPE_CHECKING:
     from aiobotocore.session import AioSession
@@ -47,16 +47,18 @@ async def check_credentials(session: AioSession) -> Finding:
         with anyio.fail_after(_PROVIDERS_TIMEOUT):
             credentials = await session.get_credentials()
             if credentials is None:
-                return _failed("none", _WHERE)
+                return Finding.failed("credentials", "none", _WHERE)
             frozen = await credentials.get_frozen_credentials()
     except TimeoutError:
-        return _failed(
-            f"not to be had within {_PROVIDERS_TIMEOUT:g} s", f"See what holds it up. {_WHERE}"
+        return Finding.failed(
+            "credentials",
+            f"not to be had within {_PROVIDERS_TIMEOUT:g} s",
+            f"See what holds it up. {_WHERE}",
         )
     except Exception as error:  # noqa: BLE001 - a provider may raise anything
-        return _failed(f"{type(error).__name__}: {error}", _WHERE)
+        return Finding.failed("credentials", f"{type(error).__name__}: {error}", _WHERE)
     if not (frozen.access_key and frozen.secret_key):
-        return _failed("the access key or the secret key is empty", _WHERE)
+        return Finding.failed("credentials", "the access key or the secret key is empty", _WHERE)
     return credentials_finding(
         method=credentials.method,
         access_key=frozen.access_key,
@@ -78,10 +80,12 @@ def credentials_finding(
     left = (expires - now).total_seconds()
     found += f", {_expiry(expires, left)}"
     if left <= 0:
-        return _failed(found, "Renew them.")
+        return Finding.failed("credentials", found, "Renew them.")
     if fixed and left < _EXPIRY_WARNING:
-        return _warning(found, "Renew them: a task runner works longer than that.")
-    return _ok(found if fixed else f"{found} and are renewed by themselves")
+        return Finding.warning(
+            "credentials", found, "Renew them: a task runner works longer than that."
+        )
+    return Finding.ok("credentials", found if fixed else f"{found} and are renewed by themselves")
 
 
 def shorten_key(access_key: str) -> str:
@@ -96,8 +100,9 @@ def shorten_key(access_key: str) -> str:
 
 def _of_unknown_expiry(found: str, *, doubtful: bool) -> Finding:
     if not doubtful:
-        return _ok(found)
-    return _warning(
+        return Finding.ok("credentials", found)
+    return Finding.warning(
+        "credentials",
         f"{found}, temporary, and nothing says until when",
         "Use a provider that renews them, such as a role: a task runner outlives these.",
     )
@@ -114,15 +119,3 @@ def _expiry_of(credentials: Any) -> datetime | None:
     """Return when refreshable credentials expire; botocore has no public name for it."""
     expires = getattr(credentials, "_expiry_time", None)
     return expires if isinstance(expires, datetime) else None
-
-
-def _ok(found: str) -> Finding:
-    return Finding(check="credentials", verdict=Verdict.OK, found=found)
-
-
-def _warning(found: str, mend: str) -> Finding:
-    return Finding(check="credentials", verdict=Verdict.WARNING, found=found, mend=mend)
-
-
-def _failed(found: str, mend: str) -> Finding:
-    return Finding(check="credentials", verdict=Verdict.FAILED, found=found, mend=mend)

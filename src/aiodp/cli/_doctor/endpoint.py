@@ -22,7 +22,7 @@ from botocore.utils import get_environ_proxies
 from aiodp._aws.transport import ONCE, call_service, describe, open_clients
 from aiodp._errors import ReportRejected
 from aiodp._types import Outcome
-from aiodp.cli._doctor.findings import Finding, Verdict
+from aiodp.cli._doctor.findings import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,7 +91,9 @@ async def check_endpoint(
         ) as [client]:
             return await _check(client, task_id)
     except (ReportRejected, ValueError) as error:
-        return _failed(str(error), "Correct the region, the endpoint or the proxy."), None
+        return Finding.failed(
+            "endpoint", str(error), "Correct the region, the endpoint or the proxy."
+        ), None
 
 
 async def _check(client: Any, task_id: str) -> tuple[Finding, Answer | None]:
@@ -105,7 +107,7 @@ async def _check(client: Any, task_id: str) -> tuple[Finding, Answer | None]:
         return _not_the_service(route, answer), None
     took = (answer.received_at - answer.sent_at) * 1000
     found = f"{route} answers, in {took:.0f} ms"
-    return Finding(check="endpoint", verdict=Verdict.OK, found=found), answer
+    return Finding.ok("endpoint", found), answer
 
 
 async def _resolve(route: _Route) -> Finding | None:
@@ -114,10 +116,12 @@ async def _resolve(route: _Route) -> Finding | None:
             await anyio.getaddrinfo(route.host, route.port)
     except TimeoutError:
         found = f"{route}: no DNS answer about {route.host} within {_DNS_TIMEOUT:g} s"
-        return _failed(found, "Mend this machine's name resolution.")
+        return Finding.failed("endpoint", found, "Mend this machine's name resolution.")
     except (OSError, UnicodeError) as error:
         found = f"{route}: {route.host} is unknown ({getattr(error, 'strerror', None) or error})"
-        return _failed(found, "Check the region or the address, and this machine's DNS.")
+        return Finding.failed(
+            "endpoint", found, "Check the region or the address, and this machine's DNS."
+        )
     return None
 
 
@@ -162,18 +166,22 @@ def is_of_service(answer: Answer) -> bool:
 def _unreachable(route: _Route, outcome: Outcome | None) -> Finding:
     error = outcome.error if outcome else None
     if isinstance(error, botocore_errors.SSLError):
-        return _failed(
+        return Finding.failed(
+            "endpoint",
             f"{route}: TLS fails, {_reason(error)}",
             "Trust the certificate's authority with AWS_CA_BUNDLE, if it is your proxy's.",
         )
     if isinstance(error, botocore_errors.ConnectTimeoutError):
-        return _failed(f"{route}: no connection within {_ANSWER_TIMEOUT:g} s", _FIREWALL)
+        return Finding.failed(
+            "endpoint", f"{route}: no connection within {_ANSWER_TIMEOUT:g} s", _FIREWALL
+        )
     if error is None or isinstance(error, botocore_errors.ReadTimeoutError):
-        return _failed(
+        return Finding.failed(
+            "endpoint",
             f"{route}: connected, but no answer within {_ANSWER_TIMEOUT:g} s",
             "Try again; if it stays so, look at the proxy or at what stands behind the address.",
         )
-    return _failed(f"{route} cannot be reached: {_reason(error)}", _FIREWALL)
+    return Finding.failed("endpoint", f"{route} cannot be reached: {_reason(error)}", _FIREWALL)
 
 
 def _reason(error: Exception) -> str:
@@ -188,11 +196,8 @@ def _reason(error: Exception) -> str:
 
 def _not_the_service(route: _Route, answer: Answer) -> Finding:
     kind = answer.headers.get("content-type", "no content type")
-    return _failed(
+    return Finding.failed(
+        "endpoint",
         f"{route}: something else answers, HTTP {answer.status}, {kind}",
         "Look for a proxy or a login page on the way (HTTPS_PROXY, NO_PROXY), or a wrong address.",
     )
-
-
-def _failed(found: str, mend: str) -> Finding:
-    return Finding(check="endpoint", verdict=Verdict.FAILED, found=found, mend=mend)

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,6 +32,21 @@ class Finding:
     verdict: Verdict
     found: str
     mend: str = ""
+
+    @classmethod
+    def ok(cls, check: str, found: str) -> Self:
+        """Return a finding of what is as it should be."""
+        return cls(check=check, verdict=Verdict.OK, found=found)
+
+    @classmethod
+    def warning(cls, check: str, found: str, mend: str) -> Self:
+        """Return a warning."""
+        return cls(check=check, verdict=Verdict.WARNING, found=found, mend=mend)
+
+    @classmethod
+    def failed(cls, check: str, found: str, mend: str = "") -> Self:
+        """Return the finding of a check that has failed."""
+        return cls(check=check, verdict=Verdict.FAILED, found=found, mend=mend)
 
 
 class Report(Protocol):

@@ -10,7 +10,7 @@ import anyio
 from aiodp import ProgressReporter
 from aiodp._types import ReportKind
 from aiodp.cli._doctor.calls import FakeNames, call
-from aiodp.cli._doctor.findings import Finding, Verdict
+from aiodp.cli._doctor.findings import Finding
 
 if TYPE_CHECKING:
     from aiobotocore.session import AioSession
@@ -44,16 +44,16 @@ def quota_finding(*, throttled: int, let_through: int) -> Finding:
     found = f"of {_REPORTS} reports at once, {throttled} were throttled"
     if throttled and not let_through:
         mend = f"{_MEND} No task could be acknowledged now."
-        return Finding(check="quota", verdict=Verdict.FAILED, found=found, mend=mend)
+        return Finding.failed("quota", found, mend)
     if throttled:
-        return Finding(check="quota", verdict=Verdict.WARNING, found=found, mend=_MEND)
+        return Finding.warning("quota", found, _MEND)
     if let_through < _REPORTS:
         found = (
             f"of {_REPORTS} reports at once, {_REPORTS - let_through} were not answered as expected"
         )
-        return Finding(check="quota", verdict=Verdict.WARNING, found=found, mend="Try again.")
+        return Finding.warning("quota", found, "Try again.")
     found = f"{_REPORTS} reports at once were let through"
-    return Finding(check="quota", verdict=Verdict.OK, found=found)
+    return Finding.ok("quota", found)
 
 
 def check_tasks(session: AioSession, tasks: int) -> Finding:
@@ -61,10 +61,9 @@ def check_tasks(session: AioSession, tasks: int) -> Finding:
     capacity = ProgressReporter(session).capacity
     if capacity is None or tasks <= capacity:
         found = f"{tasks:,} at once; the quota keeps up to {capacity:,} alive"
-        return Finding(check="tasks", verdict=Verdict.OK, found=found)
-    return Finding(
-        check="tasks",
-        verdict=Verdict.WARNING,
-        found=f"{tasks:,} at once, but the quota keeps only {capacity:,} alive: no more are taken",
-        mend="Ask for fewer, or ask AWS for a higher quota of ReportTaskProgress.",
+        return Finding.ok("tasks", found)
+    return Finding.warning(
+        "tasks",
+        f"{tasks:,} at once, but the quota keeps only {capacity:,} alive: no more are taken",
+        "Ask for fewer, or ask AWS for a higher quota of ReportTaskProgress.",
     )

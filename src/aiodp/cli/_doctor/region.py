@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from botocore.configprovider import ConfiguredEndpointProvider
 from botocore.exceptions import BotoCoreError
 
-from aiodp.cli._doctor.findings import Finding, Verdict
+from aiodp.cli._doctor.findings import Finding
 
 if TYPE_CHECKING:
     from aiobotocore.session import AioSession
@@ -25,15 +25,17 @@ async def check_region(
     try:
         region = given or session.get_config_variable("region")
         if not region:
-            return _failed("none is set", _how_to_set()), None
+            return Finding.failed("region", "none is set", _how_to_set()), None
         configured = endpoint_url or configured_endpoint(session)
         regions = await _regions(session)
     except (BotoCoreError, ValueError) as error:
         mend = "Mend the AWS configuration, or what AWS_PROFILE names."
-        return _failed(f"the AWS configuration cannot be read: {error}", mend), None
+        return Finding.failed(
+            "region", f"the AWS configuration cannot be read: {error}", mend
+        ), None
     found = f"{region}, from {_source(session, given, region)}"
     if region in regions:
-        return Finding(check="region", verdict=Verdict.OK, found=found), region
+        return Finding.ok("region", found), region
     return _unsupported(found, regions, configured), region
 
 
@@ -80,14 +82,9 @@ def _how_to_set() -> str:
 def _unsupported(found: str, regions: list[str], endpoint: str | None) -> Finding:
     found += "; AWS has no Data Pipeline there"
     if endpoint:
-        return Finding(
-            check="region",
-            verdict=Verdict.WARNING,
-            found=f"{found}, but another endpoint is set",
-            mend="Nothing, if that endpoint is a local service or a gateway.",
+        return Finding.warning(
+            "region",
+            f"{found}, but another endpoint is set",
+            "Nothing, if that endpoint is a local service or a gateway.",
         )
-    return _failed(found, f"Use one of {', '.join(regions)}.")
-
-
-def _failed(found: str, mend: str) -> Finding:
-    return Finding(check="region", verdict=Verdict.FAILED, found=found, mend=mend)
+    return Finding.failed("region", found, f"Use one of {', '.join(regions)}.")

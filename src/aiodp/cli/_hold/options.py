@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 
 from aiodp import ReporterOptions
 from aiodp._reporter.options import scaled
 from aiodp.cli._params import (
-    DEFAULT_GRACE,
     ENDPOINT,
-    KILL_TO_DEADLINE,
     REGION,
     Seconds,
+    command_grace,
     option,
+    safety_margin,
+    with_parameters,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _ATTEMPT_TIMEOUT: Final = 10.0
 """Seconds; on a local service it is half a minute of the service's time if that is shorter."""
@@ -56,13 +54,13 @@ class Options:
     @property
     def command_grace(self) -> float:
         """Seconds from SIGTERM to SIGKILL for the command."""
-        return DEFAULT_GRACE / self.time_scale if self.grace is None else self.grace
+        return command_grace(self.grace, self.time_scale)
 
     @property
     def margin(self) -> float:
         """Seconds before its deadline at which the task counts as lost."""
         if self.safety_margin is None:
-            return self.command_grace + KILL_TO_DEADLINE / self.time_scale
+            return safety_margin(self.command_grace, self.time_scale)
         return self.safety_margin
 
     def timings(self) -> ReporterOptions:
@@ -98,7 +96,7 @@ class _Field(click.ParamType[tuple[str, str]]):
         return key, text
 
 
-_PARAMETERS: Final = (
+all_options: Final = with_parameters(
     click.argument("task_id", metavar="TASK_ID"),
     click.argument(
         "command", metavar="-- COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED
@@ -168,10 +166,3 @@ _PARAMETERS: Final = (
     ENDPOINT,
     option("--quiet", "-q", is_flag=True, help="Say nothing but errors."),
 )
-
-
-def all_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorate a command with all options, in this order."""
-    for decorate in reversed(_PARAMETERS):
-        command = decorate(command)
-    return command

@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 
 from aiodp import ReporterOptions
 from aiodp._reporter.options import scaled
-from aiodp.cli._params import DEFAULT_GRACE, KILL_TO_DEADLINE, Seconds, Url, option
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from aiodp.cli._params import Seconds, Url, command_grace, option, safety_margin, with_parameters
 
 MAX_GRACE: Final = 25.0
 """Seconds. A runner that stops gives handlers 30, in which a command must have ended."""
@@ -78,11 +75,11 @@ class Options:
     @property
     def command_grace(self) -> float:
         """Seconds from SIGTERM to SIGKILL for a command."""
-        return DEFAULT_GRACE / self.time_scale if self.grace is None else self.grace
+        return command_grace(self.grace, self.time_scale)
 
     def timings(self) -> ReporterOptions:
         """Return the runner's timings: a task counts as lost before its command must be dead."""
-        margin = self.command_grace + KILL_TO_DEADLINE / self.time_scale
+        margin = safety_margin(self.command_grace, self.time_scale)
         if self.time_scale == 1:
             return ReporterOptions(safety_margin=margin)
         options = scaled(self.time_scale)
@@ -278,9 +275,4 @@ OURS: Final = (
     ),
 )
 
-
-def all_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorate a command with all options, in this order."""
-    for decorate in reversed((*TASK_RUNNERS, *OURS)):
-        command = decorate(command)
-    return command
+all_options: Final = with_parameters(*TASK_RUNNERS, *OURS)
