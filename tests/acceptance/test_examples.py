@@ -52,7 +52,7 @@ def environment(server, clean_environment, tmp_path):
 
 
 @pytest.fixture
-def start(environment, tmp_path):
+def start(commands, environment, tmp_path):
     """Starts an example, or another command, whose output goes to a file; kills what is left."""
 
     @contextmanager
@@ -60,9 +60,13 @@ def start(environment, tmp_path):
         variables = {k: v for k, v in {**environment, **more}.items() if v is not None}
         log = tmp_path / "log"
         with log.open("w") as file:
-            process = subprocess.Popen(
-                arguments, env=variables, cwd=tmp_path, stdout=file, stderr=subprocess.STDOUT
-            )
+            options = {"env": variables, "cwd": tmp_path}
+            streams = {"stdout": file.fileno(), "stderr": file.fileno()}
+            if arguments[0].endswith(".py"):
+                script, *rest = arguments
+                process = commands.start(*rest, script=script, **options, **streams)
+            else:
+                process = subprocess.Popen(arguments, **options, **streams)
         with process:
             try:
                 yield process, log
@@ -72,8 +76,8 @@ def start(environment, tmp_path):
     return start
 
 
-def python(name: str, *arguments: str) -> list[str]:
-    return [sys.executable, "-W", "error", str(EXAMPLES / name), *arguments]
+def example(name: str, *arguments: str) -> list[str]:
+    return [str(EXAMPLES / name), *arguments]
 
 
 def eventually(condition, log) -> None:
@@ -155,7 +159,7 @@ def test_embedded_in_aiohttp(start, connect, server):
     """It shows its task, and at SIGTERM ends only once that has."""
     pipeline = queue(connect, server, "aiohttp")
     port = free_port()
-    arguments = python("embedded_in_aiohttp.py", f"{GROUP}-aiohttp", port)
+    arguments = example("embedded_in_aiohttp.py", f"{GROUP}-aiohttp", port)
     with start(*arguments) as (process, log):
         eventually(lambda: look(port).get("tasks"), log)
         [task] = look(port)["tasks"]
@@ -172,7 +176,7 @@ def test_embedded_in_aiohttp_counts_what_has_ended(start, connect, server):
     """The statistics are there after the task, too."""
     queue(connect, server, "counts")
     port = free_port()
-    arguments = python("embedded_in_aiohttp.py", f"{GROUP}-counts", port)
+    arguments = example("embedded_in_aiohttp.py", f"{GROUP}-counts", port)
     with start(*arguments) as (process, log):
         eventually(lambda: look(port).get("ended") == {"FINISHED": 1}, log)
         assert look(port)["tasks"] == []
@@ -181,7 +185,7 @@ def test_embedded_in_aiohttp_counts_what_has_ended(start, connect, server):
 
 def test_the_application_ends_with_its_worker(start):
     """Without a region there is no worker, so there is no application, and the reason is said."""
-    arguments = python("embedded_in_aiohttp.py", GROUP, free_port())
+    arguments = example("embedded_in_aiohttp.py", GROUP, free_port())
     with start(*arguments, AWS_DEFAULT_REGION=None) as (process, log):
         assert process.wait(TOO_LONG) == 1
     assert "ReportRejected" in log.read_text()
@@ -193,7 +197,7 @@ def test_the_application_ends_with_its_worker(start):
 def test_plain_function(start, connect, server):
     """The task is FINISHED, and the worker ends at SIGTERM."""
     pipeline = queue(connect, server, "plain")
-    with start(*python("plain_function.py", f"{GROUP}-plain")) as (process, log):
+    with start(*example("plain_function.py", f"{GROUP}-plain")) as (process, log):
         eventually(
             lambda: attempt(connect, server, pipeline).get("@status") == "FINISHED",
             log,
@@ -204,7 +208,7 @@ def test_plain_function(start, connect, server):
 def test_plain_function_is_stopped_by_a_second_signal(start, connect, server):
     """The thread looks at `raise_if_ended`, so the task is FAILED and the process ends."""
     pipeline = queue(connect, server, "stopped")
-    with start(*python("plain_function.py", f"{GROUP}-stopped")) as (process, log):
+    with start(*example("plain_function.py", f"{GROUP}-stopped")) as (process, log):
         eventually(lambda: ": begun" in log.read_text(), log)
         process.send_signal(signal.SIGTERM)
         eventually(lambda: "draining" in log.read_text(), log)
@@ -216,7 +220,7 @@ def test_plain_function_is_stopped_by_a_second_signal(start, connect, server):
 def test_existing_coroutine_in_a_worker(start, connect, server):
     """The coroutine gets what it needs of the task."""
     pipeline = queue(connect, server, "coroutine", command="three words here")
-    arguments = python("existing_coroutine.py", "worker", f"{GROUP}-coroutine")
+    arguments = example("existing_coroutine.py", "worker", f"{GROUP}-coroutine")
     with start(*arguments) as (process, log):
         eventually(
             lambda: attempt(connect, server, pipeline).get("@status") == "FINISHED",
@@ -230,7 +234,7 @@ def test_existing_coroutine_for_one_task(start, server):
     """The reporter keeps the task, and the coroutine's end is told."""
     service = server.service()
     [task_id] = service.assign()
-    with start(*python("existing_coroutine.py", "task", task_id)) as (process, log):
+    with start(*example("existing_coroutine.py", "task", task_id)) as (process, log):
         assert process.wait(TOO_LONG) == 0, log.read_text()
     assert "the text has 4 words" in log.read_text()
     assert service.task(task_id).status == "FINISHED"
@@ -242,7 +246,7 @@ def test_existing_coroutine_for_a_task_that_is_canceled(start, server):
     service = server.service()
     [task_id] = service.assign()
     service.cancel(task_id)
-    with start(*python("existing_coroutine.py", "task", task_id)) as (process, log):
+    with start(*example("existing_coroutine.py", "task", task_id)) as (process, log):
         assert process.wait(TOO_LONG) == 0, log.read_text()
     assert "canceled" in log.read_text()
     assert "Traceback" not in log.read_text()
