@@ -1,4 +1,4 @@
-"""Quotas and faults: what a client gets on a bad day."""
+"""Quotas and faults: what a client gets."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ async def test_a_lost_answer_of_a_poll_orphans_the_task_for_a_while(pipeline_ser
 
 
 async def test_faults_have_a_time(pipeline_service):
-    """A fault begins and ends at its time, and befalls only the actions it names."""
+    """A fault begins and ends at its time, and changes only calls of the actions it names."""
     async with pipeline_service.client() as client:
         [task_id] = pipeline_service.model.assign()
         start = pipeline_service.now() + 30
@@ -196,7 +196,7 @@ async def test_a_wrong_content_type(pipeline_service):
 
 
 async def test_faults_of_a_task(pipeline_service):
-    """A fault may befall the calls about one task only."""
+    """A fault may change the calls about one task only."""
     async with pipeline_service.client() as client:
         marked, other = pipeline_service.model.assign(2)
         fault = Fault(kind=FaultKind.SERVER_ERROR, tasks=frozenset({marked}))
@@ -206,7 +206,7 @@ async def test_faults_of_a_task(pipeline_service):
 
 
 async def test_the_clock_jumps(pipeline_service):
-    """Time leaps when a call arrives: its task's lease ran out meanwhile."""
+    """Time jumps when a call arrives: its task's lease ran out meanwhile."""
     async with pipeline_service.client() as client:
         [task_id] = pipeline_service.model.assign()
         assert await report(client, task_id) is False
@@ -217,8 +217,8 @@ async def test_the_clock_jumps(pipeline_service):
         assert pipeline_service.model.now >= before + 10_000
 
 
-async def answer_after_leap(pipeline_service, call):
-    """Let the model's time leap once the call is held, and return the answer."""
+async def answer_after_jump(pipeline_service, call):
+    """Let the model's time jump once the call is held, and return the answer."""
     async with held(pipeline_service, call) as waiting:
         assert waiting.answers == []
         pipeline_service.model.jump(1e6)
@@ -226,18 +226,18 @@ async def answer_after_leap(pipeline_service, call):
 
 
 @pytest.mark.parametrize("settings", [Settings(quotas=None, poll_hold=9e5)])
-async def test_a_leap_ends_a_long_poll(pipeline_service):
-    """A held poll is answered when time leaps past its end, and not only when it is."""
+async def test_a_jump_ends_a_long_poll(pipeline_service):
+    """A held poll is answered when time jumps past its end, and not only when it is."""
     async with pipeline_service.client() as client:
-        answer = await answer_after_leap(pipeline_service, client.poll_for_task(workerGroup="none"))
+        answer = await answer_after_jump(pipeline_service, client.poll_for_task(workerGroup="none"))
         assert "taskObject" not in answer
 
 
-async def test_a_leap_hastens_a_slow_answer(pipeline_service):
-    """A slow answer comes when time leaps past its delay."""
+async def test_a_jump_brings_a_slow_answer_forward(pipeline_service):
+    """A slow answer comes when time jumps past its delay."""
     async with pipeline_service.client() as client:
         pipeline_service.model.faults.add(Fault(kind=FaultKind.SLOW, delay=9e5, count=1))
-        answer = await answer_after_leap(pipeline_service, client.list_pipelines())
+        answer = await answer_after_jump(pipeline_service, client.list_pipelines())
         assert answer["pipelineIdList"] == []
 
 

@@ -19,7 +19,7 @@ WORKERS = 10
 TASKS_EACH = 4
 TROUBLES = 40
 KINDS = [kind for kind in FaultKind if kind is not FaultKind.CLOCK_JUMP]
-"""No client can see the service's own time leap, so no lease could be safe from that."""
+"""No client can see the service's own time jump, so no lease could be safe from that."""
 
 
 class Chaos:

@@ -30,7 +30,7 @@ def fields(service, task_id):
     return service.task(task_id).fields
 
 
-async def test_fields_ride_on_the_next_heartbeat(service, reporter):
+async def test_fields_go_with_the_next_heartbeat(service, reporter):
     """Set now, sent with the next report; the newest value wins; sent once."""
     [task_id] = service.assign()
     async with reporter() as opened, opened.track(task_id, fields={"step": "start"}) as task:

@@ -1,4 +1,4 @@
-"""Logging of what is new, and not of what goes on."""
+"""Logging without repetitions."""
 
 from __future__ import annotations
 

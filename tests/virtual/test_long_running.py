@@ -36,7 +36,7 @@ async def test_logs_tell_changes_not_repetitions(service, reporter, caplog):
 async def test_logs_shorten_task_ids_and_name_no_credentials(
     service, client_reporter, session, caplog
 ):
-    """A thousand characters of a task's id help nobody; a secret in a log harms."""
+    """Neither whole task ids, of a thousand characters, nor secrets are in the log."""
     caplog.set_level(logging.DEBUG, logger="aiodp")
     session.set_credentials("AKIDEXAMPLE", "a-secret-key", "a-session-token")
     [task_id] = service.assign()

@@ -34,7 +34,7 @@ DISTURBANCE_COUNT = 80
 DAY = 86_400
 ENDS = {AuditKind.REASSIGNED, AuditKind.LAPSED}
 KINDS = [kind for kind in FaultKind if kind is not FaultKind.CLOCK_JUMP]
-"""No client can see the service's own time leap, so no lease could be safe from that."""
+"""No client can see the service's own time jump, so no lease could be safe from that."""
 FEW = "HadoopActivity"
 """A type of which a runner does two tasks at once."""
 CHEAP = AioConfig(signature_version=UNSIGNED, user_agent="aiodp-chaos")

@@ -165,7 +165,7 @@ async def test_questions_that_fail(kit, with_task):
     assert await with_task(work)
 
 
-async def test_updates_ride_on_heartbeats(kit, client_runner):
+async def test_updates_go_with_heartbeats(kit, client_runner):
     """What a handler sets reaches the service with the next report."""
     pipeline = kit.activity()
 

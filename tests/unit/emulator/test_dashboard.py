@@ -194,7 +194,7 @@ def test_calls_are_counted_by_outcome():
 
 
 def test_faults_show_the_calls_they_change_and_what_is_left_of_them():
-    """A fault shows its kind, its calls, how often it struck, and what is left of it."""
+    """A fault shows its kind, its calls, how many calls it changed, and what is left of it."""
     kit = Kit()
     kit.service.faults.add(
         Fault(

@@ -97,7 +97,7 @@ def test_a_text_without_expressions_is_returned_as_it_is(text):
     ],
 )
 def test_a_list_makes_a_text_of_each_item(text, results):
-    """A list maps: each item makes a text, two lists meet in all pairs, nested ones are flat."""
+    """A list maps: each item makes a text, two lists make all pairs, nested ones are flat."""
     fields = {"words": ("one", "two"), "numbers": ("1", "2"), "empty": ()}
     thing = Thing(fields | {"nested": ("<#{words}>", "three")})
     assert evaluate(text, thing) == tuple(results)

@@ -201,8 +201,8 @@ def test_a_finished_pipeline_takes_no_other_definition(kit):
     ],
     ids=["occurrences", "endDateTime"],
 )
-def test_a_finished_pipeline_is_revived_by_moving_its_end(kit, old, new):
-    """A Put which only moves the end of a schedule is taken, and activating it revives."""
+def test_a_finished_pipeline_runs_again_once_its_end_has_moved(kit, old, new):
+    """A Put which only moves the end of a schedule is taken, and runs after an activation."""
     kit.launch(ending(**old))
     kit.finish("A")
     kit.move(minutes=30)

@@ -43,7 +43,7 @@ def test_a_list_within_a_text_makes_a_text_of_each_value(kit):
     assert kit.begin("A").fields()["scriptArgument"] == expected
 
 
-def test_two_lists_meet_in_all_pairs(kit):
+def test_two_lists_make_all_pairs(kit):
     """Each value of the one list stands with each of the other."""
     definition = daily(A=activity(scriptArgument="#{myL}-#{myM}-#{myOne}"))
     launch(kit, definition, myL=["a", "b"], myM=["1", "2", "3"], myOne=["x"])

@@ -204,7 +204,7 @@ def test_a_runners_precondition_gives_up_in_time_too(kit):
 
 
 def test_a_check_under_way_is_ended_by_the_timeout(kit):
-    """The task of a precondition which gave up is dead: no report of it is accepted."""
+    """No report of a task is accepted after its precondition has timed out."""
     kit.launch(guarded(shell_precondition(preconditionTimeout="5 minutes")))
     work = kit.begin("Pre")
     kit.move(minutes=5)

@@ -211,7 +211,7 @@ def test_a_dependency_in_the_same_call_counts_as_rerun(kit, order):
 
 
 def test_a_dependant_may_be_rerun_once_its_dependency_is_marked_finished(kit):
-    """MARK_FINISHED heals the dependency, but it takes a RERUN to wake the dependant."""
+    """MARK_FINISHED ends the dependency, but the dependant runs only after a RERUN."""
     kit.launch(CASCADE | daily(A=activity(), B=after("A")))
     kit.fail("A")
     kit.tell("MARK_FINISHED", "A")

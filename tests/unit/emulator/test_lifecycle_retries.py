@@ -93,7 +93,7 @@ def test_an_attempt_has_its_own_times(kit):
 
 
 def test_a_worker_of_an_ended_attempt_is_refused(kit):
-    """After SetTaskStatus the task id is dead, while the next attempt waits or runs."""
+    """After SetTaskStatus the task id is refused, while the next attempt waits or runs."""
     kit.launch(daily(A=activity()))
     work = kit.begin("A")
     kit.fail("A")

@@ -61,7 +61,7 @@ def test_actions_tasks_and_time_all_have_to_fit():
 
 
 def test_the_script_tells_how_far_it_got():
-    """Each fault says what it matched and befell; one that is over is gone."""
+    """Each fault says how many calls it matched and changed; one that is over is gone."""
     kit = Kit(poll_hold=0.0)
     kit.service.faults.add(Fault(kind=FaultKind.THROTTLE, every=2, count=2))
     kit.service.faults.add(Fault(kind=FaultKind.RESET, start=kit.clock() + 50, duration=10))

@@ -121,7 +121,7 @@ async def test_a_hang_lasts_until_its_caller_gives_up(client, memory):
     assert ended == [pytest.approx(began + 100)]
 
 
-async def test_each_client_has_its_own_patience(client, memory, config):
+async def test_each_client_has_its_own_read_timeout(client, memory, config):
     """A poll, which takes 90 s, is too long for the read timeout of botocore's defaults, 60 s."""
     usual = config.merge(AioConfig(read_timeout=60))
     session = memory.attach(AioSession())

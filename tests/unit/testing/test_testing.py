@@ -187,7 +187,7 @@ def test_errors_of_a_definition_are_listed(kit):
 
 
 def test_putting_work_in_is_no_call_of_the_worker(kit):
-    """It costs no quota, is not counted, and no fault befalls it."""
+    """It costs no quota, is not counted, and no fault applies to it."""
     kit.faults.add(Fault(kind=FaultKind.SERVER_ERROR))
     for _ in range(90):
         kit.activity()
