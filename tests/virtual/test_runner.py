@@ -254,6 +254,25 @@ async def test_a_cancellation_of_the_handlers_own_is_a_failure(kit, runner):
 
 
 @asyncio_only
+async def test_a_generator_exit_of_what_a_handler_awaits_is_a_failure(kit, runner):
+    """Such an error closes the coroutines that wait for it, those of the runner among them."""
+    pipelines = [kit.activity(), kit.activity()]
+
+    async def work(task):
+        if task.pipeline_id == pipelines[0].id:
+            loop = asyncio.get_running_loop()
+            future = loop.create_future()
+            loop.call_soon(future.set_exception, GeneratorExit("mine"))  # as a thread would
+            await future
+
+    await runner(work).run(max_tasks=2)
+    [attempt] = attempts(kit, pipelines[0])
+    assert attempt["errorId"] == "GeneratorExit"
+    assert attempt["errorMessage"] == "mine"
+    kit.assert_finished(pipelines[1])
+
+
+@asyncio_only
 @pytest.mark.parametrize("stale", [False, True])
 async def test_a_handler_that_cancels_itself_harms_no_other(kit, runner, stale):
     """By its own hand, now or with a request that it never took back: it alone has failed."""

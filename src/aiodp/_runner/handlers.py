@@ -152,8 +152,13 @@ class Call:
 
     async def run(self) -> None:
         """Call the handler; raise nothing but `KeyboardInterrupt`, and a cancellation of this."""
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._run, name="aiodp handler")
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._run, name="aiodp handler")
+        except BaseExceptionGroup as errors:
+            # A GeneratorExit of what the handler awaited: it closes each coroutine on its way,
+            # `_run` among them, and goes on.
+            self.error = errors.exceptions[0]
         if isinstance(self.error, KeyboardInterrupt):  # it is meant for the program
             raise self.error
 
