@@ -39,7 +39,10 @@ VIRTUAL: Final = (
 RUNNER: Final = "runner runner_limits runner_task runner_polls runner_end runner_chaos"
 SELECTIONS: Final = {  # in this order, the fastest first
     "_core": ["tests/unit/core"],
-    "_reporter": [f"tests/virtual/test_{name}.py" for name in VIRTUAL.split()],
+    "_reporter": [
+        "tests/unit/reporter",
+        *(f"tests/virtual/test_{name}.py" for name in VIRTUAL.split()),
+    ],
     "_runner": ["tests/unit/runner", *(f"tests/virtual/test_{name}.py" for name in RUNNER.split())],
 }
 TEST_TIMEOUT: Final = 20  # seconds; mutated code in virtual time may never end
