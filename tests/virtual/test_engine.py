@@ -168,6 +168,7 @@ async def test_a_blocked_loop_cannot_hide_a_lapse(service, reporter, caplog):
         await anyio.sleep(30)
         block(289)
         assert task.lost.is_set()
+        assert "LOST (expired)" in repr(task)
         assert task.ended.is_set()
         assert task.state is LeaseState.LOST
         with pytest.raises(LeaseLost):

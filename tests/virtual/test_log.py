@@ -7,7 +7,12 @@ import logging
 import anyio
 import pytest
 
+from aiodp import LostReason, ReportKind
+from aiodp._core.lease import Lease
+from aiodp._core.timing import Timing
 from aiodp._log import OncePer
+from aiodp._reporter.log import ReporterLog
+from aiodp._types import Outcome
 
 pytestmark = pytest.mark.anyio
 
@@ -30,3 +35,70 @@ async def test_a_message_that_goes_on_is_logged_once(caplog):
         "another message",
         "no room again",
     ]
+
+
+def lease():
+    timing = Timing.checked(
+        interval=60, ack_timeout=120, lease_timeout=300, safety_margin=10, attempt_timeout=10
+    )
+    return Lease("task", timing, 0.0)
+
+
+def logged(caplog):
+    return [(record.levelname, record.getMessage()) for record in caplog.records]
+
+
+async def test_tasks_that_are_given_up_for_others_are_one_warning(caplog):
+    """However many they are; each by itself is at INFO."""
+    caplog.set_level(logging.INFO)
+    log = ReporterLog(60.0)
+    for _ in range(2):
+        lost = lease()
+        lost.lose(LostReason.OVERLOADED)
+        log.lease_ended(lost)
+    assert logged(caplog) == [
+        ("WARNING", "more tasks than the quota can keep alive: the newest are given up"),
+        ("INFO", "task task ended: overloaded"),
+        ("INFO", "task task ended: overloaded"),
+    ]
+
+
+async def test_a_lost_task_is_a_warning_and_a_canceled_one_is_not(caplog):
+    """With the task and the reason beside the message."""
+    caplog.set_level(logging.INFO)
+    log = ReporterLog(60.0)
+    lost, canceled = lease(), lease()
+    lost.lose(LostReason.REFUSED)
+    canceled.cancel()
+    log.lease_ended(lost)
+    log.lease_ended(canceled)
+    assert logged(caplog) == [
+        ("WARNING", "task task ended: refused"),
+        ("INFO", "task task ended: canceled"),
+    ]
+    assert [(record.task, record.reason) for record in caplog.records] == [
+        ("task", "refused"),
+        ("task", "canceled"),
+    ]
+
+
+async def test_failures_of_one_kind_are_logged_when_they_begin(caplog):
+    """Configuration as an error; what is fine or refused is told elsewhere."""
+    log = ReporterLog(60.0)
+    for kind in (
+        ReportKind.OK,
+        ReportKind.REFUSED,
+        ReportKind.TIMEOUT,
+        ReportKind.TIMEOUT,
+        ReportKind.CONFIGURATION,
+    ):
+        log.report_answered(lease(), Outcome(kind=kind, error=ValueError("why")), dropped=False)
+    log.report_answered(lease(), Outcome(kind=ReportKind.INVALID), dropped=True)
+    levels = [record.levelname for record in caplog.records]
+    assert levels == ["WARNING", "ERROR", "WARNING"]
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
+        "reports fail (timeout)",
+        "reports fail (configuration)",
+        "task task",
+    ]
+    assert caplog.records[0].kind == "timeout"

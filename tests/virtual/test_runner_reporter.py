@@ -66,3 +66,14 @@ async def test_waiting_for_what_has_happened_lets_others_run(service):
             await task.canceled.wait()
         assert scope.cancelled_caught
         await task.canceled.wait()
+
+
+async def test_a_report_that_is_asked_for_is_sent_now(service):
+    """Not when the next one would have been due."""
+    async with FakeRunnerReporter(service) as reporter, reporter.track(*service.assign()) as task:
+        await anyio.sleep(5)
+        before = anyio.current_time()
+        assert not await task.report()
+        assert anyio.current_time() == before
+        assert task.last_reported_at == before
+        assert task.reports == 2

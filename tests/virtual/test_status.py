@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
+from typing import Any
 
 import anyio
 import pytest
@@ -19,6 +20,10 @@ from aiodp import (
     TaskCanceled,
     TaskStatus,
 )
+from aiodp._core.timing import Timing
+from aiodp._reporter.record import TaskRecord
+from aiodp._reporter.status import _report_can_wait
+from aiodp._reporter.task import record_of
 from aiodp._types import Outcome
 from aiodp.testing import AuditKind, Fault, FaultKind
 from virtual.fake_transport import FakeTransport
@@ -479,3 +484,68 @@ async def test_throttling_leaves_statuses_three_tenths_of_the_quota(service, rep
         service.faults.add(Fault(kind=FaultKind.THROTTLE, actions=STATUS, duration=30))
         await task.set_status(TaskStatus.FINISHED)
         assert opened._statuses._bucket.rate == pytest.approx(3.0 + 0.01)
+
+
+@pytest.mark.parametrize(
+    ("left", "due_in", "can_wait"), [(30, 0, False), (30.5, 0, True), (5, 0, False), (5, 1, True)]
+)
+async def test_a_report_that_is_due_goes_before_a_status_when_little_is_left(
+    left, due_in, can_wait
+):
+    """When no more than three attempts fit into the lease; what is not due can wait."""
+    timing = Timing.checked(
+        interval=60, ack_timeout=120, lease_timeout=300, safety_margin=10, attempt_timeout=10
+    )
+    now = anyio.current_time()
+    record = TaskRecord("task", timing, now + left - 120)
+    record.due_at = now + due_in
+    assert _report_can_wait(record) is can_wait
+    record.lose(LostReason.EXPIRED)
+    assert _report_can_wait(record)
+
+
+async def test_the_second_try_comes_a_second_after_the_first(service, reporter, monkeypatch):
+    """As the first retry of a report does, were it not for jitter."""
+    monkeypatch.setattr("random.random", lambda: 0.0)
+    async with reporter() as opened, opened.track(*service.assign()) as task:
+        before = anyio.current_time()
+        service.faults.add(Fault(kind=FaultKind.SERVER_ERROR, actions=STATUS, duration=0.5))
+        await task.set_status(TaskStatus.FINISHED)
+        assert anyio.current_time() - before == pytest.approx(1.0, abs=0.01)
+
+
+class BusyTransport(FakeTransport):
+    """No report succeeds after the first; statuses are throttled, and others use up the quota."""
+
+    record: TaskRecord | None = None
+    bucket: Any
+
+    def __init__(self, service):
+        super().__init__(service)
+        self.could_wait = []
+
+    async def report(self, task_id, fields):
+        if self.record is not None:
+            return Outcome(kind=ReportKind.CONNECTION)
+        return await super().report(task_id, fields)
+
+    async def set_status(self, *_call):
+        assert self.record is not None
+        self.could_wait.append(_report_can_wait(self.record))
+        await anyio.sleep(5)
+        for _ in range(130):
+            self.bucket.spend(anyio.current_time())
+        return Outcome(kind=ReportKind.THROTTLED)
+
+
+async def test_between_tries_of_a_status_a_report_that_is_due_goes_first(service, reporter):
+    """When little is left of the lease: it would be lost while the status is tried."""
+    transport = BusyTransport(service)
+    async with reporter(transport=transport) as opened, opened.track(*service.assign()) as task:
+        transport.bucket = opened._engine.schedule.bucket
+        transport.record = record_of(task)
+        await anyio.sleep_until(task.deadline - 39)
+        with anyio.move_on_after(27):
+            await task.set_status(TaskStatus.FINISHED)
+    assert len(transport.could_wait) >= 2
+    assert all(transport.could_wait[1:])
