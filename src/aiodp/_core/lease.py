@@ -10,7 +10,7 @@ The rules, from the API reference of ReportTaskProgress and from what peers lear
    stop, and no margin.
 4. A success counts only if it arrives before the lease is given up.
 5. CANCELED, LOST and RELEASED are final. A lease that lapsed here is still reported while its work
-   winds down, for a late report may land first; one that the service has ended is not.
+   winds down, for a late report may still be in time; one that the service has ended is not.
 
 Every change of state is a row of `TRANSITIONS`; any other raises `IllegalTransition` and changes
 nothing. All that changes a lease is in this file.

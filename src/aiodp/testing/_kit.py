@@ -84,7 +84,7 @@ class Kit(ABC):
             return service.task(task_id_of(service, task_id))
 
     def cancel(self, task_id: str) -> None:
-        """Cancel a task in the service; its worker hears of it at its next report.
+        """Cancel a task in the service; its worker learns it from its next report.
 
         Raises as `task` does.
         """

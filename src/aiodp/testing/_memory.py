@@ -129,7 +129,7 @@ class MemoryService:
         )
 
     def cancel(self, task_id: str) -> None:
-        """Cancel a task in the service; its worker hears of it at its next report."""
+        """Cancel a task in the service; its worker learns it from its next report."""
         self.service.cancel(task_id)
 
     def task(self, task_id: str) -> TaskView:

@@ -126,7 +126,7 @@ def poll_finding(outcome: Outcome, *, answered: bool, worker_group: str | None) 
             _POLL,
             f"refused for a made-up worker group: {describe(outcome.error)}",
             f"Nothing, if a condition on datapipeline:workerGroup allows it{real} (that group is "
-            f"not polled here, lest a task get lost); else allow datapipeline:{_POLL} on "
+            f"not polled here, as a task might get lost); else allow datapipeline:{_POLL} on "
             f"resource *.",
         )
     return call_finding(_POLL, outcome, required=True)

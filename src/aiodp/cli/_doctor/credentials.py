@@ -35,7 +35,7 @@ _PROVIDERS: Final = {
 _FIXED: Final = frozenset({"config-file", "env", "explicit", "shared-credentials-file"})
 """Providers whose credentials are not renewed while a program runs."""
 
-_WHERE: Final = (
+_HOW_TO_GIVE: Final = (
     "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile in AWS_PROFILE, or give this "
     "machine a role."
 )
@@ -47,18 +47,20 @@ async def check_credentials(session: AioSession) -> Finding:
         with anyio.fail_after(_PROVIDERS_TIMEOUT):
             credentials = await session.get_credentials()
             if credentials is None:
-                return Finding.failed("credentials", "none", _WHERE)
+                return Finding.failed("credentials", "none", _HOW_TO_GIVE)
             frozen = await credentials.get_frozen_credentials()
     except TimeoutError:
         return Finding.failed(
             "credentials",
             f"not to be had within {_PROVIDERS_TIMEOUT:g} s",
-            f"See what holds it up. {_WHERE}",
+            f"See what holds it up. {_HOW_TO_GIVE}",
         )
     except Exception as error:  # noqa: BLE001 - a provider may raise anything
-        return Finding.failed("credentials", f"{type(error).__name__}: {error}", _WHERE)
+        return Finding.failed("credentials", f"{type(error).__name__}: {error}", _HOW_TO_GIVE)
     if not (frozen.access_key and frozen.secret_key):
-        return Finding.failed("credentials", "the access key or the secret key is empty", _WHERE)
+        return Finding.failed(
+            "credentials", "the access key or the secret key is empty", _HOW_TO_GIVE
+        )
     return credentials_finding(
         method=credentials.method,
         access_key=frozen.access_key,

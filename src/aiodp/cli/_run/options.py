@@ -61,14 +61,16 @@ class Options:
     def __post_init__(self) -> None:
         """Raise `click.UsageError` for values that exclude each other."""
         if self.once and self.max_tasks is not None:
-            raise click.UsageError("--once and --max-tasks exclude each other.", _context())
+            raise click.UsageError(
+                "--once and --max-tasks exclude each other.", click.get_current_context()
+            )
         longest = MAX_GRACE / self.time_scale
         if self.command_grace > longest:
             scale = "" if self.time_scale == 1 else f" at --time-scale {self.time_scale:g}"
             raise click.BadParameter(
                 f"{self.command_grace:g} s are more than {longest:g} s{scale}: commands must have "
                 f"ended before the runner does, and before the shortest lease.",
-                ctx=_context(),
+                ctx=click.get_current_context(),
                 param_hint="'--grace'",
             )
 
@@ -102,10 +104,6 @@ class _Handlers(click.ParamType[str]):
         if not text:
             self.fail("a handler's name is empty.", param, ctx)
         return text
-
-
-def _context() -> click.Context:
-    return click.get_current_context()
 
 
 TASK_RUNNERS: Final = (

@@ -82,8 +82,8 @@ class Fault:
             _check_names(name, getattr(self, name))
         unknown = (self.actions or frozenset()) - REQUESTS.keys()
         if unknown:
-            there_are = ", ".join(REQUESTS)
-            raise ValueError(f"unknown actions {sorted(unknown)}; there are: {there_are}")
+            known = ", ".join(REQUESTS)
+            raise ValueError(f"unknown actions {sorted(unknown)}; there are: {known}")
         if self.every < 1:
             raise ValueError(f"every must be at least 1, not {self.every}")
         for name in ("start", "duration", "count", "delay", "jump"):

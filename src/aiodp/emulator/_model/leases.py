@@ -150,7 +150,7 @@ class Leases:
     # What the service does
 
     def cancel(self, attempt: Attempt, now: float) -> None:
-        """Take an attempt from its worker, if it has one, which its next report will tell it."""
+        """Take an attempt from its worker, if any; the next report is answered `canceled`."""
         if attempt.task is not None:
             self._end(attempt.task, TaskState.CANCELED, AuditKind.CANCELED, now)
 

@@ -107,8 +107,8 @@ const SECTIONS = [
 
 function appliesTo(row) {
   const calls = row.actions === null ? "every operation" : row.actions.join(", ");
-  const each = row.every > 1 ? `one in ${row.every} calls of ${calls}` : calls;
-  return row.tasks === null ? each : `${each}, of ${counted(row.tasks, "task")}`;
+  const changed = row.every > 1 ? `one in ${row.every} calls of ${calls}` : calls;
+  return row.tasks === null ? changed : `${changed}, of ${counted(row.tasks, "task")}`;
 }
 
 function counted(number, noun) {

@@ -76,7 +76,7 @@ def parse(source: str) -> Node:
     try:
         return _parser().parse(source)  # type: ignore[return-value]  # the transformer's
     except UnexpectedInput as error:
-        raise ReasonError(_complaint(error, source)) from None
+        raise ReasonError(_syntax_message(error, source)) from None
 
 
 @cache
@@ -84,7 +84,7 @@ def _parser() -> Lark:
     return Lark(_GRAMMAR, parser="lalr", transformer=_Builder(), maybe_placeholders=False)
 
 
-def _complaint(error: UnexpectedInput, source: str) -> str:
+def _syntax_message(error: UnexpectedInput, source: str) -> str:
     if isinstance(error, UnexpectedToken) and error.token.type == "$END":
         return "syntax error: it ends too early"
     at = error.pos_in_stream or 0
@@ -92,7 +92,7 @@ def _complaint(error: UnexpectedInput, source: str) -> str:
     return f'syntax error at character {at + 1}: unexpected "{shortened(unexpected)}"'
 
 
-def _above(nodes: Iterable[Node]) -> int:
+def _depth_above(nodes: Iterable[Node]) -> int:
     """Return the depth of a node above these."""
     depth = 1 + max((node.depth for node in nodes), default=-1)
     if depth > MAX_DEPTH:
@@ -114,19 +114,19 @@ class _Builder(Transformer[Token, Node]):
         return Name(name=str(token))
 
     def group(self, inner: Node) -> Node:
-        return replace(inner, depth=_above([inner]))
+        return replace(inner, depth=_depth_above([inner]))
 
     def arguments(self, *arguments: Node) -> tuple[Node, ...]:
         return arguments
 
     def call(self, function: Token, arguments: tuple[Node, ...]) -> Node:
-        return Call(depth=_above(arguments), function=str(function), arguments=arguments)
+        return Call(depth=_depth_above(arguments), function=str(function), arguments=arguments)
 
     def method(self, target: Node, function: Token, arguments: tuple[Node, ...]) -> Node:
         return self.call(function, (target, *arguments))
 
     def member(self, target: Node, name: Token) -> Node:
-        return Member(depth=_above([target]), target=target, name=str(name))
+        return Member(depth=_depth_above([target]), target=target, name=str(name))
 
     def negation(self, _minus: Token, operand: Node) -> Node:
         # Java's -x, as 0 - x: the service documents no unary minus, but negative numbers occur.
@@ -136,7 +136,7 @@ class _Builder(Transformer[Token, Node]):
         operators = [Operator(str(token)) for token in rest[::2]]
         operands: list[Node] = [node for node in rest[1::2] if not isinstance(node, str)]
         return Operation(
-            depth=_above([first, *operands]),
+            depth=_depth_above([first, *operands]),
             first=first,
             rest=tuple(zip(operators, operands, strict=True)),
         )

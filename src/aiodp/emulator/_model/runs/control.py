@@ -83,8 +83,8 @@ class Control:
         """DeactivatePipeline: cancels what runs (the default), or lets it finish."""
         pipeline = self._catalog.get(params["pipelineId"])
         cancel = params.get("cancelActive", True)
-        impatient = cancel and pipeline.state is Status.DEACTIVATING
-        if pipeline.state is not Status.SCHEDULED and not impatient:
+        cancels_rest = cancel and pipeline.state is Status.DEACTIVATING
+        if pipeline.state is not Status.SCHEDULED and not cancels_rest:
             raise invalid(f"A pipeline which is {pipeline.state} cannot be deactivated")
         pipeline.state = Status.DEACTIVATING
         pipeline.deactivated_at = now

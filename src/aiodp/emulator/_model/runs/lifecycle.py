@@ -60,7 +60,7 @@ class Lifecycle:
     listeners: Sequence[Callable[[Instance, Status, float], None]]
     """Called with each instance that changes its status, the new status and the time."""
     on_idle: Callable[[Pipeline, float], None]
-    """Called whenever a pipeline may have come to rest, since an instance or an attempt ended."""
+    """Called whenever a pipeline may have become idle, since an instance or an attempt ended."""
 
     def __init__(self, context: Context) -> None:
         self._calendar = context.calendar
