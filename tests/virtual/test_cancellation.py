@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import weakref
 
 import anyio
 import anyio.lowlevel
 import pytest
 from aiobotocore.session import get_session
 
-from aiodp import AiodpError, LeaseState, LostReason, ProgressReporter, TaskStatus
+from aiodp import (
+    AiodpError,
+    LeaseState,
+    LostReason,
+    ProgressReporter,
+    TaskCanceled,
+    TaskStatus,
+)
 from aiodp._core.lease import Lease
 from aiodp.testing import Fault, FaultKind, MemoryService, VirtualTimeLoop
 from virtual.kit import asyncio_only
@@ -292,3 +300,19 @@ async def test_nothing_refers_to_a_task_that_was_left(service, reporter):
         gc.collect()
         left = [thing for thing in gc.get_objects() if isinstance(thing, Lease)]
         assert len(left) <= 1  # the engine's loop may still name the last one
+
+
+async def test_an_error_that_was_handled_is_gone_at_once(service, reporter):
+    """Its traceback keeps the frames of the work; none of ours may keep the error in turn."""
+    [task_id] = service.assign()
+    service.cancel(task_id)
+    gc.disable()
+    try:
+        async with reporter() as opened, opened.track(task_id) as task:
+            try:
+                task.raise_if_ended()
+            except TaskCanceled as error:
+                raised = weakref.ref(error)
+            assert raised() is None
+    finally:
+        gc.enable()

@@ -23,21 +23,16 @@ _HELP: Final = {
 _NEVER_OURS: Final = "the service did not acknowledge it in time; the work was not begun"
 
 
-def ended_error(lease: Lease, state: LeaseState) -> TaskCanceled | LeaseLost | None:
-    """Return the error of a lease in this state; None unless it is CANCELED or LOST."""
-    error: TaskCanceled | LeaseLost
+def raise_if_ended(lease: Lease, state: LeaseState) -> None:
+    """Raise `TaskCanceled` or `LeaseLost` if the lease is in such a state."""
     if state is LeaseState.CANCELED:
-        error = TaskCanceled(
+        raise TaskCanceled(
             f"task {shorten(lease.task_id)} was canceled in the service; stop the work, "
             f"no status needs to be set",
             task_id=lease.task_id,
-        )
-    elif state is LeaseState.LOST:
-        error = _lost_error(lease)
-    else:
-        return None
-    error.__cause__ = lease.error
-    return error
+        ) from lease.error
+    if state is LeaseState.LOST:
+        raise _lost_error(lease) from lease.error
 
 
 def _lost_error(lease: Lease) -> LeaseLost:

@@ -16,7 +16,7 @@ from aiodp._concurrency import clock
 from aiodp._core.lease import TICK
 from aiodp._core.schedule import Schedule
 from aiodp._errors import ReporterClosed
-from aiodp._reporter.ends import ended_error, raise_if_rejected, raise_if_released
+from aiodp._reporter.ends import raise_if_ended, raise_if_rejected, raise_if_released
 from aiodp._reporter.log import ReporterLog
 from aiodp._types import LeaseState, LostReason, Outcome, ReportKind, Statistics
 
@@ -102,8 +102,7 @@ class Engine:
 
     def raise_if_ended(self, record: TaskRecord) -> None:
         """Raise `TaskCanceled` or `LeaseLost` if the work must stop; callable from any thread."""
-        if (error := ended_error(record, self.state_of(record))) is not None:
-            raise error
+        raise_if_ended(record, self.state_of(record))
 
     def check(self, record: TaskRecord) -> None:
         """Notice that a lease ran out while the event loop was blocked; not from other threads."""
