@@ -37,7 +37,7 @@ _EVENT: Final = "before-send.data-pipeline"
 _CALL: Final = "before-call.data-pipeline"
 _read_timeout: ContextVar[float | None] = ContextVar("read_timeout", default=None)
 """Of the client which makes the call; the request itself does not name it."""
-_MIN_WAIT: Final = 0.001  # below the clock's resolution a virtual clock would never move on
+MIN_WAIT: Final = 0.001  # below the clock's resolution a virtual clock would never move on
 
 
 class MemoryService:
@@ -227,7 +227,7 @@ class MemoryService:
 
     async def _wait_for(self, changed: anyio.Event, until: float) -> None:
         seconds = self._real(until - self.service.now)
-        with anyio.move_on_after(max(_MIN_WAIT, seconds)):
+        with anyio.move_on_after(max(MIN_WAIT, seconds)):
             await changed.wait()
 
     def _real(self, seconds: float) -> float:

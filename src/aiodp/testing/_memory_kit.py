@@ -11,7 +11,7 @@ import anyio
 
 from aiodp.testing._isolation import isolate
 from aiodp.testing._kit import WAIT_TIMEOUT, Kit
-from aiodp.testing._memory import MemoryService
+from aiodp.testing._memory import MIN_WAIT, MemoryService
 from aiodp.testing._virtual import LoopClock
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_MIN_WAIT: Final = 0.001  # below the clock's resolution a virtual clock would never move on
 _MAX_WAIT: Final = 1.0
 """Seconds between two checks; what was changed by a call which hangs wakes nobody."""
 
@@ -93,7 +92,7 @@ class MemoryKit(Kit, MemoryService):
         self._waiting.add(changed)
         event = self.service.next_event()
         until = min(deadline, deadline if event is None else event)
-        seconds = min(max(until - self.now, _MIN_WAIT), _MAX_WAIT)
+        seconds = min(max(until - self.now, MIN_WAIT), _MAX_WAIT)
         with anyio.move_on_after(seconds):
             await changed.wait()
         self._waiting.discard(changed)

@@ -8,12 +8,13 @@ import time
 from threading import TIMEOUT_MAX, Condition, Thread
 from typing import TYPE_CHECKING, Final
 
+from aiodp.emulator._server.waiting import MIN_PAUSE
+
 if TYPE_CHECKING:
     from aiodp.emulator._server.locked import LockedService
 
 _RETRY_INTERVAL: Final = 1.0
 """Real seconds after which a service that failed is tried again."""
-_MIN_PAUSE: Final = 0.001  # a wait that rounds to nothing would spin
 logger = logging.getLogger("aiodp.emulator")
 
 
@@ -64,7 +65,7 @@ class Ticker:
 
     def _wait(self) -> None:
         earliest = min(self._due.values(), default=math.inf)
-        pause = max(earliest - time.monotonic(), _MIN_PAUSE)
+        pause = max(earliest - time.monotonic(), MIN_PAUSE)
         self._changed.wait(min(pause, TIMEOUT_MAX))
         now = time.monotonic()
         self._to_run |= {service for service, due in self._due.items() if due <= now}

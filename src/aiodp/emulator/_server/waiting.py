@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CLIENT_CHECK_INTERVAL: Final = 1.0
 """Real seconds after which a waiting request checks again whether its client is still there."""
-_MIN_PAUSE: Final = 0.001  # a wait that rounds to nothing would spin
+MIN_PAUSE: Final = 0.001  # a wait that rounds to nothing would spin
 
 
 class DroppedConnectionError(ConnectionError):
@@ -88,6 +88,6 @@ class Waiting:
     def _pause(self, until: float, gone: Callable[[], bool]) -> None:
         """Wait for a change, until that service time at most."""
         seconds = self._clock.real(until - self._service.now)
-        self._give_back_lock(min(max(seconds, _MIN_PAUSE), CLIENT_CHECK_INTERVAL))
+        self._give_back_lock(min(max(seconds, MIN_PAUSE), CLIENT_CHECK_INTERVAL))
         if gone():
             raise DroppedConnectionError
