@@ -172,7 +172,7 @@ def measure(arguments: argparse.Namespace, state: Path | None) -> bool:
             dict(figures.outcomes),
         )
     sustained = paced.rate >= SUSTAINED * arguments.rate
-    well = not lost and all(set(one.outcomes) == {"ok"} for one in (paced, fastest))
+    well = not lost and all(set(figures.outcomes) == {"ok"} for figures in (paced, fastest))
     return sustained and well
 
 

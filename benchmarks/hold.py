@@ -151,8 +151,12 @@ class Run:
     def result(self, name: str) -> Result:
         """Return what the service's own record says now."""
         ends = {AuditKind.LAPSED, AuditKind.REASSIGNED}
-        given_away = {one.task_id: one.at for one in self.service.audit if one.kind in ends}
-        held = {one for one in self.ids if self.service.service.task(one).state is TaskState.HELD}
+        given_away = {event.task_id: event.at for event in self.service.audit if event.kind in ends}
+        held = {
+            task_id
+            for task_id in self.ids
+            if self.service.service.task(task_id).state is TaskState.HELD
+        }
         calls: Counter[str] = Counter()
         for (action, outcome), count in self.service.calls.items():
             if action == "ReportTaskProgress":
@@ -163,7 +167,9 @@ class Run:
             lease=self.lease,
             kept=len(held - self.known_lost.keys()),
             given_away=len(given_away),
-            unaware=sum(self.known_lost.get(one, math.inf) >= at for one, at in given_away.items()),
+            unaware=sum(
+                self.known_lost.get(task_id, math.inf) >= at for task_id, at in given_away.items()
+            ),
             calls=calls.total(),
             throttled=calls["ThrottlingException"],
             capacity=self.capacity,
@@ -255,19 +261,19 @@ def measure(options: argparse.Namespace, console: Console) -> None:
         for count in () if options.show else options.tasks:
             for holder in options.holder:
                 _store(in_virtual_time(holder, count, lease), path)
-        console.print(_table(lease, [one for one in _load(path) if one.lease == lease]))
+        console.print(_table(lease, [result for result in _load(path) if result.lease == lease]))
 
 
 def _load(path: Path) -> list[Result]:
-    return [Result(**one) for one in json.loads(path.read_text())] if path.exists() else []
+    return [Result(**members) for members in json.loads(path.read_text())] if path.exists() else []
 
 
 def _store(result: Result, path: Path) -> None:
-    def key(one: Result) -> tuple[int, int, str]:
-        return one.lease, one.tasks, one.holder
+    def key(stored: Result) -> tuple[int, int, str]:
+        return stored.lease, stored.tasks, stored.holder
 
-    results = [one for one in _load(path) if key(one) != key(result)] + [result]
-    lines = [json.dumps(asdict(one)) for one in sorted(results, key=key)]
+    results = [stored for stored in _load(path) if key(stored) != key(result)] + [result]
+    lines = [json.dumps(asdict(stored)) for stored in sorted(results, key=key)]
     path.write_text("[\n" + ",\n".join(lines) + "\n]\n")
 
 
@@ -275,8 +281,8 @@ def _table(lease: int, results: Sequence[Result]) -> Table:
     table = Table(title=f"lease of {lease} s", box=box.MARKDOWN)
     for name in ("tasks", "plain loops", "throttled", "ProgressReporter", "throttled", "unaware"):
         table.add_column(name, justify="right", no_wrap=True)
-    for count in sorted({one.tasks for one in results}):
-        both = {one.holder: one for one in results if one.tasks == count}
+    for count in sorted({result.tasks for result in results}):
+        both = {result.holder: result for result in results if result.tasks == count}
         row = [cell for name in HOLDERS for cell in _cells(both.get(name))]
         unaware = f"{both[REPORTER].unaware:,}" if REPORTER in both else "-"
         table.add_row(f"{count:,}", *row, unaware)

@@ -105,10 +105,12 @@ def main() -> int:
     tasks = parser.parse_args().tasks
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         cost = runner.run(measure(tasks))
-    each = cost.bytes / tasks
-    cheap = each <= MOST_BYTES and max(asdict(cost.counts).values()) < tasks / 100
+    bytes_each = cost.bytes / tasks
+    cheap = bytes_each <= MOST_BYTES and max(asdict(cost.counts).values()) < tasks / 100
     console = Console()
-    console.print(f"{cost.held:,} tasks held, {each:,.0f} bytes each (at most {MOST_BYTES:,})")
+    console.print(
+        f"{cost.held:,} tasks held, {bytes_each:,.0f} bytes each (at most {MOST_BYTES:,})"
+    )
     console.print(f"more than before, for all together: {cost.counts}")
     console.print("holds" if cheap and cost.held == tasks else "BROKEN")
     return 0 if cheap and cost.held == tasks else 1

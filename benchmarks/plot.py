@@ -23,7 +23,7 @@ STYLES: Final[dict[str, dict[str, Any]]] = {
 
 
 def draw(results: list[dict[str, Any]], path: Path) -> None:
-    leases = sorted({one["lease"] for one in results})
+    leases = sorted({result["lease"] for result in results})
     inked = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
     look: dict[Any, Any] = dict.fromkeys(inked, INK)
     with mpl.rc_context(look | {"svg.hashsalt": "aiodp", "font.size": 11}):
@@ -31,7 +31,7 @@ def draw(results: list[dict[str, Any]], path: Path) -> None:
             1, len(leases), figsize=(4.6 * len(leases), 4), sharey=True, squeeze=False
         )
         for axes, lease in zip(panels[0], leases, strict=True):
-            _panel(axes, [one for one in results if one["lease"] == lease])
+            _panel(axes, [result for result in results if result["lease"] == lease])
             axes.set_title(f"lease of {lease} s")
         panels[0][0].set_ylabel("leases kept for the hour")
         panels[0][0].legend(frameon=False, loc="upper left")
@@ -40,17 +40,19 @@ def draw(results: list[dict[str, Any]], path: Path) -> None:
 
 
 def _panel(axes: Any, results: list[dict[str, Any]]) -> None:
-    most = max(one["tasks"] for one in results)
+    most = max(result["tasks"] for result in results)
     axes.plot([0, most], [0, most], color=INK, linestyle=":", linewidth=1)
     axes.annotate("all", (0.7 * most, 0.7 * most), ha="right", xytext=(-6, 0), **_POINTS)
-    for capacity in {one["capacity"] for one in results} - {None}:
+    for capacity in {result["capacity"] for result in results} - {None}:
         axes.axhline(capacity, color=INK, linestyle="--", linewidth=1)
         text = f"what the quota can hold: {capacity:,}"
         # Where no other line is: left of the lines that climb, or below the one that is flat.
         x, side = (0.03 * most, "left") if capacity > most / 2 else (most, "right")
         axes.annotate(text, (x, capacity), ha=side, va="top", xytext=(0, -5), **_POINTS)
     for holder, style in STYLES.items():
-        own = sorted((one["tasks"], one["kept"]) for one in results if one["holder"] == holder)
+        own = sorted(
+            (result["tasks"], result["kept"]) for result in results if result["holder"] == holder
+        )
         axes.plot(*zip(*own, strict=True), label=holder, clip_on=False, **style)
     axes.set_xlabel("tasks")
     axes.set_xlim(0, most)

@@ -101,7 +101,9 @@ class Meter:
     def latencies(self) -> list[float]:
         """Return the latencies in ms, sorted; reports that nobody has answered count so far."""
         now = time.perf_counter()
-        return sorted(1000 * one for one in [*self.done, *(now - at for at in self.open.values())])
+        return sorted(
+            1000 * seconds for seconds in [*self.done, *(now - at for at in self.open.values())]
+        )
 
     def _begin(self, context: dict[str, Any], **_: Any) -> None:
         self.open[id(context)] = time.perf_counter()
@@ -283,9 +285,9 @@ def service(time_scale: float) -> Iterator[str]:
 
 def ratios(rounds: Sequence[Figures], base: str, figure: Callable[[Figures], float]) -> list[float]:
     """Return, for each round, the figure beside the polls divided by that of a base, sorted."""
-    bases = [figure(one) for one in rounds if one.layout == base]
-    beside = [figure(one) for one in rounds if one.layout == BESIDE]
-    return sorted(two / one for one, two in zip(bases, beside, strict=True))
+    bases = [figure(figures) for figures in rounds if figures.layout == base]
+    beside = [figure(figures) for figures in rounds if figures.layout == BESIDE]
+    return sorted(with_polls / alone for alone, with_polls in zip(bases, beside, strict=True))
 
 
 def table(rounds: Sequence[Figures]) -> Table:
@@ -294,24 +296,24 @@ def table(rounds: Sequence[Figures]) -> Table:
     for name in ("", "reports", "median", "99 %", "worst", "worst lag", "polls", "leases lost"):
         shown.add_column(name, justify="right", no_wrap=True)
     for layout in LAYOUTS:
-        own = [one for one in rounds if one.layout == layout]
-        lags = [one.worst_lag for one in own if one.worst_lag is not None]
+        own = [figures for figures in rounds if figures.layout == layout]
+        lags = [figures.worst_lag for figures in own if figures.worst_lag is not None]
         shown.add_row(
             layout,
-            f"{sum(len(one.latencies) for one in own):,}",
-            *(f"{median(one.latency(share) for one in own):,.1f}" for share in (0.5, 0.99)),
-            f"{max(one.latency(1) for one in own):,.1f}",
+            f"{sum(len(figures.latencies) for figures in own):,}",
+            *(f"{median(figures.latency(share) for figures in own):,.1f}" for share in (0.5, 0.99)),
+            f"{max(figures.latency(1) for figures in own):,.1f}",
             f"{max(lags):,.1f}" if lags else "-",
-            f"{min(one.polling for one in own)}",
-            f"{sum(one.lost for one in own)}",
+            f"{min(figures.polling for figures in own)}",
+            f"{sum(figures.lost for figures in own)}",
         )
     return shown
 
 
 FIGURES: Final[dict[str, Callable[[Figures], float]]] = {
-    "median latency": lambda one: one.latency(0.5),
-    "worst latency": lambda one: one.latency(1),
-    "worst lag": lambda one: one.worst_lag or 0.0,
+    "median latency": lambda figures: figures.latency(0.5),
+    "worst latency": lambda figures: figures.latency(1),
+    "worst lag": lambda figures: figures.worst_lag or 0.0,
 }
 
 
@@ -320,13 +322,16 @@ def report(rounds: Sequence[Figures], longest: float, console: Console) -> bool:
     console.print(table(rounds))
     for base in (ALONE, ELSEWHERE):
         for name, figure in FIGURES.items():
-            found = ratios(rounds, base, figure)
+            quotients = ratios(rounds, base, figure)
             console.print(
-                f"{name}, {BESIDE} / {base}: {median(found):.2f} "
-                f"(rounds from {found[0]:.2f} to {found[-1]:.2f})"
+                f"{name}, {BESIDE} / {base}: {median(quotients):.2f} "
+                f"(rounds from {quotients[0]:.2f} to {quotients[-1]:.2f})"
             )
-    own = [one for one in rounds if one.layout != ONE_CLIENT]
-    holds = not any(one.lost for one in own) and max(one.latency(1) for one in own) < longest
+    own = [figures for figures in rounds if figures.layout != ONE_CLIENT]
+    holds = (
+        not any(figures.lost for figures in own)
+        and max(figures.latency(1) for figures in own) < longest
+    )
     console.print("holds" if holds else "BROKEN")
     return holds
 
@@ -334,7 +339,7 @@ def report(rounds: Sequence[Figures], longest: float, console: Console) -> bool:
 async def play(endpoint: str, arguments: argparse.Namespace) -> list[Figures]:
     """Measure all layouts, by turns."""
     bench = Bench(endpoint, arguments)
-    return [await bench.measure(one) for _ in range(arguments.rounds) for one in LAYOUTS]
+    return [await bench.measure(layout) for _ in range(arguments.rounds) for layout in LAYOUTS]
 
 
 def main() -> int:

@@ -41,6 +41,6 @@ def test_there_is_one_way_to_write_it(path):
         for node in ast.walk(ast.parse(text))
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
     ]
-    assert not [each for each in docstrings if re.search(r"(?<!`)``(?!`)", each)]
+    assert not [docstring for docstring in docstrings if re.search(r"(?<!`)``(?!`)", docstring)]
     for comment in comments(text):
         assert not re.search(r"noqa: [A-Z0-9, ]+\s+#", comment), comment

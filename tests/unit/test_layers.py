@@ -89,7 +89,7 @@ def upward_imports(
     def level_of(module: str) -> int:
         return level[f"{module}.__init__".removeprefix(f"{package}.").partition(".")[0]]
 
-    inside = [one for one in graph if one == package or one.startswith(f"{package}.")]
+    inside = [module for module in graph if module == package or module.startswith(f"{package}.")]
     return [
         f"{module} imports {other}"
         for module in inside
@@ -135,8 +135,8 @@ def test_the_core_and_the_model_are_pure():
     for folder in PURE:
         for path in (SOURCE / folder).rglob("*.py"):
             name = str(path.relative_to(SOURCE))
-            roots = {one.partition(".")[0] for one in imports(path, set())}
-            assert {one for one in roots & IMPURE if (name, one) not in EXCEPT} == set(), name
+            roots = {root.partition(".")[0] for root in imports(path, set())}
+            assert {root for root in roots & IMPURE if (name, root) not in EXCEPT} == set(), name
 
 
 def test_asyncio_is_named_in_one_place():

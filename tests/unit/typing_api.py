@@ -55,7 +55,7 @@ async def api() -> None:
 
 
 async def runner() -> None:
-    one = TaskRunner(
+    task_runner = TaskRunner(
         get_session(),
         worker_group="workers",
         drain_timeout=timedelta(minutes=5),
@@ -64,17 +64,19 @@ async def runner() -> None:
         quota=None,
     )
 
-    @one.activity("ShellCommandActivity", max_concurrency=2)
+    @task_runner.activity("ShellCommandActivity", max_concurrency=2)
     async def shell(task: Task) -> bool:
         assert_type(task.fields, Mapping[str, ObjectField])
         assert_type(task.ref("input"), PipelineObject)
         assert_type(task.report_progress_timeout, float | None)
         assert_type(await task.evaluate("#{x}"), str)
-        found = [one async for one in task.query("INSTANCE", ("@status", "EQ", "FAILED"))]
-        assert_type(found, list[str])
+        object_ids = [
+            object_id async for object_id in task.query("INSTANCE", ("@status", "EQ", "FAILED"))
+        ]
+        assert_type(object_ids, list[str])
         return True
 
-    @one.activity("CopyActivity")
+    @task_runner.activity("CopyActivity")
     def copy(task: Task) -> None:
         task.raise_if_ended()
 
@@ -82,6 +84,6 @@ async def runner() -> None:
         assert_type(task.canceled.is_set(), bool)
 
     TaskRunner(get_session(), worker_group="workers", handler=rest)
-    assert_type(await shell(one.tasks[0]), bool)
-    assert_type(one.statistics(), RunnerStatistics)
-    await one.run(max_tasks=3)
+    assert_type(await shell(task_runner.tasks[0]), bool)
+    assert_type(task_runner.statistics(), RunnerStatistics)
+    await task_runner.run(max_tasks=3)

@@ -73,7 +73,7 @@ def watch(monkeypatch):
 def drawn() -> dict[type, set[Edge]]:
     """Return the transitions in the diagrams, which stand in this order."""
     diagrams = re.findall(r"^```mermaid$(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    found = [set(re.findall(r"^ +(\S+) --> (\w+)", one, re.MULTILINE)) for one in diagrams]
+    found = [set(re.findall(r"^ +(\S+) --> (\w+)", diagram, re.MULTILINE)) for diagram in diagrams]
     return dict(zip((Task, Attempt, Instance), found, strict=True))
 
 
@@ -112,44 +112,46 @@ def kit(definition: Any, **settings: Any) -> Lifecycle:
 def work_ends_well_or_badly() -> None:
     for report in (True, False):
         for status in ("FINISHED", "FAILED"):
-            one = kit(daily(A=activity()))
-            one.end(one.begin("A") if report else one.get(), status)
+            service = kit(daily(A=activity()))
+            service.end(service.begin("A") if report else service.get(), status)
     kit(daily(A=activity()), max_retries=1).fail("A")
 
 
 def workers_are_silent() -> None:
-    one = kit(daily(A=activity(), B=activity()), lease_timeout=300.0)
-    one.begin("A")
-    one.get()
-    one.move(300)
+    service = kit(daily(A=activity(), B=activity()), lease_timeout=300.0)
+    service.begin("A")
+    service.get()
+    service.move(300)
 
 
 def work_is_canceled() -> None:
-    one = kit(daily(**{name: activity() for name in "ABC"}, D=activity(dependsOn=Ref("A"))))
-    one.begin("A")
-    one.get()
-    one.tell("TRY_CANCEL", *"ABCD")
-    one.move(90 * 86_400)
+    service = kit(daily(**{name: activity() for name in "ABC"}, D=activity(dependsOn=Ref("A"))))
+    service.begin("A")
+    service.get()
+    service.tell("TRY_CANCEL", *"ABCD")
+    service.move(90 * 86_400)
 
 
 def a_pipeline_is_deleted() -> None:
-    one = kit(daily(A=activity(), B=activity()))
-    one.begin("A")
-    one.get()
-    one.call("DeletePipeline", pipelineId=one.pipeline_id)
+    service = kit(daily(A=activity(), B=activity()))
+    service.begin("A")
+    service.get()
+    service.call("DeletePipeline", pipelineId=service.pipeline_id)
 
 
 def attempts_time_out() -> None:
     limited = activity(attemptTimeout="1 minute")
-    one = kit(daily(A=limited, B=limited))
-    one.begin("A")
-    one.get()
-    one.move(60)
+    service = kit(daily(A=limited, B=limited))
+    service.begin("A")
+    service.get()
+    service.move(60)
 
 
 def slots_are_skipped() -> None:
-    one = Lifecycle()
-    one.launch({"Hourly": schedule("1 hour"), "A": activity(schedule=Ref("Hourly"))}, start=3600)
+    service = Lifecycle()
+    service.launch(
+        {"Hourly": schedule("1 hour"), "A": activity(schedule=Ref("Hourly"))}, start=3600
+    )
 
 
 def a_failure_spreads() -> None:
@@ -159,23 +161,23 @@ def a_failure_spreads() -> None:
 
 def data_is_awaited() -> None:
     guarded = daily(A=activity(input=Ref("D"), precondition=Ref("S")), S=shell_precondition())
-    one = kit(guarded | {"D": node(precondition=Ref("P")), "P": key_exists()})
-    one.outside.objects.add("s3://bucket/ready")
-    one.move(120)
-    one.end(one.begin("S"), "FALSE")
+    service = kit(guarded | {"D": node(precondition=Ref("P")), "P": key_exists()})
+    service.outside.objects.add("s3://bucket/ready")
+    service.move(120)
+    service.end(service.begin("S"), "FALSE")
     for end in ({"preconditionTimeout": "1 minute"}, {}):
-        one = kit(daily(A=activity(precondition=Ref("P")), P=key_exists(**end)))
-        one.move(60)
+        service = kit(daily(A=activity(precondition=Ref("P")), P=key_exists(**end)))
+        service.move(60)
 
 
 def boxed(*moves: float, cancel: str = "", **fields: str) -> Lifecycle:
     """Return a service with an activity on a resource, after these moves and a cancellation."""
-    one = kit(daily(Box=resource(**fields), A=on_resource()), resource_shutdown=600.0)
+    service = kit(daily(Box=resource(**fields), A=on_resource()), resource_shutdown=600.0)
     for seconds in moves:
-        one.move(seconds)
+        service.move(seconds)
     if cancel:
-        one.tell("TRY_CANCEL", cancel)
-    return one
+        service.tell("TRY_CANCEL", cancel)
+    return service
 
 
 def resources_come_and_go() -> None:
@@ -196,13 +198,15 @@ def resources_come_and_go() -> None:
 
 def a_deactivation_comes_between() -> None:
     for shutdown in (30.0, 600.0):
-        one = kit(daily(Box=resource(), A=on_resource()), max_retries=1, resource_shutdown=shutdown)
-        one.move(60)
-        work = one.begin("A")
-        one.deactivate(cancelActive=False)
-        one.end(work, "FAILED")
-        one.move(120)
-        one.activate()
+        service = kit(
+            daily(Box=resource(), A=on_resource()), max_retries=1, resource_shutdown=shutdown
+        )
+        service.move(60)
+        work = service.begin("A")
+        service.deactivate(cancelActive=False)
+        service.end(work, "FAILED")
+        service.move(120)
+        service.activate()
 
 
 STORIES = (
