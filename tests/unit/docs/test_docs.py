@@ -16,7 +16,7 @@ DOCUMENTS = [
     "README.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
-    *(f"docs/{one.name}" for one in (ROOT / "docs").iterdir()),
+    *(f"docs/{page.name}" for page in (ROOT / "docs").iterdir()),
 ]
 LEASES = (ROOT / "docs" / "leases.md").read_text()
 

@@ -30,7 +30,7 @@ def rows(text: str) -> list[list[str]]:
     lines = re.findall(r"^\| *(.*?) *\|$", text, re.MULTILINE)
     cells = [re.split(r" *(?<!\\)\| *", line) for line in lines]
     marks = [number for number, row in enumerate(cells) if set(row[0]) == {"-"}]
-    heads = {one - 1 for one in marks} | set(marks)
+    heads = {number - 1 for number in marks} | set(marks)
     return [row for number, row in enumerate(cells) if number not in heads]
 
 
@@ -38,7 +38,7 @@ def parameters(options) -> list[click.Option]:
     command = click.command()(lambda: None)
     for option in options:
         option(command)
-    return [one for one in command.params if isinstance(one, click.Option)]
+    return [parameter for parameter in command.params if isinstance(parameter, click.Option)]
 
 
 def spelled(cell: str) -> set[str]:
@@ -48,17 +48,17 @@ def spelled(cell: str) -> set[str]:
 def test_all_of_task_runners_options_are_in_the_table():
     """In both spellings, and no other one."""
     documented = [
-        spelled(one[0]) | spelled(one[1]) for one in rows(section("Task Runner's options"))
+        spelled(row[0]) | spelled(row[1]) for row in rows(section("Task Runner's options"))
     ]
     assert sorted(map(sorted, documented)) == sorted(
-        sorted(one.opts) for one in parameters(TASK_RUNNERS)
+        sorted(parameter.opts) for parameter in parameters(TASK_RUNNERS)
     )
 
 
 def test_all_of_our_options_are_in_the_table_with_their_defaults():
     """What is a number there is the number here."""
-    table = {one[0]: one[1] for one in rows(section("Our own options"))}
-    known = {one.opts[0]: one for one in parameters(OURS)}
+    table = {row[0]: row[1] for row in rows(section("Our own options"))}
+    known = {parameter.opts[0]: parameter for parameter in parameters(OURS)}
     assert {min(spelled(cell), key=len) for cell in table if "no-table" not in cell} == (
         set(known) - {"--table"}
     )
@@ -71,16 +71,16 @@ def test_all_of_our_options_are_in_the_table_with_their_defaults():
 
 def test_the_order_of_the_help_is_that_of_the_tables():
     """Task Runner's options first."""
-    names = [one.name for one in run.params]
-    assert names == [one.name for one in (*parameters(TASK_RUNNERS), *parameters(OURS))]
+    names = [parameter.name for parameter in run.params]
+    assert names == [parameter.name for parameter in (*parameters(TASK_RUNNERS), *parameters(OURS))]
 
 
 def test_the_exit_codes_are_those_of_the_help():
     """Word for word, but for the marks."""
-    table = {one[0]: one[1] for one in rows(section("How it stops")) if one[0][0].isdigit()}
+    table = {row[0]: row[1] for row in rows(section("How it stops")) if row[0][0].isdigit()}
     lines = re.sub(r"\n {7,}", " ", EXIT_CODES)
-    told = dict(re.findall(r"^  (\S+) +(.*)$", lines, re.MULTILINE))
-    assert {code: text.replace("`", "") for code, text in table.items()} == told
+    in_help = dict(re.findall(r"^  (\S+) +(.*)$", lines, re.MULTILINE))
+    assert {code: text.replace("`", "") for code, text in table.items()} == in_help
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_the_exit_codes_are_those_of_the_help():
         f"left behind after {THREADS_TIMEOUT:g} s",
         f"in up to {LAST_UPLOAD_TIMEOUT:g} s at the end",
         f"when {MAX_WAITING_CALLS:,} do",
-        ", ".join(f"`{one}`" for one in ("time", "level", "message", *EXTRAS[:-2])),
+        ", ".join(f"`{key}`" for key in ("time", "level", "message", *EXTRAS[:-2])),
     ],
 )
 def test_numbers_and_names_are_the_codes(words):

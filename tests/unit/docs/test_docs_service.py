@@ -26,7 +26,9 @@ from unit.emulator.service_kit import Kit
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "local-service.md").read_text()
-FENCES = [(one.info, one.content) for one in MarkdownIt().parse(PAGE) if one.type == "fence"]
+FENCES = [
+    (token.info, token.content) for token in MarkdownIt().parse(PAGE) if token.type == "fence"
+]
 
 
 def section(title: str) -> str:
@@ -73,14 +75,17 @@ def test_the_table_of_settings_is_complete_and_names_the_defaults():
     documented = [(row[0], row[1]) for row in rows(section("Settings"), columns=4)]
     defaults = Settings()
     assert documented == [
-        (f"`{one.name}`", shown(getattr(defaults, one.name))) for one in fields(Settings)
+        (f"`{setting.name}`", shown(getattr(defaults, setting.name)))
+        for setting in fields(Settings)
     ]
 
 
 def test_the_units_of_settings_are_seconds_where_they_are_durations():
     """A setting is a duration, in seconds, if and only if its field is a float."""
     seconds = {row[0].strip("`") for row in rows(section("Settings"), columns=4) if row[2] == "s"}
-    assert seconds == {one.name for one in fields(Settings) if str(one.type).startswith("float")}
+    assert seconds == {
+        setting.name for setting in fields(Settings) if str(setting.type).startswith("float")
+    }
 
 
 @pytest.mark.parametrize("row", rows(section("Settings"), columns=4), ids=lambda row: row[0])
@@ -89,7 +94,7 @@ def test_every_member_of_a_setting_with_choices_is_named(row):
     value = getattr(Settings(), row[0].strip("`"))
     if isinstance(value, Enum):
         listed = {value.name} | set(re.findall(r"`([A-Z_]+)`", row[3]))
-        assert listed == {one.name for one in type(value)}
+        assert listed == {member.name for member in type(value)}
     else:
         assert "." not in row[1], "a choice which is none"
 
@@ -103,7 +108,9 @@ def test_the_table_of_quotas_is_the_published_one():
     }
     assert documented == {operation: rate for operation, (rate, _) in PUBLISHED_QUOTAS.items()}
     bursts = {burst for _, burst in PUBLISHED_QUOTAS.values()}
-    assert [int(one) for one in re.findall(r"buckets that hold (\d+) calls", PAGE)] == [*bursts]
+    assert [int(number) for number in re.findall(r"buckets that hold (\d+) calls", PAGE)] == [
+        *bursts
+    ]
 
 
 def test_every_choice_which_is_a_setting_is_in_the_table_of_silences():
@@ -111,7 +118,7 @@ def test_every_choice_which_is_a_setting_is_in_the_table_of_silences():
     table = rows(section("Where AWS is silent, or contradicts itself"), columns=3)
     named = {name for row in table for name in names(row[2])}
     published = {"acknowledge_timeout", "poll_hold", "epoch", "seed"}
-    assert named == {one.name for one in fields(Settings)} - published
+    assert named == {setting.name for setting in fields(Settings)} - published
     assert all(names(row[2]) or row[2] == "-" for row in table)
 
 
@@ -122,7 +129,8 @@ def test_the_signature_of_faults_names_every_field_and_default():
     """`Fault(...)` stands there with the defaults which it has."""
     [given] = re.findall(r"`Fault\((.+?)\)`\s+goes", PAGE)
     assert given.split(", ") == [
-        f"{one.name}={'...' if one.default is MISSING else one.default}" for one in fields(Fault)
+        f"{field.name}={'...' if field.default is MISSING else field.default}"
+        for field in fields(Fault)
     ]
 
 
@@ -137,14 +145,14 @@ def test_every_kind_of_fault_is_in_the_table():
 @pytest.mark.parametrize("kind", FaultKind)
 def test_faults_do_what_the_table_says(kind):
     """A report to which the fault applies is applied or not, and answered as the table says."""
-    applied, told = FAULTS[kind.value]
+    applied, answers = FAULTS[kind.value]
     kit = Kit()
     [task_id] = kit.service.assign()
     jump = 1.0 if kind is FaultKind.CLOCK_JUMP else 0.0
     kit.service.faults.add(Fault(kind=kind, jump=jump))
     reply = kit.service.request("ReportTaskProgress", {"taskId": task_id})
     assert kit.service.task(task_id).reports == (applied == "yes")
-    assert described(reply) in told
+    assert described(reply) in answers
 
 
 def described(reply: object) -> str:
@@ -238,9 +246,9 @@ def test_the_lines_of_the_log_are_the_ones_which_the_formats_give():
 def test_every_option_of_the_command_is_named():
     """The page names each option, and each form of the log."""
     start = section("Start it")
-    options = {option for one in emulate.params for option in one.opts}
+    options = {option for parameter in emulate.params for option in parameter.opts}
     assert set(re.findall(r"--[a-z-]+", start)) == options
-    assert all(f"`{one.value}`" in start for one in LogFormat)
+    assert all(f"`{log_format.value}`" in start for log_format in LogFormat)
     assert "`AIODP_EMULATE_PORT=5005`" in start
 
 
@@ -250,5 +258,5 @@ def test_links_lead_somewhere():
         name, _, anchor = target.partition("#")
         text = (ROOT / "docs" / name).read_text() if name else PAGE
         headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-        slugs = {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings}
+        slugs = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
         assert not anchor or anchor in slugs, target

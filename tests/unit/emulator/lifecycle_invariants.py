@@ -35,24 +35,24 @@ class Seen:
     id: str
     fields: dict[str, list[str]]
 
-    def one(self, key: str) -> str | None:
+    def value(self, key: str) -> str | None:
         """Return the first value of a field."""
         return next(iter(self.fields.get(key, [])), None)
 
     @property
     def status(self) -> str:
         """Its status."""
-        return self.one("@status") or ""
+        return self.value("@status") or ""
 
     @property
     def is_resource(self) -> bool:
         """Whether it is CREATING and SHUTTING_DOWN instead of being tried."""
-        return self.one("type") in _RESOURCES
+        return self.value("type") in _RESOURCES
 
     @property
     def is_precondition(self) -> bool:
         """Whether it guards another instance."""
-        return self.one("type") in _CHECKED
+        return self.value("type") in _CHECKED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +66,12 @@ class Snapshot:
 
     def attempts_of(self, instance_id: str) -> list[Seen]:
         """Return the attempts of an instance, in their order."""
-        found = [
-            one for one in self.attempts.values() if instance_id in one.fields["@instanceParent"]
+        attempts = [
+            attempt
+            for attempt in self.attempts.values()
+            if instance_id in attempt.fields["@instanceParent"]
         ]
-        return sorted(found, key=lambda one: int(one.id.rpartition("=")[2]))
+        return sorted(attempts, key=lambda attempt: int(attempt.id.rpartition("=")[2]))
 
     def refs(self, seen: Seen, *keys: str) -> Iterator[Seen]:
         """Yield the instances to which fields refer."""
@@ -87,7 +89,7 @@ def take_snapshot(kit: Lifecycle, call: Callable[..., dict[str, Any]]) -> Snapsh
     for sphere in ("INSTANCE", "ATTEMPT"):
         ids = call("QueryObjects", pipelineId=kit.pipeline_id, sphere=sphere)["ids"]
         assert len(ids) == len(set(ids)), f"an id is there twice: {ids}"
-        seen[sphere] = {one.id: one for one in _described(kit, call, ids)}
+        seen[sphere] = {item.id: item for item in _described(kit, call, ids)}
     return Snapshot(
         state=fields["@pipelineState"][0],
         next_run=next(iter(fields.get("@nextRunTime", [])), None),
@@ -103,15 +105,15 @@ def _described(
         some = ids[start : start + 25]
         answer = call("DescribeObjects", pipelineId=kit.pipeline_id, objectIds=some)
         assert [one["id"] for one in answer["pipelineObjects"]] == some
-        for one in answer["pipelineObjects"]:
-            yield Seen(id=one["id"], fields=_fields(one))
+        for item in answer["pipelineObjects"]:
+            yield Seen(id=item["id"], fields=_fields(item))
 
 
 def _fields(described: dict[str, Any]) -> dict[str, list[str]]:
     fields: dict[str, list[str]] = {}
-    for one in described["fields"]:
-        value = one["stringValue"] if "stringValue" in one else one["refValue"]
-        fields.setdefault(one["key"], []).append(value)
+    for field in described["fields"]:
+        value = field["stringValue"] if "stringValue" in field else field["refValue"]
+        fields.setdefault(field["key"], []).append(value)
     return fields
 
 
@@ -133,7 +135,7 @@ def check(
         check_dependencies(snapshot)
         check_active(snapshot)
     held = {view.attempt_id for view in live if view.state is TaskState.HELD}
-    running = {one.id for one in snapshot.attempts.values() if one.status == "RUNNING"}
+    running = {attempt.id for attempt in snapshot.attempts.values() if attempt.status == "RUNNING"}
     assert held == running, "who is running and who is held differ"
 
 
@@ -144,27 +146,29 @@ def check_attempts(snapshot: Snapshot, retries: int, *, counted: bool) -> None:
     """
     for instance in snapshot.instances.values():
         attempts = snapshot.attempts_of(instance.id)
-        numbers = [int(one.id.rpartition("=")[2]) for one in attempts]
+        numbers = [int(attempt.id.rpartition("=")[2]) for attempt in attempts]
         assert numbers == list(range(1, len(attempts) + 1)), (instance.id, numbers)
-        for one in attempts[:-1]:
-            assert one.status in ATTEMPT_ENDS, f"{one.id} is {one.status}, but not the newest"
+        for attempt in attempts[:-1]:
+            assert attempt.status in ATTEMPT_ENDS, (
+                f"{attempt.id} is {attempt.status}, but not the newest"
+            )
         if attempts:
             _check_head(instance, attempts[-1], len(attempts))
         if attempts and counted and not instance.is_precondition:
-            left = int(instance.one("@triesLeft") or "0")
+            left = int(instance.value("@triesLeft") or "0")
             assert len(attempts) + left in (retries, retries + 1), (instance.id, left)
 
 
 def _check_head(instance: Seen, head: Seen, count: int) -> None:
-    assert instance.one("@headAttempt") == head.id
-    assert instance.one("@attemptCount") == str(count)
+    assert instance.value("@headAttempt") == head.id
+    assert instance.value("@attemptCount") == str(count)
     if instance.status in TERMINAL | {_WAITING}:
         assert head.status in ATTEMPT_ENDS, f"{instance.id} has ended, but not {head.id}"
     elif head.status in ("RUNNING", "WAITING_FOR_RUNNER"):
         assert head.status == instance.status, instance.id
-    for one in (instance, head):
-        ended = one.one("@actualEndTime") is not None
-        assert ended is (one.status in TERMINAL), f"{one.id}: {one.status}, ended: {ended}"
+    for seen in (instance, head):
+        ended = seen.value("@actualEndTime") is not None
+        assert ended is (seen.status in TERMINAL), f"{seen.id}: {seen.status}, ended: {ended}"
 
 
 def check_dependencies(snapshot: Snapshot) -> None:
@@ -172,41 +176,43 @@ def check_dependencies(snapshot: Snapshot) -> None:
 
     Holds while nobody ran anything again, or marked it as finished.
     """
-    for one in snapshot.instances.values():
-        if one.one("type") == "ShellCommandActivity" and snapshot.attempts_of(one.id):
-            for needed in snapshot.refs(one, *_REQUIRED):
-                assert needed.status in GOOD, f"{one.id} was tried, {needed.id} is {needed.status}"
+    for instance in snapshot.instances.values():
+        if instance.value("type") == "ShellCommandActivity" and snapshot.attempts_of(instance.id):
+            for needed in snapshot.refs(instance, *_REQUIRED):
+                assert needed.status in GOOD, (
+                    f"{instance.id} was tried, {needed.id} is {needed.status}"
+                )
 
 
 def check_waiting(snapshot: Snapshot) -> None:
     """`@waitingOn` has what is not finished; in mode cascade nothing waits for the failed."""
-    for one in snapshot.instances.values():
-        if one.status != _WAITING:
-            assert "@waitingOn" not in one.fields, f"{one.id} is {one.status}"
+    for instance in snapshot.instances.values():
+        if instance.status != _WAITING:
+            assert "@waitingOn" not in instance.fields, f"{instance.id} is {instance.status}"
             continue
-        for needed in snapshot.refs(one, "@waitingOn"):
-            assert needed.status not in GOOD, f"{one.id} waits on {needed.id}: {needed.status}"
-            if one.one("failureAndRerunMode") == "cascade" and snapshot.state == "SCHEDULED":
-                assert needed.status not in BAD, f"{one.id} waits on failed {needed.id}"
+        for needed in snapshot.refs(instance, "@waitingOn"):
+            assert needed.status not in GOOD, f"{instance.id} waits on {needed.id}: {needed.status}"
+            if instance.value("failureAndRerunMode") == "cascade" and snapshot.state == "SCHEDULED":
+                assert needed.status not in BAD, f"{instance.id} waits on failed {needed.id}"
 
 
 def check_cascades(snapshot: Snapshot) -> None:
     """CASCADE_FAILED names its cause, was in mode cascade, and nothing else names one."""
-    for one in snapshot.instances.values():
-        caused = one.one("@cascadeFailedOn") is not None
-        assert caused is (one.status == "CASCADE_FAILED"), one.id
+    for instance in snapshot.instances.values():
+        caused = instance.value("@cascadeFailedOn") is not None
+        assert caused is (instance.status == "CASCADE_FAILED"), instance.id
         if caused:
-            assert one.one("@cascadeFailedOn") in snapshot.instances
-            assert one.one("failureAndRerunMode") == "cascade", one.id
+            assert instance.value("@cascadeFailedOn") in snapshot.instances
+            assert instance.value("failureAndRerunMode") == "cascade", instance.id
 
 
 def check_active(snapshot: Snapshot) -> None:
     """No more instances of a component are active than may; holds while nothing was rerun."""
     idle = TERMINAL | {_WAITING}
     active = Counter(
-        (one.one("@componentParent"), one.one("maxActiveInstances") or "5")
-        for one in snapshot.instances.values()
-        if one.status not in idle and not one.is_resource and not one.is_precondition
+        (instance.value("@componentParent"), instance.value("maxActiveInstances") or "5")
+        for instance in snapshot.instances.values()
+        if instance.status not in idle and not instance.is_resource and not instance.is_precondition
     )
     for (component, limit), count in active.items():
         assert count <= int(limit), f"{count} instances of {component} are active"
@@ -214,8 +220,12 @@ def check_active(snapshot: Snapshot) -> None:
 
 def check_state(snapshot: Snapshot, live: int, *, on_demand: bool, overridden: bool) -> None:
     """The pipeline's state agrees with its instances, and with the tasks which are held."""
-    statuses = [one.status for one in snapshot.instances.values()]
-    up = [one.id for one in snapshot.instances.values() if one.is_resource and one.status in UP]
+    statuses = [instance.status for instance in snapshot.instances.values()]
+    up = [
+        instance.id
+        for instance in snapshot.instances.values()
+        if instance.is_resource and instance.status in UP
+    ]
     over = all(status in TERMINAL for status in statuses) and snapshot.next_run is None
     assert snapshot.state in _STATES
     match snapshot.state:
@@ -243,17 +253,19 @@ def check_progress(
     """
     assert before.instances.keys() <= after.instances.keys(), "an instance has gone"
     assert before.attempts.keys() <= after.attempts.keys(), "an attempt has gone"
-    for one in before.instances.values():
-        now = after.instances[one.id]
-        if one.status not in TERMINAL or now.status == one.status:
+    for instance in before.instances.values():
+        now = after.instances[instance.id]
+        if instance.status not in TERMINAL or now.status == instance.status:
             continue
-        woken = one.status == "CASCADE_FAILED" or (one.is_precondition and one.status == "CANCELED")
+        woken = instance.status == "CASCADE_FAILED" or (
+            instance.is_precondition and instance.status == "CANCELED"
+        )
         assert (
-            (one.id in marked and now.status == "FINISHED")
-            or one.id in rerun
+            (instance.id in marked and now.status == "FINISHED")
+            or instance.id in rerun
             or (rerun and woken)
-            or (one.is_resource and (overridden or one.status == "FINISHED"))
-        ), f"{one.id} was {one.status} and is {now.status}"
+            or (instance.is_resource and (overridden or instance.status == "FINISHED"))
+        ), f"{instance.id} was {instance.status} and is {now.status}"
     for tried in before.attempts.values():
         if tried.status in ATTEMPT_ENDS:
             assert after.attempts[tried.id].status == tried.status, tried.id

@@ -84,8 +84,8 @@ class Lifecycle(Kit):
             pipelineId=self.pipeline_id,
             pipelineObjects=wire_objects(definition),
             parameterObjects=[
-                {"id": one, "attributes": [{"key": "type", "stringValue": kind}]}
-                for one, kind in (parameters or {}).items()
+                {"id": parameter_id, "attributes": [{"key": "type", "stringValue": kind}]}
+                for parameter_id, kind in (parameters or {}).items()
             ],
             parameterValues=wire_values(values),
         )
@@ -104,7 +104,7 @@ class Lifecycle(Kit):
 
     def tell(self, status: str, *names: str) -> dict[str, Any]:
         """Set the status of instances."""
-        return self._set_status(status, [_instance(one) for one in names])
+        return self._set_status(status, [_instance(name) for name in names])
 
     def pause(self, *names: str) -> None:
         """Pause components."""
@@ -183,8 +183,12 @@ class Lifecycle(Kit):
 
     def runs(self, component: str | None = None) -> dict[str, str]:
         """Return the statuses of the instances, of one component or of all."""
-        ids = [one for one in self.query("INSTANCE") if component in (None, _component(one))]
-        return {one: self.fields(one)["@status"] for one in ids}
+        ids = [
+            instance_id
+            for instance_id in self.query("INSTANCE")
+            if component in (None, _component(instance_id))
+        ]
+        return {instance_id: self.fields(instance_id)["@status"] for instance_id in ids}
 
     def status(self, name: str) -> str:
         """Return the status of an instance."""
@@ -197,7 +201,7 @@ class Lifecycle(Kit):
 
     def query(self, sphere: str, *selectors: dict[str, Any]) -> list[str]:
         """Return the ids of all objects of a sphere."""
-        found: list[str] = []
+        ids: list[str] = []
         marker: dict[str, Any] = {}
         while True:
             page = self.call(
@@ -207,9 +211,9 @@ class Lifecycle(Kit):
                 query={"selectors": list(selectors)},
                 **marker,
             )
-            found += page["ids"]
+            ids += page["ids"]
             if not page["hasMoreResults"]:
-                return found
+                return ids
             marker = {"marker": page["marker"]}
 
     def fields(self, object_id: str, *, evaluate: bool = False) -> dict[str, Any]:
@@ -228,7 +232,7 @@ class Lifecycle(Kit):
     def refs(self, object_id: str, key: str) -> list[str]:
         """Return the ids of the objects to which a field refers, sorted."""
         [described] = self.describe(object_id)["pipelineObjects"]
-        return sorted(one["refValue"] for one in described["fields"] if one["key"] == key)
+        return sorted(field["refValue"] for field in described["fields"] if field["key"] == key)
 
     def record(self) -> dict[str, Any]:
         """Return the fields of the pipeline itself."""
@@ -258,10 +262,12 @@ class Lifecycle(Kit):
 
 def flat(described: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of an object by key; several of one key make a list."""
-    found: dict[str, list[str]] = {}
-    for one in described["fields"]:
-        found.setdefault(one["key"], []).append(one.get("stringValue") or one.get("refValue", ""))
-    return {key: values[0] if len(values) == 1 else values for key, values in found.items()}
+    grouped: dict[str, list[str]] = {}
+    for field in described["fields"]:
+        grouped.setdefault(field["key"], []).append(
+            field.get("stringValue") or field.get("refValue", "")
+        )
+    return {key: values[0] if len(values) == 1 else values for key, values in grouped.items()}
 
 
 def _instance(name: str) -> str:

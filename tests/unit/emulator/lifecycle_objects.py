@@ -96,8 +96,8 @@ def guarded(precondition: dict[str, Any], **fields: Any) -> Definition:
 def on_demand(**objects: dict[str, Any]) -> Definition:
     """Return a definition of these objects without schedules, run by each activation."""
     plain = {
-        key: {name: value for name, value in one.items() if name != "schedule"}
-        for key, one in objects.items()
+        key: {name: value for name, value in fields.items() if name != "schedule"}
+        for key, fields in objects.items()
     }
     return {"Default": {"scheduleType": "ondemand"}} | plain
 
@@ -132,9 +132,9 @@ def _scheduled(fields: dict[str, Any]) -> dict[str, Any]:
 
 def _pairs(fields: dict[str, Any]) -> list[tuple[str, Any]]:
     return [
-        (key, one)
+        (key, item)
         for key, value in fields.items()
-        for one in (value if isinstance(value, list) else [value])
+        for item in (value if isinstance(value, list) else [value])
     ]
 
 

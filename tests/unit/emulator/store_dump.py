@@ -35,15 +35,17 @@ def dump(service: Service, *, shown: bool = True) -> dict[str, Any]:
     return {
         "now": service.now,
         "next event": due,
-        "pipelines": {key: _attributes(one) for key, one in pipelines.items()},
-        "keys": {key: one.id for key, one in service.model.catalog._by_key.items()},
+        "pipelines": {key: _attributes(pipeline) for key, pipeline in pipelines.items()},
+        "keys": {key: pipeline.id for key, pipeline in service.model.catalog._by_key.items()},
         "counted": service.model.catalog._counted,
-        "objects": {key: _objects(one, service) for key, one in pipelines.items() if shown},
+        "objects": {
+            key: _objects(pipeline, service) for key, pipeline in pipelines.items() if shown
+        },
         "queues": {group: [_plain(a) for a in queue] for group, queue in _queues(service).items()},
-        "tasks": {key: view_task(one) for key, one in service.model.leases.tasks.items()},
-        "orders": [list(one) for one in _ordered(service)],
+        "tasks": {key: view_task(task) for key, task in service.model.leases.tasks.items()},
+        "orders": [list(ids) for ids in _ordered(service)],
         "due": sorted(_due(service)),
-        "records": [_attributes(one) for one in _records(service)],
+        "records": [_attributes(record) for record in _records(service)],
         "audit": list(service.audit),
         "audit of tasks": dict(service.audit._by_task),
         "calls": dict(service.calls),
@@ -72,8 +74,14 @@ def _due(service: Service) -> Iterable[tuple[float, int, str]]:
 def _ordered(service: Service) -> list[Iterable[str]]:
     """Return what has an order which can be seen, or decides who is first."""
     ordered: list[Iterable[str]] = [service.model.catalog.pipelines, service.model.leases.tasks]
-    for one in service.model.catalog.pipelines.values():
-        ordered += [one.timelines, one.instances, one.attempts, one.held, one.components]
+    for pipeline in service.model.catalog.pipelines.values():
+        ordered += [
+            pipeline.timelines,
+            pipeline.instances,
+            pipeline.attempts,
+            pipeline.held,
+            pipeline.components,
+        ]
     return ordered
 
 
@@ -84,7 +92,7 @@ def _queues(service: Service) -> dict[str, Any]:
 def _objects(pipeline: Pipeline, service: Service) -> dict[str, Any]:
     calendar = service.model.context.calendar
     ids = [*pipeline.components, *pipeline.instances, *pipeline.attempts]
-    shown = {one: fields_of(one, pipeline, calendar) for one in ids}
+    shown = {object_id: fields_of(object_id, pipeline, calendar) for object_id in ids}
     return shown | {"": pipeline_fields(pipeline, calendar, _ACCOUNT)}
 
 
@@ -97,10 +105,10 @@ def _plain(value: Any) -> Any:
     if type(value) in _SIMPLE:
         return value
     if isinstance(value, dict):
-        plain = {key: _plain(one) for key, one in value.items()}
-        return {key: one for key, one in plain.items() if one not in _NOTHING}
+        plain = {key: _plain(item) for key, item in value.items()}
+        return {key: item for key, item in plain.items() if item not in _NOTHING}
     if isinstance(value, list | tuple | deque):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     for kind, name in _NAMES.items():
         if isinstance(value, kind):
             return getattr(value, name)

@@ -121,17 +121,19 @@ class Walk:
     def tell_component(self) -> None:
         pipeline = self.pipeline()
         if pipeline is not None and pipeline.components:
-            one = self.random.choice(list(pipeline.components))
-            self.tell(pipeline, one, self.random.choice(["PAUSE", "RESUME"]))
+            component_id = self.random.choice(list(pipeline.components))
+            self.tell(pipeline, component_id, self.random.choice(["PAUSE", "RESUME"]))
 
     def tell_instance(self) -> None:
         pipeline = self.pipeline()
         if pipeline is not None and pipeline.instances:
-            one = self.random.choice(list(pipeline.instances))
-            self.tell(pipeline, one, self.random.choice(["TRY_CANCEL", "RERUN", "MARK_FINISHED"]))
+            instance_id = self.random.choice(list(pipeline.instances))
+            self.tell(
+                pipeline, instance_id, self.random.choice(["TRY_CANCEL", "RERUN", "MARK_FINISHED"])
+            )
 
-    def tell(self, pipeline: Pipeline, one: str, status: str) -> None:
-        self.call("SetStatus", pipelineId=pipeline.id, objectIds=[one], status=status)
+    def tell(self, pipeline: Pipeline, object_id: str, status: str) -> None:
+        self.call("SetStatus", pipelineId=pipeline.id, objectIds=[object_id], status=status)
 
     # What workers do
 
@@ -158,8 +160,8 @@ class Walk:
         self.call("ReportTaskRunnerHeartbeat", taskrunnerId=runner, workerGroup="workers")
 
     def terminate(self) -> None:
-        for one in self.service.runners[:1]:
-            self.service.terminate(one.taskrunner_id)
+        for runner in self.service.runners[:1]:
+            self.service.terminate(runner.taskrunner_id)
 
     # What tests do
 
@@ -167,7 +169,7 @@ class Walk:
         self.service.assign(self.random.randrange(1, 4), report_progress_timeout="4 minutes")
 
     def give_away(self) -> None:
-        held = [task for one in self.pipelines() for task in one.held]
+        held = [task for pipeline in self.pipelines() for task in pipeline.held]
         if held:
             self.service.give_away(self.random.choice(held))
 
@@ -208,7 +210,7 @@ class Walk:
         return "df-UNKNOWN" if pipeline is None else pipeline.id
 
     def task_id(self) -> str:
-        held = [task for one in self.pipelines() for task in one.held]
+        held = [task for pipeline in self.pipelines() for task in pipeline.held]
         known = held if self.random.random() < 0.8 else list(self.service.model.leases.tasks)
         return self.random.choice(known) if known else "unknown"
 

@@ -46,8 +46,8 @@ def test_validating_answers_what_putting_does_and_stores_nothing():
     validated = kit.call(VALIDATE, **params)
     assert kit.call("GetPipelineDefinition", pipelineId=pipeline_id)["pipelineObjects"] == []
     assert validated == kit.call(PUT, **params)
-    assert [one["id"] for one in validated["validationErrors"]] == ["Work"]
-    assert [one["id"] for one in validated["validationWarnings"]] == ["Work"]
+    assert [item["id"] for item in validated["validationErrors"]] == ["Work"]
+    assert [item["id"] for item in validated["validationWarnings"]] == ["Work"]
     assert validated["errored"] is True
 
 

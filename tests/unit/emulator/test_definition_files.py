@@ -135,4 +135,4 @@ def test_any_json_is_read_or_refused(document):
         objects, parameters, values = load_definition(json.dumps(document))
     except ValueError:
         return
-    assert all(isinstance(one["id"], str) for one in [*objects, *parameters, *values])
+    assert all(isinstance(item["id"], str) for item in [*objects, *parameters, *values])

@@ -98,7 +98,7 @@ def test_pipelines_are_listed_in_pages_of_fifty(count, sizes):
         assert len(page["pipelineIdList"]) == size
         assert page["hasMoreResults"] is (number < len(sizes))
         assert ("marker" in page) is page["hasMoreResults"]
-        found += [one["name"] for one in page["pipelineIdList"]]
+        found += [item["name"] for item in page["pipelineIdList"]]
         marker = page.get("marker")
     assert found == names
 
@@ -113,7 +113,7 @@ def test_a_marker_is_valid_after_its_pipeline_is_deleted():
         kit.call("DeletePipeline", pipelineId=gone)
     create(kit, "new")
     second = kit.call("ListPipelines", marker=first["marker"])
-    names = [one["name"] for one in second["pipelineIdList"]]
+    names = [item["name"] for item in second["pipelineIdList"]]
     assert names == ["p50", "p51", *(f"p{n}" for n in range(53, 60)), "new"]
     assert second["hasMoreResults"] is False
 

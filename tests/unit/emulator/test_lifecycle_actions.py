@@ -187,4 +187,4 @@ def test_a_brace_within_quotes_ends_no_expression(kit):
     message = "#{format(node.@scheduledStartTime,'yyyy}MM')} #{node.nothing}"
     kit.launch(daily(A=activity(onSuccess=Ref("Told")), Told=alarm(message=message)))
     kit.finish("A")
-    assert [one.message for one in kit.outside.published] == ["2026}01 #{node.nothing}"]
+    assert [sent.message for sent in kit.outside.published] == ["2026}01 #{node.nothing}"]

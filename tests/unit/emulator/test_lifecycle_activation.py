@@ -172,8 +172,8 @@ def test_latest_and_active_definition(kit):
 
     def command(version):
         answer = kit.call("GetPipelineDefinition", pipelineId=kit.pipeline_id, version=version)
-        fields = next(one["fields"] for one in answer["pipelineObjects"] if one["id"] == "A")
-        return next(one["stringValue"] for one in fields if one["key"] == "command")
+        fields = next(item["fields"] for item in answer["pipelineObjects"] if item["id"] == "A")
+        return next(field["stringValue"] for field in fields if field["key"] == "command")
 
     kit.launch(echo("old"))
     kit.put(echo("new"))

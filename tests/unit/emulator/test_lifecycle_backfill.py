@@ -130,7 +130,9 @@ def test_no_more_than_a_hundred_slots_become_skipped_instances(kit):
     """Of many skipped slots the last 100 have an instance."""
     kit.prepare(slots(hourly(startDateTime=stamp(hours=-150))))
     kit.activate(start=0)
-    skipped = sorted(one for one, status in kit.runs().items() if status == "SKIPPED")
+    skipped = sorted(
+        instance_id for instance_id, status in kit.runs().items() if status == "SKIPPED"
+    )
     assert len(skipped) == 100
     assert skipped[0] == at("A", hours=-100)
 

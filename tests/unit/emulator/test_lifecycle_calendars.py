@@ -20,7 +20,7 @@ def ids_of(kit, count):
     """Let time pass until there are so many slots; return the dates of their starts."""
     while len(kit.runs()) < count:
         kit.move(days=27)
-    return [one.partition("_")[2][:10] for one in sorted(kit.runs())][:count]
+    return [instance_id.partition("_")[2][:10] for instance_id in sorted(kit.runs())][:count]
 
 
 def test_months_are_counted_from_the_start():

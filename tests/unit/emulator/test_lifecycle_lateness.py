@@ -117,9 +117,13 @@ def test_a_slot_made_long_after_its_time_is_late_when_it_is_made(kit):
     kit.launch(late() | {"S": schedule("2 hours", startDateTime="2025-12-31T16:00:00")})
     start = kit.clock()
     kit.move(minutes=10)
-    fired = [(one.instance_id, one.at - start) for one in kit.service.audit if one.detail == "Late"]
+    fired = [
+        (event.instance_id, event.at - start)
+        for event in kit.service.audit
+        if event.detail == "Late"
+    ]
     assert fired == [(at("A", hours=2 * n - 8), 300.0 * n) for n in range(3)]
-    times = [one.at for one in kit.service.audit]
+    times = [event.at for event in kit.service.audit]
     assert times == sorted(times)
 
 

@@ -155,7 +155,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         ids = self.objects(pipeline_id)
         if not ids:
             return
-        chosen = sorted({ids[one % len(ids)] for one in which})
+        chosen = sorted({ids[number % len(ids)] for number in which})
         answer = self.call("SetStatus", pipelineId=pipeline_id, objectIds=chosen, status=status)
         if "error" in answer or status == "TRY_CANCEL":
             return
@@ -346,10 +346,10 @@ class LifecycleMachine(RuleBasedStateMachine):
         self.snapshots[pipeline_id] = snapshot
 
     def _in_state(self, *states: TaskState) -> list[str]:
-        return [one for one in self.tasks if self.kit.service.task(one).state in states]
+        return [task_id for task_id in self.tasks if self.kit.service.task(task_id).state in states]
 
     def _live_tasks(self, pipeline_id: str) -> list[Any]:
-        mine = [task_id for task_id, one in self.tasks.items() if one == pipeline_id]
+        mine = [task_id for task_id, owner_id in self.tasks.items() if owner_id == pipeline_id]
         views = [self.kit.service.task(task_id) for task_id in mine]
         live = [view for view in views if view.state in LIVE]
         assert len({view.instance_id for view in live}) == len(live), "an instance has two owners"

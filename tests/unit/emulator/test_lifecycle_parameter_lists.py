@@ -23,9 +23,11 @@ def launch(kit: Lifecycle, definition: Definition, **values: list[str]) -> None:
         "PutPipelineDefinition",
         pipelineId=kit.pipeline_id,
         pipelineObjects=wire_objects(definition),
-        parameterObjects=[{"id": one, "attributes": []} for one in values],
+        parameterObjects=[{"id": parameter_id, "attributes": []} for parameter_id in values],
         parameterValues=[
-            {"id": one, "stringValue": text} for one, texts in values.items() for text in texts
+            {"id": parameter_id, "stringValue": text}
+            for parameter_id, texts in values.items()
+            for text in texts
         ],
     )
     assert kit.activate() == {}
@@ -39,7 +41,7 @@ def test_a_list_within_a_text_makes_a_text_of_each_value(kit):
     """`--in=#{myL}` is repeated: components, instances and workers have all of it."""
     launch(kit, daily(A=activity(scriptArgument="--in=#{myL}")), myL=["a", "b"])
     expected = ["--in=a", "--in=b"]
-    assert [arguments(kit, one) for one in ("A", at("A"), ATTEMPT)] == [expected] * 3
+    assert [arguments(kit, object_id) for object_id in ("A", at("A"), ATTEMPT)] == [expected] * 3
     assert kit.begin("A").fields()["scriptArgument"] == expected
 
 

@@ -180,7 +180,9 @@ def test_a_precondition_gives_up_in_time(kit):
     assert kit.status("Pre") not in TERMINAL
     kit.move(1)
     assert kit.statuses("Pre", "A") == ["FAILED", WAITING]
-    message = str([kit.fields(one).get("errorMessage") for one in _of_precondition(kit)])
+    message = str(
+        [kit.fields(attempt_id).get("errorMessage") for attempt_id in _of_precondition(kit)]
+    )
     assert "preconditionTimeout" in message
     kit.outside.objects.add(READY_KEY)
     kit.move(hours=1)
@@ -188,7 +190,7 @@ def test_a_precondition_gives_up_in_time(kit):
 
 
 def _of_precondition(kit):
-    attempts = [one for one in kit.query("ATTEMPT") if one.startswith("@Pre_")]
+    attempts = [attempt_id for attempt_id in kit.query("ATTEMPT") if attempt_id.startswith("@Pre_")]
     return [at("Pre"), *attempts]
 
 

@@ -46,10 +46,10 @@ def test_each_guarded_object_has_an_instance_of_its_own(kit):
     )
     ids = [at("Pre"), f"{at('Pre')}_2", f"{at('Pre')}_3"]
     assert sorted(kit.runs("Pre")) == ids
-    nodes = [kit.fields(one)["node"] for one in ids]
+    nodes = [kit.fields(instance_id)["node"] for instance_id in ids]
     assert sorted(nodes) == [at("A"), at("B"), at("C")]
-    for one, guarded_by_it in zip(ids, nodes, strict=True):
-        assert kit.fields(guarded_by_it)["precondition"] == one
+    for instance_id, guarded_by_it in zip(ids, nodes, strict=True):
+        assert kit.fields(guarded_by_it)["precondition"] == instance_id
 
 
 def test_a_precondition_which_guards_nothing_has_no_instance(kit):

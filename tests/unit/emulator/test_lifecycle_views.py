@@ -222,15 +222,15 @@ def test_a_component_has_a_parent(kit, name, parent):
         daily(Default={"myOwn": "y"}, Base=base, A=activity(parent=Ref("Base")), B=activity())
     )
     assert kit.refs(name, "parent") == parent
-    for one in parent:
-        assert name in kit.query("COMPONENT", selector("parent", "REF_EQ", one))
+    for parent_id in parent:
+        assert name in kit.query("COMPONENT", selector("parent", "REF_EQ", parent_id))
         answer = kit.call(
             "EvaluateExpression",
             pipelineId=kit.pipeline_id,
             objectId=name,
             expression="#{parent.@id}",
         )
-        assert answer == {"evaluatedExpression": one}
+        assert answer == {"evaluatedExpression": parent_id}
 
 
 def test_without_a_default_a_component_has_no_parent(kit):
@@ -250,7 +250,7 @@ def test_runtime_fields_of_a_definition_are_not_the_service_s(kit):
     assert kit.query("COMPONENT", selector("@status", "EQ", "RUNNING")) == []
     assert kit.query("COMPONENT", selector("@scheduledStartTime", "GE", stamp())) == []
     stored = kit.call("GetPipelineDefinition", pipelineId=kit.pipeline_id)["pipelineObjects"]
-    assert flat(next(one for one in stored if one["id"] == "A")).items() >= written.items()
+    assert flat(next(item for item in stored if item["id"] == "A")).items() >= written.items()
 
 
 def test_dates_of_queries_may_end_with_a_z(kit):

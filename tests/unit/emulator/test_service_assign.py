@@ -10,7 +10,7 @@ from unit.emulator.service_kit import Kit
 
 def events(kit: Kit, *kinds: AuditKind) -> list[tuple[AuditKind, float]]:
     start = kit.service.audit[0].at
-    return [(one.kind, one.at - start) for one in kit.service.audit if one.kind in kinds]
+    return [(event.kind, event.at - start) for event in kit.service.audit if event.kind in kinds]
 
 
 def test_what_is_assigned_is_in_no_queue():
@@ -50,7 +50,7 @@ def test_it_is_offered_again_behind_what_waits():
     taken = [kit.poll() for _ in range(3)]
     assert None not in taken
     assert kit.poll() is None
-    attempts = [kit.service.task(one or "").pipeline_id for one in taken]
+    attempts = [kit.service.task(task_id or "").pipeline_id for task_id in taken]
     assert attempts.index(kit.service.task(task_id).pipeline_id) == 2
 
 

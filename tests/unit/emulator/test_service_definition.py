@@ -39,7 +39,8 @@ def test_the_published_sample_runs():
     attempt_id = kit.service.task(task_id).attempt_id
     described = kit.call("DescribeObjects", pipelineId=pipeline_id, objectIds=[attempt_id])
     fields = {
-        one["key"]: one.get("stringValue") for one in described["pipelineObjects"][0]["fields"]
+        field["key"]: field.get("stringValue")
+        for field in described["pipelineObjects"][0]["fields"]
     }
     assert fields["command"] == "echo 'Hello World!'"
     assert fields["pipelineLogUri"] == "s3://logs/HelloWorld"
@@ -47,7 +48,7 @@ def test_the_published_sample_runs():
 
 def component(objects, object_id, parameters=(), values=()):
     definition = Definition(
-        objects=[{"name": one["id"], **one} for one in objects],
+        objects=[{"name": item["id"], **item} for item in objects],
         parameter_objects=list(parameters),
         parameter_values=list(values),
     )
@@ -118,7 +119,7 @@ def put(kit, *fields):
     common = [text(key, value) for key, value in usual.items()]
     objects = [{"id": "Work", "name": "Work", "fields": [*common, *fields]}]
     answer = kit.call("PutPipelineDefinition", pipelineId=pipeline_id, pipelineObjects=objects)
-    return pipeline_id, [error for one in answer["validationErrors"] for error in one["errors"]]
+    return pipeline_id, [error for item in answer["validationErrors"] for error in item["errors"]]
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_the_script_tells_how_far_it_got():
     assert (first.matched, first.hits, first.end) == (3, 1, None)
     assert (second.start, second.end, second.hits) == (kit.clock() + 50, kit.clock() + 60, 0)
     kit.call("PollForTask", workerGroup="none")
-    assert [one.fault.kind for one in kit.service.faults.active] == [FaultKind.RESET]
+    assert [active.fault.kind for active in kit.service.faults.active] == [FaultKind.RESET]
     kit.clock.move(60)
     assert kit.service.faults.active == ()
 

@@ -127,11 +127,11 @@ class ServiceMachine(RuleBasedStateMachine):
         )
         if "error" in answer:
             return
-        for other, one in self.expected.items():
+        for other, expected in self.expected.items():
             seen = self.kit.service.task(other)
             same = (seen.pipeline_id, seen.instance_id) == (view.pipeline_id, view.instance_id)
             if same and self.error(other) is None:
-                one.canceled = True
+                expected.canceled = True
 
     @rule(pipeline_id=pipelines)
     def deactivate_and_activate(self, pipeline_id):
@@ -171,7 +171,7 @@ class ServiceMachine(RuleBasedStateMachine):
     def an_instance_has_one_owner(self):
         self.kit.service.audit.assert_single_owner()
         views = [self.kit.service.task(task_id) for task_id in self.expected]
-        live = [(one.pipeline_id, one.instance_id) for one in views if one.state in LIVE]
+        live = [(view.pipeline_id, view.instance_id) for view in views if view.state in LIVE]
         assert len(live) == len(set(live))
 
     @invariant()

@@ -226,7 +226,7 @@ def test_an_empty_value_is_fatal(field):
     ]
     assert found["id"] == "Work"
     stored = kit.call("GetPipelineDefinition", pipelineId=pipeline_id)
-    assert [one["id"] for one in stored["pipelineObjects"]] == ["Work0"]
+    assert [item["id"] for item in stored["pipelineObjects"]] == ["Work0"]
 
 
 @pytest.mark.parametrize(("count", "error"), [(100, None), (101, "InvalidRequestException")])

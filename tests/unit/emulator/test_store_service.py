@@ -250,7 +250,7 @@ def test_what_is_due_at_one_time_keeps_its_order(machine):
     machine.restart()
     machine.move(RETRY)
     machine.service.run_due()
-    assert [one.instance_id for one in machine.service.audit if one.kind == "offered"][
+    assert [event.instance_id for event in machine.service.audit if event.kind == "offered"][
         -3:
     ] == failed
 
@@ -338,7 +338,7 @@ def test_what_happens_by_itself_may_be_kept_later(machine, caplog):
     machine.store.read("PRAGMA query_only = 1")
     machine.service.run_due()
     machine.store.read("PRAGMA query_only = 0")
-    assert [one.message for one in caplog.records] == ["the service's state was not saved"]
+    assert [record.message for record in caplog.records] == ["the service's state was not saved"]
     machine.service.run_due()
     assert len(machine.store.read("SELECT 1 FROM events")) == len(machine.service.audit)
 

@@ -80,7 +80,7 @@ def test_a_parameter_cannot_change_a_period():
         values={"myPeriod": "1 hour"},
     )
     other = made.with_values([{"id": "myPeriod", "stringValue": "2 hours"}])
-    assert [one["id"] for one in edit_errors(made, other)] == ["Hourly"]
+    assert [item["id"] for item in edit_errors(made, other)] == ["Hourly"]
 
 
 def test_a_value_which_is_given_again_at_the_activation():
@@ -95,7 +95,7 @@ def test_an_expression_is_a_start_like_another():
     """A start which is evaluated cannot be replaced by another expression."""
     before = definition(schedule(startDateTime="#{makeDate(2026,1,1)}"))
     after = definition(schedule(startDateTime="#{makeDate(2026,1,2)}"))
-    assert [one["id"] for one in edit_errors(before, after)] == ["Hourly"]
+    assert [item["id"] for item in edit_errors(before, after)] == ["Hourly"]
     assert edit_errors(before, before) == []
 
 

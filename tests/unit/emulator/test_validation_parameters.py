@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def made(*parameters: dict[str, Any], **values: Any) -> Definition:
-    names = "".join(f"#{{{one['id']}}}" for one in parameters)
+    names = "".join(f"#{{{parameter['id']}}}" for parameter in parameters)
     return definition({"id": "Default", "myText": names}, parameters=parameters, values=values)
 
 

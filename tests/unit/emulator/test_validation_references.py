@@ -72,7 +72,7 @@ def test_default_in_a_circle():
 def test_what_would_wait_for_itself_is_an_error(objects):
     """What would wait for itself for ever, through dependsOn or data, is an error of all in it."""
     found = errors(definition(schedule(), *objects))
-    assert list(found) == [one["id"] for one in objects]
+    assert list(found) == [item["id"] for item in objects]
     assert all(text.startswith("CIRCULAR_REFERENCE: it waits") for (text,) in found.values())
 
 

@@ -25,12 +25,12 @@ def definition(
 
 def errors(made: Definition) -> Texts:
     """Return the errors by object."""
-    return {one["id"]: one["errors"] for one in errors_of(findings(made))}
+    return {item["id"]: item["errors"] for item in errors_of(findings(made))}
 
 
 def warnings(made: Definition) -> Texts:
     """Return the warnings by object."""
-    return {one["id"]: one["warnings"] for one in warnings_of(findings(made))}
+    return {item["id"]: item["warnings"] for item in warnings_of(findings(made))}
 
 
 def edit_errors(active: Definition, latest: Definition) -> list[dict[str, Any]]:
