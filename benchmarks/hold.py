@@ -91,7 +91,7 @@ class Run:
 
     @asynccontextmanager
     async def plain(self) -> AsyncIterator[Holder]:
-        """Beat in a loop of each task's own, and leave retries to botocore's defaults."""
+        """Report in a loop of each task's own, and leave retries to botocore's defaults."""
         session = self._session()
         async with session.create_client("datapipeline") as client:
 
@@ -109,7 +109,7 @@ class Run:
         return session
 
     async def _beat(self, client: Any, task_id: str) -> bool:
-        """Return whether to go on: only the service's word ends a loop, a throttled one goes on."""
+        """Return whether to go on: only a refusal or a cancellation ends a loop, a throttled one goes on."""
         try:
             await client.report_task_progress(taskId=task_id)
         except ClientError as error:

@@ -210,7 +210,7 @@ class Bench:
             group.cancel_scope.cancel()
 
     async def _beat(self, client: Any, task_id: str, phase: float) -> None:
-        """Report once an interval, from a part of one on: all at once would be no fair game."""
+        """Report once an interval, from a part of one on, so that not all reports come at once."""
         interval = _INTERVAL / self._arguments.time_scale
         await anyio.sleep(interval * phase)
         with suppress(ClientError):  # the service has given the task to somebody else

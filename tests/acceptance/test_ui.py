@@ -246,7 +246,7 @@ def test_it_rests_while_nobody_sees_it(page):
         "window.fetch = (...all) => { window.looks += 1; return window.realFetch(...all); }) "
         "&& null"
     )
-    page.wait(lambda: page.script("looking") is False)
+    page.wait(lambda: page.script("updating") is False)
     looks = page.script("window.looks")
     page.script("(window.unseen = false, document.dispatchEvent(new Event('visibilitychange')))")
     page.wait(lambda: page.script("window.looks") > looks)

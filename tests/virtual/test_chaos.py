@@ -23,7 +23,7 @@ KINDS = [kind for kind in FaultKind if kind is not FaultKind.CLOCK_JUMP]
 
 
 class Chaos:
-    """One run: workers, trouble, and somebody who looks on."""
+    """One run: the workers, what disturbs them, and checks of who holds what."""
 
     def __init__(self, service, opened, dice, lease):
         self.service = service

@@ -162,7 +162,7 @@ async def test_statistics(service, reporter):
 
 
 async def test_a_blocked_loop_cannot_hide_a_lapse(service, reporter, caplog):
-    """The first look at the events after the block tells the truth, before anything else ran."""
+    """After the block the events read as set before anything else has run."""
     [task_id] = service.assign()
     async with reporter() as opened, opened.track(task_id) as task:
         await anyio.sleep(30)
@@ -206,7 +206,7 @@ class CrashingTransport(FakeTransport):
 
 
 async def test_a_crash_of_the_reporter_ends_every_lease_with_its_cause(service, reporter, caplog):
-    """Nothing dies silently: each task is lost, `run` raises, new tasks are refused."""
+    """Each task is lost, `run` raises, new tasks are refused."""
     first, second, third = service.assign(3)
     error = RuntimeError("a bug")
     transport = CrashingTransport(service, error)

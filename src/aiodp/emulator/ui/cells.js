@@ -26,7 +26,7 @@ function ago(at) {
   return at === null ? "never" : `${duration(clock.now() - at)} ago`;
 }
 
-function mood(status) {
+function toneOf(status) {
   if (GOOD.has(status)) return "good";
   if (BAD.has(status)) return "bad";
   if (BUSY.has(status)) return "busy";
@@ -62,7 +62,7 @@ function pills(label, pillsOf) {
     label,
     make: () => element("div"),
     change: (box, row) => fillList(box, pillsOf(row), makePill,
-      (pill, [text, status]) => changePill(pill, text, mood(status))),
+      (pill, [text, status]) => changePill(pill, text, toneOf(status))),
   };
 }
 

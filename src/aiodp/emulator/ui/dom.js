@@ -59,7 +59,7 @@ function makeTable(labelledBy, columns, keyOf) {
     refresh();
   }
 
-  // What shows a time changes between two looks as well.
+  // What shows a time changes between two fetches as well.
   function refresh() {
     for (const line of body.children) {
       columns.forEach((one, n) => one.change(line.cells[n].firstElementChild, line.row));

@@ -1,10 +1,10 @@
-// What the page shows, and the look at the service each second.
+// What the page shows, and the fetching of the service's state each second.
 
-const EACH = 1000; // milliseconds between two looks
-const TICK = 250; // milliseconds between two steps of what counts down
-const PATIENCE = 5000; // milliseconds for one look
+const FETCH_INTERVAL = 1000; // milliseconds between two fetches
+const TICK_INTERVAL = 250; // milliseconds between two steps of what counts down
+const FETCH_TIMEOUT = 5000; // milliseconds for one fetch
 
-// The service's time, carried on between two looks; it stands still while the service is gone.
+// The service's time, carried on between two fetches; it stands still while the service is gone.
 const clock = {
   at: 0, scale: 0, got: 0, date: 0,
   set(state) {
@@ -191,7 +191,7 @@ function tick() {
   sections.forEach(({ refresh }) => refresh());
 }
 
-function lost(reason) {
+function showFailure(reason) {
   clock.stop();
   document.body.classList.add("stale");
   const banner = byId("banner");
@@ -199,17 +199,17 @@ function lost(reason) {
   setText(banner, `${reason} What you see is as it was last; trying again each second.`);
 }
 
-function found(state) {
+function showState(state) {
   document.body.classList.remove("stale");
   byId("banner").hidden = true;
   show(state);
 }
 
 // Return the state, or the reason why there is none.
-async function ask() {
+async function fetchState() {
   try {
     const answer = await fetch(`/aiodp-api/state${location.search}`,
-      { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
+      { cache: "no-store", signal: AbortSignal.timeout(FETCH_TIMEOUT) });
     if (answer.ok) return { state: await answer.json() };
     const { error } = await answer.json().catch(() => ({}));
     return { reason: `The service answers with HTTP status ${answer.status}: ${error ?? "?"}.` };
@@ -218,27 +218,27 @@ async function ask() {
   }
 }
 
-async function look() {
-  const { state, reason } = await ask();
-  if (state) found(state);
-  else lost(reason);
+async function update() {
+  const { state, reason } = await fetchState();
+  if (state) showState(state);
+  else showFailure(reason);
 }
 
-let looking = false;
+let updating = false;
 
 async function watch() {
-  if (looking) return;
-  looking = true;
+  if (updating) return;
+  updating = true;
   while (!document.hidden) {
-    await look().catch((error) => lost(`This page cannot show the state: ${error}.`));
-    await new Promise((resolve) => { setTimeout(resolve, EACH); });
+    await update().catch((error) => showFailure(`This page cannot show the state: ${error}.`));
+    await new Promise((resolve) => { setTimeout(resolve, FETCH_INTERVAL); });
   }
-  looking = false;
+  updating = false;
 }
 
 const region = new URLSearchParams(location.search).get("region");
 byId("place").textContent = region ? `${location.host}, ${region}` : location.host;
-byId("main").append(...sections.map((one) => one.section));
+byId("main").append(...sections.map(({ section }) => section));
 document.addEventListener("visibilitychange", watch);
-setInterval(() => { if (!document.hidden) tick(); }, TICK);
+setInterval(() => { if (!document.hidden) tick(); }, TICK_INTERVAL);
 watch();
