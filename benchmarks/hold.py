@@ -96,7 +96,7 @@ class Run:
         async with session.create_client("datapipeline") as client:
 
             async def hold(task_id: str) -> None:
-                while await self._beat(client, task_id):  # noqa: ASYNC110 - a heartbeat
+                while await self._report(client, task_id):  # noqa: ASYNC110 - a heartbeat
                     await asyncio.sleep(60)  # what the API reference recommends
 
             yield hold
@@ -108,8 +108,8 @@ class Run:
         session.set_default_client_config(config)
         return session
 
-    async def _beat(self, client: Any, task_id: str) -> bool:
-        """Return whether to go on: only a refusal or a cancellation ends a loop, a throttled one goes on."""
+    async def _report(self, client: Any, task_id: str) -> bool:
+        """Return whether to go on: a throttled loop does, one whose task is unknown ends."""
         try:
             await client.report_task_progress(taskId=task_id)
         except ClientError as error:
