@@ -549,3 +549,39 @@ async def test_between_tries_of_a_status_a_report_that_is_due_goes_first(service
             await task.set_status(TaskStatus.FINISHED)
     assert len(transport.could_wait) >= 2
     assert all(transport.could_wait[1:])
+
+
+class SlowStatuses(FakeTransport):
+    """Each status takes eight seconds; what is sent meanwhile is noted."""
+
+    sending = False
+
+    def __init__(self, service):
+        super().__init__(service)
+        self.beside = 0
+
+    async def report(self, task_id, fields):
+        self.beside += self.sending
+        return await super().report(task_id, fields)
+
+    async def set_status(self, task_id, status, error):
+        self.sending = True
+        await anyio.sleep(8)
+        self.sending = False
+        return await super().set_status(task_id, status, error)
+
+
+async def test_a_report_that_falls_due_while_the_status_is_on_the_way_is_not_sent(
+    service, reporter
+):
+    """Not before the status is answered, and none after that."""
+    transport = SlowStatuses(service)
+    async with (
+        reporter(transport=transport, interval=2) as opened,
+        opened.track(*service.assign()) as task,
+    ):
+        await task.set_status(TaskStatus.FINISHED)
+        reports = task.reports
+        await anyio.sleep(60)
+        assert task.reports == reports
+    assert transport.beside == 0
