@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
@@ -10,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import anyio.to_thread
 
-from aiodp._core.text import shorten
 from aiodp.shell._environment import clean_environment
 from aiodp.shell._errors import CommandFailed
+from aiodp.shell._log import warn
 from aiodp.shell._logs import Logs
 from aiodp.shell._paths import STREAMS, Paths
 from aiodp.shell._run import RunResult, ScriptRun
@@ -33,8 +32,6 @@ _RUN_ITSELF: Final = 'exec "$0" "$@"'
 """A script that replaces the shell by the program which its arguments name."""
 _REMOVE_TIMEOUT: Final = 30.0
 """Seconds that the removal of a working directory may delay the end of its task."""
-
-logger = logging.getLogger("aiodp")
 
 
 class Attempt:
@@ -89,9 +86,7 @@ class Attempt:
             with anyio.move_on_after(_REMOVE_TIMEOUT, shield=True):
                 await anyio.to_thread.run_sync(self._paths.remove, abandon_on_cancel=True)
         except Exception as error:  # noqa: BLE001 - nothing may change the outcome of the task
-            short = shorten(self._task.task_id)
-            message = "task %s: its working directory could not be removed: %s"
-            logger.warning(message, short, error, extra={"task": short})
+            warn(self._task, f"its working directory could not be removed: {error}")
 
     async def _write_script(self) -> list[str]:
         """Write the script; return the command line that runs it."""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from aiodp._core.text import shorten
 from aiodp._errors import LeaseLost, TaskCanceled
 from aiodp._process import time_to_stop
+from aiodp.shell._log import warn
 from aiodp.shell._parts import read_in_thread
 from aiodp.shell._paths import STREAMS, log_parts
 from aiodp.shell._uri import S3Uri
@@ -28,8 +27,6 @@ _COPY_TIMEOUT: Final = 300.0
 """Seconds that all copies may take."""
 _INTERRUPTED_TIMEOUT: Final = 30.0
 """Seconds that they may take after the work was interrupted."""
-
-logger = logging.getLogger("aiodp")
 
 
 class Logs:
@@ -85,7 +82,7 @@ class Logs:
         try:
             root = S3Uri.parse(log_uri)
         except ValueError as error:
-            self._warn(f"pipelineLogUri {error}")
+            warn(self._task, f"pipelineLogUri {error}")
             return []
         return [(name, root.below(*log_parts(self._task), name)) for name in STREAMS]
 
@@ -96,13 +93,13 @@ class Logs:
                 del self._pending[0]
         if scope.cancelled_caught:
             targets = ", ".join(str(target) for _, target in self._pending)
-            self._warn(f"in {limit:.0f} s its output could not be copied to {targets}")
+            warn(self._task, f"in {limit:.0f} s its output could not be copied to {targets}")
 
     async def _copy_stream(self, name: str, target: S3Uri | Path) -> None:
         stream = self._paths.stream(name)
         if not stream.exists():
             if self.are_expected:
-                self._warn(f"its {name} was removed before it was copied to {target}")
+                warn(self._task, f"its {name} was removed before it was copied to {target}")
             return
         try:
             if isinstance(target, S3Uri):
@@ -110,11 +107,7 @@ class Logs:
             else:
                 await read_in_thread(_copy_file, stream, self._paths.output / target)
         except Exception as error:  # noqa: BLE001 - nothing may change the outcome of the task
-            self._warn(f"its output was not copied: {error}")
-
-    def _warn(self, message: str) -> None:
-        short = shorten(self._task.task_id)
-        logger.warning("task %s: %s", short, message, extra={"task": short})
+            warn(self._task, f"its output was not copied: {error}")
 
 
 def _copy_file(source: Path, target: Path) -> None:

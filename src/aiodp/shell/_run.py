@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 from dataclasses import dataclass
 from functools import partial
@@ -11,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from aiodp._concurrency import clock
-from aiodp._core.text import shorten
 from aiodp._process import KILL_MARGIN, Command, time_to_stop
 from aiodp.shell._errors import local_failed
+from aiodp.shell._log import warn
 from aiodp.shell._recorder import Recorder
 
 if TYPE_CHECKING:
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
 
 _STOP_MARGIN: Final = 10.0
 """Seconds beyond its grace that the end of a command may take."""
-
-logger = logging.getLogger("aiodp")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +71,7 @@ class ScriptRun:
         finally:
             command.close()
             if not await recorder.finish():
-                _warn(task, "its output is not on the disk yet, which hangs")
+                warn(task, "its output is not on the disk yet, which hangs")
         return RunResult(
             returncode=command.returncode or 0,
             stderr=recorder.streams[1].tail,
@@ -103,7 +100,7 @@ class ScriptRun:
             command.signal(signal.SIGKILL)
             raise
         if command.is_running:  # it runs as another user, or hangs in the kernel
-            _warn(task, "its command could not be ended, it still runs")
+            warn(task, "its command could not be ended, it still runs")
 
 
 def _kill_if_overdue(command: Command, task: Task, now: Callable[[], float]) -> None:
@@ -114,11 +111,6 @@ def _kill_if_overdue(command: Command, task: Task, now: Callable[[], float]) -> 
     """
     if now() >= task.deadline - KILL_MARGIN and not task.canceled.is_set():
         command.signal(signal.SIGKILL)
-
-
-def _warn(task: Task, message: str) -> None:
-    short = shorten(task.task_id)
-    logger.warning("task %s: %s", short, message, extra={"task": short})
 
 
 def _output_error(recorder: Recorder) -> TaskFailed | None:

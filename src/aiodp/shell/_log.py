@@ -1,0 +1,19 @@
+"""What the shell handler logs about a task."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from aiodp._core.text import shorten
+
+if TYPE_CHECKING:
+    from aiodp._runner.task import Task
+
+logger = logging.getLogger("aiodp")
+
+
+def warn(task: Task, message: str) -> None:
+    """Log a warning about a task."""
+    short = shorten(task.task_id)
+    logger.warning("task %s: %s", short, message, extra={"task": short}, stacklevel=2)
