@@ -51,7 +51,7 @@ POLL: Final = 90.0
 _NOBODY: Final = "nobody"
 """A worker group without work."""
 _INTERVAL: Final = 60.0
-_PATIENCE: Final = 60.0
+_OPEN_TIMEOUT: Final = 60.0
 _READ_TIMEOUT: Final = 100.0
 _REPORTS: Final = "data-pipeline.ReportTaskProgress"
 _LOSSES: Final = frozenset({"reassigned", "lapsed"})
@@ -182,7 +182,7 @@ class Bench:
         """Run the runner; begins when all its polls are open."""
         async with anyio.create_task_group() as group:
             group.start_soon(runner.run)
-            with anyio.fail_after(_PATIENCE):
+            with anyio.fail_after(_OPEN_TIMEOUT):
                 while _polls_of(runner) < self._arguments.polls:  # noqa: ASYNC110 - no event
                     await anyio.sleep(0.01)
             yield

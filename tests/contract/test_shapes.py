@@ -60,11 +60,11 @@ async def work(pipeline_service, client):
 async def test_a_wrong_answer_ends_the_call(pipeline_service):
     """An answer which botocore would take, but its model does not know, fails the test."""
 
-    def spoil(response_dict, **_):
+    def corrupt(response_dict, **_):
         response_dict["body"] = b'{"canceled": false, "more": 1}'
 
     async with pipeline_service.client() as client:
-        client.meta.events.register_first("before-parse.data-pipeline", spoil)
+        client.meta.events.register_first("before-parse.data-pipeline", corrupt)
         [task_id] = pipeline_service.model.assign()
         with pytest.raises(AssertionError, match="more"):
             await client.report_task_progress(taskId=task_id)

@@ -48,8 +48,7 @@ class Timing:
     ) -> Timing:
         """Return the timing, or raise `ValueError` which says what does not fit with what.
 
-        An attempt may be set longer than a lease allows: each is cut to a third of what is left of
-        it.
+        An attempt may be longer than a lease allows: each is cut to a third of what is left.
         """
         margin = seconds("safety_margin", safety_margin)
         if margin < 0:

@@ -34,8 +34,7 @@ class Command:
     What is not given is inherited; `stdout` and `stderr` are file descriptors. If this process
     dies before `close`, the guard ends the session: SIGTERM, then SIGKILL after `grace` seconds.
     A command that does not inherit the input writes its id to the guard before it runs. For one
-    that does, this process writes the id afterwards; if it is killed in between, the command lives
-    on.
+    that does, this process writes it afterwards; killed in between, it leaves the command running.
     """
 
     def __init__(

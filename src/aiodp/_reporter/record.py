@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 class TaskRecord(Registration):
     """A registration, with who waits for its changes and the status of the task.
 
-    The lease, the schedule's part and this are one object, for each object more costs memory for
-    each task.
+    The lease, the schedule's part and this are one object, as each further one costs memory.
     """
 
     __slots__ = ("_changed", "interrupt", "status", "status_acknowledged", "status_failed")

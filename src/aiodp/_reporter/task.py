@@ -128,8 +128,7 @@ class TrackedTask:
     async def report(self) -> bool:
         """Report as soon as the quota allows, with what was set before; return `canceled`.
 
-        Raises `LeaseLost` if the task is or gets lost and `ReporterClosed` if it is not tracked any
-        more.
+        Raises `LeaseLost` if the task is or gets lost, `ReporterClosed` if it is no longer tracked.
         """
         return await self._engine.report_now(self._record)
 
@@ -151,8 +150,7 @@ class TrackedTask:
         Raises `ValueError` for an unknown status or an `error_id` that is empty, longer than 1,024
         characters or begins with `Service_`; `TaskCanceled` if the task is canceled; `LeaseLost`
         if the service refuses it; `StatusNotSet` if no try succeeded while the lease could be held,
-        if another status was set or is on the way; `ReporterClosed` if the task is not tracked any
-        more.
+        if another status was set or is on the way; `ReporterClosed` if it is no longer tracked.
         """
         members = error_members(error_id, error_message, error_stack_trace)
         if status not in list(TaskStatus):

@@ -31,8 +31,7 @@ WAIT_TIMEOUT: Final = 30.0
 class Kit(ABC):
     """Puts work in, waits for it, and judges what became of it.
 
-    Work is a pipeline, the id of one or of a task, or several of these. Timeouts are seconds of the
-    service.
+    Work is a pipeline, the id of one or of a task, or several of these. Timeouts are service time.
     """
 
     default_timeout: float

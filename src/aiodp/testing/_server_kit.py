@@ -37,8 +37,7 @@ class ServerKit(Kit):
 
     `with ServerKit() as server:` serves until the block ends. Its methods are for one region, and
     for moto's default account. Those whose name starts with `wait` block their thread. At a
-    `time_scale` of 0 its time stands still, but for `jump`; a wait's timeout is in real seconds
-    then.
+    `time_scale` of 0 its time stands still, but for `jump`, and timeouts are in real seconds.
 
     Raises `ModuleNotFoundError`, which says what to install, without the extra `emulator`.
     """

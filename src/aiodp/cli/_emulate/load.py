@@ -90,8 +90,7 @@ def check_files(
 def load(service: _Service, file: DefinitionFile, *, activate: bool) -> Loaded:
     """Create the pipeline of a file, unless it exists already with a definition.
 
-    With `activate` it is activated, if it never was. Raises `LoadError` if the service refuses the
-    file.
+    With `activate` it is activated, if it never was. Raises `LoadError` if the service refuses it.
     """
     call = _Calls(service, file.path)
     pipeline_id: str = call("CreatePipeline", name=file.name, uniqueId=file.name)["pipelineId"]

@@ -35,8 +35,7 @@ class Signals:
     """Receives signals in a thread, as a handler may block the event loop.
 
     The event loop calls `on_stop` with a signal and the number of signals so far, and `on_suspend`
-    for SIGTSTP, which does not suspend the process. The third signal ends the process from the
-    thread.
+    for SIGTSTP, which does not suspend the process. The third signal ends it from the thread.
     """
 
     def __init__(

@@ -60,8 +60,7 @@ class Fault:
     `actions`: the operations it applies to, `None` for all. `tasks`: only calls about one of these
     task ids. `start`: service time, `None` for when it is added. `duration`: service seconds,
     `None` for no end. `count`: calls it changes at most. `every`: only each n-th matching
-    call. `delay`: for `FaultKind.SLOW`, in seconds. `jump`: for `FaultKind.CLOCK_JUMP`, in
-    seconds.
+    call. `delay`: seconds, for `FaultKind.SLOW`. `jump`: seconds, for `FaultKind.CLOCK_JUMP`.
 
     Raises `ValueError` for an unknown operation and for a number out of its range, and
     `TypeError` for one name in the place of a set of names.
