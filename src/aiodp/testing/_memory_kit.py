@@ -51,7 +51,7 @@ class MemoryKit(Kit, MemoryService):
         """Answer all Data Pipeline clients which this session creates from now on.
 
         Whatever the machine is configured for, they get made-up credentials and the kit's region.
-        Clients for other services raise `OtherServiceError` when they call AWS. Returns the session.
+        Clients for other services raise `OtherServiceError` if they call AWS. Returns the session.
         """
         isolate(session, self._region_name)
         return super().attach(session)
