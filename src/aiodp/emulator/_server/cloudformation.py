@@ -47,7 +47,7 @@ def _failing_stacks() -> Iterator[None]:
 class PipelineProperties:
     """What a template says of a pipeline, in the form of the API.
 
-    `name` is `None` where the template leaves it to CloudFormation. By default it is activated.
+    `name` is `None` if CloudFormation is to choose it. A pipeline is activated by default.
     """
 
     name: str | None
