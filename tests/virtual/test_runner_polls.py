@@ -235,6 +235,31 @@ async def test_two_attempts_are_never_worked_on_together(kit, runner):
     assert pipeline.runs[0].attempts == 2
 
 
+async def test_an_attempt_that_comes_while_the_runner_stops_tells_of_the_loss_before(kit, runner):
+    """The earlier one learns at once that it is lost, not at its next report in minutes."""
+    pipeline = kit.activity(retryDelay="2 minutes")
+    lost = []
+
+    async def work(task):
+        try:
+            await anyio.sleep(1000)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(20)
+            lost.append(task.lost.is_set())
+
+    one = runner(work, interval=290, lease_timeout=900)
+    async with running(one):
+        held = await kit.held(pipeline)
+        await anyio.sleep(5)
+        kit.give_away(held.task_id)
+        kit.faults.add(Fault(kind=FaultKind.SLOW, actions=REPORT, delay=5))
+        await kit.until(lambda: one.statistics().received == 2)
+        one.cancel()
+    assert lost == [True]
+    assert one.statistics().ended == {"lost": 1, "FAILED": 1}
+
+
 async def test_nor_are_three(kit, runner):
     """One that waits for the first and ends before it does not let the next one pass."""
     pipeline = kit.activity()

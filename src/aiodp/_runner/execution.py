@@ -113,9 +113,9 @@ class Execution:
 
     async def _work(self, earlier: Sequence[Execution]) -> WorkResult:
         """Call the handler, for a precondition repeatedly as its fields say."""
-        self.task.raise_if_ended()
         if earlier:
             await self._wait_for_earlier(earlier)
+        self.task.raise_if_ended()
         activity = self._shared.handlers.find(self.task)
         deadline = self._precondition_deadline()
         result = await self._call_handler(activity)
