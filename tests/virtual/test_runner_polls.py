@@ -9,10 +9,11 @@ from typing import Any
 import anyio
 import pytest
 
-from aiodp import Quota, ReporterClosed, TaskStatus
+from aiodp import Quota, ReporterClosed, ReportKind, TaskStatus
 from aiodp._runner.poller import Poller
-from aiodp.testing import AuditKind, Fault, FaultKind
-from virtual.fake_transport import FakeRunnerTransport
+from aiodp._types import Outcome
+from aiodp.testing import AuditKind, Fault, FaultKind, scaled
+from virtual.fake_transport import FakeRunnerTransport, FakeTransport
 from virtual.runner_kit import attempts, calls, running
 
 pytestmark = pytest.mark.anyio
@@ -148,6 +149,61 @@ async def test_polls_wait_when_nothing_can_be_acknowledged(kit, runner, caplog):
     errors = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert len([r for r in errors if "acknowledgements of tasks fail" in r.getMessage()]) == 1
     assert "acknowledgements of tasks succeed again" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "slower"), [(ReportKind.REFUSED, False), (ReportKind.SERVER_ERROR, True)]
+)
+async def test_polls_slow_down_unless_the_service_refused_the_task(
+    kit, runner, monkeypatch, caplog, kind, slower
+):
+    """A refusal is about one task; what is not acknowledged otherwise may happen to the next."""
+
+    async def report(*_):
+        return Outcome(kind=kind)
+
+    kit.activity()
+    monkeypatch.setattr(FakeTransport, "report", report)
+    one = runner(nothing)
+    await one.run(max_tasks=1)
+    assert one.statistics().ended == {"unacknowledged": 1}
+    assert ("acknowledgements of tasks fail" in caplog.text) is slower
+
+
+@pytest.mark.parametrize("scale", [1, 10])
+async def test_the_quota_is_looked_at_again_after_five_seconds(kit, runner, monkeypatch, scale):
+    """Of the service. It may have room again without the end of a task."""
+    kit.activity()
+    one = runner(nothing, **scaled(scale))
+    looked_at = []
+
+    def has_room(count):
+        looked_at.append(anyio.current_time())
+        return len(looked_at) > 3
+
+    monkeypatch.setattr(one._reporter, "has_room", has_room)
+    await one.run(once=True)
+    gaps = [second - first for first, second in itertools.pairwise(looked_at)]
+    assert gaps == pytest.approx([5 / scale] * 3)
+    assert one.statistics().ended == {"FINISHED": 1}
+
+
+@pytest.mark.parametrize(("seconds", "lines"), [(5, 1), (6, 2)])
+async def test_that_there_is_no_room_is_logged_again_after_a_minute_with_room(
+    kit, runner, monkeypatch, caplog, seconds, lines
+):
+    """A minute of the service, which is six seconds here; half a second passes between looks."""
+    kit.activity()
+    kit.activity()
+
+    async def work(task):
+        await anyio.sleep(seconds)
+
+    one = runner(work, max_concurrency=1, **scaled(10))
+    looks = itertools.cycle([False, True])
+    monkeypatch.setattr(one._reporter, "has_room", lambda _: next(looks))
+    await one.run(max_tasks=2)
+    assert caplog.text.count("no polls until the quota can keep more tasks alive") == lines
 
 
 async def test_no_polls_beyond_what_the_quota_can_keep_alive(kit, runner, caplog):

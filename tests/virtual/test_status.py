@@ -585,3 +585,17 @@ async def test_a_report_that_falls_due_while_the_status_is_on_the_way_is_not_sen
         await anyio.sleep(60)
         assert task.reports == reports
     assert transport.beside == 0
+
+
+async def test_after_a_lapse_the_tries_come_sooner_the_less_time_is_left(
+    service, reporter, monkeypatch
+):
+    """None waits for more than a quarter of it: of seven seconds, not the usual four."""
+    monkeypatch.setattr("random.random", lambda: 0.0)
+    async with reporter() as opened, opened.track(*service.assign()) as task:
+        service.faults.add(Fault(kind=FaultKind.SERVER_ERROR, actions=REPORT))
+        await task.lost.wait()
+        lost_at = anyio.current_time()
+        service.faults.add(Fault(kind=FaultKind.SERVER_ERROR, actions=STATUS, duration=4.5))
+        await task.set_status(TaskStatus.FINISHED)
+        assert anyio.current_time() - lost_at == pytest.approx(1 + 2 + 7 / 4, abs=0.01)
