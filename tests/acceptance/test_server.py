@@ -545,9 +545,14 @@ def test_motos_reset_resets_the_service_and_drops_what_is_held(patient, connect)
     client.create_pipeline(name="n", uniqueId="u")
     with connection(patient) as polling:
         send(polling, "PollForTask", workerGroup="none")
-        until(lambda: len(connection_threads()) == 3)
-        reset = urllib.request.Request(f"{patient.endpoint}/moto-api/reset", method="POST")
-        urllib.request.urlopen(reset).close()
+
+        def dropped() -> bool:
+            """Reset; a poll that has not arrived yet is held afterwards, until the next reset."""
+            reset = urllib.request.Request(f"{patient.endpoint}/moto-api/reset", method="POST")
+            urllib.request.urlopen(reset).close()
+            return bool(select.select([polling], [], [], 0.1)[0])
+
+        until(dropped)
         assert polling.recv(1) == b""
     assert client.list_pipelines()["pipelineIdList"] == []
     assert patient.service().calls == {("ListPipelines", "ok"): 1}

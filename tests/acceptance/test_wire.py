@@ -206,26 +206,46 @@ ANSWERS = {
 }
 
 
-@pytest.mark.parametrize("name", ANSWERS)
-async def test_whatever_a_server_says_is_no_success(name):
-    """Garbage is never taken for an acknowledgement, nor does it raise anything of botocore's."""
-
-    async def behave(reader, writer):
-        with suppress(OSError, EOFError), closing(writer):  # the client may give up first
-            await reader.readuntil(b"\r\n\r\n")
-            writer.write(ANSWERS[name])
-            await writer.drain()
-
+async def report_to(behave):
+    """Report to a server of raw sockets until the task is lost; return how, and the failures."""
     async with raw_server(behave) as endpoint:
         opening = ProgressReporter(
-            aws_session(), endpoint_url=endpoint, **(FAST | {"ack_timeout": 0.3})
+            aws_session(), endpoint_url=endpoint, **(FAST | {"ack_timeout": 3.0})
         )
         async with opening as opened:
             with pytest.raises(LeaseLost) as caught:
                 async with opened.track("task"):
                     pytest.fail("the body must not begin")
-            assert caught.value.reason is LostReason.EXPIRED
-            assert sum(opened.statistics().failed.values()) >= 2
+            return caught.value.reason, opened.statistics().failed
+
+
+@pytest.fixture(scope="module")
+def ends():
+    """What became of a task with each of the answers; all at once, for each waits."""
+
+    async def end(name):
+        async def behave(reader, writer):
+            with suppress(OSError, EOFError), closing(writer):  # the client may give up first
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(ANSWERS[name])
+                await writer.drain()
+
+        return await report_to(behave)
+
+    async def all_ends():
+        async with asyncio.TaskGroup() as group:
+            tasks = {name: group.create_task(end(name)) for name in ANSWERS}
+        return {name: task.result() for name, task in tasks.items()}
+
+    return asyncio.run(all_ends())
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+async def test_whatever_a_server_says_is_no_success(ends, name):
+    """Garbage is never taken for an acknowledgement, nor does it raise anything of botocore's."""
+    reason, failed = ends[name]
+    assert reason is LostReason.EXPIRED
+    assert sum(failed.values()) >= 2
 
 
 async def test_a_connection_that_is_reset_in_the_answer():
@@ -237,15 +257,8 @@ async def test_a_connection_that_is_reset_in_the_answer():
             sock = writer.get_extra_info("socket")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
-    async with raw_server(behave) as endpoint:
-        opening = ProgressReporter(
-            aws_session(), endpoint_url=endpoint, **(FAST | {"ack_timeout": 0.3})
-        )
-        async with opening as opened:
-            with pytest.raises(LeaseLost):
-                async with opened.track("task"):
-                    pytest.fail("the body must not begin")
-            assert opened.statistics().failed["connection"] >= 2
+    _, failed = await report_to(behave)
+    assert failed["connection"] >= 2
 
 
 async def test_a_wrong_key_is_rejected_at_once(server):

@@ -139,6 +139,9 @@ class Server(ThreadedWSGIServer):
         with _bound(host, port) as listener:
             super().__init__(host, port, app, Handler, fd=listener.fileno())
         self._stop_read, self._stop_write = socket.socketpair()
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self, selectors.EVENT_READ)
+        self._selector.register(self._stop_read, selectors.EVENT_READ)
         self._accepting = Thread(target=self._accept, name="aiodp-emulator", daemon=True)
 
     def start(self) -> None:
@@ -172,10 +175,8 @@ class Server(ThreadedWSGIServer):
         logger.exception("connection failed")  # noqa: LOG004 - called from an except clause
 
     def _accept(self) -> None:
-        with self, self._stop_read, selectors.DefaultSelector() as selector:
-            selector.register(self, selectors.EVENT_READ)
-            selector.register(self._stop_read, selectors.EVENT_READ)
-            while self._stop_read not in [key.fileobj for key, _ in selector.select()]:
+        with self, self._stop_read, self._selector:
+            while self._stop_read not in [key.fileobj for key, _ in self._selector.select()]:
                 self.handle_request()
 
     def _shut_down(self, how: int) -> None:
