@@ -165,7 +165,7 @@ class Execution:
                 return self._result_of_value(call.returned)
             if call.error is not None and not canceled:
                 return Failed(call.error)
-        return Failed(stop_error())
+        return Failed(stop_error(self.assignment.task_id))
 
     def _result_of_value(self, value: object) -> WorkResult:
         precondition = self.task.is_precondition

@@ -131,7 +131,7 @@ class Task(TrackedTask):
         """
         super().raise_if_ended()
         if self.stopped:
-            raise stop_error()
+            raise stop_error(self.task_id)
 
     async def evaluate(self, expression: str, *, object_id: str | None = None) -> str:
         """Return the value of an expression such as `#{format(@scheduledStartTime,'YYYY')}`.
@@ -164,6 +164,8 @@ class Task(TrackedTask):
         )
 
 
-def stop_error() -> RunnerStopped:
+def stop_error(task_id: str) -> RunnerStopped:
     """Return what is raised in a task whose runner stops at once."""
-    return RunnerStopped("the task runner was stopped at once, the work was interrupted")
+    return RunnerStopped(
+        f"task {shorten(task_id)}: the task runner was stopped at once, the work was interrupted"
+    )
