@@ -66,6 +66,19 @@ async def test_heartbeats_go_on_through_a_native_cancellation(service, reporter)
     assert kept == [(LeaseState.HELD, 11)]
 
 
+@asyncio_only
+async def test_a_loop_that_is_canceled_alone_ends_with_the_last_tracked_task(service, reporter):
+    """It goes on until then, and does not wait for the next report, which nobody needs."""
+    async with reporter() as opened:
+        async with opened.track(*service.assign()) as task:
+            [loop] = [one for one in asyncio.all_tasks() if one.get_name() == "aiodp reporter"]
+            loop.cancel()
+            await anyio.sleep(100)
+            assert task.reports == 2
+        await anyio.sleep(1)
+        assert loop.done()
+
+
 async def test_heartbeats_go_on_through_the_reporters_own_exit(service, reporter):
     """Leaving the reporter waits for tasks that are tracked elsewhere, and holds them meanwhile."""
     tasks = []

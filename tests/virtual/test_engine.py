@@ -131,6 +131,14 @@ async def test_report_now_waits_for_a_success_or_the_end(service, reporter):
             await task.report()
 
 
+async def test_a_loss_is_logged_before_those_who_wait_for_it_know(service, reporter, caplog):
+    """So that what they log of it comes after its reason."""
+    async with reporter() as opened, opened.track(*service.assign()) as task:
+        service.give_away(task.task_id)
+        await task.lost.wait()
+        assert "ended: refused" in caplog.text
+
+
 async def test_statistics(service, reporter):
     """A frozen snapshot whose numbers add up."""
     ids = service.assign(3)

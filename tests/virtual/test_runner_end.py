@@ -152,6 +152,22 @@ async def test_on_asyncio_the_handler_is_canceled_once(kit, runner):
     assert cleaned == [True]
 
 
+@asyncio_only
+@pytest.mark.parametrize(("seconds", "in_time"), [(29.9, True), (30.1, False)])
+async def test_a_handler_has_thirty_seconds_to_clean_up(kit, runner, seconds, in_time):
+    """Then it is canceled a second time."""
+    kit.activity()
+    cleaned = []
+
+    async def clean_up(task):
+        await anyio.sleep(seconds)
+        cleaned.append(True)
+
+    work = Waits(clean_up)
+    await canceled(kit, runner(work), work)
+    assert bool(cleaned) is in_time
+
+
 @pytest.mark.parametrize("seconds", [0, 29.5, 31])
 async def test_work_that_is_done_in_spite_of_a_stop_is_told(kit, runner, seconds):
     """At once, at the last moment, and when it was abandoned: it need not be done again."""
@@ -167,14 +183,15 @@ async def test_work_that_is_done_in_spite_of_a_stop_is_told(kit, runner, seconds
     kit.assert_finished(pipeline)
 
 
-async def test_a_drain_has_its_time(kit, runner):
+@pytest.mark.parametrize("seconds", [0, 300])
+async def test_a_drain_has_its_time(kit, runner, seconds):
     """After `drain_timeout` the handlers are interrupted."""
     pipeline = kit.activity()
-    one = runner(sleep_long, drain_timeout=300)
+    one = runner(sleep_long, drain_timeout=seconds)
     async with running(one):
         await kit.held(pipeline)
         began = kit.now
-    assert 300 <= kit.now - began < 310
+    assert seconds <= kit.now - began < seconds + 10
     assert attempts(kit, pipeline)[0]["errorId"] == "RunnerStopped"
 
 

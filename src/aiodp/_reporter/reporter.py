@@ -228,7 +228,7 @@ class ProgressReporter(AsyncContextManagerMixin):
         if self._quota is None:
             return _MAX_CONNECTIONS
         hanging = self._quota.rate * self._timing.attempt_timeout + self._quota.burst
-        return max(1, min(_MAX_CONNECTIONS, math.ceil(hanging)))
+        return min(_MAX_CONNECTIONS, math.ceil(hanging))
 
     def _open_parts(self) -> tuple[Engine, StatusSetter]:
         if self._engine is None or self._statuses is None or self._state != "open":

@@ -150,7 +150,6 @@ class Execution:
     async def _call_handler(self, activity: Activity) -> WorkResult:
         permit = self._shared.limits.type_permit(activity)
         async with self._acquired(permit) if permit else nullcontext():
-            self.task.raise_if_ended()
             self._call = Call(activity.handler, self.task, self._shared.limits.threads)
             await self._call.run()
             return self._result_of_call()

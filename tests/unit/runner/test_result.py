@@ -18,6 +18,7 @@ from aiodp._runner.result import (
     Succeeded,
     WorkResult,
     end_of,
+    stack_trace_of,
 )
 
 RESULTS: dict[str, WorkResult] = {
@@ -83,3 +84,20 @@ def test_only_work_whose_status_may_be_accepted_is_reported():
         if end_of(work, standing) is Action.SET_STATUS:
             assert standing in (Standing.HELD, Standing.IN_DOUBT, Standing.EXPIRED)
     assert end_of(Interrupted(), Standing.HELD) is RunEnd.INTERRUPTED
+
+
+class OddCauseError(Exception):
+    """An exception that cannot even say what caused it."""
+
+    @property
+    def __cause__(self):  # type: ignore[override]
+        raise RuntimeError("not to be known")
+
+
+def test_the_stack_trace_of_an_exception_whose_causes_cannot_be_read():
+    """It shows the exception alone: its own frames, and its message."""
+    with pytest.raises(OddCauseError) as caught:
+        raise OddCauseError("mine")
+    first, *_, last = stack_trace_of(caught.value).splitlines()
+    assert first.startswith(f'  File "{__file__}", line ')
+    assert last == "mine"
