@@ -131,6 +131,7 @@ def test_all_of_a_definition_arrives(stacks, pipelines):
     assert found["parameterValues"] == [{"id": "myCommand", "stringValue": "echo hi"}]
 
 
+@pytest.mark.slow
 def test_name_description_and_tags_arrive(stacks, pipelines):
     """Name, Description and PipelineTags are what DescribePipelines returns."""
     tags = [{"Key": "team", "Value": "data"}]
@@ -140,6 +141,7 @@ def test_name_description_and_tags_arrive(stacks, pipelines):
     assert found["tags"] == [{"key": "team", "value": "data"}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
@@ -155,6 +157,7 @@ def test_a_pipeline_is_activated_unless_the_template_says_no(stacks, pipelines, 
     assert state(pipelines, create(stacks, template(**given))) == expected
 
 
+@pytest.mark.slow
 def test_scalars_of_a_template_become_texts(stacks, pipelines):
     """Numbers, booleans and dates are written as in the template, and AWS::NoValue is nothing."""
     body = """
@@ -191,6 +194,7 @@ def test_ref_and_getatt_give_the_id(stacks):
     assert found == {"ByRef": pipeline_id, "ByAttribute": pipeline_id}
 
 
+@pytest.mark.slow
 def test_another_attribute_is_refused(stacks):
     """Fn::GetAtt of what the resource does not have fails the stack, in outputs and elsewhere."""
     arn = {"Fn::GetAtt": ["Pipe", "Arn"]}
@@ -203,6 +207,7 @@ def test_another_attribute_is_refused(stacks):
         create(stacks, json.dumps(body), "other")
 
 
+@pytest.mark.slow
 def test_stacks_may_name_their_pipelines_alike(stacks, pipelines):
     """Two stacks with a pipeline of one name have two pipelines, also without a name."""
     made = [create(stacks, template(), name) for name in ("one", "two")]
@@ -210,6 +215,7 @@ def test_stacks_may_name_their_pipelines_alike(stacks, pipelines):
     assert sorted(ids(pipelines)) == sorted(made)
 
 
+@pytest.mark.slow
 def test_a_pipeline_which_was_deleted_by_hand_does_not_hold_its_stack(stacks, pipelines):
     """DeleteStack succeeds though somebody has deleted the pipeline before."""
     pipelines.delete_pipeline(pipelineId=create(stacks, template()))
@@ -233,6 +239,7 @@ LATE: Final = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -256,6 +263,7 @@ def test_what_the_service_refuses_fails_the_stack(stacks, pipelines, given, mess
     assert ids(pipelines) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [FaultKind.THROTTLE, FaultKind.RESET, FaultKind.GARBAGE])
 def test_a_fault_fails_the_stack(service, stacks, kind):
     """A call of CloudFormation which the service lets down is the stack's failure as well."""
@@ -275,6 +283,7 @@ def test_an_update_changes_the_pipeline_in_place(stacks, pipelines):
     assert command_of_next_task(pipelines) == "echo ho"
 
 
+@pytest.mark.slow
 def test_other_tags_make_no_run(stacks, pipelines):
     """An update of the tags replaces them, and activates nothing anew."""
     old = [{"Key": "team", "Value": "data"}, {"Key": "cost", "Value": "1"}]
@@ -288,6 +297,7 @@ def test_other_tags_make_no_run(stacks, pipelines):
     assert command_of_next_task(pipelines) is None
 
 
+@pytest.mark.slow
 def test_tags_of_a_finished_pipeline_can_change(stacks, pipelines):
     """A definition which did not change is not put again: its version stays."""
     once = {key: value for key, value in WORK.items() if key != "scheduleType"}
@@ -303,6 +313,7 @@ def test_tags_of_a_finished_pipeline_can_change(stacks, pipelines):
     assert after["fields"] == before["fields"]
 
 
+@pytest.mark.slow
 def test_a_pipeline_activated_by_hand_goes_on(stacks, pipelines):
     """Only a change of Activate stops a pipeline, not that it was false before."""
     pipeline_id = create(stacks, template(Activate=False))
@@ -312,6 +323,7 @@ def test_a_pipeline_activated_by_hand_goes_on(stacks, pipelines):
     assert state(pipelines, pipeline_id) == "SCHEDULED"
 
 
+@pytest.mark.slow
 def test_activate_stops_and_starts(stacks, pipelines):
     """Activate, changed to false, stops an active pipeline; true starts it again."""
     pipeline_id = create(stacks, template())
@@ -324,6 +336,7 @@ def test_activate_stops_and_starts(stacks, pipelines):
     assert state(pipelines, pipeline_id) == "INACTIVE"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", [{"Name": "other"}, {"Description": "other"}])
 def test_another_name_or_description_is_another_pipeline(stacks, pipelines, given):
     """What a pipeline cannot change replaces it, and the old one is deleted."""
@@ -333,6 +346,7 @@ def test_another_name_or_description_is_another_pipeline(stacks, pipelines, give
     assert ids(pipelines) == [new]
 
 
+@pytest.mark.slow
 def test_a_pipeline_without_a_name_keeps_the_one_it_got(stacks, pipelines):
     """CloudFormation makes a name for the pipeline once, not at each update."""
     nameless = json.loads(template(Activate=False))
@@ -344,6 +358,7 @@ def test_a_pipeline_without_a_name_keeps_the_one_it_got(stacks, pipelines):
     assert update(stacks, json.dumps(nameless)) == pipeline_id
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "objects",
     [[an_object("Work", WORK | {"attemptTimeout": "soon"})], LATE],
@@ -361,6 +376,7 @@ def test_an_update_which_fails_leaves_the_pipeline_as_it_was(stacks, pipelines, 
     assert update(stacks, template()) == pipeline_id  # and the stack can go on
 
 
+@pytest.mark.slow
 def test_a_replacement_which_fails_leaves_the_pipeline_as_it_was(stacks, pipelines):
     """While no new pipeline can be made, the old one stays."""
     pipeline_id = create(stacks, template())
@@ -369,6 +385,7 @@ def test_a_replacement_which_fails_leaves_the_pipeline_as_it_was(stacks, pipelin
     assert ids(pipelines) == [pipeline_id]
 
 
+@pytest.mark.slow
 def test_a_change_set_makes_a_pipeline(stacks, pipelines):
     """A stack which a change set creates has its pipeline, as a stack of CreateStack has."""
     given = {"StackName": "stack", "ChangeSetName": "first"}

@@ -9,6 +9,7 @@ from http.client import HTTPConnection
 from urllib.request import urlopen
 
 import pytest
+from botocore.config import Config
 from werkzeug.exceptions import Forbidden
 
 from aiodp.emulator import EmulatorServer, Settings
@@ -75,13 +76,14 @@ def test_the_index_names_every_path(api):
 def test_faults_are_scripted(api, connect, server):
     """A fault is added, befalls calls, is listed with what it did, and is cleared."""
     [task_id] = server.service().assign()
-    client = connect(server)
-    body = {"kind": "throttle", "actions": ["ReportTaskProgress"], "tasks": [task_id], "count": 5}
+    client = connect(server, config=Config(retries={"total_max_attempts": 1}))
+    body = {"kind": "throttle", "actions": ["ReportTaskProgress"], "tasks": [task_id], "count": 2}
     [added] = api("POST", "faults", body)["faults"]
     assert added["kind"] == "throttle"
     assert added["tasks"] == [task_id]
-    with pytest.raises(client.exceptions.ClientError, match="ThrottlingException"):
-        client.report_task_progress(taskId=task_id)
+    for _ in range(2):
+        with pytest.raises(client.exceptions.ClientError, match="ThrottlingException"):
+            client.report_task_progress(taskId=task_id)
     assert api("GET", "faults")["faults"] == []
     api("POST", "faults", {"kind": "clock_jump", "jump": 10})
     assert len(api("GET", "faults")["faults"]) == 1

@@ -119,6 +119,7 @@ def assert_all_was_shown(text: str) -> None:
     assert f"All {PROMISES} promises were kept." in text
 
 
+@pytest.mark.slow
 def test_it_keeps_its_promises_in_plain_lines(usual):
     """In a pipe it tells each act and each promise in a line, in time, and exits with 0."""
     done, _ = usual
@@ -154,10 +155,8 @@ def test_nothing_of_the_users_disturbs_it(unusual):
     assert done.out.count("  ok ") == PROMISES
 
 
-@pytest.mark.parametrize(
-    ("runs", "columns", "rows"),
-    [("usual", 80, 24), pytest.param("unusual", 200, 60, marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("runs", "columns", "rows"), [("usual", 80, 24), ("unusual", 200, 60)])
 def test_it_draws_a_table_which_fits_the_terminal(request, runs, columns, rows):
     """On a terminal every task's state, progress and lease left are in a table that fits it."""
     _, done = request.getfixturevalue(runs)

@@ -50,6 +50,7 @@ def test_there_is_no_block_of_another_kind():
     assert all(re.match(r"# \w+\.py\n", block) for block in BLOCKS)
 
 
+@pytest.mark.slow
 def test_every_block_of_the_documentation_runs(pytester):
     """The modules and tests of docs/testing.md are a project which passes, warnings included."""
     files = {block[2 : block.index(".py\n")]: block for block in BLOCKS}

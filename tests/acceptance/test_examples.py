@@ -172,6 +172,7 @@ def test_embedded_in_aiohttp(start, connect, server):
     assert attempt(connect, server, pipeline)["@status"] == "FINISHED"
 
 
+@pytest.mark.slow
 def test_embedded_in_aiohttp_counts_what_has_ended(start, connect, server):
     """The statistics are there after the task, too."""
     queue(connect, server, "counts")
@@ -205,6 +206,7 @@ def test_plain_function(start, connect, server):
         stop(process, log)
 
 
+@pytest.mark.slow
 def test_plain_function_is_stopped_by_a_second_signal(start, connect, server):
     """The thread looks at `raise_if_ended`, so the task is FAILED and the process ends."""
     pipeline = queue(connect, server, "stopped")
@@ -230,6 +232,7 @@ def test_existing_coroutine_in_a_worker(start, connect, server):
     assert "has 3 words" in log.read_text()
 
 
+@pytest.mark.slow
 def test_existing_coroutine_for_one_task(start, server):
     """The reporter keeps the task, and the coroutine's end is told."""
     service = server.service()
@@ -241,6 +244,7 @@ def test_existing_coroutine_for_one_task(start, server):
     assert service.task(task_id).reports >= 1
 
 
+@pytest.mark.slow
 def test_existing_coroutine_for_a_task_that_is_canceled(start, server):
     """No status, no traceback: the reason in a line."""
     service = server.service()
@@ -325,6 +329,7 @@ def test_the_unit_leaves_time_to_drain(unit, command):
     assert float(unit["Service"]["TimeoutStopSec"]) >= drain + 100
 
 
+@pytest.mark.slow
 def test_the_unit_s_command_works(start, command, connect, server):
     """It does a task, and ends at the signal that systemd sends, with what systemd calls clean."""
     pipeline = queue(connect, server, "systemd")
@@ -336,6 +341,7 @@ def test_the_unit_s_command_works(start, command, connect, server):
         stop(process, log)
 
 
+@pytest.mark.slow
 def test_the_unit_does_not_start_again_what_cannot_work(unit, start, command):
     """The exit codes that it names are those of `aiodp run` for wrong usage and no client."""
     prevented = unit["Service"]["RestartPreventExitStatus"].split()

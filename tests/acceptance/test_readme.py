@@ -116,6 +116,7 @@ def test_run(server, tmp_path):
     assert [path.read_text() for path in outputs] == ["hello\n"] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(PYTESTS)))
 def test_pytest_blocks(number, tmp_path):
     """Each passes as it stands, as a test module of a project which installed aiodp and boto3."""

@@ -206,13 +206,15 @@ ANSWERS = {
 }
 
 
-async def report_to(behave):
+async def report_to(behave, ready=None):
     """Report to a server of raw sockets until the task is lost; return how, and the failures."""
     async with raw_server(behave) as endpoint:
         opening = ProgressReporter(
             aws_session(), endpoint_url=endpoint, **(FAST | {"ack_timeout": 3.0})
         )
         async with opening as opened:
+            if ready is not None:
+                await ready.wait()
             with pytest.raises(LeaseLost) as caught:
                 async with opened.track("task"):
                     pytest.fail("the body must not begin")
@@ -223,18 +225,19 @@ async def report_to(behave):
 def ends():
     """What became of a task with each of the answers; all at once, for each waits."""
 
-    async def end(name):
+    async def end(name, ready):
         async def behave(reader, writer):
             with suppress(OSError, EOFError), closing(writer):  # the client may give up first
                 await reader.readuntil(b"\r\n\r\n")
                 writer.write(ANSWERS[name])
                 await writer.drain()
 
-        return await report_to(behave)
+        return await report_to(behave, ready)
 
     async def all_ends():
+        ready = asyncio.Barrier(len(ANSWERS))  # to make a client takes its time
         async with asyncio.TaskGroup() as group:
-            tasks = {name: group.create_task(end(name)) for name in ANSWERS}
+            tasks = {name: group.create_task(end(name, ready)) for name in ANSWERS}
         return {name: task.result() for name, task in tasks.items()}
 
     return asyncio.run(all_ends())
@@ -303,6 +306,7 @@ async def test_cancellation_leaves_no_connection_behind(server, hang):
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.slow
 async def test_quota_of_the_service_over_http():
     """A service that throttles is followed: a few calls are refused, none is lost."""
     quotas = {"ReportTaskProgress": (120.0 / SCALE, 5)}
