@@ -56,6 +56,13 @@ def test_scaled_options_are_the_services_timings_in_our_seconds(scale):
     }
 
 
+@pytest.mark.parametrize("scale", [0, -0.5])
+def test_time_goes_forward(scale):
+    """`ValueError` for a scale at which it would stand still, or go back."""
+    with pytest.raises(ValueError, match=f"time_scale must be positive, not {scale}"):
+        scaled(scale)
+
+
 async def test_waiting_for_what_has_happened_lets_others_run(service):
     """And can be canceled, as any other wait."""
     async with FakeRunnerReporter(service) as reporter, reporter.track(*service.assign()) as task:
