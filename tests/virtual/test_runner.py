@@ -419,16 +419,20 @@ async def test_a_precondition_that_says_false_itself_has_said_it(kit, runner):
 
 
 async def test_a_precondition_has_its_time(kit, runner):
-    """When `preconditionTimeout` is over it is FALSE, and no sooner."""
+    """When `preconditionTimeout` is over it is FALSE; it is looked at every two minutes."""
     kit.pipeline(guarded(preconditionTimeout="5 minutes"))
+    looked = []
 
     async def work(task):
+        looked.append(kit.now)
         return False
 
     one = runner(work)
     async with running(one):
         await kit.until(lambda: one.statistics().ended.get("FALSE"))
         assert 200 < kit.now <= 301
+    gaps = [after - before for before, after in itertools.pairwise(looked)]
+    assert gaps == pytest.approx([120, 120], abs=0.1)
 
 
 async def test_a_drain_waits_for_no_precondition(kit, runner):

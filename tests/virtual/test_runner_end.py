@@ -90,7 +90,7 @@ async def test_an_idle_runner_stops_at_once(kit, runner, caplog):
         await kit.until(lambda: one.statistics().polling == 2)
         one.stop()
         began = kit.now
-    assert kit.now - began < 3
+    assert kit.now - began == pytest.approx(2, abs=0.1)
     assert "polls are broken off (2)" in caplog.text
     later = kit.activity()
     await anyio.sleep(5)
@@ -206,6 +206,17 @@ async def test_a_stop_is_bounded_when_the_service_hangs(kit, runner):
         one.cancel()
     assert kit.now - began < 60
     assert one.statistics().ended == {"no status": 1}
+
+
+@pytest.mark.parametrize(("seconds", "end"), [(9.5, "FAILED"), (10.5, "no status")])
+async def test_a_status_has_ten_seconds_when_the_runner_stops_at_once(kit, runner, seconds, end):
+    """However long an attempt may take otherwise."""
+    kit.activity()
+    kit.faults.add(Fault(kind=FaultKind.SLOW, actions=frozenset({"SetTaskStatus"}), delay=seconds))
+    work = Waits()
+    one = runner(work, attempt_timeout=30)
+    await canceled(kit, one, work)
+    assert one.statistics().ended == {end: 1}
 
 
 async def test_cleaning_up_is_bounded(kit, runner):

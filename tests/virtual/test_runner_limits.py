@@ -55,3 +55,4 @@ async def test_the_limits_do_not_share_permits():
     with pytest.raises(TimeoutError), anyio.fail_after(1):
         await again.acquire()
     assert limits.type_permit(Activity(handler=print)) is None
+    assert limits.threads.total_tokens == 2  # a task, and a further evaluation

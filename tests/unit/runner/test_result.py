@@ -101,3 +101,23 @@ def test_the_stack_trace_of_an_exception_whose_causes_cannot_be_read():
     first, *_, last = stack_trace_of(caught.value).splitlines()
     assert first.startswith(f'  File "{__file__}", line ')
     assert last == "mine"
+
+
+def even(error: Exception, levels: int) -> None:
+    odd(error, levels - 1)
+
+
+def odd(error: Exception, levels: int) -> None:  # two, for a repeated line would be shown once
+    if levels > 0:
+        even(error, levels - 1)
+    raise error
+
+
+@pytest.mark.parametrize("error", [ValueError("deep"), OddCauseError("deep")])
+def test_a_stack_trace_shows_the_last_fifty_frames(error):
+    """The end of it is where the exception comes from."""
+    with pytest.raises(type(error)):
+        even(error, 80)
+    trace = stack_trace_of(error)
+    assert trace.count('  File "') == 50
+    assert trace.count("raise error") == 1
