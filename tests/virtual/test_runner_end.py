@@ -424,7 +424,11 @@ async def test_heartbeats_of_the_runner(kit, runner):
     beat = frozenset({"ReportTaskRunnerHeartbeat"})
     one = runner(sleep_long)
     async with running(one):
-        await anyio.sleep(4000)
+        await anyio.sleep(899.5)
+        assert calls(kit, "ReportTaskRunnerHeartbeat") == 1
+        await anyio.sleep(1)
+        assert calls(kit, "ReportTaskRunnerHeartbeat") == 2
+        await anyio.sleep(3099.5)
         assert calls(kit, "ReportTaskRunnerHeartbeat") == 5
         kit.faults.add(Fault(kind=FaultKind.GARBAGE, actions=beat, duration=1000))
         await anyio.sleep(2000)

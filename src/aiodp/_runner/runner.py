@@ -271,7 +271,6 @@ class TaskRunner:
             finally:
                 if not over.is_set():
                     self._shutdown.reach(Step.CANCELING)
-            group.cancel_scope.cancel()
 
 
 def _at_least_one(name: str, number: Any) -> int:
