@@ -689,13 +689,15 @@ async def test_what_is_logged(kit, runner, caplog):
 
 
 async def test_a_runner_is_run_once(runner):
-    """A second `run` says so; one without handlers is refused."""
+    """A second `run` says so; one without handlers, or for no task, is refused before it begins."""
 
     async def work(task): ...
 
     one = runner(work)
     assert one.statistics() == RunnerStatistics()
     one.stop()
+    with pytest.raises(ValueError, match="max_tasks must be a whole number of at least 1, not 0"):
+        await one.run(max_tasks=0)
     await one.run()
     with pytest.raises(aiodp.ReporterClosed, match="can be run once"):
         await one.run()
