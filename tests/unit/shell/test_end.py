@@ -152,7 +152,7 @@ async def test_a_lost_task_s_command_is_dead_before_the_deadline(cancelled, tmp_
     task = FakeTask({"command": f"echo $$ >{tmp_path}/pid; {IGNORES_TERM}"})
 
     def lost():
-        if not (tmp_path / "pid").exists():
+        if not filled(tmp_path / "pid")():
             return False
         task.lost.happened = True
         task.deadline = anyio.current_time() + 1
