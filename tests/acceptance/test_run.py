@@ -162,7 +162,7 @@ def eventually(condition) -> None:
         time.sleep(0.01)
 
 
-def insist(process) -> None:
+def signal_until_it_ends(process) -> None:
     """Send one signal after the other until the process has ended."""
     signals = itertools.cycle((signal.SIGTERM, signal.SIGINT))
 
@@ -527,7 +527,7 @@ def test_three_signals_are_heard_though_a_handler_blocks_the_event_loop(
     activate(command="true")
     with start("--handler", f"{handlers}:stuck") as process:
         eventually((tmp_path / "begun").exists)
-        insist(process)
+        signal_until_it_ends(process)
     assert process.returncode in BREAKING_OFF
 
 
@@ -537,7 +537,7 @@ def test_no_command_outlives_the_third_signal(start, activate, tmp_path):
     activate(command=deaf)
     with start("--grace", "0.4") as process:
         eventually(lambda: pid_in(tmp_path / "pid"))
-        insist(process)
+        signal_until_it_ends(process)
     assert process.returncode in BREAKING_OFF
     eventually(lambda: not alive(pid_in(tmp_path / "pid")))
 
