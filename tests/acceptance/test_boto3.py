@@ -119,6 +119,7 @@ def test_a_deleted_pipeline_is_gone(client, pipeline):
         client.report_task_progress(taskId=task["taskId"])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("pipeline")
 def test_a_silent_worker_loses_its_task_to_another(client):
     """A task which nobody acknowledges for two minutes is handed out anew, its old id is dead."""
@@ -131,6 +132,7 @@ def test_a_silent_worker_loses_its_task_to_another(client):
     assert client.report_task_progress(taskId=second["taskId"])["canceled"] is False
 
 
+@pytest.mark.slow
 def test_an_empty_queue_answers_no_task_after_the_long_poll(server, client):
     """PollForTask without work is held for its 90 s and then carries no task."""
     started = server.service().now
@@ -138,6 +140,7 @@ def test_an_empty_queue_answers_no_task_after_the_long_poll(server, client):
     assert server.service().now - started >= 90
 
 
+@pytest.mark.slow
 def test_work_wakes_a_held_poll(server, client):
     """A held poll gets work the moment there is some: at 120 s, not at its end at 180 s."""
     (task_id,) = server.service().assign()
@@ -169,6 +172,7 @@ def run_on_demand(client, *objects: dict[str, Any]) -> str:
     return pipeline_id
 
 
+@pytest.mark.slow
 def test_an_object_in_s3_releases_what_waits_for_it(server, client, s3):
     """An activity waits for S3KeyExists, which the service itself looks for in moto's S3."""
     exists = {"id": "Ready", "type": "S3KeyExists", "s3Key": "s3://bucket/ready"}

@@ -194,6 +194,7 @@ def test_ctrl_c_ends_it_at_once(demo, until):
     assert out.endswith("aiodp demo: interrupted, so no promise was judged.\n")
 
 
+@pytest.mark.slow
 def test_it_gives_up_in_time_and_says_what_is_missing(monkeypatch):
     """If the scenario gets stuck, it ends before its limit, names what has no end, exits with 1."""
     monkeypatch.setattr(scenario, "TIME_LIMIT", 5.0)

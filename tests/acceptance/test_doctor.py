@@ -128,6 +128,7 @@ def test_programs_get_the_same_as_one_object(examine, server):
     assert "5,000" in findings["tasks"]["found"]
 
 
+@pytest.mark.slow
 def test_a_poll_that_is_held_is_allowed(examine):
     """The service holds it for 90 s; the doctor does not wait for them."""
     with EmulatorServer() as server:
@@ -230,6 +231,7 @@ def test_broken_credentials_are_told_in_a_line(examine, server):
     assert "AWS_SECRET_ACCESS_KEY" in findings["credentials"]["found"]
 
 
+@pytest.mark.slow
 def test_a_provider_that_hangs_is_given_up(examine, server, tmp_path):
     """A process that never tells its credentials costs four seconds."""
     config = "[default]\ncredential_process = sleep 100\nregion = us-east-1\n"
@@ -299,6 +301,7 @@ def test_an_expired_token_is_said(run, server, service):
     assert done.stdout.count("Renew the credentials.") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
@@ -324,6 +327,7 @@ def test_what_does_not_answer_like_the_service_is_not_called_further(
     assert verdicts(findings, "region", "credentials", "tasks") == {"ok"}
 
 
+@pytest.mark.slow
 def test_a_service_that_hangs_after_the_first_answer_is_given_up(examine, server, service):
     """Each call ends within its bound, and so does a poll that only seems to be held."""
     others = frozenset(CALLS) - {"ReportTaskProgress"}
@@ -475,6 +479,7 @@ def test_a_skewed_clock_is_said(examine, ahead, code, verdict, words):
 # The bound
 
 
+@pytest.mark.slow
 def test_a_name_server_that_hangs_cannot_hold_it_up(environment):
     """The thread that asks it is left behind; the report comes, and the process ends."""
     code = (

@@ -195,6 +195,7 @@ def test_the_application_ends_with_its_worker(start):
 # Plain functions and coroutines
 
 
+@pytest.mark.slow
 def test_plain_function(start, connect, server):
     """The task is FINISHED, and the worker ends at SIGTERM."""
     pipeline = queue(connect, server, "plain")
@@ -219,6 +220,7 @@ def test_plain_function_is_stopped_by_a_second_signal(start, connect, server):
     assert (fields["@status"], fields["errorId"]) == ("FAILED", "RunnerStopped")
 
 
+@pytest.mark.slow
 def test_existing_coroutine_in_a_worker(start, connect, server):
     """The coroutine gets what it needs of the task."""
     pipeline = queue(connect, server, "coroutine", command="three words here")

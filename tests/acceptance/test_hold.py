@@ -228,6 +228,7 @@ def test_a_task_that_is_given_away_terminates_the_command(hold, task_id, service
     assert (process.returncode, out) == (122, "bye\n")
 
 
+@pytest.mark.slow
 def test_a_hanging_service_loses_the_task_before_it_gives_it_away(hold, task_id, service):
     """The command, though deaf, is dead while the task is still ours: never two owners."""
     with hold(task_id, "--", "sh", "-c", UNHEARD) as process:
@@ -239,6 +240,7 @@ def test_a_hanging_service_loses_the_task_before_it_gives_it_away(hold, task_id,
     assert "is lost (expired)" in err
 
 
+@pytest.mark.slow
 def test_a_dead_service_loses_the_task(hold, task_id, server):
     """Nobody listens any more: lost when the lease runs out, not at the first refusal."""
     with hold(task_id, "--", "sh", "-c", OBEDIENT) as process:
@@ -315,6 +317,7 @@ def test_a_stopped_command_is_terminated(hold, task_id, service):
     assert (process.returncode, out) == (121, "bye\n")
 
 
+@pytest.mark.slow
 def test_it_is_not_suspended(hold, task_id, service):
     """Ctrl-Z would stop the heartbeats and leave the command running: it is not obeyed."""
     with hold(task_id, "--", "sh", "-c", OBEDIENT) as process:

@@ -77,6 +77,7 @@ TWO_TYPES = {
 }
 
 
+@pytest.mark.slow
 def test_the_runner_does_its_tasks_until_it_is_drained(server, tmp_path):
     """The first block finishes a task of each type, and ends well at SIGTERM."""
     pipeline = server.pipeline(TWO_TYPES)
@@ -166,6 +167,7 @@ def test_a_reporter_of_ones_own_finishes_its_task(server, tmp_path):
     assert server.task(task_id).status == "FINISHED"
 
 
+@pytest.mark.slow
 def test_hold(server):
     """The shell block keeps its task and sets its status."""
     task_id = assign(server)

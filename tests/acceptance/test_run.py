@@ -241,6 +241,7 @@ def test_the_exit_code_tells_how_the_task_ended(run, activate, service, command,
     assert statuses(service) == [("FINISHED", "FAILED")[code]]
 
 
+@pytest.mark.slow
 def test_once_without_a_task_is_3(run):
     """The poll was answered, and brought nothing."""
     assert run("--once").returncode == 3
@@ -314,6 +315,7 @@ sys.exit(main())
     assert "RuntimeError: boom" in runner_log(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_status_that_is_refused_while_it_stops_is_1(start, activate, service, tmp_path):
     """Somebody must look after the task, whose work is done."""
     activate(command=GATED)
@@ -386,6 +388,7 @@ def test_children_that_a_handler_ends_are_no_signals_to_the_runner(run, activate
     assert "SIGTERM" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_handlers_thread_does_not_hold_up_the_end(run, activate, handlers):
     """A thread that goes on for ever is left behind, and all is told before."""
     activate(command="true")
@@ -394,6 +397,7 @@ def test_a_handlers_thread_does_not_hold_up_the_end(run, activate, handlers):
     assert "tasks received: 1 (1 FINISHED)" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_recipe_of_the_documentation(aiodp, clean_environment, tmp_path):
     """Both blocks of "Try it without AWS", as they stand but for the port."""
     text = (ROOT / "docs" / "run.md").read_text().split("## Try it without AWS", 1)[1]
@@ -432,6 +436,7 @@ def test_the_recipe_of_the_documentation(aiodp, clean_environment, tmp_path):
     assert "S3 is AWS's" not in done.stderr
 
 
+@pytest.mark.slow
 def test_it_says_that_s3_is_another_matter(run, environment, server):
     """Data Pipeline alone on this machine, and S3 of AWS: that is hardly meant."""
     del environment["AWS_ENDPOINT_URL"]
@@ -531,6 +536,7 @@ def test_three_signals_are_heard_though_a_handler_blocks_the_event_loop(
     assert process.returncode in BREAKING_OFF
 
 
+@pytest.mark.slow
 def test_no_command_outlives_the_third_signal(start, activate, tmp_path):
     """A guard ends what hears nothing, when nobody else is left to do so."""
     deaf = 'trap "" TERM; echo $$ > $HOME/pid; while :; do sleep 0.1; done'
@@ -542,6 +548,7 @@ def test_no_command_outlives_the_third_signal(start, activate, tmp_path):
     eventually(lambda: not alive(pid_in(tmp_path / "pid")))
 
 
+@pytest.mark.slow
 def test_what_nohup_ignores_stays_ignored(aiodp, environment, tmp_path):
     """SIGHUP ignored from the start asks for nothing."""
     script = 'trap "" HUP; exec "$0" run'
@@ -575,6 +582,7 @@ def test_it_is_not_suspended(start, activate, service, tmp_path):
     assert statuses(service) == ["FINISHED"]
 
 
+@pytest.mark.slow
 def test_the_service_may_end_it(run, service):
     """Its heartbeat is answered by terminate."""
     service.perform("ReportTaskRunnerHeartbeat", taskrunnerId="me", workerGroup=GROUP)
@@ -614,6 +622,7 @@ def test_its_log_is_in_a_file_as_task_runners(run, activate, tmp_path):
     assert [line for line in lines if f" {pipeline_id} " in line and ": FINISHED" in line]
 
 
+@pytest.mark.slow
 def test_it_says_in_one_line_what_it_does(run, server):
     """Whose tasks, where, by which name, and where to look."""
     done = run("--once", "--taskrunnerId", "me", "--output", "out", "--region", "eu-west-1")

@@ -116,6 +116,7 @@ async def test_a_pipeline_from_data_to_data(kit, s3, working, read):
     assert read(f"logs/{pipeline.id}/{instance}/StdOutput") == "3\n2\n1\n"
 
 
+@pytest.mark.slow
 async def test_a_failure_is_reported_to_the_service(kit, s3, working, connect):
     """The exit code and the end of stderr are in the attempt's fields."""
     s3.head_bucket(Bucket=BUCKET)
@@ -133,6 +134,7 @@ async def test_a_failure_is_reported_to_the_service(kit, s3, working, connect):
     assert fields["errorStackTrace"] == "no"
 
 
+@pytest.mark.slow
 async def test_a_canceled_activity_is_ended(kit, s3, working, tmp_path):
     """The service cancels, the next heartbeat says so, and nothing of the command is left."""
     s3.head_bucket(Bucket=BUCKET)

@@ -125,6 +125,7 @@ async def test_what_a_network_can_do(server, kind, counted):
         assert dict(opened.statistics().failed) == {counted: 2}
 
 
+@pytest.mark.slow
 async def test_a_server_that_accepts_and_never_replies():
     """Twenty tasks: every `lost` is set before the service's own deadline, and wakes its waiter."""
     with EmulatorServer(time_scale=SCALE) as server:
@@ -147,6 +148,7 @@ async def test_a_server_that_accepts_and_never_replies():
         assert min(margins) > 0
 
 
+@pytest.mark.slow
 async def test_a_server_that_goes_away_and_comes_back():
     """Every connection is reset for two minutes of service time: nobody is lost."""
     with EmulatorServer(time_scale=SCALE) as server:
@@ -243,6 +245,7 @@ def ends():
     return asyncio.run(all_ends())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ANSWERS)
 async def test_whatever_a_server_says_is_no_success(ends, name):
     """Garbage is never taken for an acknowledgement, nor does it raise anything of botocore's."""

@@ -331,6 +331,7 @@ async def test_overload_is_shed(tenth):
     assert len(lost_at) == 568 - 284
 
 
+@pytest.mark.slow
 async def test_three_processes_share_the_quota_without_talking(tenth):
     """Ninety tasks each: throttled now and then, none lost."""
     tasks, lost_at = await fleet(tenth, 270, gap=7.0, reporters=3)
