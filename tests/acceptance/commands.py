@@ -124,7 +124,8 @@ class Command:
 
     def send_signal(self, number: int) -> None:
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):  # it has ended, which is not reported yet
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         self.send_signal(9)

@@ -25,7 +25,7 @@ from virtual.kit import block
 pytestmark = pytest.mark.anyio
 
 SEEDS = 20
-FAST_SEEDS = 3
+FAST_SEEDS = 1
 """The others are marked as slow."""
 PIPELINES = 2
 ACTIVITIES = 60
