@@ -10,7 +10,6 @@ import signal
 import struct
 import subprocess
 import termios
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -66,20 +65,14 @@ def demo(aiodp):
 
 @pytest.fixture(scope="module")
 def usual(demo):
-    """A run in a pipe and one on a small terminal, both at once."""
-    with ThreadPoolExecutor() as pool:
-        plain = pool.submit(run_plainly, demo)
-        table = pool.submit(run_on_terminal, demo, 80, 24)
-    return plain.result(), table.result()
+    """A run in a pipe, and one on a small terminal: not at once, for each has its own time."""
+    return run_plainly(demo), run_on_terminal(demo, 80, 24)
 
 
 @pytest.fixture(scope="module")
 def unusual(demo):
-    """A run in an environment that disturbs, and one on a large terminal, both at once."""
-    with ThreadPoolExecutor() as pool:
-        plain = pool.submit(run_plainly, demo, **DISTURBING)
-        table = pool.submit(run_on_terminal, demo, 200, 60)
-    return plain.result(), table.result()
+    """A run in an environment that disturbs, and one on a large terminal."""
+    return run_plainly(demo, **DISTURBING), run_on_terminal(demo, 200, 60)
 
 
 def run_on_terminal(demo, columns: int, rows: int) -> Done:
@@ -123,7 +116,7 @@ def assert_all_was_shown(text: str) -> None:
 def test_it_keeps_its_promises_in_plain_lines(usual):
     """In a pipe it tells each act and each promise in a line, in time, and exits with 0."""
     done, _ = usual
-    assert (done.code, done.err) == (0, "")
+    assert (done.code, done.err) == (0, ""), done.out
     assert "\x1b" not in done.out
     assert "\r" not in done.out
     assert_all_was_shown(done.out)
@@ -148,7 +141,7 @@ def test_it_keeps_its_promises_in_plain_lines(usual):
 def test_nothing_of_the_users_disturbs_it(unusual):
     """Neither profiles, endpoints, proxies nor an encoding without ticks change how it ends."""
     done, _ = unusual
-    assert (done.code, done.err) == (0, "")
+    assert (done.code, done.err) == (0, ""), done.out
     assert "\x1b" not in done.out
     assert done.out.isascii()
     assert_all_was_shown(done.out)
@@ -160,7 +153,7 @@ def test_nothing_of_the_users_disturbs_it(unusual):
 def test_it_draws_a_table_which_fits_the_terminal(request, runs, columns, rows):
     """On a terminal every task's state, progress and lease left are in a table that fits it."""
     _, done = request.getfixturevalue(runs)
-    assert (done.code, done.err) == (0, "")
+    assert (done.code, done.err) == (0, ""), done.out
     *frames, end = as_text(done.out).split(TITLE)[1:]
     assert len(frames) > 20
     assert max(len(frame.splitlines()) for frame in frames) <= rows - 1
