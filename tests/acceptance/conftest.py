@@ -30,9 +30,9 @@ def _heard_interrupts() -> Iterator[None]:
 
 @pytest.fixture
 def server() -> Iterator[EmulatorServer]:
-    """A server on which a minute of the service lasts a second."""
+    """A server on which a minute of the service lasts two seconds."""
     settings = Settings(resource_worker_group=RESOURCE_GROUP)
-    with EmulatorServer(time_scale=60, settings=settings) as running:
+    with EmulatorServer(time_scale=30, settings=settings) as running:
         yield running
 
 

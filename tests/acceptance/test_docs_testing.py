@@ -28,6 +28,7 @@ README = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", README, ids=lambda block: block.splitlines()[-1])
 def test_the_readme_needs_no_configuration(block, tmp_path):
     """What brings its own service runs on a machine which nobody has configured for AWS."""

@@ -155,6 +155,7 @@ def look(port: str) -> dict[str, Any]:
         return {}
 
 
+@pytest.mark.slow
 def test_embedded_in_aiohttp(start, connect, server):
     """It shows its task, and at SIGTERM ends only once that has."""
     pipeline = queue(connect, server, "aiohttp")

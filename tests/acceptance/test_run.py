@@ -84,7 +84,7 @@ def environment(server, clean_environment, tmp_path):
         "AWS_ENDPOINT_URL": server.endpoint,
         "AWS_EC2_METADATA_DISABLED": "true",
         "AIODP_RUN_WORKER_GROUP": GROUP,
-        "AIODP_RUN_TIME_SCALE": "60",
+        "AIODP_RUN_TIME_SCALE": "30",
         "HOME": str(tmp_path),
     }
 

@@ -585,6 +585,7 @@ def test_accounts_and_regions_are_apart(server, connect):
     assert server.service().calls["ListPipelines", "ok"] == 0
 
 
+@pytest.mark.slow
 def test_cloudformation_makes_pipelines_of_the_model(server, connect):
     """A stack's pipeline is created, defined and activated in the service."""
     fields = [{"Key": key, "StringValue": value} for key, value in FIELDS.items()]

@@ -77,6 +77,7 @@ def working(kit, tmp_path):
     return working
 
 
+@pytest.mark.slow
 async def test_a_pipeline_from_data_to_data(kit, s3, working, read):
     """Preconditions hold, data is staged, two activities follow one another, logs are uploaded."""
     s3.put_object(Bucket=BUCKET, Key="in/numbers", Body=b"3\n1\n2\n")

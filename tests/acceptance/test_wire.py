@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from aiodp.testing import scaled
 
 pytestmark = pytest.mark.asyncio
 
-SCALE = 60.0  # a minute lasts a second
+SCALE = 20.0  # a minute lasts three seconds
 FAST = scaled(SCALE)
 
 
@@ -112,7 +112,7 @@ async def test_long_polls_do_not_starve_heartbeats(server):
         (FaultKind.HTML, "malformed"),
         (FaultKind.TYPE_IN_OK, "malformed"),
         (FaultKind.HTML_ERROR, "server_error"),
-        (FaultKind.HANG, "timeout"),
+        pytest.param(FaultKind.HANG, "timeout", marks=pytest.mark.slow),
     ],
 )
 async def test_what_a_network_can_do(server, kind, counted):
@@ -254,6 +254,7 @@ async def test_whatever_a_server_says_is_no_success(ends, name):
     assert sum(failed.values()) >= 2
 
 
+@pytest.mark.slow
 async def test_a_connection_that_is_reset_in_the_answer():
     """RST instead of an answer."""
 
@@ -312,19 +313,22 @@ async def test_cancellation_leaves_no_connection_behind(server, hang):
 @pytest.mark.slow
 async def test_quota_of_the_service_over_http():
     """A service that throttles is followed: a few calls are refused, none is lost."""
-    quotas = {"ReportTaskProgress": (120.0 / SCALE, 5)}
+    quotas = {"ReportTaskProgress": (20.0 / SCALE, 5)}  # 20 calls in a real second
     with EmulatorServer(time_scale=SCALE, settings=Settings(quotas=quotas)) as server:
         service = server.service()
         options = {"quota": Quota(rate=600, burst=100), "interval": 30 / SCALE}
+        turn = asyncio.Semaphore(10)
 
-        async def hold(opened, task_id):
-            async with opened.track(task_id) as task:
-                await asyncio.sleep(240 / SCALE)
+        async def hold(opened):
+            async with AsyncExitStack() as held:
+                async with turn:  # the time to acknowledge a task begins when it is assigned
+                    task = await held.enter_async_context(opened.track(*service.assign()))
+                await asyncio.sleep(160 / SCALE)
                 assert task.state is LeaseState.HELD
 
         async with reporter(server, **options) as opened, asyncio.TaskGroup() as group:
-            for task_id in service.assign(100):
-                group.create_task(hold(opened, task_id))
+            for _ in range(25):
+                group.create_task(hold(opened))
         statistics = opened.statistics()
         assert statistics.throttled > 0
         assert statistics.throttled < statistics.succeeded

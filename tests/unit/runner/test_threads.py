@@ -20,7 +20,7 @@ from aiodp.testing import MemoryKit, Settings, scaled
 
 pytestmark = pytest.mark.anyio
 
-SCALE = 120.0
+SCALE = 30.0
 TIMINGS = scaled(SCALE)
 RUN_OUT = 10.0
 
@@ -119,6 +119,7 @@ async def test_kinds_of_callables(kit, runner):
     assert done == list(handlers)
 
 
+@pytest.mark.slow
 async def test_a_thread_hears_of_a_cancel(kit, runner):
     """`task.canceled` can be read there, and `raise_if_ended` raises; no status is sent."""
     pipeline = kit.activity()
@@ -174,6 +175,7 @@ async def test_a_thread_that_hears_nothing_keeps_its_slot(kit, runner):
     assert one.statistics().ended == {"canceled": 1, "FINISHED": 1}
 
 
+@pytest.mark.slow
 async def test_a_coroutine_of_a_plain_function_is_not_begun_too_late(kit, runner):
     """If the task was canceled while the function ran, what it returns is not awaited."""
     pipeline = kit.activity()
