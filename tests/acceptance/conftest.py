@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import fcntl
-import signal
 import subprocess
 import sys
 import venv
@@ -18,14 +17,6 @@ from aiodp.emulator import EmulatorServer, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _heard_interrupts() -> Iterator[None]:
-    """Shells start background jobs with SIGINT ignored, and children would inherit that."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ def service(server):
 
 @pytest.fixture
 def environment(server, clean_environment, tmp_path):
-    """Points to the server, which runs sixty times as fast."""
+    """Points to the server, which runs thirty times as fast."""
     return clean_environment | {
         "AWS_ENDPOINT_URL": server.endpoint,
         "AWS_EC2_METADATA_DISABLED": "true",
