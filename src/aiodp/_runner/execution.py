@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -24,8 +23,10 @@ from aiodp._runner.result import (
     error_id_of,
     error_members,
     message_of,
+    name_of,
 )
 from aiodp._runner.task import Task, stop_error
+from aiodp._runner.unawaited import discard, is_unawaited
 from aiodp._types import RunEnd, TaskStatus
 
 if TYPE_CHECKING:
@@ -174,9 +175,12 @@ class Execution:
             return Succeeded(TaskStatus.FALSE)
         if value is False:
             return Failed(TaskFailed("the handler returned False", error_id="ReturnedFalse"))
-        what = f"a value of type {type(value).__name__}"
-        if inspect.isgenerator(value) or inspect.isasyncgen(value):
-            return _bad_value(f"the handler returned {what}, so it has not done anything")
+        what = f"a value of type {name_of(type(value))}"
+        if is_unawaited(value):
+            discard(value)
+            return _bad_value(
+                f"the handler returned {what} that has not been awaited, so its work is not done"
+            )
         if precondition:
             return _bad_value(
                 f"the handler of a precondition must return True, False or None, not {what}"

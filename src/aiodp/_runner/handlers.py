@@ -151,7 +151,7 @@ class Call:
         self._threads = threads
 
     async def run(self) -> None:
-        """Call the handler; raise nothing but `KeyboardInterrupt`, and a cancellation of this."""
+        """Call the handler; raise nothing but a cancellation of this."""
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._run, name="aiodp handler")
@@ -159,8 +159,6 @@ class Call:
             # A GeneratorExit of what the handler awaited: it closes each coroutine on its way,
             # `_run` among them, and goes on.
             self.error = errors.exceptions[0]
-        if isinstance(self.error, KeyboardInterrupt):  # it is meant for the program
-            raise self.error
 
     async def _run(self) -> None:
         try:
@@ -199,12 +197,16 @@ class Call:
     async def _wait_for_thread(self) -> Any:
         token = current.set(self._task)  # anyio hands the context to the thread
         try:
-            return await anyio.to_thread.run_sync(
-                self._handler, self._task, abandon_on_cancel=True, limiter=self._threads
+            [result] = await anyio.to_thread.run_sync(
+                lambda: [self._handler(self._task)],  # trio would refuse a bare coroutine
+                abandon_on_cancel=True,
+                limiter=self._threads,
             )
         except anyio.get_cancelled_exc_class():
             self.left_behind = cancellation_requested()
             raise
+        else:
+            return result
         finally:
             current.reset(token)
 

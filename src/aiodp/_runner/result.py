@@ -130,18 +130,23 @@ def error_members(error: BaseException) -> dict[str, str]:
     }
 
 
+def name_of(cls: type) -> str:
+    """Return the name that a class was given, whatever its metaclass says."""
+    return str(type.__dict__["__name__"].__get__(cls))
+
+
 def error_id_of(error: BaseException) -> str:
     """Return the `errorId`: the name of the exception's class, or what `TaskFailed` gives."""
     if isinstance(error, TaskFailed):
         with suppress(Exception):  # of a subclass, which may have set anything, or nothing
             return check_error_id(error.error_id or "")
-    name = replace_illegal(type(error).__name__)[:MAX_STRING] or "Exception"
+    name = replace_illegal(name_of(type(error)))[:MAX_STRING] or "Exception"
     return f"Handler.{name}"[:MAX_STRING] if name.startswith(RESERVED) else name
 
 
 def message_of(error: BaseException) -> str:
     """Return the exception's message, or its class's name if there is none."""
-    name = type(error).__name__
+    name = name_of(type(error))
     try:
         return str(error) or name
     except BaseException:  # noqa: BLE001 - a __str__ may do anything

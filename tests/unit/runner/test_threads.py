@@ -325,3 +325,18 @@ async def test_a_coroutine_may_use_threads_itself(kit, runner):
     assert one.statistics().ended == {"FAILED": 1}
     with pytest.raises(RunnerStopped):
         seen[0].raise_if_ended()
+
+
+@pytest.mark.parametrize("error", [GeneratorExit, KeyboardInterrupt])
+async def test_what_a_thread_raises_is_told_by_its_name(kit, runner, error):
+    """GeneratorExit and KeyboardInterrupt of a thread fail that task alone."""
+    pipelines = [kit.activity(), kit.activity()]
+
+    def work(task):
+        if task.pipeline_id == pipelines[0].id:
+            raise error("out of a thread")
+
+    await runner(work, max_concurrency=1).run(max_tasks=2)
+    [run] = pipelines[0].runs
+    assert run.error == "out of a thread"
+    kit.assert_finished(pipelines[1])
