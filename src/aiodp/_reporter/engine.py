@@ -18,6 +18,7 @@ from aiodp._core.schedule import Schedule
 from aiodp._errors import ReporterClosed
 from aiodp._reporter.ends import raise_if_ended, raise_if_rejected, raise_if_released
 from aiodp._reporter.log import ReporterLog
+from aiodp._reporter.record import TaskRecord
 from aiodp._types import LeaseState, LostReason, Outcome, ReportKind, Statistics
 
 if TYPE_CHECKING:
@@ -26,10 +27,9 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from aiodp._aws.transport import Transport
-    from aiodp._core.fields import WireField
+    from aiodp._core.fields import PendingFields, WireField
     from aiodp._core.registration import Registration
     from aiodp._core.timing import Timing
-    from aiodp._reporter.record import TaskRecord
     from aiodp._types import Quota
 
 logger = logging.getLogger("aiodp")
@@ -75,8 +75,14 @@ class Engine:
 
     # The life of one task
 
-    def register(self, record: TaskRecord) -> None:
-        """Start to keep a lease; raise `ReporterClosed` if that is over."""
+    def new_record(
+        self, task_id: str, timing: Timing, assigned_at: float, fields: PendingFields | None
+    ) -> TaskRecord:
+        """Return what is kept of a task."""
+        return TaskRecord(task_id, timing, assigned_at, fields)
+
+    async def acquire(self, record: TaskRecord) -> None:
+        """Keep a lease; return once the service has acknowledged it, forget it if not."""
         if self.failure is not None:
             raise ReporterClosed("the reporter has crashed, see the cause") from self.failure
         if self._stopping or self._canceled_at is not None:
@@ -86,13 +92,14 @@ class Engine:
         self.schedule.check(record, now)
         self._publish()
         self._wake.set()
-
-    async def wait_acknowledged(self, record: TaskRecord) -> None:
-        """Return once the service has acknowledged the task; raise if it does not."""
-        await record.wait_until(lambda record: record.state is not LeaseState.ASSIGNED)
-        raise_if_rejected(record)
-        if record.state is LeaseState.LOST:
-            self.raise_if_ended(record)
+        try:
+            await record.wait_until(lambda record: record.state is not LeaseState.ASSIGNED)
+            raise_if_rejected(record)
+            if record.state is LeaseState.LOST:
+                self.raise_if_ended(record)
+        except BaseException:
+            await self.release(record)
+            raise
 
     def state_of(self, record: TaskRecord) -> LeaseState:
         """Return where the lease stands now, by the clock too; callable from any thread."""
@@ -166,6 +173,15 @@ class Engine:
             self._left = anyio.Event()
             await self._left.wait()
 
+    def has_room(self, count: int, timing: Timing) -> bool:
+        """Return whether the quota can keep so many more such leases alive."""
+        return self.schedule.has_room(count, timing)
+
+    @property
+    def tracked(self) -> int:
+        """How many tasks are tracked."""
+        return len(self.schedule.registrations)
+
     def statistics(self) -> Statistics:
         """Return a snapshot."""
         schedule = self.schedule
@@ -177,7 +193,7 @@ class Engine:
             if kind not in (ReportKind.OK, ReportKind.THROTTLED)
         }
         return Statistics(
-            tracked=len(schedule.registrations),
+            tracked=self.tracked,
             acknowledged=schedule.held_count,
             sent=schedule.sent,
             succeeded=schedule.outcomes[ReportKind.OK],
@@ -196,8 +212,7 @@ class Engine:
     def _over(self) -> bool:
         if self._stopping or self._canceled_at is None:
             return self._stopping
-        tracked = bool(self.schedule.registrations)
-        return not tracked or anyio.current_time() > self._canceled_at + EXIT_GRACE
+        return not self.tracked or anyio.current_time() > self._canceled_at + EXIT_GRACE
 
     async def _run_shielded(self) -> None:
         """Report until it is over, or until asyncio's own cancellation, which no shield stops.

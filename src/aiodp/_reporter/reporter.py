@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from aiodp._aws.transport import Transport
     from aiodp._core.fields import FieldValue
+    from aiodp._reporter.access import EngineAccess, StatusAccess
     from aiodp._reporter.options import TrackOptions
 
 logger = logging.getLogger("aiodp")
@@ -105,12 +106,12 @@ class ProgressReporter(AsyncContextManagerMixin):
         self._endpoint_url = endpoint_url
         self._config = config
         self._quota = quota
-        self._engine: Engine | None = None
-        self._statuses: StatusSetter | None = None
+        self._engine: EngineAccess | None = None
+        self._statuses: StatusAccess | None = None
         self._state = "new"
 
     def __repr__(self) -> str:
-        tracked = len(self._engine.schedule.registrations) if self._engine else 0
+        tracked = self._engine.tracked if self._engine else 0
         return f"<ProgressReporter {self._state}, {tracked} tracked>"
 
     @asynccontextmanager
@@ -119,14 +120,9 @@ class ProgressReporter(AsyncContextManagerMixin):
             raise ReporterClosed("a reporter can be entered once; make another one")
         self._state = "opening"
         try:
-            async with self._open_transport() as transport:
-                self._engine = Engine(
-                    transport, self._timing, self._quota, max_in_flight=self._max_in_flight
-                )
-                self._statuses = StatusSetter(self._engine, transport, self._quota)
+            async with self._running_parts() as (self._engine, self._statuses):
                 self._state = "open"
-                async with _running(self._engine):
-                    yield self
+                yield self
         finally:
             self._state = "closed"
 
@@ -212,6 +208,14 @@ class ProgressReporter(AsyncContextManagerMixin):
             raise ReporterClosed("the reporter has not been opened: use `async with`")
         return self._engine.statistics()
 
+    @asynccontextmanager
+    async def _running_parts(self) -> AsyncGenerator[tuple[Engine, StatusSetter]]:
+        """Run the engine inside the block, in the event loop in which this is entered."""
+        async with self._open_transport() as transport:
+            engine = Engine(transport, self._timing, self._quota, max_in_flight=self._max_in_flight)
+            async with _running(engine):
+                yield engine, StatusSetter(engine, transport, self._quota)
+
     def _open_transport(self) -> AbstractAsyncContextManager[Transport]:
         """Open what carries the calls; a subclass may carry them otherwise."""
         return open_transport(
@@ -230,7 +234,7 @@ class ProgressReporter(AsyncContextManagerMixin):
         hanging = self._quota.rate * self._timing.attempt_timeout + self._quota.burst
         return min(_MAX_CONNECTIONS, math.ceil(hanging))
 
-    def _open_parts(self) -> tuple[Engine, StatusSetter]:
+    def _open_parts(self) -> tuple[EngineAccess, StatusAccess]:
         if self._engine is None or self._statuses is None or self._state != "open":
             raise ReporterClosed(
                 f"the reporter is {self._state}: track inside its `async with` block"
@@ -262,7 +266,7 @@ async def _running(engine: Engine) -> AsyncGenerator[None]:
 
 async def _wait_idle(engine: Engine, *, canceled: bool) -> None:
     """Wait until no task is tracked; heartbeats go on meanwhile, for a time even if canceled."""
-    if tracked := len(engine.schedule.registrations):
+    if tracked := engine.tracked:
         logger.warning("closing: waiting until %d tasks are not tracked any more", tracked)
     try:
         if not canceled:

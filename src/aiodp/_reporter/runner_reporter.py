@@ -12,9 +12,8 @@ if TYPE_CHECKING:
 
     from aiodp._core.objects import PipelineObject
     from aiodp._core.timing import Timing
-    from aiodp._reporter.engine import Engine
+    from aiodp._reporter.access import EngineAccess, StatusAccess
     from aiodp._reporter.record import TaskRecord
-    from aiodp._reporter.status import StatusSetter
 
 _T = TypeVar("_T", bound=TrackedTask)
 
@@ -31,7 +30,7 @@ class RunnerReporter(ProgressReporter):
 
     def has_room(self, count: int) -> bool:
         """Return whether the quota can keep so many more tasks of the usual lease alive."""
-        return self._engine is None or self._engine.schedule.has_room(count, self._timing)
+        return self._engine is None or self._engine.has_room(count, self._timing)
 
     def timing_of(self, attempt: PipelineObject) -> Timing:
         """Return the timing of a task, whose `reportProgressTimeout` sets the lease.
@@ -44,7 +43,7 @@ class RunnerReporter(ProgressReporter):
 
     def track_as(
         self,
-        make: Callable[[Engine, StatusSetter, TaskRecord], _T],
+        make: Callable[[EngineAccess, StatusAccess, TaskRecord], _T],
         task_id: str,
         *,
         timing: Timing,

@@ -10,7 +10,6 @@ import anyio.lowlevel
 
 from aiodp._core.text import error_members, shorten, shown
 from aiodp._errors import ReporterClosed
-from aiodp._reporter.record import TaskRecord
 from aiodp._types import LeaseState, LostReason, TaskStatus
 
 if TYPE_CHECKING:
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
 
     from aiodp._core.fields import FieldValue, PendingFields
     from aiodp._core.timing import Timing
-    from aiodp._reporter.engine import Engine
-    from aiodp._reporter.status import StatusSetter
+    from aiodp._reporter.access import EngineAccess, StatusAccess
+    from aiodp._reporter.record import TaskRecord
 
 current: ContextVar[TrackedTask] = ContextVar("aiodp.current_task")
 
@@ -30,7 +29,7 @@ class TaskEvent:
 
     __slots__ = ("_engine", "_record", "_states")
 
-    def __init__(self, engine: Engine, record: TaskRecord, *states: LeaseState) -> None:
+    def __init__(self, engine: EngineAccess, record: TaskRecord, *states: LeaseState) -> None:
         self._engine = engine
         self._record = record
         self._states = states
@@ -55,7 +54,7 @@ class TrackedTask:
 
     __slots__ = ("__weakref__", "_engine", "_record", "_statuses")
 
-    def __init__(self, engine: Engine, statuses: StatusSetter, record: TaskRecord) -> None:
+    def __init__(self, engine: EngineAccess, statuses: StatusAccess, record: TaskRecord) -> None:
         self._engine = engine
         self._statuses = statuses
         self._record = record
@@ -177,22 +176,20 @@ class Tracking(Generic[_T]):
 
     def __init__(
         self,
-        open_parts: Callable[[], tuple[Engine, StatusSetter]],
-        make: Callable[[Engine, StatusSetter, TaskRecord], _T],
+        open_parts: Callable[[], tuple[EngineAccess, StatusAccess]],
+        make: Callable[[EngineAccess, StatusAccess, TaskRecord], _T],
         task_id: str,
         timing: Timing,
         assigned_at: float | None,
         fields: PendingFields | None = None,
     ) -> None:
-        def start() -> tuple[Engine, TaskRecord, _T]:
+        def start() -> tuple[EngineAccess, TaskRecord, _T]:
             engine, statuses = open_parts()
-            record = TaskRecord(task_id, timing, _assigned_at(assigned_at), fields)
-            task = make(engine, statuses, record)
-            engine.register(record)
-            return engine, record, task
+            record = engine.new_record(task_id, timing, _assigned_at(assigned_at), fields)
+            return engine, record, make(engine, statuses, record)
 
-        self._start: Callable[[], tuple[Engine, TaskRecord, _T]] | None = start
-        self._engine: Engine | None = None
+        self._start: Callable[[], tuple[EngineAccess, TaskRecord, _T]] | None = start
+        self._engine: EngineAccess | None = None
         self._record: TaskRecord | None = None
 
     async def __aenter__(self) -> _T:
@@ -200,11 +197,7 @@ class Tracking(Generic[_T]):
             raise ReporterClosed("this block was entered before: call track again")
         engine, record, task = self._start()
         self._start = None  # its arguments need no memory while the task is tracked
-        try:
-            await engine.wait_acknowledged(record)
-        except BaseException:
-            await engine.release(record)
-            raise
+        await engine.acquire(record)
         self._engine, self._record = engine, record
         return task
 

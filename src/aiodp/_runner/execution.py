@@ -34,9 +34,8 @@ if TYPE_CHECKING:
 
     from aiodp._aws.queries import PipelineQueries
     from aiodp._core.objects import Assignment
-    from aiodp._reporter.engine import Engine
+    from aiodp._reporter.access import EngineAccess, StatusAccess
     from aiodp._reporter.record import TaskRecord
-    from aiodp._reporter.status import StatusSetter
     from aiodp._runner.handlers import Activity, Handlers, Limits, Permit
     from aiodp._runner.result import WorkResult
     from aiodp._runner.shutdown import Shutdown
@@ -73,7 +72,7 @@ class Execution:
         self._stop = anyio.Event()
         self._call: Call | None = None
 
-    def make_task(self, engine: Engine, statuses: StatusSetter, record: TaskRecord) -> Task:
+    def make_task(self, engine: EngineAccess, statuses: StatusAccess, record: TaskRecord) -> Task:
         """Return the task that the handler gets, for `RunnerReporter.track_as`."""
         self._record = record
         self.task = Task(

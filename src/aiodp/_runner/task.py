@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 
     from aiodp._aws.queries import PipelineQueries, Selector
     from aiodp._core.objects import Assignment, ObjectField, PipelineObject
-    from aiodp._reporter.engine import Engine
+    from aiodp._reporter.access import EngineAccess, StatusAccess
     from aiodp._reporter.record import TaskRecord
-    from aiodp._reporter.status import StatusSetter
 
 
 class Task(TrackedTask):
@@ -32,8 +31,8 @@ class Task(TrackedTask):
 
     def __init__(
         self,
-        engine: Engine,
-        statuses: StatusSetter,
+        engine: EngineAccess,
+        statuses: StatusAccess,
         record: TaskRecord,
         *,
         assignment: Assignment,
