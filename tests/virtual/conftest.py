@@ -70,7 +70,7 @@ def kit() -> MemoryKit:
 def runner(kit: MemoryKit) -> Callable[..., TaskRunner]:
     """Makes task runners of the kit's worker group, whose calls go straight to its model."""
 
-    def make(handler: object = None, **options: object) -> TaskRunner:
+    def make(handler: object = None, **options: Any) -> TaskRunner:
         return FakeRunner(kit, worker_group="workers", handler=handler, **options)
 
     return make

@@ -16,11 +16,12 @@ from botocore.exceptions import ConnectionClosedError
 
 from aiodp import ProgressReporter, ReportKind, TaskRunner
 from aiodp._aws.transport import CODES, TIMED_OUT
+from aiodp._reporter.clock import LeaseClock
 from aiodp._reporter.runner_reporter import RunnerReporter
 from aiodp._types import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from aiodp._aws.runner_transport import RunnerTransport
@@ -134,13 +135,22 @@ class FakeReporter(ProgressReporter):
     """A reporter over a fake transport."""
 
     def __init__(
-        self, service: MemoryService, *, transport: Transport | None = None, **options: Any
+        self,
+        service: MemoryService,
+        *,
+        transport: Transport | None = None,
+        suspended: Callable[[], float] = lambda: 0.0,
+        **options: Any,
     ) -> None:
         super().__init__(NoSession(), **options)
         self._fake = transport or FakeTransport(service)
+        self._suspended = suspended
 
     def _open_transport(self) -> AbstractAsyncContextManager[Transport]:
         return given(self._fake)
+
+    def _new_clock(self) -> LeaseClock:
+        return LeaseClock(self._suspended)
 
 
 class FakeRunnerReporter(FakeReporter, RunnerReporter):
@@ -150,9 +160,15 @@ class FakeRunnerReporter(FakeReporter, RunnerReporter):
 class FakeRunner(TaskRunner):
     """A task runner over a fake transport, whose handlers ask nothing of their pipelines."""
 
-    def __init__(self, service: MemoryService, **options: Any) -> None:
+    def __init__(
+        self,
+        service: MemoryService,
+        *,
+        suspended: Callable[[], float] = lambda: 0.0,
+        **options: Any,
+    ) -> None:
         super().__init__(NoSession(), **options)
-        self._reporter = FakeRunnerReporter(service, **self._options)
+        self._reporter = FakeRunnerReporter(service, suspended=suspended, **self._options)
         self._fake = FakeRunnerTransport(service)
 
     def _open_transport(self) -> AbstractAsyncContextManager[tuple[RunnerTransport, Any]]:

@@ -499,9 +499,9 @@ async def test_a_report_that_is_due_goes_before_a_status_when_little_is_left(
     now = anyio.current_time()
     record = TaskRecord("task", timing, now + left - 120)
     record.due_at = now + due_in
-    assert _report_can_wait(record) is can_wait
+    assert _report_can_wait(record, now) is can_wait
     record.lose(LostReason.EXPIRED)
-    assert _report_can_wait(record)
+    assert _report_can_wait(record, now)
 
 
 async def test_the_second_try_comes_a_second_after_the_first(service, reporter, monkeypatch):
@@ -531,7 +531,7 @@ class BusyTransport(FakeTransport):
 
     async def set_status(self, *_call):
         assert self.record is not None
-        self.could_wait.append(_report_can_wait(self.record))
+        self.could_wait.append(_report_can_wait(self.record, anyio.current_time()))
         await anyio.sleep(5)
         for _ in range(130):
             self.bucket.spend(anyio.current_time())

@@ -17,7 +17,11 @@ class EngineAccess(Protocol):
     def new_record(
         self, task_id: str, timing: Timing, assigned_at: float, fields: PendingFields | None
     ) -> TaskRecord:
-        """Return what is kept of a task."""
+        """Return what is kept of a task; `assigned_at` is `anyio.current_time()`."""
+        ...
+
+    def to_user_time(self, moment: float) -> float:
+        """Return a moment of the record on the scale of `anyio.current_time()`."""
         ...
 
     async def acquire(self, record: TaskRecord) -> None:

@@ -10,6 +10,8 @@ from aiodp._errors import LeaseLost, ReporterClosed, ReportRejected, TaskCancele
 from aiodp._types import LeaseState, LostReason
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aiodp._core.lease import Lease
     from aiodp._reporter.record import TaskRecord
 
@@ -23,7 +25,7 @@ _HELP: Final = {
 _NEVER_OURS: Final = "the service did not acknowledge it in time; the work was not begun"
 
 
-def raise_if_ended(lease: Lease, state: LeaseState) -> None:
+def raise_if_ended(lease: Lease, state: LeaseState, to_user_time: Callable[[float], float]) -> None:
     """Raise `TaskCanceled` or `LeaseLost` if the lease is in such a state."""
     if state is LeaseState.CANCELED:
         raise TaskCanceled(
@@ -32,18 +34,19 @@ def raise_if_ended(lease: Lease, state: LeaseState) -> None:
             task_id=lease.task_id,
         ) from lease.error
     if state is LeaseState.LOST:
-        raise _lost_error(lease) from lease.error
+        raise _lost_error(lease, to_user_time) from lease.error
 
 
-def _lost_error(lease: Lease) -> LeaseLost:
+def _lost_error(lease: Lease, to_user_time: Callable[[float], float]) -> LeaseLost:
     reason = lease.lost_reason or LostReason.EXPIRED
-    never = reason is LostReason.EXPIRED and lease.last_reported_at is None
+    last = lease.last_reported_at
+    never = reason is LostReason.EXPIRED and last is None
     return LeaseLost(
         f"task {shorten(lease.task_id)} is lost ({reason}): "
         f"{_NEVER_OURS if never else _HELP[reason]}",
         task_id=lease.task_id,
         reason=reason,
-        last_reported_at=lease.last_reported_at,
+        last_reported_at=None if last is None else to_user_time(last),
     )
 
 

@@ -6,20 +6,19 @@ import logging
 import math
 import random
 import threading
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import anyio
 
 from aiodp._aws.transport import TIMED_OUT
-from aiodp._concurrency import clock
 from aiodp._core.lease import TICK
 from aiodp._core.schedule import Schedule
 from aiodp._errors import ReporterClosed
 from aiodp._reporter.ends import raise_if_ended, raise_if_rejected, raise_if_released
 from aiodp._reporter.log import ReporterLog
 from aiodp._reporter.record import TaskRecord
-from aiodp._types import LeaseState, LostReason, Outcome, ReportKind, Statistics
+from aiodp._reporter.snapshot import snapshot
+from aiodp._types import LeaseState, LostReason, Outcome, ReportKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +29,8 @@ if TYPE_CHECKING:
     from aiodp._core.fields import PendingFields, WireField
     from aiodp._core.registration import Registration
     from aiodp._core.timing import Timing
-    from aiodp._types import Quota
+    from aiodp._reporter.clock import LeaseClock
+    from aiodp._types import Quota, Statistics
 
 logger = logging.getLogger("aiodp")
 
@@ -43,12 +43,18 @@ class Engine:
     """Keeps the leases in one event loop. Users reach it through a reporter and its tasks."""
 
     def __init__(
-        self, transport: Transport, timing: Timing, quota: Quota | None, *, max_in_flight: int
+        self,
+        transport: Transport,
+        timing: Timing,
+        quota: Quota | None,
+        *,
+        clock: LeaseClock,
+        max_in_flight: int,
     ) -> None:
-        self.schedule = Schedule(quota, max_in_flight=max_in_flight, now=anyio.current_time())
+        self.clock = clock
+        self.schedule = Schedule(quota, max_in_flight=max_in_flight, now=clock.now())
         self._log = ReporterLog(timing.interval)
         self.failure: BaseException | None = None
-        self.clock = clock()
         self._transport = transport
         self._thread = threading.get_ident()
         self._wake = anyio.Event()
@@ -79,7 +85,7 @@ class Engine:
         self, task_id: str, timing: Timing, assigned_at: float, fields: PendingFields | None
     ) -> TaskRecord:
         """Return what is kept of a task."""
-        return TaskRecord(task_id, timing, assigned_at, fields)
+        return TaskRecord(task_id, timing, self.clock.from_user(assigned_at), fields)
 
     async def acquire(self, record: TaskRecord) -> None:
         """Keep a lease; return once the service has acknowledged it, forget it if not."""
@@ -87,7 +93,7 @@ class Engine:
             raise ReporterClosed("the reporter has crashed, see the cause") from self.failure
         if self._stopping or self._canceled_at is not None:
             raise ReporterClosed("the reporter is closed, or its event loop is ending")
-        now = anyio.current_time()
+        now = self.clock.now()
         self.schedule.add(record, now)
         self.schedule.check(record, now)
         self._publish()
@@ -101,20 +107,24 @@ class Engine:
             await self.release(record)
             raise
 
+    def to_user_time(self, moment: float) -> float:
+        """Return a moment of the record on the scale of `anyio.current_time()`."""
+        return self.clock.to_user(moment)
+
     def state_of(self, record: TaskRecord) -> LeaseState:
         """Return where the lease stands now, by the clock too; callable from any thread."""
         self.check(record)
-        lapsed = record.lapsed(self.clock())  # in another thread, nothing may be changed
+        lapsed = record.lapsed(self.clock.now())  # in another thread, nothing may be changed
         return LeaseState.LOST if lapsed else record.state
 
     def raise_if_ended(self, record: TaskRecord) -> None:
         """Raise `TaskCanceled` or `LeaseLost` if the work must stop; callable from any thread."""
-        raise_if_ended(record, self.state_of(record))
+        raise_if_ended(record, self.state_of(record), self.to_user_time)
 
     def check(self, record: TaskRecord) -> None:
         """Notice that a lease ran out while the event loop was blocked; not from other threads."""
         if record.live and threading.get_ident() == self._thread:
-            self.schedule.check(record, self.clock())
+            self.schedule.check(record, self.clock.now())
             self._publish()
 
     async def report_now(self, record: TaskRecord) -> bool:
@@ -125,7 +135,7 @@ class Engine:
             if record.last_success > sequence or not record.live:
                 return True
             if record.sequence == sequence:
-                self.schedule.make_due(record, anyio.current_time())
+                self.schedule.make_due(record, self.clock.now())
                 self._wake.set()
             return False
 
@@ -184,27 +194,7 @@ class Engine:
 
     def statistics(self) -> Statistics:
         """Return a snapshot."""
-        schedule = self.schedule
-        now = self.clock()
-        first_lost_at = schedule.first_lost_at
-        failed = {
-            kind.value: count
-            for kind, count in schedule.outcomes.items()
-            if kind not in (ReportKind.OK, ReportKind.THROTTLED)
-        }
-        return Statistics(
-            tracked=self.tracked,
-            acknowledged=schedule.held_count,
-            sent=schedule.sent,
-            succeeded=schedule.outcomes[ReportKind.OK],
-            failed=MappingProxyType(failed),
-            throttled=schedule.outcomes[ReportKind.THROTTLED],
-            in_flight=schedule.in_flight,
-            next_due=schedule.next_due,
-            smallest_remaining_lease=None if first_lost_at is None else first_lost_at - now,
-            worst_lag=schedule.worst_lag,
-            effective_rate=schedule.bucket.rate if schedule.bucket.limited else None,
-        )
+        return snapshot(self.schedule, self.clock)
 
     # The loop
 
@@ -212,7 +202,7 @@ class Engine:
     def _over(self) -> bool:
         if self._stopping or self._canceled_at is None:
             return self._stopping
-        return not self.tracked or anyio.current_time() > self._canceled_at + EXIT_GRACE
+        return not self.tracked or self.clock.now() > self._canceled_at + EXIT_GRACE
 
     async def _run_shielded(self) -> None:
         """Report until it is over, or until asyncio's own cancellation, which no shield stops.
@@ -225,11 +215,11 @@ class Engine:
                 async with anyio.create_task_group() as reports:
                     await self._pump(reports)
         except anyio.get_cancelled_exc_class():
-            self._canceled_at = anyio.current_time()
+            self._canceled_at = self.clock.now()
 
     async def _pump(self, reports: TaskGroup) -> None:
         while not self._over:
-            now = anyio.current_time()
+            now = self.clock.now()
             self.schedule.expire(now)
             self._publish()
             while registration := self.schedule.next_lease(now):
@@ -242,15 +232,15 @@ class Engine:
         with anyio.move_on_after(delay):
             await self._wake.wait()
         self._wake = anyio.Event()
-        if (lag := anyio.current_time() - now - delay) > _MAX_SILENT_LAG:
+        if (lag := self.clock.now() - now - delay) > _MAX_SILENT_LAG:
             self._log.loop_blocked(lag)
 
     async def _report(self, registration: Registration) -> None:
-        sent_at = anyio.current_time()
+        sent_at = self.clock.now()
         version, fields = registration.start_report()
         limit = registration.attempt_timeout(sent_at)
         outcome = await self._attempt(registration.task_id, fields, limit)
-        now = anyio.current_time()
+        now = self.clock.now()
         dropped = bool(fields) and outcome.kind is ReportKind.INVALID
         if registration.fields and (dropped or outcome.kind is ReportKind.OK):
             registration.fields.acknowledge(version)

@@ -8,7 +8,6 @@ import math
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, TypeVarTuple
 
-import anyio
 from anyio import AsyncContextManagerMixin
 
 from aiodp._aws.transport import open_transport
@@ -17,7 +16,9 @@ from aiodp._core.fields import PendingFields
 from aiodp._core.text import illegal_character
 from aiodp._core.timing import Timing, seconds
 from aiodp._errors import ReporterClosed
-from aiodp._reporter.engine import EXIT_GRACE, Engine
+from aiodp._reporter.clock import LeaseClock
+from aiodp._reporter.engine import Engine
+from aiodp._reporter.running import running
 from aiodp._reporter.status import StatusSetter
 from aiodp._reporter.task import TrackedTask, Tracking
 from aiodp._reporter.work import check_work, work_on
@@ -212,8 +213,14 @@ class ProgressReporter(AsyncContextManagerMixin):
     async def _running_parts(self) -> AsyncGenerator[tuple[Engine, StatusSetter]]:
         """Run the engine inside the block, in the event loop in which this is entered."""
         async with self._open_transport() as transport:
-            engine = Engine(transport, self._timing, self._quota, max_in_flight=self._max_in_flight)
-            async with _running(engine):
+            engine = Engine(
+                transport,
+                self._timing,
+                self._quota,
+                clock=self._new_clock(),
+                max_in_flight=self._max_in_flight,
+            )
+            async with running(engine):
                 yield engine, StatusSetter(engine, transport, self._quota)
 
     def _open_transport(self) -> AbstractAsyncContextManager[Transport]:
@@ -226,6 +233,10 @@ class ProgressReporter(AsyncContextManagerMixin):
             attempt_timeout=self._timing.attempt_timeout,
             max_in_flight=self._max_in_flight,
         )
+
+    def _new_clock(self) -> LeaseClock:
+        """Return the clock of the leases; a subclass may judge them by another."""
+        return LeaseClock()
 
     @property
     def _max_in_flight(self) -> int:
@@ -240,40 +251,6 @@ class ProgressReporter(AsyncContextManagerMixin):
                 f"the reporter is {self._state}: track inside its `async with` block"
             )
         return self._engine, self._statuses
-
-
-@asynccontextmanager
-async def _running(engine: Engine) -> AsyncGenerator[None]:
-    """Run the engine beside the block, and let the block's exception out as it is.
-
-    It does not pass through the task group: that would cancel the engine, which must go on, and
-    trio makes new ones of exception groups that pass through.
-    """
-    raised: BaseException | None = None
-    async with anyio.create_task_group() as group:
-        group.start_soon(engine.run, name="aiodp reporter")
-        try:
-            try:
-                yield
-            except BaseException as error:  # noqa: BLE001 - raised again below, outside the group
-                raised = error
-            await _wait_idle(engine, canceled=isinstance(raised, anyio.get_cancelled_exc_class()))
-        finally:
-            engine.stop()
-    if raised is not None:
-        raise raised
-
-
-async def _wait_idle(engine: Engine, *, canceled: bool) -> None:
-    """Wait until no task is tracked; heartbeats go on meanwhile, for a time even if canceled."""
-    if tracked := engine.tracked:
-        logger.warning("closing: waiting until %d tasks are not tracked any more", tracked)
-    try:
-        if not canceled:
-            await engine.wait_idle()
-    finally:  # canceled from outside, now or before
-        with anyio.move_on_after(EXIT_GRACE, shield=True):
-            await engine.wait_idle()
 
 
 def _pending(fields: Mapping[str, FieldValue] | None) -> PendingFields | None:

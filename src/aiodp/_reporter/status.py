@@ -44,8 +44,7 @@ def _is_impossible(record: TaskRecord) -> bool:
     return record.reporting_stopped or not (record.live or record.winding_down)
 
 
-def _report_can_wait(record: TaskRecord) -> bool:
-    now = anyio.current_time()
+def _report_can_wait(record: TaskRecord, now: float) -> bool:
     enough = _ATTEMPTS_LEFT * record.timing.attempt_timeout
     return not record.live or record.due_at > now or record.lost_at - now > enough
 
@@ -55,8 +54,9 @@ class StatusSetter:
 
     def __init__(self, engine: Engine, transport: Transport, quota: Quota | None) -> None:
         self._engine = engine
+        self._now = engine.clock.now
         self._transport = transport
-        self._bucket = TokenBucket(quota, anyio.current_time())
+        self._bucket = TokenBucket(quota, engine.clock.now())
         self._min_rate = _MIN_SHARE * quota.rate if quota else 0.0
 
     async def set(self, record: TaskRecord, status: TaskStatus, members: dict[str, str]) -> None:
@@ -96,7 +96,7 @@ class StatusSetter:
     async def _try_until_acknowledged(
         self, record: TaskRecord, status: TaskStatus, members: dict[str, str]
     ) -> None:
-        started = anyio.current_time()
+        started = self._now()
         failures = 0
         doubtful = False
         while True:
@@ -104,7 +104,7 @@ class StatusSetter:
             if outcome.kind is ReportKind.OK:
                 self._bucket.succeeded()
                 return
-            now = anyio.current_time()
+            now = self._now()
             if outcome.kind is ReportKind.REFUSED:
                 await self._ask_why(record, outcome.error, doubtful=doubtful)
                 self._engine.raise_if_ended(record)
@@ -127,12 +127,12 @@ class StatusSetter:
         """Make one call, with no report of the task in flight; return when it was sent, too."""
         await self._spend_token(record)
         if failures:
-            await record.wait_until(_report_can_wait)
+            await record.wait_until(lambda record: _report_can_wait(record, self._now()))
         self._engine.pause(record)
         try:
             await record.wait_until(lambda record: not record.in_flight)
             self._raise_if_impossible(record)
-            outcome, sent_at = TIMED_OUT, anyio.current_time()
+            outcome, sent_at = TIMED_OUT, self._now()
             with anyio.move_on_after(record.attempt_timeout(sent_at)):
                 outcome = await self._transport.set_status(record.task_id, status.value, members)
             if outcome.kind is ReportKind.OK:
@@ -143,7 +143,7 @@ class StatusSetter:
             self._engine.resume(record)
 
     async def _spend_token(self, record: TaskRecord) -> None:
-        now = anyio.current_time()
+        now = self._now()
         self._bucket.spend(now)
         called = False
         try:
@@ -195,7 +195,7 @@ class StatusSetter:
         futile = outcome.kind is ReportKind.INVALID or (
             contradictory and elapsed > record.timing.lease_timeout
         )
-        over = not record.live and anyio.current_time() >= record.deadline
+        over = not record.live and self._now() >= record.deadline
         if futile or over:
             why = "the service does not accept it" if futile else "the lease ran out"
             raise StatusNotSet(

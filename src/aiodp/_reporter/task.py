@@ -100,12 +100,13 @@ class TrackedTask:
     @property
     def deadline(self) -> float:
         """When the service may give the task away, on the scale of `anyio.current_time()`."""
-        return self._record.deadline
+        return self._engine.to_user_time(self._record.deadline)
 
     @property
     def last_reported_at(self) -> float | None:
         """When the last successful report was sent, on the scale of `anyio.current_time()`."""
-        return self._record.last_reported_at
+        last = self._record.last_reported_at
+        return None if last is None else self._engine.to_user_time(last)
 
     @property
     def reports(self) -> int:
