@@ -1,4 +1,4 @@
-"""Logging without repetitions."""
+"""Logging without repetitions, and of errors whose text cannot be had."""
 
 from __future__ import annotations
 
@@ -23,3 +23,11 @@ class OncePer:
         if now - self._last_seen.get(key, -math.inf) > self._interval:
             logger.log(level, message, *args, extra=extra)
         self._last_seen[key] = now
+
+
+def error_text(error: BaseException | None) -> str:
+    """Return an exception's text, else its name; the text of a foreign one may not be had."""
+    try:
+        return str(error) or repr(error)
+    except Exception:  # noqa: BLE001 - whatever a user's class raises
+        return f"{type.__repr__(type(error))}, whose text cannot be had"

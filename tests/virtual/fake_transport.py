@@ -15,7 +15,7 @@ import anyio.lowlevel
 from botocore.exceptions import ConnectionClosedError
 
 from aiodp import ProgressReporter, ReportKind, TaskRunner
-from aiodp._aws.transport import CODES, TIMED_OUT
+from aiodp._aws.errors import CODES, TIMED_OUT
 from aiodp._reporter.clock import LeaseClock
 from aiodp._reporter.runner_reporter import RunnerReporter
 from aiodp._types import Outcome

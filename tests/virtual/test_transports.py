@@ -6,8 +6,9 @@ import anyio
 import pytest
 
 from aiodp import ReportKind
+from aiodp._aws.errors import TIMED_OUT
 from aiodp._aws.runner_transport import open_runner_transport
-from aiodp._aws.transport import TIMED_OUT, open_transport
+from aiodp._aws.transport import open_transport
 from aiodp._types import Outcome
 from aiodp.testing import Fault, FaultKind
 from virtual.fake_transport import FakeRunnerTransport, FakeTransport, given

@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
-from aiodp._aws.transport import call_service, describe
+from aiodp._aws.errors import describe
+from aiodp._aws.transport import call_service
 from aiodp._core.objects import parse_object
 from aiodp._errors import CallFailed
 from aiodp._types import Outcome

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import anyio
 from aiobotocore.config import AioConfig
 
+from aiodp._aws.errors import TIMED_OUT
 from aiodp._aws.queries import ClientPipelineQueries
-from aiodp._aws.transport import ONCE, TIMED_OUT, call_service, is_genuine, malformed, open_clients
+from aiodp._aws.transport import ONCE, call_service, is_genuine, malformed, open_clients
 from aiodp._types import Outcome
 
 if TYPE_CHECKING:

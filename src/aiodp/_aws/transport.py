@@ -10,6 +10,7 @@ import anyio
 from aiobotocore.config import AioConfig
 from botocore import exceptions as botocore_errors
 
+from aiodp._aws.errors import outcome_of
 from aiodp._concurrency import cancellation_requested
 from aiodp._errors import ReportRejected
 from aiodp._types import Outcome, ReportKind
@@ -26,77 +27,9 @@ _SERVICE: Final = "datapipeline"
 _GENUINE: Final = "aiodp.genuine"
 _CLOSE_TIMEOUT: Final = 5.0  # seconds
 _STATUS_CONNECTIONS: Final = 50
-_HTTP_ERROR: Final = 500
-_TOO_MANY_REQUESTS: Final = 429
-
-CODES: Final = {
-    ReportKind.REFUSED: (
-        "TaskNotFoundException",
-        "PipelineNotFoundException",
-        "PipelineDeletedException",
-    ),
-    ReportKind.THROTTLED: (
-        "ThrottlingException",
-        "ThrottledException",
-        "Throttling",
-        "RequestThrottled",
-        "RequestThrottledException",
-        "RequestLimitExceeded",
-        "TooManyRequestsException",
-        "SlowDown",
-        str(_TOO_MANY_REQUESTS),
-    ),
-    ReportKind.INVALID: ("InvalidRequestException", "ValidationException"),
-    ReportKind.CONFIGURATION: (
-        "AccessDenied",
-        "AccessDeniedException",
-        "AuthFailure",
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "IncompleteSignature",
-        "IncompleteSignatureException",
-        "InvalidAccessKeyId",
-        "InvalidClientTokenId",
-        "InvalidSignatureException",
-        "MissingAuthenticationToken",
-        "MissingAuthenticationTokenException",
-        "NotAuthorized",
-        "OptInRequired",
-        "RequestExpired",
-        "SignatureDoesNotMatch",
-        "UnknownOperationException",
-        "UnrecognizedClientException",
-    ),
-    ReportKind.SERVER_ERROR: (
-        "InternalServiceError",
-        "InternalFailure",
-        "ServiceUnavailable",
-        "ServiceUnavailableException",
-    ),
-}
-"""What an error code of the service means."""
-
-EXCEPTIONS: tuple[tuple[type[Exception], ReportKind], ...] = (
-    (botocore_errors.ConnectTimeoutError, ReportKind.TIMEOUT),
-    (botocore_errors.ReadTimeoutError, ReportKind.TIMEOUT),
-    (botocore_errors.HTTPClientError, ReportKind.CONNECTION),
-    (botocore_errors.ConnectionError, ReportKind.CONNECTION),
-    (botocore_errors.ParamValidationError, ReportKind.INVALID),
-    # A refresh that fails may well succeed when it is tried again, so it is no configuration error.
-    (botocore_errors.CredentialRetrievalError, ReportKind.UNEXPECTED),
-    (botocore_errors.MetadataRetrievalError, ReportKind.UNEXPECTED),
-    (botocore_errors.BotoCoreError, ReportKind.CONFIGURATION),
-)
-"""What an exception raised on this side means; the first row that fits."""
 
 ONCE: Final = {"total_max_attempts": 1, "mode": "standard"}
 """The retries of a client whose calls are tried again by us, if at all."""
-
-TIMED_OUT: Final = Outcome(
-    kind=ReportKind.TIMEOUT, error=TimeoutError("a call was not answered in time")
-)
-
-_KINDS: Final = {code: kind for kind, codes in CODES.items() for code in codes}
 
 
 class Transport(Protocol):
@@ -109,33 +42,6 @@ class Transport(Protocol):
     async def set_status(self, task_id: str, status: str, error: Mapping[str, str]) -> Outcome:
         """Call SetTaskStatus; `error` holds errorId, errorMessage and errorStackTrace, if any."""
         ...
-
-
-def outcome_of(error: Exception) -> Outcome:
-    """Return what an exception of a call means."""
-    if isinstance(error, botocore_errors.ClientError):
-        return Outcome(kind=_kind_of_response(error.response), error=error)
-    for kind_of_error, kind in EXCEPTIONS:
-        if isinstance(error, kind_of_error):
-            return Outcome(kind=kind, error=error)
-    # What botocore's parsers raise for a broken answer: AttributeError, UnicodeDecodeError, …
-    return Outcome(kind=ReportKind.MALFORMED, error=error)
-
-
-def describe(error: BaseException | None) -> str:
-    """Return an error in the service's own words, without botocore's around them."""
-    if isinstance(error, botocore_errors.ClientError):
-        details = error.response.get("Error", {})
-        return f"{details.get('Code')}: {details.get('Message')}"
-    return str(error) or repr(error)
-
-
-def _kind_of_response(response: Mapping[str, Any]) -> ReportKind:
-    if kind := _KINDS.get(response.get("Error", {}).get("Code", "")):
-        return kind
-    if response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= _HTTP_ERROR:
-        return ReportKind.SERVER_ERROR
-    return ReportKind.UNEXPECTED
 
 
 def _mark_genuine(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from aiodp._aws.transport import describe
+from aiodp._aws.errors import describe
 from aiodp._core.text import shorten
 from aiodp._errors import LeaseLost, ReporterClosed, ReportRejected, TaskCanceled
 from aiodp._types import LeaseState, LostReason

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from aiodp._aws.transport import TIMED_OUT
+from aiodp._aws.errors import TIMED_OUT
 from aiodp._core.lease import TICK
 from aiodp._core.schedule import Schedule
 from aiodp._errors import ReporterClosed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from aiodp._aws.transport import describe
+from aiodp._aws.errors import describe
 from aiodp._core.text import shorten
 from aiodp._log import OncePer
 from aiodp._types import LeaseState, LostReason, ReportKind

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from aiodp._aws.transport import TIMED_OUT, describe
+from aiodp._aws.errors import TIMED_OUT, describe
 from aiodp._core.bucket import TokenBucket
 from aiodp._core.lease import retry_delay
 from aiodp._core.text import shorten

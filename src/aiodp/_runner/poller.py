@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
-from aiodp._aws.transport import describe
+from aiodp._aws.errors import describe
 from aiodp._core.lease import TICK
 from aiodp._types import Outcome, ReportKind
 

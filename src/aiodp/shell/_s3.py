@@ -14,7 +14,7 @@ import anyio
 import anyio.to_thread
 from aiobotocore.config import AioConfig
 
-from aiodp._aws.transport import describe
+from aiodp._aws.errors import describe
 from aiodp._errors import TaskFailed
 from aiodp.shell._errors import staging_failed
 from aiodp.shell._parts import MAX_TRANSFERS, PART_BYTES, MultipartUpload, read_in_thread, read_part

@@ -10,7 +10,7 @@ from aiobotocore.session import AioSession
 from botocore.exceptions import ClientError, NoCredentialsError
 from click.testing import CliRunner
 
-from aiodp._aws.transport import CODES, TIMED_OUT, outcome_of
+from aiodp._aws.errors import CODES, TIMED_OUT, outcome_of
 from aiodp._types import Outcome, ReportKind
 from aiodp.cli._doctor.calls import _DENIED, FakeNames, call_finding, poll_finding
 from aiodp.cli._doctor.clock import check_clock, skew, skew_finding

@@ -13,7 +13,8 @@ from uuid import uuid4
 
 import anyio
 
-from aiodp._aws.transport import TIMED_OUT, call_service, describe, is_genuine, malformed
+from aiodp._aws.errors import TIMED_OUT, describe
+from aiodp._aws.transport import call_service, is_genuine, malformed
 from aiodp._types import Outcome, ReportKind
 from aiodp.cli._doctor.findings import Finding
 

@@ -19,7 +19,8 @@ from botocore import UNSIGNED
 from botocore import exceptions as botocore_errors
 from botocore.utils import get_environ_proxies
 
-from aiodp._aws.transport import ONCE, call_service, describe, open_clients
+from aiodp._aws.errors import describe
+from aiodp._aws.transport import ONCE, call_service, open_clients
 from aiodp._errors import ReportRejected
 from aiodp._types import Outcome
 from aiodp.cli._doctor.findings import Finding
