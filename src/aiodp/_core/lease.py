@@ -162,14 +162,17 @@ class Lease:
             raise IllegalTransition(f"{event.name} in state {self.state.name}") from None
 
 
-def retry_delay(timing: Timing, failures: int, left: float, jitter: float) -> float:
+def retry_delay(
+    timing: Timing, failures: int, left: float, jitter: float, *, elapsed: float = 0.0
+) -> float:
     """Return the seconds to wait after so many failures, with `left` seconds to succeed in.
 
     Doubles from a hundred-and-twentieth of the interval to a quarter of it, and never takes more
-    than a quarter of what is left. `jitter`, from 0 to 1, takes away up to a half.
+    than a quarter of what is left. What has failed for `elapsed` seconds may wait for a sixteenth
+    of them, up to the interval. `jitter`, from 0 to 1, takes away up to a half.
     """
     shortest = timing.interval / 120
-    longest = timing.interval / 4
+    longest = max(timing.interval / 4, min(timing.interval, elapsed / 16))
     doubled = shortest * 2.0 ** min(failures, _MAX_DOUBLINGS)
     wait = min(longest, doubled)
     if left > 0:

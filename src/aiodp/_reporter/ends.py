@@ -25,16 +25,21 @@ _HELP: Final = {
 _NEVER_OURS: Final = "the service did not acknowledge it in time; the work was not begun"
 
 
-def raise_if_ended(lease: Lease, state: LeaseState, to_user_time: Callable[[float], float]) -> None:
-    """Raise `TaskCanceled` or `LeaseLost` if the lease is in such a state."""
+def raise_if_ended(
+    record: TaskRecord, state: LeaseState, to_user_time: Callable[[float], float]
+) -> None:
+    """Raise `TaskCanceled` or `LeaseLost` if the lease is in such a state.
+
+    Not after a status that the service took although the lease had run out here.
+    """
     if state is LeaseState.CANCELED:
         raise TaskCanceled(
-            f"task {shorten(lease.task_id)} was canceled in the service; stop the work, "
+            f"task {shorten(record.task_id)} was canceled in the service; stop the work, "
             f"no status needs to be set",
-            task_id=lease.task_id,
-        ) from lease.error
-    if state is LeaseState.LOST:
-        raise _lost_error(lease, to_user_time) from lease.error
+            task_id=record.task_id,
+        ) from record.error
+    if state is LeaseState.LOST and not record.status_acknowledged:
+        raise _lost_error(record, to_user_time) from record.error
 
 
 def _lost_error(lease: Lease, to_user_time: Callable[[float], float]) -> LeaseLost:
@@ -62,7 +67,7 @@ def raise_if_rejected(record: TaskRecord) -> None:
 
 def raise_if_released(record: TaskRecord) -> None:
     """Raise `ReporterClosed` if the task has its status, or if its block was left."""
-    if record.state is LeaseState.RELEASED:
+    if record.state is LeaseState.RELEASED or record.status_acknowledged:
         if record.status_acknowledged:
             why = "has its status"
         else:

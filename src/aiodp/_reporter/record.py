@@ -44,8 +44,15 @@ class TaskRecord(Registration):
         if self._changed is not None:
             self._changed.set()
             self._changed = None
-        if self.interrupt is not None and self.state in (LeaseState.CANCELED, LeaseState.LOST):
+        if self.interrupt is not None and self._must_stop:
             self.interrupt()
+
+    @property
+    def _must_stop(self) -> bool:
+        """Whether the work has lost its task; not while the service may still take its status."""
+        if self.status_acknowledged or self.state not in (LeaseState.CANCELED, LeaseState.LOST):
+            return False
+        return self.status is None or self.reporting_stopped or not self.winding_down
 
     async def wait_until(self, condition: Callable[[TaskRecord], bool]) -> None:
         """Return when the condition holds; it is looked at after each change and each report."""

@@ -1,4 +1,8 @@
-"""SetTaskStatus: tried until it is acknowledged, never beside a report of the same task."""
+"""SetTaskStatus: tried until it is taken or refused, never beside a report of the same task.
+
+Also after the lease has run out here: a late status harms nobody, for the service refuses it if it
+has given the task away, and without it the work would be done again.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +41,7 @@ _DOUBTFUL: Final = frozenset(  # after these the service may have applied the ca
 _MIN_SHARE: Final = 0.3  # of the quota: statuses come in bursts, and a task waits for each
 _ATTEMPTS_LEFT: Final = 3
 """Attempts that must fit into the lease, or a report that is due goes before the next try."""
+_MAX_HOURS: Final = 12  # of tries that nothing comes of
 
 
 def _is_impossible(record: TaskRecord) -> bool:
@@ -80,6 +85,7 @@ class StatusSetter:
             await self._try_until_acknowledged(record, status, members)
         except BaseException:
             record.status = None
+            record.on_change()  # an interruption may have waited for this
             raise
 
     def _check_repetition(self, record: TaskRecord, status: TaskStatus) -> None:
@@ -98,7 +104,7 @@ class StatusSetter:
     ) -> None:
         started = self._now()
         failures = 0
-        doubtful = False
+        doubtful = said = False
         while True:
             outcome, sent_at = await self._attempt(record, status, members, failures)
             if outcome.kind is ReportKind.OK:
@@ -107,19 +113,21 @@ class StatusSetter:
             now = self._now()
             if outcome.kind is ReportKind.REFUSED:
                 await self._ask_why(record, outcome.error, doubtful=doubtful)
-                self._engine.raise_if_ended(record)
             doubtful |= outcome.kind in _DOUBTFUL
             if outcome.kind is ReportKind.INVALID and members.keys() & set(_DETAILS):
                 members = self._without_details(record, members, outcome)
                 continue
             self._give_up_if_due(record, status, outcome, now - started)
+            if not (record.live or said):
+                said = True
+                self._log_late(record, status)
             failures += 1
-            if outcome.kind is ReportKind.THROTTLED and self._bucket.limited:
+            if outcome.kind is ReportKind.THROTTLED:
                 self._bucket.throttled(sent_at, now, needed=self._min_rate)
-                continue
             left = record.lost_at - now if record.live else record.deadline - now
             jitter = random.random()  # noqa: S311 - spreads retries, keeps no secret
-            await self._sleep(record, retry_delay(record.timing, failures, left, jitter))
+            delay = retry_delay(record.timing, failures, left, jitter, elapsed=now - started)
+            await self._sleep(record, delay)
 
     async def _attempt(
         self, record: TaskRecord, status: TaskStatus, members: dict[str, str], failures: int
@@ -157,12 +165,17 @@ class StatusSetter:
     async def _ask_why(
         self, record: TaskRecord, error: Exception | None, *, doubtful: bool
     ) -> None:
-        """Ask by a report whether the task was canceled, which a refusal does not say."""
+        """Raise because of a refusal, unless a report says that the task is still ours.
+
+        The report also says whether the task was canceled, which a refusal does not.
+        """
         try:
-            with anyio.move_on_after(record.timing.attempt_timeout):
-                await self._engine.report_now(record)
-                return
-            self._engine.refuse(record, error)  # no answer says that it is still ours
+            if record.live:
+                with anyio.move_on_after(record.timing.attempt_timeout):
+                    await self._engine.report_now(record)
+                    self._engine.raise_if_ended(record)
+                    return
+            self._engine.refuse(record, error)
             self._engine.raise_if_ended(record)
         except LeaseLost as lost:
             if doubtful:
@@ -183,22 +196,32 @@ class StatusSetter:
         logger.warning(message, task, error, extra={"task": task, "error": error})
         return {name: text for name, text in members.items() if name not in _DETAILS}
 
+    def _log_late(self, record: TaskRecord, status: TaskStatus) -> None:
+        task = shorten(record.task_id)
+        message = (
+            "task %s: its lease ran out here, but its status %s is tried for up to %d hours; the "
+            "service refuses it if it has given the task away"
+        )
+        logger.warning(message, task, status, _MAX_HOURS, extra={"task": task})
+
     def _give_up_if_due(
         self, record: TaskRecord, status: TaskStatus, outcome: Outcome, elapsed: float
     ) -> None:
-        """Raise `StatusNotSet` when further tries are futile, or the lease is over.
+        """Raise `StatusNotSet` when further tries are futile, or have lasted too long.
 
-        A lease that reports renew does not end. So an error of this call alone, such as a missing
-        permission, is retried for the time of one lease only.
+        While reports succeed, an error of this call alone, such as a missing permission, is an
+        answer: it is asked for again for the time of one lease only.
         """
         contradictory = outcome.kind in (ReportKind.CONFIGURATION, ReportKind.REFUSED)
-        futile = outcome.kind is ReportKind.INVALID or (
-            contradictory and elapsed > record.timing.lease_timeout
-        )
-        over = not record.live and self._now() >= record.deadline
-        if futile or over:
-            why = "the service does not accept it" if futile else "the lease ran out"
-            raise StatusNotSet(
-                f"task {shorten(record.task_id)}: status {status} was not acknowledged: {why}; "
-                f"last answer: {outcome.kind}: {describe(outcome.error)}"
-            ) from outcome.error
+        if outcome.kind is ReportKind.INVALID or (
+            contradictory and record.live and elapsed > record.timing.lease_timeout
+        ):
+            why = "the service does not accept it"
+        elif elapsed > _MAX_HOURS * 3600:
+            why = f"it was tried for {_MAX_HOURS} hours"
+        else:
+            return
+        raise StatusNotSet(
+            f"task {shorten(record.task_id)}: status {status} was not acknowledged: {why}; "
+            f"last answer: {outcome.kind}: {describe(outcome.error)}"
+        ) from outcome.error

@@ -142,15 +142,17 @@ class TrackedTask:
     ) -> None:
         """Tell the service how the task ended; once acknowledged, no report of it is ever sent.
 
-        Tried again while the lease is held, reporting in between. A message is cut to 10,240 bytes,
-        a stack trace to its last 1,024 characters, and characters that the service does not accept
-        are replaced: an error must not be lost for how it reads (API reference of SetTaskStatus).
-        Setting the same status again does nothing.
+        Tried until the service takes or refuses it, reporting in between, for up to twelve hours;
+        also after the lease has run out here, for the service refuses it if it has given the task
+        away. A message is cut to 10,240 bytes, a stack trace to its last 1,024 characters, and
+        characters that the service does not accept are replaced: an error must not be lost for how
+        it reads (API reference of SetTaskStatus). Setting the same status again does nothing.
 
         Raises `ValueError` for an unknown status or an `error_id` that is empty, longer than 1,024
         characters or begins with `Service_`; `TaskCanceled` if the task is canceled; `LeaseLost`
-        if the service refuses it; `StatusNotSet` if no try succeeded while the lease could be held,
-        if another status was set or is on the way; `ReporterClosed` if it is no longer tracked.
+        if the service refuses it; `StatusNotSet` if no try succeeded in that time, if the service
+        accepts no such call, if another status was set or is on the way; `ReporterClosed` if it is
+        no longer tracked.
         """
         members = error_members(error_id, error_message, error_stack_trace)
         if status not in list(TaskStatus):

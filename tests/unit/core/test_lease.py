@@ -142,6 +142,13 @@ def test_retries_fit_into_what_is_left():
     assert retry_delay(TIMING, 1, 1000.0, 0.0) == 1.0
 
 
+@pytest.mark.parametrize(("elapsed", "delay"), [(239, 15), (480, 30), (960, 60), (9600, 60)])
+def test_what_has_failed_for_long_is_tried_less_often(elapsed, delay):
+    """A sixteenth of the time that it has taken, up to the interval."""
+    assert retry_delay(TIMING, 50, -1.0, 0.0, elapsed=elapsed) == delay
+    assert retry_delay(TIMING, 50, 8.0, 0.0, elapsed=elapsed) == 2.0
+
+
 def test_the_shortest_wait_before_the_end_counts_as_the_end():
     """A lease lapses a millisecond before it is lost, and no earlier."""
     lease = held()
