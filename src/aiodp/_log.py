@@ -1,13 +1,67 @@
-"""Logging without repetitions, and of errors whose text cannot be had."""
+"""The door to logging; logging without repetitions, and of errors whose text cannot be had.
+
+Every record of the package goes through `SafeLogger`, for the handlers and filters of the program
+may raise, and what observes a task must not decide about it.
+"""
 
 from __future__ import annotations
 
 import logging
 import math
+import sys
+import traceback
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
-logger = logging.getLogger("aiodp")
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+
+class SafeLogger(logging.LoggerAdapter[logging.Logger]):
+    """Logs, and never raises what a handler or filter raises.
+
+    That is written to stderr, once for each type of exception, as `logging.raiseExceptions` says.
+    """
+
+    def __init__(self, logger: logging.Logger) -> None:
+        super().__init__(logger)
+        self._shown: set[type[BaseException]] = set()
+
+    def process(
+        self, msg: object, kwargs: MutableMapping[str, Any]
+    ) -> tuple[object, MutableMapping[str, Any]]:
+        """Return both as they are."""
+        return msg, kwargs
+
+    def log(
+        self, level: int, msg: object, *args: object, stacklevel: int = 1, **kwargs: Any
+    ) -> None:
+        """Log a message, as all other methods do by this one."""
+        try:
+            super().log(level, msg, *args, stacklevel=stacklevel + 1, **kwargs)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - rich exits at a broken pipe
+            self._show(error)
+
+    def _show(self, error: BaseException) -> None:
+        if not logging.raiseExceptions or type(error) in self._shown:
+            return
+        self._shown.add(type(error))
+        with suppress(Exception):  # stderr may be closed, and __str__ may raise
+            name = type(error).__name__
+            sys.stderr.write(
+                f"a record of aiodp's log was not handled (each {name} is shown once):\n"
+            )
+            traceback.print_exception(error)
+
+
+def logger_of(name: str) -> SafeLogger:
+    """Return the logger of a part of the package."""
+    return SafeLogger(logging.getLogger(name))
+
+
+logger = logger_of("aiodp")
 
 
 class OncePer:

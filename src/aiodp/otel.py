@@ -6,7 +6,8 @@ so on; see `record`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+import logging
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import anyio
 
@@ -15,6 +16,7 @@ try:
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError('aiodp.otel needs its extra: pip install "aiodp[otel]"') from error
 
+from aiodp._log import OncePer, error_text
 from aiodp._types import ReportKind, RunnerStatistics
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from aiodp._reporter.reporter import ProgressReporter
     from aiodp._runner.runner import TaskRunner
     from aiodp._types import Statistics
+
+_LOG_INTERVAL: Final = 60.0
+"""Seconds without failure, beyond a period, after which the next failure is logged again."""
 
 
 async def record(
@@ -38,13 +43,21 @@ async def record(
     a runner, too: `aiodp.polls` (by `outcome`: ok, failed) and `aiodp.ended` (tasks, by
     `end`: a value of `RunEnd`).
 
-    Raises `ValueError` for a period that is not positive.
+    An instrument that raises is logged as a warning and used again the next time: metrics end no
+    task. Raises `ValueError` for a period that is not positive.
     """
     if every <= 0:
         raise ValueError(f"every must be longer than 0 s, not {every:g} s")
-    instruments = _Instruments(meter or metrics.get_meter("aiodp"))
+    log = OncePer(_LOG_INTERVAL + every)
+    instruments: _Instruments | None = None
     while True:
-        instruments.record(source.statistics())
+        statistics = source.statistics()
+        try:
+            instruments = instruments or _Instruments(meter or metrics.get_meter("aiodp"))
+            instruments.record(statistics)
+        except Exception as error:  # noqa: BLE001 - tasks run beside this; it is tried again
+            what = f"{type(error).__name__}: {error_text(error)}"
+            log.log(logging.WARNING, "record", "metrics were not recorded: %s", what, error=what)
         await anyio.sleep(every)
 
 

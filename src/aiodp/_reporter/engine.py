@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import random
 import threading
@@ -14,6 +13,7 @@ from aiodp._aws.errors import TIMED_OUT
 from aiodp._core.lease import TICK
 from aiodp._core.schedule import Schedule
 from aiodp._errors import ReporterClosed
+from aiodp._log import logger
 from aiodp._reporter.ends import raise_if_ended, raise_if_rejected, raise_if_released
 from aiodp._reporter.log import ReporterLog
 from aiodp._reporter.record import TaskRecord
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from aiodp._core.timing import Timing
     from aiodp._reporter.clock import LeaseClock
     from aiodp._types import Quota, Statistics
-
-logger = logging.getLogger("aiodp")
 
 EXIT_GRACE: Final = 900.0
 """Seconds: the service's longer ownership window (API reference of ReportTaskProgress)."""

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 
 from aiodp._aws.errors import describe
 from aiodp._core.text import shorten
-from aiodp._log import OncePer
+from aiodp._log import OncePer, logger
 from aiodp._types import LeaseState, LostReason, ReportKind
 
 if TYPE_CHECKING:
     from aiodp._core.lease import Lease
     from aiodp._types import Outcome
-
-logger = logging.getLogger("aiodp")
 
 
 class ReporterLog:

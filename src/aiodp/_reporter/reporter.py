@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import math
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, TypeVarTuple
@@ -37,8 +36,6 @@ if TYPE_CHECKING:
     from aiodp._core.fields import FieldValue
     from aiodp._reporter.access import EngineAccess, StatusAccess
     from aiodp._reporter.options import TrackOptions
-
-logger = logging.getLogger("aiodp")
 
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import anyio
 
+from aiodp._log import logger
 from aiodp._reporter.engine import EXIT_GRACE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from aiodp._reporter.engine import Engine
-
-logger = logging.getLogger("aiodp")
 
 
 @asynccontextmanager

@@ -6,7 +6,6 @@ has given the task away, and without it the work would be done again.
 
 from __future__ import annotations
 
-import logging
 import random
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +16,7 @@ from aiodp._core.bucket import TokenBucket
 from aiodp._core.lease import retry_delay
 from aiodp._core.text import shorten
 from aiodp._errors import LeaseLost, StatusNotSet
+from aiodp._log import logger
 from aiodp._reporter.ends import raise_if_released
 from aiodp._types import Outcome, ReportKind, TaskStatus
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from aiodp._reporter.engine import Engine
     from aiodp._reporter.record import TaskRecord
     from aiodp._types import Quota
-
-logger = logging.getLogger("aiodp")
 
 _DETAILS: Final = ("errorMessage", "errorStackTrace")
 _DOUBTFUL: Final = frozenset(  # after these the service may have applied the call

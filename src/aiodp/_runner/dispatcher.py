@@ -13,7 +13,7 @@ import anyio
 
 from aiodp._core.objects import read_assignment
 from aiodp._errors import AiodpError, LeaseLost, ReporterClosed, ReportRejected, RunnerStopped
-from aiodp._log import OncePer
+from aiodp._log import OncePer, logger
 from aiodp._runner.execution import Execution
 from aiodp._runner.poller import Backoff, Poller
 from aiodp._runner.shutdown import Step
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from aiodp._runner.execution import Shared
     from aiodp._runner.handlers import Permit
     from aiodp._runner.poller import Identity
-
-logger = logging.getLogger("aiodp")
 
 _HEARTBEAT_INTERVAL: Final = 900.0  # s of the service: API reference of ReportTaskRunnerHeartbeat
 _ROOM_INTERVAL: Final = 5.0  # s of the service, until the quota is looked at again

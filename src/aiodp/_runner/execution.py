@@ -12,6 +12,7 @@ import anyio
 from aiodp._concurrency import first_of
 from aiodp._core.text import shorten
 from aiodp._errors import AiodpError, LeaseLost, TaskCanceled, TaskFailed
+from aiodp._log import logger
 from aiodp._runner.handlers import Call
 from aiodp._runner.result import (
     Action,
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
     from aiodp._runner.handlers import Activity, Handlers, Limits, Permit
     from aiodp._runner.result import WorkResult
     from aiodp._runner.shutdown import Shutdown
-
-logger = logging.getLogger("aiodp")
 
 _RETRY_DELAY: Final = 120.0  # seconds of the service, its shortest: Developer Guide, "Limits"
 _LAST_STATUS_TIMEOUT: Final = 10.0  # seconds for the status of a task whose runner stops at once

@@ -11,14 +11,13 @@ import anyio
 
 from aiodp._aws.errors import describe
 from aiodp._core.lease import TICK
+from aiodp._log import logger
 from aiodp._types import Outcome, ReportKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from aiodp._aws.runner_transport import RunnerTransport
-
-logger = logging.getLogger("aiodp")
 
 _RATE: Final = 2.0  # calls per second that an account may make: Developer Guide, "Limits"
 _MIN_DELAY: Final = 1.0  # seconds of the service after a first failure

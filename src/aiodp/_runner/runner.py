@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import threading
@@ -40,8 +39,6 @@ if TYPE_CHECKING:
     from aiodp._reporter.options import ReporterOptions
     from aiodp._runner.handlers import Handler
     from aiodp._runner.task import Task
-
-logger = logging.getLogger("aiodp")
 
 _H = TypeVar("_H", bound="Handler")
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 from typing import TYPE_CHECKING, Final
 
 import anyio
 
 from aiodp._concurrency import may_replace_handler
+from aiodp._log import logger
 from aiodp._runner.shutdown import Step
 
 if TYPE_CHECKING:
     from aiodp._runner.shutdown import Shutdown
-
-logger = logging.getLogger("aiodp")
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from aiodp._core.text import shorten
+from aiodp._log import logger
 
 if TYPE_CHECKING:
     from aiodp._runner.task import Task
-
-logger = logging.getLogger("aiodp")
 
 
 def warn(task: Task, message: str) -> None:

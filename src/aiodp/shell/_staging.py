@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import stat
 from functools import partial
@@ -13,6 +12,7 @@ import anyio
 import anyio.to_thread
 
 from aiodp._concurrency import for_each
+from aiodp._log import logger
 from aiodp.shell._errors import staging_failed
 from aiodp.shell._parts import MAX_TRANSFERS, TRANSFER, read_in_thread
 from aiodp.shell._s3 import staging_errors
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 _NO_NAMES: Final = frozenset({"", ".", ".."})
 """What stands between two slashes of a key, and can be no name in a directory."""
-
-logger = logging.getLogger("aiodp")
 
 
 class Staging:

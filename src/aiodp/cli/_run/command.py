@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import click
 from botocore.exceptions import BotoCoreError
 
+from aiodp._log import logger
 from aiodp.cli._run.access import Access, mixes_local_and_aws, region_of
 from aiodp.cli._run.exit_codes import EXIT_CODES, Exit
 from aiodp.cli._run.handlers import load_handlers
@@ -19,8 +19,6 @@ from aiodp.cli._run.session import Session
 
 if TYPE_CHECKING:
     from aiobotocore.session import AioSession
-
-logger = logging.getLogger("aiodp")
 
 _REJECTED: Final = int(Exit.REJECTED)
 

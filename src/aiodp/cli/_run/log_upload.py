@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Final
 
 import anyio
 import anyio.to_thread
 
 from aiodp import TaskFailed
+from aiodp._log import logger
 from aiodp.shell._paths import safe_name
 from aiodp.shell._s3 import open_store
 from aiodp.shell._uri import S3Uri
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from aiodp.cli._run.background import BackgroundCalls
     from aiodp.cli._run.hourly_log import HourlyLog
-
-logger = logging.getLogger("aiodp")
 
 _FLUSH_TIMEOUT: Final = 5.0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -11,6 +10,7 @@ import anyio
 from botocore.exceptions import BotoCoreError
 
 from aiodp import ReportRejected
+from aiodp._log import logger
 from aiodp.cli._run.exit_codes import Exit, exit_after, exit_code
 from aiodp.cli._run.hourly_log import HOUR
 from aiodp.cli._run.log_upload import LogUpload
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from aiodp import TaskRunner
     from aiodp.cli._run.log import Log
     from aiodp.cli._run.options import Options
-
-logger = logging.getLogger("aiodp")
 
 _START_TIMEOUT: Final = 60.0
 """Seconds in which credentials must be found; a credential_process may take long."""

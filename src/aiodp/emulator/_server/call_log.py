@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from aiodp._core.text import shorten
+from aiodp._log import logger_of
 from aiodp.emulator._server.waiting import DroppedConnectionError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from aiodp.emulator._model.replies import Answer
     from aiodp.emulator._server.call import Call
 
-logger = logging.getLogger("aiodp.emulator.calls")
+logger = logger_of("aiodp.emulator.calls")
 
 _NAMED_BY_ANSWER: Final = frozenset({"CreatePipeline", "PollForTask"})
 """Operations whose answer names the pipeline or the task, which the request cannot name yet."""

@@ -7,7 +7,6 @@ handler which runs the application is replaced. Parsing and the WSGI environment
 from __future__ import annotations
 
 import errno
-import logging
 import selectors
 import socket
 import struct
@@ -20,12 +19,13 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import ThreadedWSGIServer, select_address_family
 
+from aiodp._log import logger_of
 from aiodp.emulator._server.waiting import DroppedConnectionError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
-logger = logging.getLogger("aiodp.emulator")
+logger = logger_of("aiodp.emulator")
 
 _NO_LINGER: Final = struct.pack("ii", 1, 0)  # closing the socket sends a reset, not a FIN
 _LENGTH: Final = "content-length"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections import Counter
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from copy import deepcopy
 from threading import Condition, RLock
 from typing import TYPE_CHECKING, Any
 
+from aiodp._log import logger_of
 from aiodp.emulator._clock import JumpingClock
 from aiodp.emulator._server.persistence import InMemory
 from aiodp.emulator._server.waiting import DroppedConnectionError, Waiting
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from aiodp.emulator._server.persistence import Persistence
     from aiodp.emulator._settings import Settings
 
-logger = logging.getLogger("aiodp.emulator")
+logger = logger_of("aiodp.emulator")
 
 
 class LockedService:

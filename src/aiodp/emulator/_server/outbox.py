@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import TYPE_CHECKING
 
+from aiodp._log import logger_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-logger = logging.getLogger("aiodp.emulator")
+logger = logger_of("aiodp.emulator")
 
 
 class Outbox:

@@ -7,18 +7,19 @@ service. So nothing here may wait for moto's lock: moto's dictionaries of backen
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from moto.backends import get_backend
 from moto.utilities.arns import parse_arn
+
+from aiodp._log import logger_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aiodp.emulator._server.outbox import Outbox
 
-logger = logging.getLogger("aiodp.emulator")
+logger = logger_of("aiodp.emulator")
 
 _MAX_SUBJECT: Final = 100  # characters, of SNS
 

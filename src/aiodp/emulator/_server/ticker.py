@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from threading import TIMEOUT_MAX, Condition, Thread
 from typing import TYPE_CHECKING, Final
 
+from aiodp._log import logger_of
 from aiodp.emulator._server.waiting import MIN_PAUSE
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _RETRY_INTERVAL: Final = 1.0
 """Real seconds after which a service that failed is tried again."""
-logger = logging.getLogger("aiodp.emulator")
+logger = logger_of("aiodp.emulator")
 
 
 class Ticker:
