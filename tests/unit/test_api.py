@@ -54,6 +54,7 @@ def test_a_tracked_task_shows_its_users_what_is_documented():
         "lost_reason",
         "raise_if_ended",
         "report",
+        "report_from_thread",
         "reports",
         "set_status",
         "state",

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import assert_type
 
 from aiobotocore.session import get_session
+from anyio import to_thread
 
 from aiodp import (
     LeaseState,
@@ -44,6 +45,7 @@ async def api() -> None:
             assert_type(task.lost_reason, LostReason | None)
             assert_type(task.canceled.is_set(), bool)
             assert_type(await task.report(), bool)
+            assert_type(await to_thread.run_sync(task.report_from_thread), bool)
             task.update({"when": datetime.now()}, done=True)  # noqa: DTZ005
             await task.set_status(TaskStatus.FAILED, error_id="e")
         assert_type(await reporter.run("task", work, 3, "x", lease_timeout=900), list[str])

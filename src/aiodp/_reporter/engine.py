@@ -133,8 +133,7 @@ class Engine:
             if record.last_success > sequence or not record.live:
                 return True
             if record.sequence == sequence:
-                self.schedule.make_due(record, self.clock.now())
-                self._wake.set()
+                self.make_due(record)
             return False
 
         await record.wait_until(done)
@@ -143,6 +142,11 @@ class Engine:
         self.raise_if_ended(record)
         raise_if_released(record)
         return False
+
+    def make_due(self, record: TaskRecord) -> None:
+        """Report as soon as the quota allows."""
+        self.schedule.make_due(record, self.clock.now())
+        self._wake.set()
 
     def pause(self, record: TaskRecord) -> None:
         """Start no report of this lease until `resume`."""

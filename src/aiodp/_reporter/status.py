@@ -18,6 +18,7 @@ from aiodp._core.text import shorten
 from aiodp._errors import LeaseLost, StatusNotSet
 from aiodp._log import logger
 from aiodp._reporter.ends import raise_if_released
+from aiodp._reporter.last_report import report_fields
 from aiodp._types import Outcome, ReportKind, TaskStatus
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class StatusSetter:
         self._raise_if_impossible(record)
         record.status = status
         try:
+            await report_fields(self._engine, record)
             await self._try_until_acknowledged(record, status, members)
         except BaseException:
             record.status = None

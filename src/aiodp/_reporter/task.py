@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import anyio
+import anyio.from_thread
 import anyio.lowlevel
 
 from aiodp._core.text import error_members, shorten, shown
@@ -116,8 +117,9 @@ class TrackedTask:
     def update(self, fields: Mapping[str, FieldValue] | None = None, /, **more: FieldValue) -> None:
         """Set fields that go with the next report; the newest value of a name wins.
 
-        They go with every report until one that carries them succeeds; once the task is left, they
-        go nowhere. May be called from any thread.
+        They go with every report until one that carries them succeeds, at the latest with one that
+        is made before the task's status; once the task is left, they go nowhere. May be called from
+        any thread.
 
         Raises `ValueError`, and changes nothing, if a field exceeds a limit of the service
         (Developer Guide, "AWS Data Pipeline Limits"): 50 fields, 256 bytes a name, 10,240 bytes a
@@ -132,6 +134,14 @@ class TrackedTask:
         """
         return await self._engine.report_now(self._record)
 
+    def report_from_thread(self) -> bool:
+        """Do as `report` does, in a thread, which waits for the answer; return `canceled`.
+
+        For plain functions that a runner calls, and for other threads that anyio has started.
+        Raises what `report` raises, and `RuntimeError` in threads of another origin.
+        """
+        return anyio.from_thread.run(self.report)
+
     async def set_status(
         self,
         status: TaskStatus,
@@ -144,7 +154,8 @@ class TrackedTask:
 
         Tried until the service takes or refuses it, reporting in between, for up to twelve hours;
         also after the lease has run out here, for the service refuses it if it has given the task
-        away. A message is cut to 10,240 bytes, a stack trace to its last 1,024 characters, and
+        away. Fields that no report has carried yet go before it, unless that takes more than five
+        seconds. A message is cut to 10,240 bytes, a stack trace to its last 1,024 characters, and
         characters that the service does not accept are replaced: an error must not be lost for how
         it reads (API reference of SetTaskStatus). Setting the same status again does nothing.
 

@@ -9,14 +9,16 @@ import threading
 from functools import partial
 
 import anyio
+import anyio.from_thread
 import anyio.to_thread
 import pytest
 from aiobotocore.session import get_session
 
 import aiodp
-from aiodp import RunnerStopped, TaskCanceled, TaskRunner
+from aiodp import RunnerStopped, TaskCanceled, TaskRunner, TaskStatus
 from aiodp._runner import dispatcher
 from aiodp.testing import MemoryKit, Settings, scaled
+from virtual.runner_kit import attempts
 
 pytestmark = pytest.mark.anyio
 
@@ -340,3 +342,55 @@ async def test_what_a_thread_raises_is_told_by_its_name(kit, runner, error):
     [run] = pipelines[0].runs
     assert run.error == "out of a thread"
     kit.assert_finished(pipelines[1])
+
+
+async def test_what_a_thread_sets_last_arrives(kit, runner):
+    """Before the status that it sets from there, and before the one for its return."""
+    pipelines = [kit.activity(), kit.activity()]
+
+    def work(task):
+        task.update(percentComplete=100)
+        if task.pipeline_id == pipelines[0].id:
+            anyio.from_thread.run(task.set_status, TaskStatus.FINISHED)
+
+    await runner(work).run(max_tasks=2)
+    kit.assert_finished(pipelines)
+    assert [attempts(kit, pipeline)[0]["percentComplete"] for pipeline in pipelines] == ["100"] * 2
+
+
+async def test_a_thread_may_wait_until_its_progress_is_reported(kit, runner):
+    """`report_from_thread` returns when the service has it, and says whether to go on."""
+    pipeline = kit.activity()
+    seen = []
+
+    def work(task):
+        task.update(percentComplete=50)
+        seen.append(task.report_from_thread())
+        seen.append(attempts(kit, pipeline)[0]["percentComplete"])
+        anyio.from_thread.run_sync(kit.cancel, task.task_id)
+        seen.append(aiodp.current_task().report_from_thread())
+
+    one = runner(work)
+    await one.run(max_tasks=1)
+    assert seen == [False, "50", True]
+    assert one.statistics().ended == {"canceled": 1}
+
+
+async def test_a_thread_that_anyio_did_not_start_cannot_report(kit, runner):
+    """It says how, and nothing waits for ever."""
+    kit.activity()
+    errors = []
+
+    def report(task):
+        try:
+            task.report_from_thread()
+        except RuntimeError as error:
+            errors.append(str(error))
+
+    def work(task):
+        thread = threading.Thread(target=report, args=(task,))
+        thread.start()
+        thread.join()
+
+    await runner(work).run(max_tasks=1)
+    assert "AnyIO" in errors[0]

@@ -61,7 +61,6 @@ class Worker:
         try:
             if entry.steps:
                 await _work_in_steps(entry)
-                await task.report()  # of the last step, which goes with no other report
             else:
                 await self._execute(entry)
             await task.set_status(TaskStatus.FINISHED)
