@@ -258,7 +258,7 @@ def check_progress(
         if instance.status not in TERMINAL or now.status == instance.status:
             continue
         woken = instance.status == "CASCADE_FAILED" or (
-            instance.is_precondition and instance.status == "CANCELED"
+            instance.is_precondition and instance.status in ("CANCELED", "SKIPPED")
         )
         assert (
             (instance.id in marked and now.status == "FINISHED")
