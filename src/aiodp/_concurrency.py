@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from contextlib import aclosing, asynccontextmanager
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import anyio
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
 _T = TypeVar("_T")
+
+_CLOCK_TOLERANCE: Final = 0.1  # seconds; uvloop reads the clock once for each turn
 
 
 @asynccontextmanager
@@ -177,10 +180,21 @@ async def _interruptible_asyncio() -> AsyncIterator[Interrupt]:
             raise
 
 
+def system_time() -> float:
+    """Return the monotonic time of the system in seconds, whatever a test does to module `time`."""
+    return time.clock_gettime(time.CLOCK_MONOTONIC)
+
+
 def clock() -> Callable[[], float]:
-    """Return a function that gives `anyio.current_time()` of this event loop in any thread."""
+    """Return a function that gives `anyio.current_time()` of this event loop in any thread.
+
+    A loop of asyncio asks `time.monotonic`, which freezegun replaces in the middle of a run. So
+    where that is the system's time, the system is asked.
+    """
     if _on_asyncio():
-        return asyncio.get_running_loop().time
+        loop_time = asyncio.get_running_loop().time
+        on_system_time = abs(loop_time() - system_time()) < _CLOCK_TOLERANCE
+        return system_time if on_system_time else loop_time
     from trio.lowlevel import current_clock  # noqa: PLC0415 - trio is an extra
 
     return current_clock().current_time

@@ -139,7 +139,7 @@ class FakeReporter(ProgressReporter):
         service: MemoryService,
         *,
         transport: Transport | None = None,
-        suspended: Callable[[], float] = lambda: 0.0,
+        suspended: Callable[[], float] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(NoSession(), **options)
@@ -150,7 +150,9 @@ class FakeReporter(ProgressReporter):
         return given(self._fake)
 
     def _new_clock(self) -> LeaseClock:
-        return LeaseClock(self._suspended)
+        if self._suspended is None:
+            return super()._new_clock()
+        return LeaseClock(suspended=self._suspended, system_time=anyio.current_time)
 
 
 class FakeRunnerReporter(FakeReporter, RunnerReporter):
@@ -164,7 +166,7 @@ class FakeRunner(TaskRunner):
         self,
         service: MemoryService,
         *,
-        suspended: Callable[[], float] = lambda: 0.0,
+        suspended: Callable[[], float] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(NoSession(), **options)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from aiodp._concurrency import clock
+import anyio
+
+from aiodp._concurrency import clock, system_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _BOOTTIME: Final[int | None] = getattr(time, "CLOCK_BOOTTIME", None)  # Linux has it
 _SHORTEST_LEAP: Final = 0.1  # seconds; less is what it takes to read two clocks
+_LEAST_AHEAD: Final = 0.5  # seconds that virtual time wins by its first jump
 
 
 def time_suspended() -> float:
@@ -23,7 +26,7 @@ def time_suspended() -> float:
     if _BOOTTIME is None:
         return 0.0
     boottime = time.clock_gettime(_BOOTTIME)  # the earlier of the two: a pause is no suspension
-    return boottime - time.clock_gettime(time.CLOCK_MONOTONIC)
+    return boottime - system_time()
 
 
 class LeaseClock:
@@ -33,8 +36,16 @@ class LeaseClock:
     from now is the true one.
     """
 
-    def __init__(self, suspended: Callable[[], float] = time_suspended) -> None:
-        self._loop_time = clock()
+    def __init__(
+        self,
+        *,
+        suspended: Callable[[], float] = time_suspended,
+        system_time: Callable[[], float] = system_time,
+    ) -> None:
+        self.loop_time = clock()
+        self._system_time = system_time
+        self._system_time_before = system_time()
+        self._loop_time_before = self.loop_time()
         self._suspended = suspended
         self._before = suspended()
         self._gained = 0.0
@@ -49,7 +60,18 @@ class LeaseClock:
 
     def now(self) -> float:
         """Return the time in seconds; callable from any thread."""
-        return self._loop_time() + self.gained
+        return self.loop_time() + self.gained
+
+    @property
+    def is_virtual(self) -> bool:
+        """Whether the event loop runs ahead of the system's time, as it may in tests."""
+        elapsed = self.loop_time() - self._loop_time_before
+        return elapsed - (self._system_time() - self._system_time_before) > _LEAST_AHEAD
+
+    @property
+    def loop_is_ahead(self) -> bool:
+        """Whether the event loop's time is another one than this clock's, as freezegun makes it."""
+        return anyio.current_time() - self.loop_time() > _LEAST_AHEAD
 
     def to_user(self, moment: float) -> float:
         """Return a moment of this clock on the scale of `anyio.current_time()`."""

@@ -15,6 +15,7 @@ from aiodp._core.schedule import Schedule
 from aiodp._errors import ReporterClosed
 from aiodp._log import logger
 from aiodp._reporter.ends import raise_if_ended, raise_if_rejected, raise_if_released
+from aiodp._reporter.leaps import LeapWatch
 from aiodp._reporter.log import ReporterLog
 from aiodp._reporter.record import TaskRecord
 from aiodp._reporter.snapshot import snapshot
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 EXIT_GRACE: Final = 900.0
 """Seconds: the service's longer ownership window (API reference of ReportTaskProgress)."""
-_MAX_SILENT_LAG: Final = 1.0  # seconds that the event loop may be late without a warning
 
 
 class Engine:
@@ -51,7 +51,9 @@ class Engine:
     ) -> None:
         self.clock = clock
         self.schedule = Schedule(quota, max_in_flight=max_in_flight, now=clock.now())
+        self._watch = LeapWatch(clock, timing)
         self._log = ReporterLog(timing.interval)
+        self._expired = 0  # leases, since the beginning
         self.failure: BaseException | None = None
         self._transport = transport
         self._thread = threading.get_ident()
@@ -231,11 +233,13 @@ class Engine:
 
     async def _sleep_until(self, wake_at: float | None, now: float) -> None:
         delay = math.inf if wake_at is None else max(wake_at - now, TICK)
-        with anyio.move_on_after(delay):
-            await self._wake.wait()
+        expired = self._expired
+        leap = await self._watch.sleep(self._wake, delay, now)
         self._wake = anyio.Event()
-        if (lag := self.clock.now() - now - delay) > _MAX_SILENT_LAG:
-            self._log.loop_blocked(lag)
+        if leap is not None:
+            self.schedule.expire(self.clock.now())
+            self._publish()
+            self._log.time_leapt(leap, self._expired - expired)
 
     async def _report(self, registration: Registration) -> None:
         sent_at = self.clock.now()
@@ -275,6 +279,7 @@ class Engine:
     def _publish(self) -> None:
         """Log the leases that ended, and let those who wait for it know."""
         for registration in self.schedule.take_ended():
+            self._expired += registration.lost_reason is LostReason.EXPIRED
             if registration.state is not LeaseState.RELEASED:
                 self._log.lease_ended(registration)
             registration.on_change()

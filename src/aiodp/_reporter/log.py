@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aiodp._aws.errors import describe
 from aiodp._core.text import shorten
@@ -12,7 +12,12 @@ from aiodp._types import LeaseState, LostReason, ReportKind
 
 if TYPE_CHECKING:
     from aiodp._core.lease import Lease
+    from aiodp._reporter.leaps import Leap
     from aiodp._types import Outcome
+
+_BLOCKED: Final = (
+    "the event loop was blocked for %.1f s, or the process was stopped: heartbeats were late, %s"
+)
 
 
 class ReporterLog:
@@ -21,10 +26,17 @@ class ReporterLog:
     def __init__(self, interval: float) -> None:
         self._once = OncePer(interval)
 
-    def loop_blocked(self, lag: float) -> None:
-        """Log that the event loop ran nothing for so many seconds."""
-        message = "the event loop was blocked for %.1f s, heartbeats were late"
-        self._once.log(logging.WARNING, "blocked", message, lag, lag=lag)
+    def time_leapt(self, leap: Leap, lost: int) -> None:
+        """Log that time passed unseen, and how many leases ran out meanwhile."""
+        leases = f"{lost} lease was lost" if lost == 1 else f"{lost} leases were lost"
+        if leap.suspended > leap.blocked:
+            message, seconds = "the machine was suspended for %.1f s: %s", leap.suspended
+        else:
+            message, seconds = _BLOCKED, leap.blocked
+        if lost:
+            logger.warning(message, seconds, leases, extra={"lag": seconds, "lost": lost})
+        else:
+            self._once.log(logging.WARNING, "leap", message, seconds, leases, lag=seconds, lost=0)
 
     def lease_ended(self, lease: Lease) -> None:
         """Log how a lease ended."""
