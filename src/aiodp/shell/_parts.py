@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar, TypeVarTuple
 
 import anyio
 import anyio.to_thread
 
 from aiodp._concurrency import for_each
+from aiodp.shell._pace import in_time
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -29,6 +31,9 @@ PART_BYTES: Final = 8 * 1024 * 1024
 Larger files are uploaded in parts.
 """
 _MAX_PARTS: Final = 10_000  # S3's user guide, "Multipart upload limits"
+_COMPLETION_BYTES: Final = 16 * 1024 * 1024
+"""Joining the parts may take S3 several minutes (API reference of CompleteMultipartUpload): as long
+as moving so many bytes."""
 _ABORT_TIMEOUT: Final = 10.0
 
 
@@ -60,15 +65,15 @@ class MultipartUpload:
 
     async def upload(self) -> None:
         """Upload the file; raise whatever goes wrong."""
-        created = await self._client.create_multipart_upload(**self._target)
+        created = await in_time(partial(self._client.create_multipart_upload, **self._target))
         self._target["UploadId"] = created["UploadId"]
         try:
             await for_each(self._numbers(), self._upload_part, limit=MAX_TRANSFERS, name=TRANSFER)
             tags = sorted(self._tags.items())
             parts = [{"PartNumber": number, "ETag": tag} for number, tag in tags]
-            await self._client.complete_multipart_upload(
-                **self._target, MultipartUpload={"Parts": parts}
-            )
+            complete = partial(self._client.complete_multipart_upload, **self._target)
+            joined = partial(complete, MultipartUpload={"Parts": parts})
+            await in_time(joined, size=_COMPLETION_BYTES)
         except BaseException:
             with anyio.move_on_after(_ABORT_TIMEOUT, shield=True):
                 await self._abort()
@@ -82,7 +87,8 @@ class MultipartUpload:
         async with self._limiter:
             start = (number - 1) * self._part_size
             body = await read_in_thread(read_part, self._path, start, self._part_size)
-            answer = await self._client.upload_part(**self._target, PartNumber=number, Body=body)
+            upload = partial(self._client.upload_part, **self._target)
+            answer = await in_time(partial(upload, PartNumber=number, Body=body), size=len(body))
             self._tags[number] = answer["ETag"]
 
     async def _abort(self) -> None:

@@ -1,7 +1,7 @@
 """Downloads and uploads of whole files, of which a part at a time is in memory.
 
-Whatever goes wrong is raised as a `TaskFailed` (`StagingFailed`) that names the address, and never
-as an exception of botocore.
+S3 has a limited time for each call and each byte, see `_pace.py`. Whatever goes wrong is raised as
+a `TaskFailed` (`StagingFailed`) that names the address, and never as an exception of botocore.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from aiobotocore.config import AioConfig
 from aiodp._aws.errors import describe
 from aiodp._errors import TaskFailed
 from aiodp.shell._errors import staging_failed
+from aiodp.shell._pace import Pace, StalledBodyError, in_time
 from aiodp.shell._parts import MAX_TRANSFERS, PART_BYTES, MultipartUpload, read_in_thread, read_part
 
 if TYPE_CHECKING:
@@ -54,16 +55,22 @@ class Store:
         """Yield all keys that begin with this one."""
         with staging_errors(directory, "listed"):
             client = await self._connected()
-            paginator = client.get_paginator("list_objects_v2")
-            async for page in paginator.paginate(Bucket=directory.bucket, Prefix=directory.key):
+            where = {"Bucket": directory.bucket, "Prefix": directory.key}
+            is_last = False
+            while not is_last:
+                page = await in_time(partial(client.list_objects_v2, **where))
                 for entry in page.get("Contents", ()):
                     yield entry["Key"]
+                token = page.get("NextContinuationToken")
+                is_last = token in (None, where.get("ContinuationToken"))
+                where["ContinuationToken"] = token
 
     async def first_key(self, prefix: S3Uri) -> str | None:
         """Return the first key that begins with this one, None if there is none."""
         with staging_errors(prefix, "looked for"):
             client = await self._connected()
-            page = await client.list_objects_v2(Bucket=prefix.bucket, Prefix=prefix.key, MaxKeys=1)
+            where = {"Bucket": prefix.bucket, "Prefix": prefix.key}
+            page = await in_time(partial(client.list_objects_v2, **where, MaxKeys=1))
             entries = page.get("Contents", ())
             return entries[0]["Key"] if entries else None
 
@@ -74,7 +81,7 @@ class Store:
             for left in reversed(range(_MAX_DOWNLOADS)):
                 try:
                     await self._get(client, uri, path)
-                except _BrokenDownloadError:
+                except (_BrokenDownloadError, StalledBodyError):
                     if not left:
                         raise
                 else:
@@ -96,22 +103,27 @@ class Store:
             await self._closing.aclose()
 
     async def _get(self, client: Any, uri: S3Uri, path: Path) -> None:
-        answer = await client.get_object(Bucket=uri.bucket, Key=uri.key)
+        answer = await in_time(partial(client.get_object, Bucket=uri.bucket, Key=uri.key))
         async with answer["Body"] as body:
+            pace = Pace()
             with await anyio.to_thread.run_sync(_create, path) as file:
-                while chunk := await _next_chunk(body):
+                while chunk := await pace.next_chunk(partial(_next_chunk, body)):
                     await anyio.to_thread.run_sync(_write, file, chunk)
 
     async def _put(self, client: Any, path: Path, uri: S3Uri) -> None:
         async with self._limiter:
             body = await read_in_thread(read_part, path, 0, PART_BYTES)
-            await client.put_object(Bucket=uri.bucket, Key=uri.key, Body=body)
+            put = partial(client.put_object, Bucket=uri.bucket, Key=uri.key, Body=body)
+            await in_time(put, size=len(body))
 
     async def _connected(self) -> Any:
         async with self._connecting:
             if self._client is None:
-                self._client = await self._closing.enter_async_context(self._connect())
+                self._client = await in_time(self._open)
         return self._client
+
+    async def _open(self) -> Any:
+        return await self._closing.enter_async_context(self._connect())
 
 
 @asynccontextmanager
