@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from aiodp._core.text import check_error_id
 
 if TYPE_CHECKING:
-    from aiodp._types import LostReason
+    from aiodp._types import LostReason, TaskStatus
 
 
 class AiodpError(Exception):
@@ -41,6 +41,26 @@ class LeaseLost(AiodpError):  # noqa: N818 - the name is part of the public cont
         self.task_id = task_id
         self.reason = reason
         self.last_reported_at = last_reported_at
+
+
+class StatusInDoubt(LeaseLost):
+    """A status was sent and not answered, and then the task was refused: `status` may be set.
+
+    It is a `LeaseLost`, for whatever asks for the task raises it from then on. But others need not
+    have the task: look at the `@status` of its attempt before the work is done again.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        task_id: str,
+        reason: LostReason,
+        last_reported_at: float | None = None,
+        status: TaskStatus,
+    ) -> None:
+        super().__init__(message, task_id=task_id, reason=reason, last_reported_at=last_reported_at)
+        self.status = status
 
 
 class ReportRejected(AiodpError):  # noqa: N818 - the name is part of the public contract

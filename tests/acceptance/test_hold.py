@@ -171,6 +171,17 @@ def test_a_status_that_is_refused_has_an_exit_code_of_its_own(run, task_id, serv
     assert "FINISHED was not acknowledged" in done.stderr
 
 
+def test_a_status_in_doubt_has_an_exit_code_of_its_own(run, task_id, service):
+    """It was applied, its answer was lost, and its repetition is refused: 120, and no "lost"."""
+    fault = Fault(kind=FaultKind.RESET_AFTER, actions=frozenset({"SetTaskStatus"}), count=1)
+    service.faults.add(fault)
+    done = run(task_id, "--set-status", "--", "true")
+    assert done.returncode == 120
+    assert "FINISHED was sent without an answer" in done.stderr
+    assert "others may have it" not in done.stderr
+    assert statuses(service, task_id) == ["FINISHED"]
+
+
 # Canceled and lost
 
 
@@ -452,7 +463,7 @@ def test_help_reads_well_at_80_columns(run):
     done = run("--help", COLUMNS="80")
     assert done.returncode == 0
     assert max(map(len, done.stdout.splitlines())) <= 80
-    assert all(f"\n    {code}  " in done.stdout for code in (121, 122, 123, 124, 125, 126, 127))
+    assert all(f"\n    {code}  " in done.stdout for code in range(120, 128))
     assert done.stdout.count("AIODP_HOLD_") == done.stdout.count("\n  -") - 1  # --help has none
 
 

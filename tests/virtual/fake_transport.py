@@ -14,19 +14,21 @@ import anyio
 import anyio.lowlevel
 from botocore.exceptions import ConnectionClosedError
 
-from aiodp import ProgressReporter, ReportKind, TaskRunner
+from aiodp import CallFailed, ProgressReporter, ReportKind, TaskRunner
 from aiodp._aws.errors import CODES, TIMED_OUT
+from aiodp._core.objects import parse_object
 from aiodp._reporter.clock import LeaseClock
 from aiodp._reporter.runner_reporter import RunnerReporter
 from aiodp._types import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from aiodp._aws.runner_transport import RunnerTransport
     from aiodp._aws.transport import Transport
     from aiodp._core.fields import WireField
+    from aiodp._core.objects import PipelineObject
     from aiodp.emulator._model.replies import Answer
     from aiodp.testing import MemoryService
 
@@ -34,6 +36,7 @@ T = TypeVar("T")
 
 POLL_TIMEOUT = 100.0
 HEARTBEAT_TIMEOUT = 60.0
+DESCRIBE_TIMEOUT = 50.0
 KINDS = {code: kind for kind, codes in CODES.items() for code in codes}
 
 
@@ -83,6 +86,23 @@ class FakeRunnerTransport(FakeTransport):
             return answer
         task = answer.get("taskObject")
         return (task or None) if isinstance(task, dict | None) else malformed(answer)
+
+    async def describe(
+        self, pipeline_id: str, object_ids: Iterable[str], *, evaluate_expressions: bool
+    ) -> AsyncIterator[PipelineObject]:
+        """Call DescribeObjects once, for as long as the client and its retries would take."""
+        members = {
+            "pipelineId": pipeline_id,
+            "objectIds": list(object_ids),
+            "evaluateExpressions": evaluate_expressions,
+        }
+        answer: dict[str, Any] | Outcome = TIMED_OUT
+        with anyio.move_on_after(DESCRIBE_TIMEOUT):
+            answer = await self._call("DescribeObjects", members)
+        if isinstance(answer, Outcome):
+            raise CallFailed(f"DescribeObjects failed: {answer.error}")
+        for described in answer["pipelineObjects"]:
+            yield parse_object(described)
 
     async def heartbeat(
         self, taskrunner_id: str, worker_group: str, hostname: str
@@ -160,7 +180,7 @@ class FakeRunnerReporter(FakeReporter, RunnerReporter):
 
 
 class FakeRunner(TaskRunner):
-    """A task runner over a fake transport, whose handlers ask nothing of their pipelines."""
+    """A task runner over a fake transport, whose handlers may ask for objects by their ids."""
 
     def __init__(
         self,
@@ -174,7 +194,7 @@ class FakeRunner(TaskRunner):
         self._fake = FakeRunnerTransport(service)
 
     def _open_transport(self) -> AbstractAsyncContextManager[tuple[RunnerTransport, Any]]:
-        return given((self._fake, None))
+        return given((self._fake, self._fake))
 
 
 @asynccontextmanager

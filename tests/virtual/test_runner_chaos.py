@@ -307,7 +307,7 @@ def check_statuses(chaos):
     for runner in chaos.runners:
         ends.update(runner.statistics().ended)
     told = Counter(event.detail for event in chaos.kit.audit if event.kind is AuditKind.STATUS)
-    unheard = ends["lost"] + ends["no status"] + ends["interrupted"]
+    unheard = ends["lost"] + ends["no status"] + ends["in doubt"] + ends["interrupted"]
     assert ends["FINISHED"] <= told["FINISHED"]
     assert ends["FAILED"] <= told["FAILED"]
     assert told.total() <= ends["FINISHED"] + ends["FAILED"] + ends["FALSE"] + unheard

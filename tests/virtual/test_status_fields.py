@@ -91,7 +91,7 @@ async def test_a_failed_report_of_them_is_repeated_in_that_time(service, reporte
     """As any report is: after growing delays."""
     [task_id] = service.assign()
     async with reporter() as opened, opened.track(task_id) as task:
-        service.faults.add(Fault(kind=FaultKind.SERVER_ERROR, actions=REPORT, duration=2))
+        service.faults.add(Fault(kind=FaultKind.SERVER_ERROR, actions=REPORT, duration=1.2))
         task.update(percentComplete=100)
         await task.set_status(TaskStatus.FINISHED)
         assert service.calls["ReportTaskProgress", "InternalServiceError"] < 5

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 from aiodp._aws.errors import describe
 from aiodp._core.text import shorten
-from aiodp._errors import LeaseLost, ReporterClosed, ReportRejected, TaskCanceled
+from aiodp._errors import LeaseLost, ReporterClosed, ReportRejected, StatusInDoubt, TaskCanceled
 from aiodp._types import LeaseState, LostReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aiodp._core.lease import Lease
     from aiodp._reporter.record import TaskRecord
 
 _HELP: Final = {
@@ -42,16 +41,26 @@ def raise_if_ended(
         raise _lost_error(record, to_user_time) from record.error
 
 
-def _lost_error(lease: Lease, to_user_time: Callable[[float], float]) -> LeaseLost:
-    reason = lease.lost_reason or LostReason.EXPIRED
-    last = lease.last_reported_at
+def _lost_error(record: TaskRecord, to_user_time: Callable[[float], float]) -> LeaseLost:
+    reason = record.lost_reason or LostReason.EXPIRED
+    last = record.last_reported_at
+    task, last_reported_at = shorten(record.task_id), None if last is None else to_user_time(last)
+    if record.ended_in_doubt and record.status_in_doubt is not None:
+        return StatusInDoubt(
+            f"task {task} is in doubt: status {record.status_in_doubt} was sent without an answer, "
+            f"and the task is not ours any more ({reason}): the status may be set; look at the "
+            f"attempt before the work is done again",
+            task_id=record.task_id,
+            reason=reason,
+            last_reported_at=last_reported_at,
+            status=record.status_in_doubt,
+        )
     never = reason is LostReason.EXPIRED and last is None
     return LeaseLost(
-        f"task {shorten(lease.task_id)} is lost ({reason}): "
-        f"{_NEVER_OURS if never else _HELP[reason]}",
-        task_id=lease.task_id,
+        f"task {task} is lost ({reason}): {_NEVER_OURS if never else _HELP[reason]}",
+        task_id=record.task_id,
         reason=reason,
-        last_reported_at=None if last is None else to_user_time(last),
+        last_reported_at=last_reported_at,
     )
 
 

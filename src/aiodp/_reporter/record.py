@@ -23,7 +23,14 @@ class TaskRecord(Registration):
     The lease, the schedule's part and this are one object, as each further one costs memory.
     """
 
-    __slots__ = ("_changed", "interrupt", "status", "status_acknowledged", "status_failed")
+    __slots__ = (
+        "_changed",
+        "interrupt",
+        "status",
+        "status_acknowledged",
+        "status_failed",
+        "status_in_doubt",
+    )
 
     def __init__(
         self,
@@ -37,6 +44,7 @@ class TaskRecord(Registration):
         self.status: TaskStatus | None = None  # that was set, or is on the way
         self.status_acknowledged = False
         self.status_failed = False  # a status could not be set; the service may have applied it
+        self.status_in_doubt: TaskStatus | None = None  # that was sent without an answer
         self._changed: anyio.Event | None = None
 
     def on_change(self) -> None:
@@ -53,6 +61,16 @@ class TaskRecord(Registration):
         if self.status_acknowledged or self.state not in (LeaseState.CANCELED, LeaseState.LOST):
             return False
         return self.status is None or self.reporting_stopped or not self.winding_down
+
+    @property
+    def ended_in_doubt(self) -> bool:
+        """Whether the task is not ours any more, maybe because its status is set."""
+        return (
+            self.state is LeaseState.LOST
+            and self.reporting_stopped
+            and self.status_in_doubt is not None
+            and not self.status_acknowledged
+        )
 
     async def wait_until(self, condition: Callable[[TaskRecord], bool]) -> None:
         """Return when the condition holds; it is looked at after each change and each report."""

@@ -7,6 +7,7 @@ has given the task away, and without it the work would be done again.
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -104,7 +105,7 @@ class StatusSetter:
     ) -> None:
         started = self._now()
         failures = 0
-        doubtful = said = False
+        said = False
         while True:
             outcome, sent_at = await self._attempt(record, status, members, failures)
             if outcome.kind is ReportKind.OK:
@@ -112,8 +113,7 @@ class StatusSetter:
                 return
             now = self._now()
             if outcome.kind is ReportKind.REFUSED:
-                await self._ask_why(record, outcome.error, doubtful=doubtful)
-            doubtful |= outcome.kind in _DOUBTFUL
+                await self._ask_why(record, outcome.error)
             if outcome.kind is ReportKind.INVALID and members.keys() & set(_DETAILS):
                 members = self._without_details(record, members, outcome)
                 continue
@@ -141,8 +141,11 @@ class StatusSetter:
             await record.wait_until(lambda record: not record.in_flight)
             self._raise_if_impossible(record)
             outcome, sent_at = TIMED_OUT, self._now()
+            doubt, record.status_in_doubt = record.status_in_doubt, status  # until it is answered
             with anyio.move_on_after(record.attempt_timeout(sent_at)):
                 outcome = await self._transport.set_status(record.task_id, status.value, members)
+            if outcome.kind not in _DOUBTFUL:
+                record.status_in_doubt = doubt
             if outcome.kind is ReportKind.OK:
                 record.status_acknowledged = True
                 self._engine.finish(record)
@@ -162,25 +165,19 @@ class StatusSetter:
             if not called:
                 self._bucket.refund()
 
-    async def _ask_why(
-        self, record: TaskRecord, error: Exception | None, *, doubtful: bool
-    ) -> None:
+    async def _ask_why(self, record: TaskRecord, error: Exception | None) -> None:
         """Raise because of a refusal, unless a report says that the task is still ours.
 
         The report also says whether the task was canceled, which a refusal does not.
         """
-        try:
-            if record.live:
-                with anyio.move_on_after(record.timing.attempt_timeout):
-                    await self._engine.report_now(record)
-                    self._engine.raise_if_ended(record)
-                    return
+        answered = False
+        if record.live:
+            with anyio.move_on_after(record.timing.attempt_timeout), suppress(LeaseLost):
+                await self._engine.report_now(record)
+                answered = True
+        if not answered:
             self._engine.refuse(record, error)
-            self._engine.raise_if_ended(record)
-        except LeaseLost as lost:
-            if doubtful:
-                lost.add_note("A try that was not answered may have set the status all the same.")
-            raise
+        self._engine.raise_if_ended(record)
 
     async def _sleep(self, record: TaskRecord, delay: float) -> None:
         """Sleep, but no longer than a status can be set."""

@@ -11,7 +11,7 @@ import anyio
 
 from aiodp._concurrency import first_of
 from aiodp._core.text import shorten
-from aiodp._errors import AiodpError, LeaseLost, TaskCanceled, TaskFailed
+from aiodp._errors import AiodpError, TaskFailed
 from aiodp._log import logger
 from aiodp._runner.handlers import Call
 from aiodp._runner.result import (
@@ -22,10 +22,10 @@ from aiodp._runner.result import (
     Succeeded,
     end_of,
     error_id_of,
-    error_members,
     message_of,
     name_of,
 )
+from aiodp._runner.status import ask_status, set_status
 from aiodp._runner.task import Task, stop_error
 from aiodp._runner.unawaited import discard, is_unawaited
 from aiodp._types import RunEnd, TaskStatus
@@ -227,44 +227,37 @@ class Execution:
         """Set the status if one is due; return the end of the task."""
         match result, end_of(result, Standing.of(self._record, self.task.state)):
             case _, RunEnd() as end:
-                return end
+                pass
             case Succeeded() | Failed(), Action.SET_STATUS:
-                return await self._set_status_shielded(result)
-        return RunEnd(str(self._record.status))  # which the handler has set
+                end = await self._set_status_shielded(result)
+            case _:
+                return RunEnd(str(self._record.status))  # which the handler has set
+        doubtful = self._record.status_in_doubt if self._record.ended_in_doubt else None
+        if end is RunEnd.LOST and doubtful is not None:
+            return await ask_status(self.task, self.assignment, doubtful, result)
+        return end
 
     async def _set_status_shielded(self, result: Succeeded | Failed) -> RunEnd:
         """Set the status, for as long as it can be accepted; ten seconds if the runner stops."""
         end = RunEnd.NO_STATUS
 
-        async def set_status() -> None:
+        async def report() -> None:
             nonlocal end
-            end = await self._set_status(result)
+            end = await set_status(self.task, self.assignment, result)
 
         with anyio.CancelScope(shield=True):  # without its status the work would be done again
-            await first_of(set_status, self._wait_last_moment)
+            await first_of(report, self._wait_last_moment)
         return end
 
     async def _wait_last_moment(self) -> None:
         await self._stop.wait()
         await anyio.sleep(_LAST_STATUS_TIMEOUT)
 
-    async def _set_status(self, result: Succeeded | Failed) -> RunEnd:
-        members = error_members(result.error) if isinstance(result, Failed) else {}
-        try:
-            await self.task.set_status(result.status, **members)
-        except LeaseLost:
-            return RunEnd.LOST
-        except TaskCanceled:
-            return RunEnd.CANCELED
-        except AiodpError as error:
-            logger.log(logging.ERROR, "%s", error, extra=self.assignment.extra)
-            return RunEnd.NO_STATUS
-        return RunEnd(result.status.value)
-
     def _log_end(self, result: WorkResult, end: RunEnd) -> None:
         seconds = anyio.current_time() - self.assignment.assigned_at
         extra = {**self.assignment.extra, "status": end.value, "seconds": seconds}
-        level = logging.ERROR if end is RunEnd.NO_STATUS else logging.INFO
+        untold = end in (RunEnd.NO_STATUS, RunEnd.IN_DOUBT)
+        level = logging.ERROR if untold else logging.INFO
         match result:
             case Interrupted():
                 message = "task %s: its handler's thread goes on, although the runner stops"

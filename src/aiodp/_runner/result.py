@@ -12,7 +12,8 @@ columns are the members of `Standing`, the cells are the ends of `RunEnd` or one
 Work that succeeded is worth a SetTaskStatus as long as the service may accept it, for otherwise
 somebody does it again. A failure is not: after a status that may have been applied it could
 contradict that, and after the lease the task is somebody else's. Interrupted work goes on in its
-thread, so nothing can be said about it.
+thread, so nothing can be said about it. A task that is lost after its status was sent without an
+answer is in doubt: its attempt is asked for.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class Standing(Enum):
 
     HELD = "held"
     IN_DOUBT = "in doubt"
-    """Held, and the handler's own SetTaskStatus failed: the service may have applied it."""
+    """Held, and the handler's own SetTaskStatus failed, or was broken off: it may be applied."""
     EXPIRED = "expired"
     """The lease ran out here, and is reported still: the service may not have noticed."""
     LOST = "lost"
@@ -81,7 +82,8 @@ class Standing(Enum):
             return cls.CANCELED
         if state is LeaseState.LOST:
             return cls.LOST if record.reporting_stopped else cls.EXPIRED
-        return cls.IN_DOUBT if record.status_failed else cls.HELD
+        doubtful = record.status_failed or record.status_in_doubt is not None
+        return cls.IN_DOUBT if doubtful else cls.HELD
 
 
 class Action(Enum):

@@ -91,3 +91,11 @@ def test_the_help_names_all_exit_codes():
     """Those of the enumeration, wrong usage and 128+N, and no others."""
     named = re.findall(r"^  (\d+(?:\+N)?) ", EXIT_CODES, re.MULTILINE)
     assert named == [*(str(int(code)) for code in sorted([*Exit, 2])), "128+N"]
+
+
+@pytest.mark.parametrize("asked", [{"once": True}, {"counted": True}, {"signals": (TERM,)}])
+def test_doubt_has_a_code_of_its_own(asked):
+    """If nothing worse happened."""
+    assert code(**asked, ended={RunEnd.IN_DOUBT: 1}) == 5
+    assert code(**asked, ended={RunEnd.IN_DOUBT: 1, RunEnd.FINISHED: 1}) == 5
+    assert code(**asked, ended={RunEnd.IN_DOUBT: 1, RunEnd.NO_STATUS: 1}) == 1

@@ -60,6 +60,8 @@ def test_the_table_has_no_other_rows_and_columns():
         (LeaseState.LOST, {}, Standing.EXPIRED),
         (LeaseState.LOST, {"status_failed"}, Standing.EXPIRED),
         (LeaseState.LOST, {"reporting_stopped"}, Standing.LOST),
+        (LeaseState.LOST, {"status_in_doubt"}, Standing.EXPIRED),
+        (LeaseState.HELD, {"status_in_doubt"}, Standing.IN_DOUBT),
         (LeaseState.CANCELED, {"reporting_stopped"}, Standing.CANCELED),
         (LeaseState.CANCELED, {"reporting_stopped", "status_failed"}, Standing.CANCELED),
         (LeaseState.RELEASED, {"reporting_stopped", "status_acknowledged"}, Standing.STATUS_SET),

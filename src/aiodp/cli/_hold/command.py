@@ -22,6 +22,7 @@ _EXIT_CODES: Final = """\b
 Exit codes:
   the command's own, or 128+N if signal N ended it; and
   2    wrong usage, nothing was sent
+  120  the status may be set: its answer was lost, and its repetition refused
   121  the task was canceled
   122  the task was lost, or never was ours
   123  credentials, permission, region or endpoint do not allow reports

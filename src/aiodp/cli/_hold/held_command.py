@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
 
-from aiodp import AiodpError, LeaseLost, ReportRejected, StatusNotSet, TaskCanceled, TaskStatus
+from aiodp import (
+    AiodpError,
+    LeaseLost,
+    ReportRejected,
+    StatusInDoubt,
+    StatusNotSet,
+    TaskCanceled,
+    TaskStatus,
+)
 from aiodp._concurrency import first_of
 from aiodp._core.text import shorten
 from aiodp._process import Command, describe_exit, time_to_stop
@@ -29,6 +37,7 @@ _FORWARDED: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTER
 class Exit(IntEnum):
     """Exit codes of `aiodp hold` beside those of the command."""
 
+    IN_DOUBT = 120
     CANCELED = 121
     LOST = 122
     REJECTED = 123
@@ -41,6 +50,7 @@ class Exit(IntEnum):
 _CODES: Final[dict[type[AiodpError], Exit]] = {
     TaskCanceled: Exit.CANCELED,
     LeaseLost: Exit.LOST,
+    StatusInDoubt: Exit.IN_DOUBT,
     ReportRejected: Exit.REJECTED,
     StatusNotSet: Exit.STATUS_NOT_SET,
 }

@@ -27,12 +27,13 @@ Exit codes:
   2    wrong usage, nothing was sent
   3    with --once: there was no task
   4    with --once: the poll failed
+  5    as 1, but only because it is in doubt whether a status is set
   123  keys, region or endpoint allow no client
   125  a fault in aiodp itself
   128+N  a second or third signal, of number N, interrupted the tasks"""
 
 _SUCCESSFUL_ENDS: Final = frozenset({RunEnd.FINISHED, RunEnd.FALSE, RunEnd.DUPLICATE})
-_UNREPORTED_ENDS: Final = (RunEnd.NO_STATUS, RunEnd.INTERRUPTED)
+_UNREPORTED_ENDS: Final = (RunEnd.NO_STATUS, RunEnd.IN_DOUBT, RunEnd.INTERRUPTED)
 THREADS_TIMEOUT: Final = 5.0
 """Seconds for which threads of handlers may delay the end of the process."""
 _FLUSH_TIMEOUT: Final = 1.0
@@ -45,6 +46,7 @@ class Exit(IntEnum):
     TASK_FAILED = 1
     NO_TASK = 3
     POLL_FAILED = 4
+    IN_DOUBT = 5
     REJECTED = 123
     INTERNAL_ERROR = 125
 
@@ -69,12 +71,15 @@ def exit_code(
             return Exit.DONE
         return Exit.POLL_FAILED if end.polls_failed else Exit.NO_TASK
     if once or counted:
-        succeeded = all(name in _SUCCESSFUL_ENDS for name, count in end.ended.items() if count)
+        ended = {name for name, count in end.ended.items() if count}
+        failures = ended - _SUCCESSFUL_ENDS
     else:
-        succeeded = all(
-            end.ended.get(name, 0) <= before_stop.get(name, 0) for name in _UNREPORTED_ENDS
-        )
-    return Exit.DONE if succeeded else Exit.TASK_FAILED
+        failures = {
+            name for name in _UNREPORTED_ENDS if end.ended.get(name, 0) > before_stop.get(name, 0)
+        }
+    if not failures:
+        return Exit.DONE
+    return Exit.IN_DOUBT if failures == {RunEnd.IN_DOUBT} else Exit.TASK_FAILED
 
 
 def exit_after(code: int, timeout: float = THREADS_TIMEOUT) -> None:
