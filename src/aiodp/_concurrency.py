@@ -215,11 +215,14 @@ def threadsafe_call() -> Callable[[Callable[[], object]], object]:
 def may_replace_handler(handler: object) -> bool:
     """Return whether a signal with this handler may be listened to.
 
-    What is ignored from the start, as under `nohup`, stays ignored. Asyncio's loops have one
-    handler for each signal; one that the program has set there is not to be taken away.
+    What is ignored from the start, as under `nohup`, stays ignored. A loop of asyncio has one
+    callback for each signal; one that the program has set there is not to be taken away. In Python
+    the loop sets a handler out of the module that it is defined in, asyncio's own or uvloop's.
     """
-    of_asyncio = getattr(getattr(asyncio, "unix_events", None), "_sighandler_noop", None)
-    return handler is not signal.SIG_IGN and (of_asyncio is None or handler is not of_asyncio)
+    if handler is signal.SIG_IGN or not _on_asyncio():
+        return handler is not signal.SIG_IGN
+    add = asyncio.get_running_loop().add_signal_handler
+    return getattr(handler, "__module__", None) != add.__module__
 
 
 def cancellation_requested() -> bool:

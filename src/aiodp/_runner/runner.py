@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
 import uuid
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,7 +22,7 @@ from aiodp._runner.execution import Shared
 from aiodp._runner.handlers import Activity, Handlers, Limits, check_handler
 from aiodp._runner.poller import Identity
 from aiodp._runner.shutdown import Shutdown, Step
-from aiodp._runner.signals import listen
+from aiodp._runner.signals import listening
 from aiodp._types import RunnerStatistics
 
 if TYPE_CHECKING:
@@ -174,7 +173,8 @@ class TaskRunner:
         self._state = "running"
         try:
             async with self._open_dispatcher() as dispatcher:
-                await self._supervise(dispatcher, max_tasks=max_tasks, once=once)
+                with listening(self._shutdown) if self._handle_signals else nullcontext():
+                    await self._supervise(dispatcher, max_tasks=max_tasks, once=once)
         finally:
             self._state = "closed"
             self._shutdown.close()
@@ -248,21 +248,15 @@ class TaskRunner:
     ) -> None:
         """Let the dispatcher end its tasks, also if this is canceled."""
         over = anyio.Event()
-        listening = anyio.CancelScope(shield=True)  # to the end of the clean-up
 
         async def work() -> None:
             try:
                 await dispatcher.run(max_tasks=max_tasks, once=once)
             finally:
                 over.set()
-                listening.cancel()
 
         async with bare_group() as group:
             group.start_soon(work, name="aiodp task runner")
-            if self._handle_signals and threading.current_thread() is threading.main_thread():
-                group.start_soon(
-                    listen, self._shutdown, listening, name="aiodp task runner signals"
-                )
             try:
                 await over.wait()
             finally:

@@ -69,10 +69,14 @@ class Shutdown:
         May be called from any thread, and from a signal handler.
         """
         self._wanted = max(self._wanted, step)
+        self.call_soon(partial(self.reach, step))
+
+    def call_soon(self, function: Callable[[], object]) -> None:
+        """Call the function at the event loop's next turn, if this is open; see `ask`."""
         call = self._threadsafe_call  # read once: another thread may close this now
         if call is not None:
             with suppress(RuntimeError):  # the event loop is closed
-                call(partial(self.reach, step))
+                call(function)
 
     def reach(self, step: Step) -> None:
         """Do as `ask` does, but at once, and in the event loop."""

@@ -1,35 +1,58 @@
-"""The signals that end a runner: the first one drains it, a second one cancels."""
+"""The signals that end the runners of a process: the first one drains, a second one cancels."""
 
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING, Final
-
-import anyio
+import threading
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from aiodp._concurrency import may_replace_handler
 from aiodp._log import logger
+from aiodp._process.children import listen, unlisten
 from aiodp._runner.shutdown import Step
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from aiodp._runner.shutdown import Shutdown
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
+_shutdowns: Final[list[Shutdown]] = []
+"""Of the runners that listen. All of them hear each signal, for only one handler can be set."""
+_before: Final[dict[int, Any]] = {}
+"""The handlers that were there before the first runner listened."""
 
-async def listen(shutdown: Shutdown, listening: anyio.CancelScope) -> None:
-    """Take the signals that the program has no use for, until the scope is canceled."""
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
-    ours = [number for number, handler in before.items() if may_replace_handler(handler)]
-    if not ours:
+
+@contextmanager
+def listening(shutdown: Shutdown) -> Iterator[None]:
+    """Let the shutdown hear the signals that the program has no use for, in the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
         return
+    if not _shutdowns:
+        handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+        _before.update(
+            (number, handler)
+            for number, handler in handlers.items()
+            if may_replace_handler(handler)
+        )
+        listen(_before, _hear)
+    _shutdowns.append(shutdown)
     try:
-        with listening, anyio.open_signal_receiver(*ours) as signals:
-            async for number in signals:
-                _on_signal(number, shutdown)
+        yield
     finally:
-        for number in ours:  # the receiver leaves the defaults behind
-            signal.signal(number, before[number] or signal.SIG_DFL)
+        _shutdowns.remove(shutdown)
+        if not _shutdowns:
+            while _before:
+                unlisten(*_before.popitem())
+
+
+def _hear(number: int, _: object) -> None:
+    for shutdown in _shutdowns:
+        shutdown.call_soon(partial(_on_signal, signal.Signals(number), shutdown))
 
 
 def _on_signal(number: signal.Signals, shutdown: Shutdown) -> None:

@@ -13,6 +13,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from aiodp._process.children import listen
 from aiodp.cli._shared import KILLED_BY_SIGNAL
 
 if TYPE_CHECKING:
@@ -51,17 +52,10 @@ class Signals:
     def listen(self) -> None:
         """Start, in the event loop of the main thread; it goes on until the process ends."""
         self._loop = asyncio.get_running_loop()
-        os.register_at_fork(
-            before=_block_signals,
-            after_in_parent=_unblock_signals,
-            after_in_child=_reset_in_child,
-        )
         self._wakeup_write.setblocking(False)
         signal.set_wakeup_fd(self._wakeup_write.fileno(), warn_on_full_buffer=False)
-        for number in _HANDLED:
-            # A signal that was ignored from the start, as by nohup, stays ignored.
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, _noop)
+        # A signal that was ignored from the start, as by nohup, stays ignored.
+        listen((n for n in _HANDLED if signal.getsignal(n) is not signal.SIG_IGN), _noop)
         threading.Thread(target=self._receive, name="aiodp signals", daemon=True).start()
 
     def _receive(self) -> None:
@@ -93,30 +87,6 @@ def exit_now(code: int) -> None:
     if os.isatty(_STDERR) and select.select([], [_STDERR], [], 0)[1]:
         os.write(_STDERR, _SHOW_CURSOR)  # the table hides it
     os._exit(code)
-
-
-_before_fork: Final = threading.local()
-
-
-def _block_signals() -> None:
-    """Deliver no signal to a forked child before `_reset_in_child` has run in it."""
-    _before_fork.mask = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
-
-
-def _unblock_signals() -> None:
-    signal.pthread_sigmask(signal.SIG_SETMASK, _before_fork.mask)
-
-
-def _reset_in_child() -> None:
-    """Give a child, as of a handler that uses multiprocessing, the default signal handlers.
-
-    Without that, the child would write its signals to our wakeup socket.
-    """
-    signal.set_wakeup_fd(-1)
-    for number in _HANDLED:
-        if signal.getsignal(number) is _noop:
-            signal.signal(number, signal.SIG_DFL)
-    _unblock_signals()
 
 
 def _noop(*_: object) -> None:

@@ -1,0 +1,123 @@
+"""TaskRunner: whose signals are whose, on each event loop and in forked children."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+import warnings
+
+import anyio
+import anyio.to_thread
+import pytest
+from aiobotocore.session import get_session
+
+from aiodp import TaskRunner
+from aiodp._runner import dispatcher
+from aiodp.testing import MemoryKit
+
+LONG = 30.0
+"""Seconds after which a child ends by itself."""
+
+
+def new_loop(name):
+    """Return a factory of event loops of this name."""
+    return asyncio.new_event_loop if name == "asyncio" else pytest.importorskip(name).new_event_loop
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def run(request):
+    """Runs a coroutine on an event loop."""
+    with asyncio.Runner(loop_factory=new_loop(request.param)) as runner:
+        yield runner.run
+
+
+@pytest.fixture
+def kit(monkeypatch):
+    monkeypatch.setattr(dispatcher, "_LAST_POLL_TIMEOUT", 0.0)
+    return MemoryKit()
+
+
+def make_runner(kit, handler=lambda _: None, **options):
+    return TaskRunner(kit.attach(get_session()), worker_group="workers", handler=handler, **options)
+
+
+async def polling(kit, *runners):
+    """Wait until all of them poll; they listen to signals then."""
+    await kit.until(lambda: all(one.statistics().polling for one in runners))
+
+
+def test_signals_drain_all_runners_of_a_process(kit, run):
+    """One handler is set, and all that listen hear of it; the old one comes back at the end."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    async def main():
+        runners = [make_runner(kit), make_runner(kit)]
+        async with anyio.create_task_group() as group:
+            for one in runners:
+                group.start_soon(one.run)
+            await polling(kit, *runners)
+            signal.raise_signal(signal.SIGTERM)
+
+    run(main())
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_what_the_program_gave_to_its_loop_stays_there(kit, run):
+    """`loop.add_signal_handler` of asyncio and of uvloop: the runner hears nothing."""
+    heard = asyncio.Event()
+
+    async def main():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, heard.set)
+        one = make_runner(kit)
+        async with anyio.create_task_group() as group:
+            group.start_soon(one.run)
+            await polling(kit, one)
+            signal.raise_signal(signal.SIGTERM)
+            await heard.wait()
+            assert not one._shutdown.is_draining
+            one.stop()
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
+
+    run(main())
+
+
+def fork_and_sleep():
+    """Return the id of a child that sleeps."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Python 3.12 warns of forks beside threads
+        child = os.fork()
+    if child:
+        return child
+    try:
+        time.sleep(LONG)
+    finally:
+        os._exit(3)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_of_a_forked_child_is_not_the_runner_s(kit, run, number):
+    """It ends the child as any process, and the runner does not hear it."""
+    ends = []
+
+    async def handler(task):
+        child = fork_and_sleep()
+        os.kill(child, number)
+        _, status = await anyio.to_thread.run_sync(os.waitpid, child, 0)
+        ends.append(os.waitstatus_to_exitcode(status))
+        await anyio.sleep(0.05)
+
+    async def main():
+        kit.activity()
+        one = make_runner(kit, handler)
+        async with anyio.create_task_group() as group:
+            group.start_soon(one.run)
+            await kit.until(lambda: one.statistics().ended)
+            assert not one._shutdown.is_draining
+            one.stop()
+
+    run(main())
+    assert ends == [-number]
