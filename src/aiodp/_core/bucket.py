@@ -74,6 +74,12 @@ class TokenBucket:
         self.rate = max(floor, self.rate * _DECREASE)
         self._slowed_at = now
 
+    def raise_to(self, needed: float, now: float) -> None:
+        """Let the rate be as high as is needed now: throttling was bounded by what was then."""
+        if self.limited:
+            self._fill(now)
+            self.rate = max(self.rate, min(self._full_rate, needed))
+
     def succeeded(self) -> None:
         """Learn that a call was let through."""
         if self.limited:

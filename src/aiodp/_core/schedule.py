@@ -56,6 +56,7 @@ class Schedule:
         self.registrations[registration] = None
         registration.due_at = now
         self._demand.add(registration.timing)
+        self.bucket.raise_to(self._demand.least_rate, now)
         if self._demand.excessive:
             self._lose(registration, LostReason.OVERLOADED)
         else:

@@ -241,6 +241,23 @@ def test_throttled_reports_are_repeated_as_soon_as_the_bucket_allows():
     assert report(schedule, 1 / 7) == [one]
 
 
+def test_a_lease_that_comes_after_a_time_of_throttling_is_kept():
+    """The rate that sufficed for one lease is not the limit for those that come later."""
+    schedule = make_schedule(rate=1.0, burst=20.0)
+    add(schedule, 0.0)
+    run(schedule, 0.0, 0.0)
+    run(schedule, 0.0, 200.0, Outcome(kind=ReportKind.THROTTLED))
+    assert schedule.bucket.rate == pytest.approx(0.05)
+    timing = Timing.checked(
+        interval=20, ack_timeout=120, lease_timeout=60, safety_margin=10, attempt_timeout=10
+    )
+    for arrival in range(200, 290, 30):
+        add(schedule, float(arrival), timing=timing)
+        run(schedule, float(arrival), arrival + 30.0)
+    run(schedule, 290.0, 1000.0)
+    assert [lease.state for lease in schedule.registrations] == [LeaseState.HELD] * 4
+
+
 def test_who_wants_little_keeps_its_interval_when_calls_are_throttled():
     """Forty leases want 0.67 calls/s: throttling does not push them below that."""
     schedule = make_schedule()
