@@ -70,3 +70,10 @@ def test_heartbeats_are_measured_beside_long_polls(run):
     assert median["all on one client"] > 2 * median["beside the polls"]
     assert printed.count(", beside the polls / ") == 6
     assert printed.endswith("holds\n")
+
+
+def test_a_campaign_of_faults_is_run_and_any_run_of_it_repeated(run):
+    """A few runs break no promise; one by itself makes the same calls in another process."""
+    printed = run("faults.py", "--runs", "8", "--seed", "4", "--processes", "2")
+    assert printed.endswith("0 runs broke a promise\n")
+    assert run("faults.py", "--only", "6") == run("faults.py", "--only", "6")

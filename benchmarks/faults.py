@@ -1,0 +1,142 @@
+"""A campaign of faults: seeded runs in virtual time, judged by what the service knows.
+
+`python benchmarks/faults.py --runs 10000` prints how many promises were broken, how much time
+passed, and how often each kind of fault happened; its exit code is 1 if a promise was broken. Each
+run that broke one is printed with the command that repeats exactly that run and shows its calls.
+What a run is made of stands in `tests/campaign`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from campaign.journal import INVARIANTS
+from campaign.simulation import simulate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from campaign.simulation import Result
+
+CHUNK: Final = 50
+TOTALS: Final = ("processes", "tasks", "calls")
+
+
+@dataclass(slots=True)
+class Summary:
+    """What became of several runs."""
+
+    runs: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+    counts: Counter[str] = field(default_factory=Counter)
+    broken: Counter[str] = field(default_factory=Counter)
+    failures: list[tuple[int, list[str]]] = field(default_factory=list)
+
+    def add(self, result: Result) -> None:
+        plan = result.plan
+        over = "real clients" if plan.clients else "no clients"
+        self.runs[f"{plan.form}, {plan.backend}, {over}"] += 1
+        self.seconds += result.seconds
+        self.counts += result.counts
+        if result.violations:
+            self.broken.update({violation.invariant for violation in result.violations})
+            self.failures.append((plan.seed, [str(violation) for violation in result.violations]))
+
+    def merge(self, other: Summary) -> None:
+        self.runs += other.runs
+        self.seconds += other.seconds
+        self.counts += other.counts
+        self.broken += other.broken
+        self.failures += other.failures
+
+
+def run_chunk(seeds: range) -> Summary:
+    summary = Summary()
+    for seed in seeds:
+        summary.add(simulate(seed))
+    return summary
+
+
+def summaries(seeds: range, processes: int) -> Iterator[Summary]:
+    chunks = [seeds[start : start + CHUNK] for start in range(0, len(seeds), CHUNK)]
+    if processes == 1:
+        yield from map(run_chunk, chunks)
+        return
+    with ProcessPoolExecutor(processes) as pool:
+        yield from pool.map(run_chunk, chunks)
+
+
+def show_failure(console: Console, seed: int, violations: list[str]) -> None:
+    command = shlex.join(["python", "benchmarks/faults.py", "--only", str(seed)])
+    console.print(f"seed {seed}; to repeat it: {command}", style="bold", markup=False)
+    for violation in violations[:5]:
+        console.print(f"  {violation}", markup=False)
+
+
+def show(console: Console, summary: Summary, seconds: float) -> None:
+    total = summary.runs.total()
+    promises = Table("promise", "runs that broke it", box=box.MARKDOWN)
+    for name, text in INVARIANTS.items():
+        promises.add_row(f"{name}: {text}", f"{summary.broken[name]:,}")
+    counts = Table("what", "how often", box=box.MARKDOWN)
+    rest = {name: count for name, count in summary.counts.items() if name not in TOTALS}
+    for name, count in [*summary.runs.most_common(), *Counter(rest).most_common()]:
+        counts.add_row(name, f"{count:,}")
+    console.print(promises, counts)
+    totals = ", ".join(f"{summary.counts[name]:,} {name}" for name in TOTALS)
+    console.print(
+        f"{total:,} runs, {totals}, {summary.seconds / 3600:,.0f} virtual hours "
+        f"in {seconds / 60:,.1f} minutes; {len(summary.failures)} runs broke a promise"
+    )
+
+
+def show_one(console: Console, seed: int) -> int:
+    """Run one seed; print its plan, its calls and what it broke."""
+    result = simulate(seed)
+    for line in [str(result.plan), *result.log, *map(str, result.violations)]:
+        console.print(line, markup=False, soft_wrap=True)
+    console.print(f"{len(result.log):,} calls and steps, fingerprint {result.fingerprint}")
+    return 1 if result.violations else 0
+
+
+def arguments() -> Any:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--runs", type=int, default=1000, metavar="N")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the first run")
+    parser.add_argument("--only", type=int, metavar="SEED", help="one run, with all its calls")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, metavar="N")
+    return parser.parse_args()
+
+
+def main() -> int:
+    options = arguments()
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    if options.only is not None:
+        return show_one(console, options.only)
+    started = time.monotonic()
+    summary = Summary()
+    for part in summaries(range(options.seed, options.seed + options.runs), options.processes):
+        summary.merge(part)
+        for seed, violations in part.failures:
+            show_failure(console, seed, violations)
+    show(console, summary, time.monotonic() - started)
+    return 1 if summary.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,192 @@
+"""Seeded runs of everything against the service, and proof that each promise can be seen broken."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from aiodp import ReportKind, StatusNotSet, TaskStatus
+from aiodp._core.lease import Lease
+from aiodp._core.schedule import Schedule
+from aiodp._reporter.engine import Engine
+from aiodp._reporter.record import TaskRecord
+from aiodp._reporter.status import StatusSetter
+from campaign.journal import INVARIANTS
+from campaign.simulation import simulate
+from virtual.fake_transport import FakeTransport
+
+SEEDS = range(32)
+MORE_SEEDS = range(1000, 1120)
+CHUNK = 30
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_no_promise_is_broken(seed):
+    """Whatever fails, each task has one owner, and each cancellation and status arrives."""
+    assert simulate(seed).violations == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", MORE_SEEDS[::CHUNK])
+def test_no_promise_is_broken_in_more_runs(start):
+    """The same for a few hundred more."""
+    broken = {
+        seed: violations
+        for seed in range(start, start + CHUNK)
+        if (violations := simulate(seed).violations)
+    }
+    assert broken == {}
+
+
+@pytest.mark.parametrize("seed", [4, 5, 6, 7])
+def test_a_seed_replays_exactly(seed):
+    """Two runs of one seed make the same calls at the same times; another seed makes others."""
+    first, second, other = simulate(seed), simulate(seed), simulate(seed + 4)
+    assert first.log == second.log
+    assert first.fingerprint == second.fingerprint != other.fingerprint
+
+
+# Mutants: each is a fault of the library that breaks one promise.
+
+
+def one_owner(patch):
+    """A failed report moves the deadline."""
+    fail = Lease.fail
+
+    def renew(self, error):
+        fail(self, error)
+        self.deadline += self.timing.lease_timeout
+
+    patch.setattr(Lease, "fail", renew)
+
+
+def interrupted(patch):
+    """The end of a lease does not interrupt the work."""
+
+    def on_change(self):
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
+
+    patch.setattr(TaskRecord, "on_change", on_change)
+
+
+def cancel_heard(patch):
+    """A report that is answered `canceled` counts as any other."""
+    report = FakeTransport.report
+
+    async def deaf(self, task_id, fields):
+        outcome = await report(self, task_id, fields)
+        return dataclasses.replace(outcome, canceled=False)
+
+    patch.setattr(FakeTransport, "report", deaf)
+
+
+def lease_kept(patch):
+    """Leases are given up long before they have to be."""
+
+    def lost_at(self):
+        return self.deadline - 0.9 * self.timing.lease_timeout
+
+    patch.setattr(Lease, "lost_at", property(lost_at))
+
+
+def status_once(patch):
+    """A status that failed is followed by another one."""
+    attempt = StatusSetter._attempt
+
+    async def change(self, record, status, members, failures):
+        status = TaskStatus.FAILED if failures else status
+        return await attempt(self, record, status, members, failures)
+
+    patch.setattr(StatusSetter, "_attempt", change)
+
+
+def status_kept(patch):
+    """A status is tried once."""
+
+    def give_up(self, record, status, outcome, elapsed):
+        raise StatusNotSet("once is enough")
+
+    patch.setattr(StatusSetter, "_give_up_if_due", give_up)
+
+
+def status_true(patch):
+    """Every status is FINISHED."""
+    set_status = FakeTransport.set_status
+
+    async def finish(self, task_id, status, error):
+        return await set_status(self, task_id, "FINISHED", {})
+
+    patch.setattr(FakeTransport, "set_status", finish)
+
+
+def silent_end(patch):
+    """A report follows the status."""
+
+    def finish(self, record):
+        self.schedule.resume(record)
+
+    patch.setattr(Engine, "finish", finish)
+
+
+def nothing_left(patch):
+    """A lease that ends is counted on."""
+    on_end = Schedule._on_end
+
+    def count_on(self, registration):
+        on_end(self, registration)
+        self.held_count += 1
+
+    patch.setattr(Schedule, "_on_end", count_on)
+
+
+def ends(patch):
+    """A reporter never forgets a task, and waits for it when it is closed."""
+    patch.setattr(Schedule, "remove", lambda *_: None)
+
+
+def no_crash(patch):
+    """A malformed answer is more than the schedule can record."""
+    record_outcome = Schedule.record_outcome
+
+    def fail(self, registration, outcome, **options):
+        assert outcome.kind is not ReportKind.MALFORMED
+        record_outcome(self, registration, outcome, **options)
+
+    patch.setattr(Schedule, "record_outcome", fail)
+
+
+MUTANTS = {
+    mutant.__name__.replace("_", " "): mutant
+    for mutant in (
+        one_owner,
+        interrupted,
+        cancel_heard,
+        lease_kept,
+        status_once,
+        status_kept,
+        status_true,
+        silent_end,
+        nothing_left,
+        ends,
+        no_crash,
+    )
+}
+
+
+def test_every_promise_has_a_mutant():
+    """None of them could hold only because nothing looks."""
+    assert MUTANTS.keys() == INVARIANTS.keys()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("promise", INVARIANTS)
+def test_a_fault_of_the_library_breaks_its_promise(promise, monkeypatch):
+    """Within a few seeds the campaign finds the fault that a mutant has."""
+    MUTANTS[promise](monkeypatch)
+    found = (
+        violation.invariant for seed in range(4, 80) for violation in simulate(seed).violations
+    )
+    assert promise in found
