@@ -242,6 +242,22 @@ def test_the_exit_code_tells_how_the_task_ended(run, activate, service, command,
 
 
 @pytest.mark.slow
+def test_a_status_in_doubt_is_5(run, activate, service):
+    """It was applied, its answer was lost, and nobody may ask for the attempt: neither is it 1."""
+    activate(command="true")
+    for kind, action, count in (
+        (FaultKind.RESET_AFTER, "SetTaskStatus", 1),
+        (FaultKind.ACCESS_DENIED, "DescribeObjects", None),
+    ):
+        service.faults.add(Fault(kind=kind, actions=frozenset({action}), count=count))
+    done = run("--once")
+    assert done.returncode == 5
+    assert statuses(service) == ["FINISHED"]
+    assert "FINISHED was sent without an answer and may be set" in done.stderr
+    assert "others may have it" not in done.stderr
+
+
+@pytest.mark.slow
 def test_once_without_a_task_is_3(run):
     """The poll was answered, and brought nothing."""
     assert run("--once").returncode == 3

@@ -9,6 +9,7 @@ from aiodp import (
     LeaseLost,
     LostReason,
     StatusInDoubt,
+    StatusNotSet,
     TaskCanceled,
     TaskStatus,
     current_task,
@@ -265,3 +266,36 @@ async def test_no_failure_goes_over_a_status_in_doubt(kit, runner):
     await one.run(max_tasks=1)
     assert one.statistics().ended == {"no status": 1}
     assert calls(kit, "SetTaskStatus") == 1
+
+
+async def test_a_status_without_an_answer_is_said_to_be_possible(kit, runner, caplog):
+    """A runner that stops at once, while the answer of an applied status does not come."""
+    pipeline = kit.activity()
+    lose_answer(kit)
+    ended = anyio.Event()
+
+    async def work(task):
+        ended.set()
+
+    one = runner(work, attempt_timeout=60)
+    async with running(one):
+        await ended.wait()
+        await anyio.sleep(1)
+        one.cancel()
+    kit.assert_finished(pipeline)
+    assert one.statistics().ended == {"no status": 1}
+    assert "FINISHED was sent without an answer and may be set" in caplog.text
+
+
+async def test_a_status_that_is_given_up_may_be_set(service, reporter):
+    """The error says so if a try was not answered, and only then."""
+    ids = service.assign(2)
+    async with reporter() as opened:
+        for task_id in ids:
+            async with opened.track(task_id) as task:
+                service.faults.add(Fault(kind=FaultKind.INVALID_REQUEST, actions=STATUS))
+                with pytest.raises(StatusNotSet) as caught:
+                    await task.set_status(TaskStatus.FINISHED)
+                assert ("may be set" in str(caught.value)) == (task_id == ids[1])
+                service.faults.clear()
+                service.faults.add(Fault(kind=FaultKind.HANG, actions=STATUS, count=1))

@@ -258,4 +258,17 @@ async def test_a_short_throttling_costs_seconds(service, reporter):
     async with reporter() as opened, opened.track(*service.assign()) as task:
         service.faults.add(Fault(kind=FaultKind.THROTTLE, actions=STATUS, duration=10))
         await task.set_status(TaskStatus.FINISHED)
-        assert anyio.current_time() < 20
+        assert anyio.current_time() < 10 + 15 + 1
+
+
+@pytest.mark.parametrize("kind", [FaultKind.THROTTLE, FaultKind.SERVER_ERROR])
+async def test_reports_of_a_lapsed_lease_are_tried_at_growing_gaps(service, reporter, kind):
+    """Nothing is at stake that more of them could save: one an interval, in the end."""
+    [task_id] = service.assign()
+    async with reporter() as opened, opened.track(task_id) as task:
+        service.faults.add(Fault(kind=kind, duration=10_800))
+        await task.lost.wait()
+        calls_before = service.calls.total()
+        with pytest.raises(LeaseLost):
+            await task.set_status(TaskStatus.FINISHED)
+        assert service.calls.total() - calls_before < 1000

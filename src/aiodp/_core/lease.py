@@ -153,7 +153,7 @@ class Lease:
         """Count a failure and return the seconds until the next try; `jitter` is from 0 to 1."""
         self.failures += 1
         left = (self.lost_at if self.live else self.deadline) - now
-        return retry_delay(self.timing, self.failures, left, jitter)
+        return retry_delay(self.timing, self.failures, left, jitter, elapsed=-left)
 
     def _move(self, event: LeaseEvent) -> None:
         try:

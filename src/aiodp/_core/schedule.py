@@ -191,7 +191,10 @@ class Schedule:
             self.bucket.throttled(sent_at, now, needed=self._demand.least_rate)
             self._demand.denied()
             registration.fail(outcome.error)
-            registration.due_at = now
+            # One that is given up has nothing to lose, and leaves what is granted to the others.
+            registration.due_at = (
+                now if registration.live else now + registration.backoff(now, jitter)
+            )
         else:
             registration.fail(outcome.error)
             delay = registration.backoff(now, jitter) if not at_once else 0.0

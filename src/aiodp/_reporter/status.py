@@ -218,7 +218,8 @@ class StatusSetter:
             why = f"it was tried for {_MAX_HOURS} hours"
         else:
             return
+        maybe = ", but may be set" if record.status_in_doubt else ""
         raise StatusNotSet(
-            f"task {shorten(record.task_id)}: status {status} was not acknowledged: {why}; "
+            f"task {shorten(record.task_id)}: status {status} was not acknowledged{maybe}: {why}; "
             f"last answer: {outcome.kind}: {describe(outcome.error)}"
         ) from outcome.error

@@ -25,7 +25,7 @@ from aiodp._runner.result import (
     message_of,
     name_of,
 )
-from aiodp._runner.status import ask_status, set_status
+from aiodp._runner.status import ask_status, log_doubt, set_status
 from aiodp._runner.task import Task, stop_error
 from aiodp._runner.unawaited import discard, is_unawaited
 from aiodp._types import RunEnd, TaskStatus
@@ -247,6 +247,8 @@ class Execution:
 
         with anyio.CancelScope(shield=True):  # without its status the work would be done again
             await first_of(report, self._wait_last_moment)
+        if end is RunEnd.NO_STATUS and (doubtful := self._record.status_in_doubt) is not None:
+            log_doubt(self.assignment, doubtful, "no try was answered in time")
         return end
 
     async def _wait_last_moment(self) -> None:

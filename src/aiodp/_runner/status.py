@@ -56,14 +56,19 @@ async def ask_status(
             end, why = _end_shown(attempt, status, error_id), f"it is {attempt.text('@status')}"
         except Exception as error:  # noqa: BLE001 - whatever keeps it from being known
             why = str(error)
-    name, extra = shorten(task.task_id), assignment.extra
     if end is RunEnd.IN_DOUBT:
-        message = "task %s: status %s was sent without an answer and may be set; look at %s: %s"
-        logger.error(message, name, status, task.attempt_id, why, extra=extra)
+        log_doubt(assignment, status, why)
     else:
         message = "task %s: status %s was sent without an answer; the attempt says that %s"
-        logger.warning(message, name, status, why, extra=extra)
+        logger.warning(message, shorten(task.task_id), status, why, extra=assignment.extra)
     return end
+
+
+def log_doubt(assignment: Assignment, status: TaskStatus, why: str) -> None:
+    """Say what nobody knows, why, and where to look."""
+    message = "task %s: status %s was sent without an answer and may be set; look at %s: %s"
+    task, attempt = shorten(assignment.task_id), assignment.attempt_id
+    logger.error(message, task, status, attempt, why, extra=assignment.extra)
 
 
 def _end_shown(attempt: PipelineObject, status: TaskStatus, error_id: str | None) -> RunEnd:
