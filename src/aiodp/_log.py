@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from aiodp._redaction import redact
+
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
 
 class SafeLogger(logging.LoggerAdapter[logging.Logger]):
-    """Logs, and never raises what a handler or filter raises.
+    """Logs without secrets, and never raises what a handler or filter raises.
 
     That is written to stderr, once for each type of exception, as `logging.raiseExceptions` says.
     """
@@ -32,7 +34,9 @@ class SafeLogger(logging.LoggerAdapter[logging.Logger]):
     def process(
         self, msg: object, kwargs: MutableMapping[str, Any]
     ) -> tuple[object, MutableMapping[str, Any]]:
-        """Return both as they are."""
+        """Return both, the latter without secrets."""
+        if extra := kwargs.get("extra"):
+            kwargs["extra"] = {name: _redacted(value) for name, value in extra.items()}
         return msg, kwargs
 
     def log(
@@ -40,7 +44,8 @@ class SafeLogger(logging.LoggerAdapter[logging.Logger]):
     ) -> None:
         """Log a message, as all other methods do by this one."""
         try:
-            super().log(level, msg, *args, stacklevel=stacklevel + 1, **kwargs)
+            shown = map(_redacted, args)
+            super().log(level, msg, *shown, stacklevel=stacklevel + 1, **kwargs)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - rich exits at a broken pipe
             self._show(error)
 
@@ -53,7 +58,13 @@ class SafeLogger(logging.LoggerAdapter[logging.Logger]):
             sys.stderr.write(
                 f"a record of aiodp's log was not handled (each {name} is shown once):\n"
             )
-            traceback.print_exception(error)
+            sys.stderr.write(redact("".join(traceback.format_exception(error))))
+
+
+def _redacted(value: object) -> object:
+    if isinstance(value, BaseException):
+        return redact(error_text(value))
+    return redact(value) if type(value) is str else value
 
 
 def logger_of(name: str) -> SafeLogger:

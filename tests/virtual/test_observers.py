@@ -100,7 +100,8 @@ async def test_no_lease_is_lost_because_a_log_line_is(service, reporter):
 
 def test_what_a_handler_raises_is_shown_once(capsys, monkeypatch):
     """As logging itself shows it: on stderr, unless `logging.raiseExceptions` is off."""
-    plain = logging.getLogger("aiodp")
+    plain = logging.getLogger("aiodp.observed")
+    monkeypatch.setattr(plain, "propagate", False)
     safe = SafeLogger(plain)
     observer = RaisingHandler()
     plain.addHandler(observer)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore import exceptions as botocore_errors
 
 from aiodp._log import error_text
+from aiodp._redaction import redact
 from aiodp._types import Outcome, ReportKind
 
 if TYPE_CHECKING:
@@ -122,12 +123,12 @@ def outcome_of(error: Exception) -> Outcome:
 
 
 def describe(error: BaseException | None) -> str:
-    """Return an error in the service's own words, without botocore's around them."""
+    """Return an error in the service's own words, without botocore's around them, or secrets."""
     if isinstance(error, botocore_errors.ClientError):
         details = error.response.get("Error", {})
-        return f"{details.get('Code')}: {details.get('Message')}"
+        return redact(f"{details.get('Code')}: {details.get('Message')}")
     reason = error.kwargs.get("error") if isinstance(error, _UNREACHABLE) else None
-    return error_text(error) + (f" ({error_text(reason)})" if reason else "")
+    return redact(error_text(error) + (f" ({error_text(reason)})" if reason else ""))
 
 
 def _kind_of(error: Exception) -> ReportKind:

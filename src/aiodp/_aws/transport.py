@@ -10,9 +10,12 @@ import anyio
 from aiobotocore.config import AioConfig
 from botocore import exceptions as botocore_errors
 
-from aiodp._aws.errors import outcome_of
+from aiodp._aws.errors import describe, outcome_of
+from aiodp._aws.secrets import remember_secrets
 from aiodp._concurrency import cancellation_requested
+from aiodp._core.text import shorten
 from aiodp._errors import ReportRejected
+from aiodp._redaction import redact_error
 from aiodp._types import Outcome, ReportKind
 
 if TYPE_CHECKING:
@@ -76,7 +79,8 @@ class ClientTransport:
         answer = await call_service(
             self._reports.report_task_progress(
                 taskId=task_id, **({"fields": fields} if fields else {})
-            )
+            ),
+            task_id,
         )
         if isinstance(answer, Outcome):
             return answer
@@ -88,7 +92,7 @@ class ClientTransport:
     async def set_status(self, task_id: str, status: str, error: Mapping[str, str]) -> Outcome:
         """Call SetTaskStatus."""
         answer = await call_service(
-            self._statuses.set_task_status(taskId=task_id, taskStatus=status, **error)
+            self._statuses.set_task_status(taskId=task_id, taskStatus=status, **error), task_id
         )
         if isinstance(answer, Outcome):
             return answer
@@ -97,8 +101,13 @@ class ClientTransport:
         return Outcome(kind=ReportKind.OK)
 
 
-async def call_service(call: Awaitable[dict[str, Any]]) -> dict[str, Any] | Outcome:
-    """Return the answer of a call, or what its failure means; raise nothing but a cancellation."""
+async def call_service(
+    call: Awaitable[dict[str, Any]], task_id: str = ""
+) -> dict[str, Any] | Outcome:
+    """Return the answer of a call, or what its failure means; raise nothing but a cancellation.
+
+    An error's texts show no secret, and of the task that the call is about only the short id.
+    """
     try:
         return await call
     except anyio.get_cancelled_exc_class():
@@ -107,6 +116,7 @@ async def call_service(call: Awaitable[dict[str, Any]]) -> dict[str, Any] | Outc
         error = RuntimeError("what the call awaited was canceled elsewhere")
         return Outcome(kind=ReportKind.UNEXPECTED, error=error)
     except Exception as error:  # noqa: BLE001 - the seam: whatever went wrong is an outcome
+        redact_error(error, {task_id: shorten(task_id)} if task_id else {})
         return outcome_of(error)
 
 
@@ -177,10 +187,11 @@ async def open_clients(
             ]
         except (botocore_errors.BotoCoreError, ValueError) as error:  # of an endpoint's address
             raise ReportRejected(
-                f"no client for Data Pipeline could be made: {error} (see region_name=, "
+                f"no client for Data Pipeline could be made: {describe(error)} (see region_name=, "
                 f"endpoint_url= and the AWS configuration)"
             ) from error
         for client in clients:
+            remember_secrets(client)
             client.meta.events.register("before-parse.data-pipeline", _mark_genuine)
         try:
             yield clients

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
 from aiodp._core.text import MAX_STRING, RESERVED, check_error_id, replace_illegal
 from aiodp._errors import TaskFailed
+from aiodp._redaction import redact
 from aiodp._types import LeaseState, RunEnd, TaskStatus
 
 if TYPE_CHECKING:
@@ -127,8 +128,8 @@ def error_members(error: BaseException) -> dict[str, str]:
     """Return the arguments of `set_status` that tell of the exception."""
     return {
         "error_id": error_id_of(error),
-        "error_message": message_of(error),
-        "error_stack_trace": stack_trace_of(error),
+        "error_message": redact(message_of(error)),
+        "error_stack_trace": redact(stack_trace_of(error)),
     }
 
 

@@ -9,6 +9,7 @@ from typing import Final, NoReturn
 import click
 
 from aiodp import __version__
+from aiodp._redaction import redact
 from aiodp.cli._shared import KILLED_BY_SIGNAL, hint
 
 _COMMANDS: Final = {
@@ -78,7 +79,7 @@ def run() -> int:
         error.show()
         return error.exit_code
     except click.ClickException as error:
-        click.echo(f"aiodp: {error.format_message()}{_help_pointer(error)}", err=True)
+        click.echo(f"aiodp: {redact(error.format_message())}{_help_pointer(error)}", err=True)
         return error.exit_code
     except click.Abort:
         return KILLED_BY_SIGNAL + SIGINT

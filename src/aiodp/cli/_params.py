@@ -63,7 +63,8 @@ class Url(click.ParamType[str]):
         except ValueError:  # the port is no number, or the IPv6 address is wrong
             valid = False
         if not valid:
-            self.fail(f"{value!r:.60} is not of the form http[s]://HOST[:PORT].", param, ctx)
+            shown = str(value).rpartition("@")[2]  # without a password
+            self.fail(f"{shown!r:.60} is not of the form http[s]://HOST[:PORT].", param, ctx)
         return str(value)
 
 

@@ -21,9 +21,12 @@ _MAX_GRACE: Final = 86_400.0
 """Seconds, a day."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Options:
-    """How all commands of one handler are run. `Options.checked` makes it."""
+    """How all commands of one handler are run. `Options.checked` makes it.
+
+    The `repr` shows none of it: the environment may hold secrets.
+    """
 
     output: Path
     log_uri: str | None

@@ -15,6 +15,7 @@ import anyio.to_thread
 from aiobotocore.config import AioConfig
 
 from aiodp._aws.errors import describe
+from aiodp._aws.secrets import remember_secrets
 from aiodp._errors import TaskFailed
 from aiodp.shell._errors import staging_failed
 from aiodp.shell._pace import Pace, StalledBodyError, in_time
@@ -123,7 +124,9 @@ class Store:
         return self._client
 
     async def _open(self) -> Any:
-        return await self._closing.enter_async_context(self._connect())
+        client = await self._closing.enter_async_context(self._connect())
+        remember_secrets(client)
+        return client
 
 
 @asynccontextmanager

@@ -30,7 +30,7 @@ _CONFIG: Final = AioConfig(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Target:
     """What to check: a session, and the options of a task runner."""
 

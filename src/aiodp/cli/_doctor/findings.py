@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
+from aiodp._redaction import redact
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -32,6 +34,11 @@ class Finding:
     verdict: Verdict
     found: str
     mend: str = ""
+
+    def __post_init__(self) -> None:
+        """Take the secrets out of both."""
+        for name in ("found", "mend"):
+            object.__setattr__(self, name, redact(getattr(self, name)))
 
     @classmethod
     def ok(cls, check: str, found: str) -> Self:

@@ -12,6 +12,7 @@ import click
 from aiobotocore.session import get_session
 
 from aiodp import ProgressReporter
+from aiodp._redaction import redact
 from aiodp.cli._hold.held_command import HeldCommand
 from aiodp.cli._hold.options import Options, all_options
 
@@ -80,7 +81,7 @@ def _sayer(*, quiet: bool) -> Say:
     def say(message: str, *, error: bool = False) -> None:
         if error or not quiet:
             with suppress(OSError):  # a closed terminal or a broken pipe must not lose the task
-                click.echo(f"aiodp hold: {' '.join(message.split())}", err=True)
+                click.echo(f"aiodp hold: {redact(' '.join(message.split()))}", err=True)
 
     return say
 

@@ -23,9 +23,9 @@ _ATTEMPT_TIMEOUT: Final = 10.0
 """Seconds; on a local service it is half a minute of the service's time if that is shorter."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Options:
-    """The values of the options, by their names."""
+    """The values of the options, by their names; the `repr` shows none, for some are secrets."""
 
     task_id: str
     command: tuple[str, ...]

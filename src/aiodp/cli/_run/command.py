@@ -9,6 +9,7 @@ import click
 from botocore.exceptions import BotoCoreError
 
 from aiodp._log import logger
+from aiodp._redaction import remember
 from aiodp.cli._run.access import Access, mixes_local_and_aws, region_of
 from aiodp.cli._run.exit_codes import EXIT_CODES, Exit
 from aiodp.cli._run.handlers import load_handlers
@@ -45,6 +46,8 @@ def run(**given: Any) -> int:
     options = Options(**given)
     access = Access.of(options)
     secrets = tuple(access.secrets)
+    for secret in secrets:  # for what is told to the service
+        remember(secret)
     handlers = load_handlers(options.handlers)  # before the log: they may configure logging
     with Log(LogFormat(options.log_format), table=options.table, secrets=secrets) as log:
         aws_session = access.session()

@@ -8,15 +8,14 @@ from abc import ABC, abstractmethod
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from aiodp._redaction import HIDDEN, MIN_SECRET_LENGTH, redact
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 EXTRAS: Final = ("task", "pipeline", "attempt", "type", "status", "seconds", "kind", "error")
 """Attributes of records that JSON lines have beside the message."""
 _MONTHS: Final = "JanFebMarAprMayJunJulAugSepOctNovDec"  # strftime's %b depends on the locale
-_HIDDEN: Final = "***"
-_MIN_SECRET_LENGTH: Final = 8
-"""AWS's have 40 characters. Hiding a short one wherever it stands would make it guessable."""
 _NO_VALUE: Final = "-"
 
 
@@ -36,7 +35,7 @@ class _Formatter(logging.Formatter, ABC):
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         super().__init__()
-        self._secrets = [secret for secret in secrets if len(secret) >= _MIN_SECRET_LENGTH]
+        self._secrets = [secret for secret in secrets if len(secret) >= MIN_SECRET_LENGTH]
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -48,8 +47,8 @@ class _Formatter(logging.Formatter, ABC):
 
     def _hide(self, text: str) -> str:
         for secret in self._secrets:
-            text = text.replace(secret, _HIDDEN)
-        return text
+            text = text.replace(secret, HIDDEN)
+        return redact(text)
 
     def _message(self, record: logging.LogRecord) -> str:
         return printable(f"{record.getMessage()}{self._traceback(record)}")

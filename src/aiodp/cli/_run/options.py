@@ -27,9 +27,9 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Options:
-    """The values of the options, by their names."""
+    """The values of the options, by their names; the `repr` shows none, for some are secrets."""
 
     worker_group: str
     region: str | None

@@ -1,0 +1,33 @@
+"""Remembers the secrets of the credentials that a client uses, so that no output shows them."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from aiodp._redaction import remember
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_TOKEN_HEADER: Final = "X-Amz-Security-Token"  # noqa: S105 - its name
+_SECRETS: Final = ("secret_key", "token", "_secret_key", "_token")
+"""Attributes of botocore's credentials; the private ones are of those that are renewed, whose
+public ones would renew them."""
+
+
+def remember_secrets(client: Any) -> None:
+    """Remember them at each call of the client, for they may be renewed in between."""
+    signer = getattr(client, "_request_signer", None)  # botocore has no public name for both
+    credentials = getattr(signer, "_credentials", None)
+    client.meta.events.register("before-send", partial(_remember, credentials))
+
+
+def _remember(credentials: Any, request: Any, **_: Any) -> None:
+    for name in _SECRETS:
+        with suppress(Exception):  # those that are renewed refuse the public names
+            remember(getattr(credentials, name, None))
+    headers: Mapping[str, str | bytes] = request.headers
+    token = headers.get(_TOKEN_HEADER)
+    remember(token.decode() if isinstance(token, bytes) else token)
