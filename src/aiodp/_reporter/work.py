@@ -6,6 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, cast
 
 from aiodp._concurrency import interruptible
+from aiodp._reporter.interruption import Interruption
 from aiodp._reporter.task import TrackedTask, current, record_of
 
 if TYPE_CHECKING:
@@ -43,15 +44,11 @@ async def work_on(
 ) -> _T:
     """Do the work, stop it when the task ends under it, and return its result."""
     result: Any = None
-    record = record_of(task)
     token = current.set(task)
     try:
         async with interruptible() as interrupt:
-            record.interrupt = interrupt
-            try:
+            with Interruption(record_of(task), interrupt):
                 result = await _started(work, args)
-            finally:
-                record.interrupt = None
     finally:
         current.reset(token)
     # The end of the lease interrupts the work, but raises nothing. A runner's task has its own

@@ -16,7 +16,8 @@ import anyio.to_thread
 from aiodp._concurrency import cancellation_requested
 from aiodp._core.text import shown
 from aiodp._errors import TaskFailed
-from aiodp._reporter.task import current
+from aiodp._reporter.interruption import Interruption
+from aiodp._reporter.task import current, record_of
 from aiodp._reporter.work import work_on
 
 if TYPE_CHECKING:
@@ -197,11 +198,12 @@ class Call:
     async def _wait_for_thread(self) -> Any:
         token = current.set(self._task)  # anyio hands the context to the thread
         try:
-            [result] = await anyio.to_thread.run_sync(
-                lambda: [self._handler(self._task)],  # trio would refuse a bare coroutine
-                abandon_on_cancel=True,
-                limiter=self._threads,
-            )
+            with Interruption(record_of(self._task), None):  # which only names it
+                [result] = await anyio.to_thread.run_sync(
+                    lambda: [self._handler(self._task)],  # trio would refuse a bare coroutine
+                    abandon_on_cancel=True,
+                    limiter=self._threads,
+                )
         except anyio.get_cancelled_exc_class():
             self.left_behind = cancellation_requested()
             raise

@@ -1,0 +1,27 @@
+"""What anyio does not give. Asyncio itself is named in this folder alone."""
+
+from aiodp._concurrency.groups import bare_group, first_of, for_each, run_shielded_task
+from aiodp._concurrency.interruptible import Interrupt, interruptible
+from aiodp._concurrency.loop import (
+    cancellation_requested,
+    clock,
+    may_replace_handler,
+    system_time,
+    threadsafe_call,
+    timers,
+)
+
+__all__ = [
+    "Interrupt",
+    "bare_group",
+    "cancellation_requested",
+    "clock",
+    "first_of",
+    "for_each",
+    "interruptible",
+    "may_replace_handler",
+    "run_shielded_task",
+    "system_time",
+    "threadsafe_call",
+    "timers",
+]

@@ -1,0 +1,97 @@
+"""What the event loop that runs is asked for: its time, its timers, its signals."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_CLOCK_TOLERANCE: Final = 0.1  # seconds; uvloop reads the clock once for each turn
+
+
+def on_asyncio() -> bool:
+    """Return whether asyncio's event loop runs this, and not trio's."""
+    return anyio.get_cancelled_exc_class() is asyncio.CancelledError
+
+
+def timers() -> Callable[[float, Callable[[], object]], Callable[[], object]]:
+    """Return a function that has another one called in this event loop after so many seconds.
+
+    It returns what prevents that; it may be called wherever the loop runs something.
+    """
+    if on_asyncio():
+        loop = asyncio.get_running_loop()
+        return lambda delay, function: loop.call_later(delay, function).cancel
+    from trio.lowlevel import spawn_system_task  # noqa: PLC0415 - trio is an extra
+
+    def call_later(delay: float, function: Callable[[], object]) -> Callable[[], object]:
+        scope = anyio.CancelScope()
+
+        async def wait() -> None:
+            with scope:
+                await anyio.sleep(delay)
+                function()
+
+        spawn_system_task(wait)
+        return scope.cancel
+
+    return call_later
+
+
+def system_time() -> float:
+    """Return the monotonic time of the system in seconds, whatever a test does to module `time`."""
+    return time.clock_gettime(time.CLOCK_MONOTONIC)
+
+
+def clock() -> Callable[[], float]:
+    """Return a function that gives `anyio.current_time()` of this event loop in any thread.
+
+    A loop of asyncio asks `time.monotonic`, which freezegun replaces in the middle of a run. So
+    where that is the system's time, the system is asked.
+    """
+    if on_asyncio():
+        loop_time = asyncio.get_running_loop().time
+        on_system_time = abs(loop_time() - system_time()) < _CLOCK_TOLERANCE
+        return system_time if on_system_time else loop_time
+    from trio.lowlevel import current_clock  # noqa: PLC0415 - trio is an extra
+
+    return current_clock().current_time
+
+
+def threadsafe_call() -> Callable[[Callable[[], object]], object]:
+    """Return a function that has another one called in this event loop at its next turn.
+
+    It may be called from any thread, and from a signal handler; the loop wakes up for it.
+    """
+    if on_asyncio():
+        return asyncio.get_running_loop().call_soon_threadsafe
+    from trio.lowlevel import current_trio_token  # noqa: PLC0415 - trio is an extra
+
+    return current_trio_token().run_sync_soon
+
+
+def may_replace_handler(handler: object) -> bool:
+    """Return whether a signal with this handler may be listened to.
+
+    What is ignored from the start, as under `nohup`, stays ignored. A loop of asyncio has one
+    callback for each signal; one that the program has set there is not to be taken away. In Python
+    the loop sets a handler out of the module that it is defined in, asyncio's own or uvloop's.
+    """
+    if handler is signal.SIG_IGN or not on_asyncio():
+        return handler is not signal.SIG_IGN
+    add = asyncio.get_running_loop().add_signal_handler
+    return getattr(handler, "__module__", None) != add.__module__
+
+
+def cancellation_requested() -> bool:
+    """Return whether this task was asked to end, and not only something that it awaited."""
+    if not on_asyncio():
+        return True
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
