@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from acceptance.commands import Commands
 from acceptance.support import kept_environment
@@ -19,8 +19,10 @@ TESTS: Final = Path(__file__).parent
 WAITING: Final = ("slow", "acceptance", "contract", "unit/shell", "unit/runner")
 """Folders whose tests wait for real time, the longest first."""
 
-settings.register_profile("fixed", derandomize=True)
-settings.register_profile("explore", print_blob=True)
+# No example may fail because the machine is slow.
+untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("fixed", untimed, derandomize=True)
+settings.register_profile("explore", untimed, print_blob=True)
 settings.load_profile("fixed")
 
 
