@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from aiodp._errors import LeaseLost, TaskCanceled
+from aiodp._files import make_directory, open_private
 from aiodp._process import time_to_stop
 from aiodp.shell._log import warn
 from aiodp.shell._parts import read_in_thread
@@ -111,5 +112,6 @@ class Logs:
 
 
 def _copy_file(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, target)
+    make_directory(target.parent)
+    with open_private(source, "rb") as streamed, open_private(target, "wb") as copy:
+        shutil.copyfileobj(streamed, copy)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, Self
 from uuid import uuid4
 
 from aiodp._core.fields import Ref
+from aiodp._files import make_directory
 
 if TYPE_CHECKING:
     from aiodp._runner.task import Task
@@ -76,14 +77,14 @@ class Paths:
         )
 
     def make(self) -> None:
-        """Make the directories; raise `OSError`.
+        """Make the directories, for this user alone; raise `OSError`.
 
         Earlier logs of the attempt are removed, for the service may hand it out twice.
         """
-        self.logs.mkdir(parents=True, exist_ok=True)
+        make_directory(self.logs)
         for name in STREAMS:
             self.stream(name).unlink(missing_ok=True)
-        self.work.parent.mkdir(exist_ok=True)
+        make_directory(self.work.parent)
         self.work.mkdir(mode=0o700)  # other users must not read its data and its script
         self.working_directory.mkdir()
 

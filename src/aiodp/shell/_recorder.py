@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import anyio.to_thread
 
+from aiodp._files import open_private
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
@@ -47,7 +49,7 @@ class Stream:
         self._dropped = 0
         self._read_end, self.write_end = os.pipe()
         try:
-            self._file: BinaryIO = path.open("wb", buffering=0)
+            self._file: BinaryIO = open_private(path, "wb", buffering=0)
         except BaseException:
             os.close(self._read_end)
             os.close(self.write_end)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -253,6 +255,26 @@ def test_an_output_that_cannot_be_made_is_wrong_use(refused, tmp_path):
     (tmp_path / "output").mkdir()
     (tmp_path / "output" / "logs").touch()
     assert "/output/logs cannot be written: File exists." in refused()
+
+
+def test_an_output_that_others_can_change_is_wrong_use(refused, tmp_path):
+    """They could put a script of theirs, or a link, where the runner's own is expected."""
+    (tmp_path / "output").mkdir()
+    (tmp_path / "output").chmod(0o777)
+    assert (
+        "/output cannot be written: every user may write in it, so it is not used; choose a folder "
+        "that only you can change."
+    ) in refused()
+    (tmp_path / "output").chmod(0o755)
+    (tmp_path / "output" / "logs").mkdir()
+    secret = tmp_path / "secret"
+    secret.touch()
+    for hour in (time.time(), time.time() + 60):
+        name = time.strftime("Task Runner.log.%Y-%m-%d-%H", time.gmtime(hour))
+        with suppress(FileExistsError):
+            (tmp_path / "output" / "logs" / name).symlink_to(secret)
+    assert "cannot be written: it is a link, which is not followed; remove it." in refused()
+    assert secret.read_bytes() == b""
 
 
 def test_the_worker_group_is_required(invoke):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import tracemalloc
 from pathlib import Path
 
@@ -17,6 +19,29 @@ async def test_output_which_is_no_text_is_kept_as_it_is(run, tmp_path):
     """The files have the bytes of the command."""
     await run(command="printf '\\377\\000\\376'")
     assert (logs(tmp_path) / "StdOutput").read_bytes() == b"\xff\0\xfe"
+
+
+async def test_only_its_user_may_read_what_a_task_has_written(run, tmp_path):
+    """Whatever the umask: folders are 0700, files 0600, also a copy that the task asks for."""
+    before = os.umask(0)
+    try:
+        await run(command="echo out; echo err >&2", stdout="copies/out", workerGroup="wg")
+    finally:
+        os.umask(before)
+    written = [path for path in tmp_path.rglob("*") if path.name != "work"]
+    assert {path.name for path in written} >= {"StdOutput", "StdError", "out", "copies", "logs"}
+    for path in written:
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
+
+
+async def test_an_output_folder_that_others_can_change_fails_the_task(run, tmp_path):
+    """Its message names the folder and what to do; the command is not run."""
+    tmp_path.chmod(0o777)
+    with pytest.raises(TaskFailed, match="choose a folder that only you can change") as caught:
+        await run(command="true")
+    assert caught.value.error_id == "LocalFailed"
+    assert str(tmp_path) in str(caught.value)
+    assert not list(tmp_path.iterdir())
 
 
 async def test_output_far_beyond_the_limit_holds_up_nothing(run, tmp_path):

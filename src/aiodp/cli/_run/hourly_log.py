@@ -18,6 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
+from aiodp._files import make_directory, open_private
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -33,10 +35,10 @@ class HourlyLog(logging.Handler):
     """Appends each record to the file of its hour. Several processes may share the files."""
 
     def __init__(self, output: Path) -> None:
-        """Make the directory and the file of this hour; raise `OSError`."""
+        """Make the directory and the file of this hour, for this user alone; raise `OSError`."""
         super().__init__()
         self._directory = output.absolute() / "logs"  # a handler may change the current directory
-        self._directory.mkdir(parents=True, exist_ok=True)
+        make_directory(self._directory)
         self._changed: set[str] = set()
         self._changed_lock = threading.Lock()
         self._hour = _hour(time.time())
@@ -89,7 +91,8 @@ class HourlyLog(logging.Handler):
         return next((file for file in (path, _gzipped(path)) if file.exists()), None)
 
     def _open(self) -> TextIO:
-        return self.path.open("a", encoding="utf-8", errors="backslashreplace")
+        file: TextIO = open_private(self.path, "a", encoding="utf-8", errors="backslashreplace")
+        return file
 
     def _close_file(self) -> None:
         if self._file is not None:

@@ -6,11 +6,12 @@ import errno
 import os
 import sqlite3
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Final
 
+from aiodp._files import open_private
 from aiodp.emulator._store.tables import APPLICATION, FORMAT, KNOWN, SERVICES, TABLES
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class Store:
         self._lock = RLock()
         if self.path.is_dir():
             raise self._os_error(errno.EISDIR, "it is a directory")
+        with suppress(OSError):  # which SQLite raises, too
+            open_private(self.path, "ab").close()  # SQLite would let others read it
         with self._explained():
             # None: transactions are begun by hand. No timeout: another server keeps it for long.
             self._connection = sqlite3.connect(
