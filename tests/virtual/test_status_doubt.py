@@ -20,6 +20,7 @@ from virtual.runner_kit import attempts, calls, running
 pytestmark = pytest.mark.anyio
 
 STATUS = frozenset({"SetTaskStatus"})
+REPORT = frozenset({"ReportTaskProgress"})
 DESCRIBE = frozenset({"DescribeObjects"})
 AFTER = pytest.mark.parametrize("kind", [FaultKind.HANG_AFTER, FaultKind.RESET_AFTER])
 PRECONDITION = {
@@ -253,7 +254,7 @@ async def test_the_status_of_a_handler_of_its_own(kit, runner):
     assert one.statistics().ended == {"FINISHED": 1}
 
 
-async def test_no_failure_goes_over_a_status_in_doubt(kit, runner):
+async def test_no_failure_goes_over_a_status_in_doubt(kit, runner, caplog):
     """A handler that breaks its FINISHED off and fails: FAILED could contradict it."""
     kit.activity()
     kit.faults.add(Fault(kind=FaultKind.HANG, actions=STATUS, count=1))
@@ -266,6 +267,25 @@ async def test_no_failure_goes_over_a_status_in_doubt(kit, runner):
     await one.run(max_tasks=1)
     assert one.statistics().ended == {"no status": 1}
     assert calls(kit, "SetTaskStatus") == 1
+    assert "FINISHED was sent without an answer and may be set" in caplog.text
+
+
+async def test_a_status_that_was_broken_off_before_the_lease_ran_out(kit, runner):
+    """The handler fails after that; its attempt is asked for all the same."""
+    pipeline = kit.activity()
+    lose_answer(kit)
+
+    async def work(task):
+        with anyio.move_on_after(1):
+            await task.set_status(TaskStatus.FINISHED)
+        kit.faults.add(Fault(kind=FaultKind.RESET, actions=REPORT))
+        await task.lost.wait()
+        raise ValueError("afterwards")
+
+    one = runner(work)
+    await one.run(max_tasks=1)
+    kit.assert_finished(pipeline)
+    assert one.statistics().ended == {"FINISHED": 1}
 
 
 async def test_a_status_without_an_answer_is_said_to_be_possible(kit, runner, caplog):

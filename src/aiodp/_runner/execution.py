@@ -232,9 +232,11 @@ class Execution:
                 end = await self._set_status_shielded(result)
             case _:
                 return RunEnd(str(self._record.status))  # which the handler has set
-        doubtful = self._record.status_in_doubt if self._record.ended_in_doubt else None
+        doubtful = self._record.status_in_doubt
         if end is RunEnd.LOST and doubtful is not None:
             return await ask_status(self.task, self.assignment, doubtful, result)
+        if end is RunEnd.NO_STATUS and doubtful is not None:
+            log_doubt(self.assignment, doubtful, "no try was answered in time")
         return end
 
     async def _set_status_shielded(self, result: Succeeded | Failed) -> RunEnd:
@@ -247,8 +249,6 @@ class Execution:
 
         with anyio.CancelScope(shield=True):  # without its status the work would be done again
             await first_of(report, self._wait_last_moment)
-        if end is RunEnd.NO_STATUS and (doubtful := self._record.status_in_doubt) is not None:
-            log_doubt(self.assignment, doubtful, "no try was answered in time")
         return end
 
     async def _wait_last_moment(self) -> None:
