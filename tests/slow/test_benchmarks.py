@@ -77,3 +77,10 @@ def test_a_campaign_of_faults_is_run_and_any_run_of_it_repeated(run):
     printed = run("faults.py", "--runs", "8", "--seed", "4", "--processes", "2")
     assert printed.endswith("0 runs broke a promise\n")
     assert run("faults.py", "--only", "6") == run("faults.py", "--only", "6")
+
+
+def test_the_memory_of_a_day_is_counted(run):
+    """In a few hours tasks come and go, and leave nothing behind."""
+    printed = run("scale.py", "--hours", "3", "--rounds", "0")
+    assert printed.startswith("3 virtual hours, 3")
+    assert printed.endswith("holds\n")
