@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 
-from aiodp.cli._shared import hint
+from aiodp.cli._shared import die_of_interrupts, hint
 
 
 def main() -> int:
     """Run the command line and return the exit code."""
+    die_of_interrupts()
     try:
         from aiodp.cli._main import run  # noqa: PLC0415 - click is an extra
     except ModuleNotFoundError as error:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 from importlib import import_module
-from signal import SIGINT
+from pathlib import Path
 from typing import Final, NoReturn
 
 import click
 
 from aiodp import __version__
 from aiodp._redaction import redact
-from aiodp.cli._shared import KILLED_BY_SIGNAL, hint
+from aiodp.cli._shared import KILLED_BY_SIGNAL, hear_interrupts, hint
 
 _COMMANDS: Final = {
     "demo": "Hold forty tasks at once while a local service fails.",
@@ -69,6 +70,7 @@ def _unavailable(name: str, error: ModuleNotFoundError) -> click.Command:
 @click.version_option(__version__, prog_name="aiodp", message="%(prog)s %(version)s")
 def cli() -> None:
     """Run AWS Data Pipeline tasks, keep them alive, and test that without AWS."""
+    hear_interrupts()  # what the command needs is imported
 
 
 def run() -> int:
@@ -78,12 +80,29 @@ def run() -> int:
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return error.exit_code
-    except click.ClickException as error:
-        click.echo(f"aiodp: {redact(error.format_message())}{_help_pointer(error)}", err=True)
-        return error.exit_code
+    except (click.ClickException, FileNotFoundError) as error:
+        return _show(error)
     except click.Abort:
-        return KILLED_BY_SIGNAL + SIGINT
+        return KILLED_BY_SIGNAL + signal.SIGINT
     return result if isinstance(result, int) else 0
+
+
+def _show(error: click.ClickException | FileNotFoundError) -> int:
+    missing = error if isinstance(error, FileNotFoundError) else error.__cause__
+    if isinstance(missing, FileNotFoundError) and not _has_working_directory():
+        error = click.UsageError("the working directory is gone: change to one that exists.")
+    if isinstance(error, FileNotFoundError):
+        raise error
+    click.echo(f"aiodp: {redact(error.format_message())}{_help_pointer(error)}", err=True)
+    return error.exit_code
+
+
+def _has_working_directory() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _help_pointer(error: click.ClickException) -> str:

@@ -50,6 +50,18 @@ class Seconds(click.ParamType[float]):
         return number
 
 
+class Text(click.ParamType[str]):
+    """A text that is not empty: a variable that a script has not set is no wish for the default."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the value; raise `click.BadParameter`."""
+        if not value:
+            self.fail("it is empty; give a value, or leave it out.", param, ctx)
+        return str(value)
+
+
 class Url(click.ParamType[str]):
     """An HTTP URL."""
 
@@ -85,7 +97,10 @@ def with_parameters(*parameters: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 REGION: Final = option(
-    "--region", metavar="NAME", help="AWS region, unless the AWS configuration names it."
+    "--region",
+    metavar="NAME",
+    type=Text(),
+    help="AWS region, unless the AWS configuration names it.",
 )
 ENDPOINT: Final = option(
     *("--endpoint-url", "--endpoint", "endpoint_url"),

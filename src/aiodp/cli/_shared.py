@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Final
 
 KILLED_BY_SIGNAL: Final = 128
 """Shells add a signal's number to it for the exit code of a command that died of the signal."""
 _LOCAL: Final = frozenset({"demo", "emulate"})
 """Commands that start a local service."""
+
+
+def die_of_interrupts() -> None:
+    """Let Ctrl-C end the process at once, without a traceback, as long as nothing is begun."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def hear_interrupts() -> None:
+    """Let Ctrl-C raise `KeyboardInterrupt` again; one that is ignored from the start stays so."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def hint(command: str = "") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -11,13 +12,35 @@ import click
 
 from aiodp import ReporterOptions
 from aiodp._reporter.options import scaled
-from aiodp.cli._params import Seconds, Url, command_grace, option, safety_margin, with_parameters
+from aiodp.cli._params import (
+    Seconds,
+    Text,
+    Url,
+    command_grace,
+    option,
+    safety_margin,
+    with_parameters,
+)
 
 MAX_GRACE: Final = 25.0
 """Seconds. A runner that stops gives handlers 30, in which a command must have ended."""
 _MAX_OUTPUT: Final = 100 * 1024 * 1024
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
-_DIRECTORY: Final = click.Path(file_okay=False, path_type=Path)
+
+
+class _Directory(click.Path):
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:
+        if not os.fspath(value):  # which would be the current directory
+            self.fail("it is empty; give a value, or leave it out.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+_DIRECTORY: Final = _Directory(file_okay=False, path_type=Path)
 
 
 class LogFormat(StrEnum):
@@ -116,6 +139,7 @@ TASK_RUNNERS: Final = (
     option(
         "--region",
         metavar="NAME",
+        type=Text(),
         help="AWS region; else the one of the AWS configuration, else us-east-1.",
     ),
     option(
@@ -134,11 +158,13 @@ TASK_RUNNERS: Final = (
     option(
         *("--access-id", "--accessId", "--accessID", "access_id"),
         metavar="KEY",
+        type=Text(),
         help="AWS access key id. Without keys, the AWS configuration gives them.",
     ),
     option(
         *("--secret-key", "--secretKey", "secret_key"),
         metavar="KEY",
+        type=Text(),
         help="AWS secret access key. Others see it in the list of processes: better the "
         "environment variable, --config, or the AWS configuration.",
     ),
@@ -172,6 +198,7 @@ TASK_RUNNERS: Final = (
     option(
         *("--proxy-host", "--proxyHost", "proxy_host"),
         metavar="HOST",
+        type=Text(),
         help="HTTP proxy. Without it, HTTPS_PROXY and HTTP_PROXY name one.",
     ),
     option(
@@ -183,6 +210,7 @@ TASK_RUNNERS: Final = (
     option(
         *("--proxy-username", "--proxyUsername", "proxy_username"),
         metavar="NAME",
+        type=Text(),
         help="User at the proxy.",
     ),
     option(

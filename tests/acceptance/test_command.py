@@ -1,0 +1,87 @@
+"""The command `aiodp` before any of its commands does something."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from acceptance.support import ROOT
+
+TOO_LONG = 60
+START = "import sys; from _aiodp_command import main; sys.exit(main())"
+
+
+@pytest.mark.parametrize(
+    "begun", ["asyncio.base_events", "botocore.session", "aiodp._reporter.engine"]
+)
+def test_an_interrupt_while_it_is_imported_ends_it_without_a_traceback(clean_environment, begun):
+    """Of what it needs, and of itself: the process dies of the signal, as every program does."""
+    process = subprocess.Popen(
+        [sys.executable, "-X", "importtime", "-c", START, "run", "--help"],
+        env=clean_environment | {"PYTHONPATH": str(ROOT / "src")},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    with process:
+        imported = next(line for line in process.stderr if line.rstrip().endswith(f" {begun}"))
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert imported
+    assert "Traceback" not in rest
+    assert process.returncode in (-signal.SIGINT, 128 + signal.SIGINT, 0)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "--worker-group", "wg"],
+        ["run", "--worker-group", "wg", "--handler", "X=module:function"],
+        ["emulate", "--port", "0", "--state", "relative"],
+    ],
+    ids=["run", "handler", "emulate"],
+)
+def test_a_working_directory_that_is_gone_is_wrong_use(clean_environment, tmp_path, arguments):
+    """One line says so, and what to do."""
+    place = tmp_path / "gone"
+    place.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", f"import os; os.rmdir(os.getcwd())\n{START}", *arguments],
+        cwd=place,
+        env=clean_environment | {"PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TOO_LONG,
+    )
+    message = "aiodp: the working directory is gone: change to one that exists.\n"
+    assert (done.returncode, done.stderr) == (2, message)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *([command, "--region="] for command in ("run", "hold", "doctor")),
+        *(
+            ["run", f"{option}="]
+            for option in (
+                "--accessId",
+                "--secretKey",
+                "--proxyHost",
+                "--proxyUsername",
+                "--output",
+            )
+        ),
+    ],
+    ids=" ".join,
+)
+def test_an_empty_option_is_refused(commands, clean_environment, arguments):
+    """A variable that a script has not set must not mean: as if the option was not given."""
+    done = commands.run(*arguments, env=clean_environment, timeout=TOO_LONG)
+    assert done.returncode == 2
+    assert f"{arguments[1][:-1]}'" in done.stderr
+    assert "it is empty; give a value, or leave it out." in done.stderr
