@@ -20,6 +20,15 @@ def on_asyncio() -> bool:
     return anyio.get_cancelled_exc_class() is asyncio.CancelledError
 
 
+def running_loop() -> object:
+    """Return what stands for the event loop that runs this, and for no other."""
+    if on_asyncio():
+        return asyncio.get_running_loop()
+    from trio.lowlevel import current_trio_token  # noqa: PLC0415 - trio is an extra
+
+    return current_trio_token()
+
+
 def timers() -> Callable[[float, Callable[[], object]], Callable[[], object]]:
     """Return a function that has another one called in this event loop after so many seconds.
 

@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from aiodp._core.fields import PendingFields
     from aiodp._core.timing import Timing
+    from aiodp._reporter.home import Home
     from aiodp._reporter.record import TaskRecord
     from aiodp._types import LeaseState, Statistics, TaskStatus
 
 
 class EngineAccess(Protocol):
     """The engine, as the event loop of the work sees it: `Engine`, or the way to one elsewhere."""
+
+    @property
+    def home(self) -> Home:
+        """Where the tasks can be waited for."""
+        ...
 
     def new_record(
         self, task_id: str, timing: Timing, assigned_at: float, fields: PendingFields | None

@@ -15,6 +15,7 @@ from aiodp._core.schedule import Schedule
 from aiodp._errors import ReporterClosed
 from aiodp._log import logger
 from aiodp._reporter.ends import raise_if_ended, raise_if_rejected, raise_if_released
+from aiodp._reporter.home import Home
 from aiodp._reporter.leaps import LeapWatch
 from aiodp._reporter.log import ReporterLog
 from aiodp._reporter.record import TaskRecord
@@ -49,6 +50,7 @@ class Engine:
         clock: LeaseClock,
         max_in_flight: int,
     ) -> None:
+        self.home = Home()
         self.clock = clock
         self.schedule = Schedule(quota, max_in_flight=max_in_flight, now=clock.now())
         self._watch = LeapWatch(clock, timing)

@@ -17,6 +17,7 @@ from aiodp._core.timing import Timing, seconds
 from aiodp._errors import ReporterClosed
 from aiodp._reporter.clock import LeaseClock
 from aiodp._reporter.engine import Engine
+from aiodp._reporter.home import entered_and_left_in_one_task
 from aiodp._reporter.running import running
 from aiodp._reporter.status import StatusSetter
 from aiodp._reporter.task import TrackedTask, Tracking
@@ -118,9 +119,10 @@ class ProgressReporter(AsyncContextManagerMixin):
             raise ReporterClosed("a reporter can be entered once; make another one")
         self._state = "opening"
         try:
-            async with self._running_parts() as (self._engine, self._statuses):
-                self._state = "open"
-                yield self
+            with entered_and_left_in_one_task("reporter"):
+                async with self._running_parts() as (self._engine, self._statuses):
+                    self._state = "open"
+                    yield self
         finally:
             self._state = "closed"
 

@@ -41,17 +41,23 @@ class TaskEvent:
         Looks at the clock too, so that the answer is right even if the event loop was blocked and
         nothing else had the time to notice that the lease ran out. May be called from any thread.
         """
+        self._engine.home.check_process()
         return self._engine.state_of(self._record) in self._states
 
     async def wait(self) -> None:
         """Return when it has happened; what cannot happen any more is waited for for ever."""
+        self._engine.home.check()
         if self.is_set():
             await anyio.lowlevel.checkpoint()
         await self._record.wait_until(lambda record: record.state in self._states)
 
 
 class TrackedTask:
-    """A task that a `ProgressReporter` keeps alive. Made by `ProgressReporter.track`."""
+    """A task that a `ProgressReporter` keeps alive. Made by `ProgressReporter.track`.
+
+    What it is asked in a forked child, or has to wait for in another event loop than the
+    reporter's, raises `ReporterClosed`.
+    """
 
     __slots__ = ("__weakref__", "_engine", "_record", "_statuses")
 
@@ -75,6 +81,7 @@ class TrackedTask:
     @property
     def state(self) -> LeaseState:
         """Where the lease stands now, by the clock too. May be read in any thread."""
+        self._engine.home.check_process()
         return self._engine.state_of(self._record)
 
     @property
@@ -125,6 +132,7 @@ class TrackedTask:
         (Developer Guide, "AWS Data Pipeline Limits"): 50 fields, 256 bytes a name, 10,240 bytes a
         value, 15,360 bytes in all.
         """
+        self._engine.home.check_process()
         self._record.pending().update({**(fields or {}), **more} if more else fields or {})
 
     async def report(self) -> bool:
@@ -132,6 +140,7 @@ class TrackedTask:
 
         Raises `LeaseLost` if the task is or gets lost, `ReporterClosed` if it is no longer tracked.
         """
+        self._engine.home.check()
         return await self._engine.report_now(self._record)
 
     def report_from_thread(self) -> bool:
@@ -165,6 +174,7 @@ class TrackedTask:
         accepts no such call, if another status was set or is on the way; `ReporterClosed` if it is
         no longer tracked.
         """
+        self._engine.home.check()
         members = error_members(error_id, error_message, error_stack_trace)
         if status not in list(TaskStatus):
             allowed = ", ".join(TaskStatus)
@@ -173,6 +183,7 @@ class TrackedTask:
 
     def raise_if_ended(self) -> None:
         """Raise `TaskCanceled` or `LeaseLost` if the work must stop; callable from any thread."""
+        self._engine.home.check_process()
         self._engine.raise_if_ended(self._record)
 
 
@@ -199,6 +210,7 @@ class Tracking(Generic[_T]):
     ) -> None:
         def start() -> tuple[EngineAccess, TaskRecord, _T]:
             engine, statuses = open_parts()
+            engine.home.check()
             record = engine.new_record(task_id, timing, _assigned_at(assigned_at), fields)
             return engine, record, make(engine, statuses, record)
 

@@ -1,0 +1,60 @@
+"""A forked child inherits a reporter, but not the event loop that keeps its tasks alive."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+SCRIPT = """
+import asyncio, os
+from aiobotocore.session import get_session
+from aiodp import ProgressReporter, ReporterClosed, TaskStatus
+from aiodp.testing import MemoryService
+
+async def child(reporter, task, task_id):
+    for name, use in {
+        "track": lambda: reporter.track(task_id).__aenter__(),
+        "report": task.report,
+        "wait": task.canceled.wait,
+        "set_status": lambda: task.set_status(TaskStatus.FINISHED),
+        "is_set": lambda: asyncio.to_thread(task.canceled.is_set),
+        "state": lambda: asyncio.to_thread(lambda: task.state),
+        "update": lambda: asyncio.to_thread(task.update, a=1),
+        "raise_if_ended": lambda: asyncio.to_thread(task.raise_if_ended),
+    }.items():
+        try:
+            await asyncio.wait_for(use(), 30)
+        except ReporterClosed as error:
+            print(name, error, flush=True)
+
+async def main():
+    memory = MemoryService()
+    task_id, another = memory.assign(2)
+    async with ProgressReporter(memory.attach(get_session())) as reporter:
+        async with reporter.track(task_id) as task:
+            if not (pid := os.fork()):
+                try:
+                    asyncio.run(child(reporter, task, another))
+                finally:
+                    os._exit(0)
+            await asyncio.to_thread(os.waitpid, pid, 0)
+            print(await task.report(), task.state.value, flush=True)
+
+asyncio.run(main())
+"""
+
+
+def test_in_a_forked_child_everything_of_a_reporter_raises_at_once():
+    """Whoever waits there would wait for ever, and what is read there is of the past."""
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", SCRIPT],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    *told, end = ran.stdout.splitlines()
+    names = ["track", "report", "wait", "set_status", "is_set", "state", "update", "raise_if_ended"]
+    assert [line.split()[0] for line in told] == names, ran.stderr
+    assert all("of which this one was forked" in line for line in told)
+    assert end == "False held"
