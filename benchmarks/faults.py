@@ -23,6 +23,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from aiodp.testing import FaultKind
+
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from campaign.journal import INVARIANTS
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 CHUNK: Final = 50
 TOTALS: Final = ("processes", "tasks", "calls")
+JUDGED: Final = ("steps of work", "statuses", "cancellations", "leases that ran out")
 
 
 @dataclass(slots=True)
@@ -88,16 +91,28 @@ def show_failure(console: Console, seed: int, violations: list[str]) -> None:
         console.print(f"  {violation}", markup=False)
 
 
+def show_counts(console: Console, heading: str, counts: Counter[str]) -> None:
+    table = Table(heading, "", box=box.MARKDOWN)
+    for name, count in counts.most_common():
+        table.add_row(name.replace("_", " "), f"{count:,}")
+    console.print(table)
+
+
 def show(console: Console, summary: Summary, seconds: float) -> None:
     total = summary.runs.total()
     promises = Table("promise", "runs that broke it", box=box.MARKDOWN)
     for name, text in INVARIANTS.items():
         promises.add_row(f"{name}: {text}", f"{summary.broken[name]:,}")
-    counts = Table("what", "how often", box=box.MARKDOWN)
-    rest = {name: count for name, count in summary.counts.items() if name not in TOTALS}
-    for name, count in [*summary.runs.most_common(), *Counter(rest).most_common()]:
-        counts.add_row(name, f"{count:,}")
-    console.print(promises, counts)
+    console.print(promises)
+    faults = [kind.value for kind in FaultKind]
+    others = summary.counts.keys() - {*faults, *JUDGED, *TOTALS}
+    show_counts(console, "runs", summary.runs)
+    for heading, names in [
+        ("judged", JUDGED),
+        ("disturbances", others),
+        ("calls changed by a fault", faults),
+    ]:
+        show_counts(console, heading, Counter({name: summary.counts[name] for name in names}))
     totals = ", ".join(f"{summary.counts[name]:,} {name}" for name in TOTALS)
     console.print(
         f"{total:,} runs, {totals}, {summary.seconds / 3600:,.0f} virtual hours "

@@ -201,6 +201,7 @@ class Journal:
         self.log.append(f"{now:.6f} {work.process} step {work.task.task_id[-20:]}")
         if work.process in self.stopped:
             return
+        self.counts["steps of work"] += 1
         was_told = work.told_at
         self.look(work)
         if was_told is not None and now > was_told and not work.deaf:

@@ -35,6 +35,7 @@ class Oracle:
         if self._journal.was_made_up(work):
             self._journal.violate("status true", f"{work} is canceled for no reason")
         for event in self._journal.audit.of(work.task.task_id, AuditKind.CANCELED):
+            self._journal.counts["cancellations"] += 1
             seconds = self._plan.interval + 2 * self._plan.attempt_timeout + self._plan.third
             due = self._journal.reachable_until(max(event.at, work.began_at), seconds)
             if min(due, self._end_of(work)) < self._heard_at(work):
@@ -51,12 +52,14 @@ class Oracle:
         return self._journal.stopped.get(work.process, float("inf"))
 
     def _check_loss(self, work: Work) -> None:
+        self._journal.counts["leases that ran out"] += 1
         lost_at = work.task.deadline + self._network.suspended - self._plan.margin
         start = lost_at - self._plan.third
         if start > work.began_at and self._journal.is_quiet(start, lost_at):
             self._journal.violate("lease kept", f"{work} ran out at {lost_at:.3f}")
 
     def _check_status(self, work: Work) -> None:
+        self._journal.counts["statuses"] += work.wanted is not None
         end = self._journal.end_in_service(work)
         if end is not None and end[1] is AuditKind.STATUS:
             if work.wanted != end[2] and work.process not in self._journal.stopped:

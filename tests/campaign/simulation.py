@@ -81,7 +81,6 @@ class Simulation:
             event.kind is AuditKind.ASSIGNED for event in self.kit.audit
         )
         self.journal.counts["calls"] = self.kit.calls.total()
-        self.journal.counts["works"] = len(self.journal.works)
         Oracle(self.plan, self.journal, self.network).judge()
 
     async def _run(self) -> None:
