@@ -404,6 +404,33 @@ def test_children_that_a_handler_ends_are_no_signals_to_the_runner(run, activate
     assert "SIGTERM" not in done.stderr
 
 
+BROKEN_LOGGING = """
+import logging
+
+class Shipper(logging.Handler):
+    def emit(self, record):
+        if record.name == "aiodp":
+            raise ConnectionError("the log shipper is down")
+
+logging.getLogger().addHandler(Shipper())
+
+def succeed(task):
+    pass
+"""
+
+
+def test_a_log_handler_that_raises_fails_no_task_and_takes_no_line(run, activate, tmp_path):
+    """One of the handlers' module: the runner writes its own log all the same."""
+    (tmp_path / "broken.py").write_text(BROKEN_LOGGING)
+    activate(command="true")
+    activate(command="true")
+    done = run("--max-tasks", "2", "--handler", "broken:succeed")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("ConnectionError: the log shipper is down") == 1
+    for text in (done.stderr, runner_log(tmp_path)):
+        assert "tasks received: 2 (2 FINISHED)" in text
+
+
 @pytest.mark.slow
 def test_a_handlers_thread_does_not_hold_up_the_end(run, activate, handlers):
     """A thread that goes on for ever is left behind, and all is told before."""

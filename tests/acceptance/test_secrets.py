@@ -7,12 +7,16 @@ import logging
 import traceback
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiobotocore.session import get_session
+from botocore.awsrequest import AWSRequest
+from botocore.hooks import HierarchicalEmitter
 
-from aiodp import ProgressReporter, ReportRejected
+from aiodp import ProgressReporter, ReportRejected, _redaction
+from aiodp._aws.secrets import remember_secrets
 from aiodp._redaction import redact, remember
 from aiodp.cli._doctor.checks import Target
 from aiodp.cli._hold.options import Options as HoldOptions
@@ -143,8 +147,9 @@ async def test_the_library_shows_no_secret(endpoint, monkeypatch, caplog):
     assert_silent("".join(traceback.format_exception(caught.value)))
 
 
-def test_what_is_redacted():
+def test_what_is_redacted(monkeypatch):
     """Secrets that were remembered, as they are and in a URL; any token and password of a URL."""
+    monkeypatch.setattr(_redaction, "_secrets", {})
     remember(SECRET)
     remember("short")
     remember(None)
@@ -158,8 +163,35 @@ def test_what_is_redacted():
     )
 
 
-def test_only_the_newest_secrets_are_remembered():
+class Renewed:
+    """Credentials that are renewed when they are looked at, as botocore's."""
+
+    def __init__(self) -> None:
+        self._secret_key = SECRET
+        self._token = TOKEN
+
+    @property
+    def secret_key(self):
+        raise AssertionError("nothing may be renewed for this")
+
+    token = secret_key
+
+
+def test_credentials_are_not_renewed_for_it(monkeypatch):
+    """A call that is sent has what it needs, and waits for nothing more."""
+    monkeypatch.setattr(_redaction, "_secrets", {})
+    client: Any = SimpleNamespace(
+        meta=SimpleNamespace(events=HierarchicalEmitter()),
+        _request_signer=SimpleNamespace(_credentials=Renewed()),
+    )
+    remember_secrets(client)
+    client.meta.events.emit("before-send.data-pipeline.PollForTask", request=AWSRequest())
+    assert redact(f"{SECRET} {TOKEN}") == "*** ***"
+
+
+def test_only_the_newest_secrets_are_remembered(monkeypatch):
     """For credentials are renewed for as long as a program runs."""
+    monkeypatch.setattr(_redaction, "_secrets", {})
     for number in range(200):
         remember(f"renewed-secret-{number:03}")
     assert redact("renewed-secret-199") == "***"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,8 +12,7 @@ if TYPE_CHECKING:
 
 _TOKEN_HEADER: Final = "X-Amz-Security-Token"  # noqa: S105 - its name
 _SECRETS: Final = ("secret_key", "token", "_secret_key", "_token")
-"""Attributes of botocore's credentials; the private ones are of those that are renewed, whose
-public ones would renew them."""
+"""Attributes of botocore's credentials; the private ones are of those that are renewed."""
 
 
 def remember_secrets(client: Any) -> None:
@@ -25,9 +23,9 @@ def remember_secrets(client: Any) -> None:
 
 
 def _remember(credentials: Any, request: Any, **_: Any) -> None:
+    held = getattr(credentials, "__dict__", {})  # a property might renew them
     for name in _SECRETS:
-        with suppress(Exception):  # those that are renewed refuse the public names
-            remember(getattr(credentials, name, None))
+        remember(held.get(name))
     headers: Mapping[str, str | bytes] = request.headers
     token = headers.get(_TOKEN_HEADER)
     remember(token.decode() if isinstance(token, bytes) else token)

@@ -84,7 +84,9 @@ class Log:
     def _add(self, handler: logging.Handler) -> None:
         # To the root logger: the loggers of the user's handlers reach it too, and a
         # `logging.basicConfig` of theirs then does nothing.
-        logging.getLogger().addHandler(handler)
+        root = logging.getLogger()
+        root.addHandler(handler)
+        root.handlers.insert(0, root.handlers.pop())  # those behind one that raises get nothing
         self._added.append(handler)
 
 
