@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore import exceptions as botocore_errors
 
+from aiodp._aws.advice import advice_on
 from aiodp._log import error_text
 from aiodp._redaction import redact
 from aiodp._types import Outcome, ReportKind
@@ -73,6 +74,7 @@ EXCEPTIONS: tuple[tuple[type[Exception], ReportKind], ...] = (
     (botocore_errors.CredentialRetrievalError, ReportKind.UNEXPECTED),
     (botocore_errors.MetadataRetrievalError, ReportKind.UNEXPECTED),
     (botocore_errors.BotoCoreError, ReportKind.CONFIGURATION),
+    (NotImplementedError, ReportKind.CONFIGURATION),  # of moto, which answers in its place
 )
 """What an exception raised on this side means; the first row that fits."""
 
@@ -128,7 +130,9 @@ def describe(error: BaseException | None) -> str:
         details = error.response.get("Error", {})
         return redact(f"{details.get('Code')}: {details.get('Message')}")
     reason = error.kwargs.get("error") if isinstance(error, _UNREACHABLE) else None
-    return redact(error_text(error) + (f" ({error_text(reason)})" if reason else ""))
+    text = error_text(error) + (f" ({error_text(reason)})" if reason else "")
+    advice = advice_on(error)
+    return redact(f"{text} ({advice})" if advice else text)
 
 
 def _kind_of(error: Exception) -> ReportKind:

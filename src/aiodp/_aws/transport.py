@@ -10,6 +10,7 @@ import anyio
 from aiobotocore.config import AioConfig
 from botocore import exceptions as botocore_errors
 
+from aiodp._aws.advice import warn_of_proxy
 from aiodp._aws.errors import describe, outcome_of
 from aiodp._aws.secrets import remember_secrets
 from aiodp._concurrency import cancellation_requested
@@ -156,6 +157,7 @@ async def open_transport(
     async with open_clients(
         session, own, region_name=region_name, endpoint_url=endpoint_url, config=config
     ) as clients:
+        warn_of_proxy(clients[0])
         yield ClientTransport(*clients)
 
 

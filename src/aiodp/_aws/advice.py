@@ -1,0 +1,52 @@
+"""What to do about errors that come from the surroundings of the program."""
+
+from __future__ import annotations
+
+import errno
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from botocore import exceptions as botocore_errors
+from botocore.utils import get_environ_proxies
+
+from aiodp._log import logger
+
+_OPEN_FILES: Final = "this process has too many open files: raise `ulimit -n`, or let it do less"
+_MOTO: Final = (
+    "moto's mock_aws has no such call: use the service of aiodp.testing or aiodp.emulator"
+)
+_PROXY: Final = "HTTP_PROXY and HTTPS_PROXY name proxies, NO_PROXY the hosts that need none"
+_LOCAL_HOSTS: Final = ("localhost", "0.0.0.0", "::1")  # noqa: S104 - nothing is bound to it
+_MAX_CAUSES: Final = 10
+
+
+def advice_on(error: BaseException | None) -> str | None:
+    """Return what to do about an error, if it is one of these."""
+    if isinstance(error, NotImplementedError):
+        return _MOTO
+    if isinstance(error, botocore_errors.ProxyConnectionError):
+        return _PROXY
+    for _ in range(_MAX_CAUSES):
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            return _OPEN_FILES
+        if error is None:
+            break
+        kept = (
+            error.kwargs.get("error") if isinstance(error, botocore_errors.BotoCoreError) else None
+        )
+        error = kept if isinstance(kept, BaseException) else error.__cause__ or error.__context__
+    return None
+
+
+def warn_of_proxy(client: Any) -> None:
+    """Log it if the environment has a proxy for an endpoint on this machine."""
+    endpoint = urlsplit(client.meta.endpoint_url)
+    host = endpoint.hostname or ""
+    is_local = host in _LOCAL_HOSTS or host.startswith("127.") or host.endswith(".localhost")
+    if not is_local or client.meta.config.proxies:
+        return
+    proxy = get_environ_proxies(client.meta.endpoint_url).get(endpoint.scheme)
+    if proxy:
+        message = "the endpoint %s is on this machine, but is called by way of a proxy (%s): %s"
+        where = urlsplit(proxy if "://" in proxy else f"//{proxy}").hostname
+        logger.warning(message, host, where, _PROXY, extra={"host": host, "proxy": where})
