@@ -85,5 +85,5 @@ def _way_to(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
 
 
 def _unsafe(path: Path, why: str) -> PermissionError:
-    remedy = "choose a folder that only you can change"
+    remedy = "choose a folder that only you can change, such as a new one below /tmp"
     return PermissionError(errno.EPERM, f"{why}, so it is not used; {remedy}", str(path))

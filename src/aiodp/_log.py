@@ -47,9 +47,10 @@ class SafeLogger(logging.LoggerAdapter[logging.Logger]):
             shown = map(_redacted, args)
             super().log(level, msg, *shown, stacklevel=stacklevel + 1, **kwargs)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - rich exits at a broken pipe
-            self._show(error)
+            self.show(error)
 
-    def _show(self, error: BaseException) -> None:
+    def show(self, error: BaseException) -> None:
+        """Show what a handler has raised, unless the like was shown before."""
         if not logging.raiseExceptions or type(error) in self._shown:
             return
         self._shown.add(type(error))

@@ -263,7 +263,7 @@ def test_an_output_that_others_can_change_is_wrong_use(refused, tmp_path):
     (tmp_path / "output").chmod(0o777)
     assert (
         "/output cannot be written: every user may write in it, so it is not used; choose a folder "
-        "that only you can change."
+        "that only you can change, such as a new one below /tmp."
     ) in refused()
     (tmp_path / "output").chmod(0o755)
     (tmp_path / "output" / "logs").mkdir()

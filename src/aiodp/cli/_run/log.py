@@ -6,6 +6,7 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Final, Self
 
+from aiodp._log import logger as safe_logger
 from aiodp.cli._run.background import BackgroundCalls, QueueHandler
 from aiodp.cli._run.formatters import JsonLines, TaskRunnerLines, TextLines
 from aiodp.cli._run.hourly_log import HourlyLog
@@ -42,6 +43,9 @@ class Log:
         lines = self.screen or logging.StreamHandler()
         json = log_format is LogFormat.JSON
         lines.setFormatter(JsonLines(secrets) if json else TextLines(secrets))
+        self._guarded = [(guarded, guarded.handlers) for guarded in (logging.getLogger(), logger)]
+        for guarded, handlers in self._guarded:
+            guarded.handlers = [_Guarded(handler) for handler in handlers]
         self._added: list[logging.Handler] = []
         self._add(QueueHandler(lines, self.display))
         self._level = logger.level
@@ -76,6 +80,9 @@ class Log:
         logger.setLevel(self._level)
         while self._added:
             logging.getLogger().removeHandler(self._added.pop())
+        while self._guarded:
+            guarded, handlers = self._guarded.pop()
+            guarded.handlers = handlers
         for calls, handler in ((self.display, self.screen), (self.disk, self._files)):
             if handler is not None:
                 calls.call(handler.close)
@@ -84,10 +91,27 @@ class Log:
     def _add(self, handler: logging.Handler) -> None:
         # To the root logger: the loggers of the user's handlers reach it too, and a
         # `logging.basicConfig` of theirs then does nothing.
-        root = logging.getLogger()
-        root.addHandler(handler)
-        root.handlers.insert(0, root.handlers.pop())  # those behind one that raises get nothing
+        logging.getLogger().addHandler(handler)
         self._added.append(handler)
+
+
+class _Guarded(logging.Handler):
+    """Passes records to a handler that a module of the user's has added, which may raise.
+
+    What logs them, botocore or the module itself, is not ours to change.
+    """
+
+    def __init__(self, handler: logging.Handler) -> None:
+        super().__init__(handler.level)
+        self._handler = handler
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Pass it on; show what is raised."""
+        try:
+            return bool(self._handler.handle(record))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - tasks run beside it
+            safe_logger.show(error)
+            return False
 
 
 def _screen(log_format: LogFormat, *, table: bool | None) -> Screen | None:

@@ -216,6 +216,7 @@ TASK_RUNNERS: Final = (
     option(
         *("--proxy-password", "--proxyPassword", "proxy_password"),
         metavar="TEXT",
+        type=Text(),
         help="Password at the proxy; as for --secret-key, better in the environment variable.",
     ),
     option(
