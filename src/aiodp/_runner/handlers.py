@@ -14,11 +14,13 @@ import anyio
 import anyio.to_thread
 
 from aiodp._concurrency import cancellation_requested
-from aiodp._core.text import shown
+from aiodp._core.text import shorten, shown
 from aiodp._errors import TaskFailed
+from aiodp._log import logger
 from aiodp._reporter.interruption import Interruption
 from aiodp._reporter.task import current, record_of
 from aiodp._reporter.work import work_on
+from aiodp._runner.closable import Closable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -178,7 +180,15 @@ class Call:
             self._return(await handler(self._task))
 
         self._task.raise_if_ended()  # that may have been before there was something to interrupt
-        await work_on(self._task, work, ())
+        call = Closable(work(), lambda: self._task.stopped)
+        try:
+            await work_on(self._task, lambda: call, ())
+        finally:
+            if call.closed:
+                logger.error(
+                    "task %s: its handler goes on although it is interrupted; it is closed",
+                    shorten(self._task.task_id),
+                )
 
     def _return(self, value: object) -> None:
         self.returned = value

@@ -32,8 +32,10 @@ _START_TIMEOUT: Final = 60.0
 _ROTATION_DELAY: Final = 5.0
 """Seconds after the end of an hour at which its log file is taken to be complete."""
 _INTERRUPTED_TIMEOUT: Final = 80.0
-"""Seconds from the second signal to the exit: 30 to clean up, 10 for a status, 30 for the log, and
-some more."""
+"""Seconds from the second signal, or the end of --drain-timeout, to the exit.
+
+30 to clean up, 10 for a status, 30 for the log, and some more.
+"""
 _HOURLY_UPLOAD_TIMEOUT: Final = 600.0
 LAST_UPLOAD_TIMEOUT: Final = 30.0
 _REFRESH_INTERVAL: Final = 0.5
@@ -145,6 +147,8 @@ class Session:
             logger.warning("%s: draining; the next one interrupts the tasks", number.name)
             self._ended_before_stop = self.runner.statistics().ended
             self.runner.stop()
+            if (drain_timeout := self.options.drain_timeout) is not None:
+                exit_after(Exit.TASK_FAILED, drain_timeout + _INTERRUPTED_TIMEOUT)
 
     async def _refresh_table(self) -> None:
         while True:
