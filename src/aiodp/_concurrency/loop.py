@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import anyio
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
 _CLOCK_TOLERANCE: Final = 0.1  # seconds; uvloop reads the clock once for each turn
 
@@ -83,6 +84,30 @@ def threadsafe_call() -> Callable[[Callable[[], object]], object]:
     from trio.lowlevel import current_trio_token  # noqa: PLC0415 - trio is an extra
 
     return current_trio_token().run_sync_soon
+
+
+def new_loop_runner() -> Callable[[Callable[[], Awaitable[None]]], None]:
+    """Return a function that runs another one in an event loop of the same kind, in any thread.
+
+    `anyio.current_time()` is the same there. Raises `RuntimeError` in an event loop whose time is
+    made up, which no other can follow.
+    """
+    if on_asyncio():
+        loop = asyncio.get_running_loop()
+        follows = not isinstance(loop, asyncio.BaseEventLoop) or (
+            type(loop).time is asyncio.BaseEventLoop.time
+        )
+        run = partial(anyio.run, backend="asyncio")
+    else:
+        from trio.lowlevel import current_clock  # noqa: PLC0415 - trio is an extra
+        from trio.testing import MockClock  # noqa: PLC0415 - trio is an extra
+
+        clock = current_clock()
+        follows = not isinstance(clock, MockClock)
+        run = partial(anyio.run, backend="trio", backend_options={"clock": clock})
+    if not follows:
+        raise RuntimeError("a thread of its own cannot follow this event loop's virtual time")
+    return run
 
 
 def may_replace_handler(handler: object) -> bool:

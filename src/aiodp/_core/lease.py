@@ -13,7 +13,8 @@ The rules, from the API reference of ReportTaskProgress and from what peers lear
    winds down, for a late report may still be in time; one that the service has ended is not.
 
 Every change of state is a row of `TRANSITIONS`; any other raises `IllegalTransition` and changes
-nothing. All that changes a lease is in this file.
+nothing. The state changes last, for other threads read it. All that changes a lease is in this
+file.
 """
 
 from __future__ import annotations
@@ -113,12 +114,12 @@ class Lease:
         if self.lapsed(now):
             self.lose(LostReason.EXPIRED)
             return False
-        self._move(LeaseEvent.SUCCEED)
         self.deadline = sent_at + self.timing.lease_timeout
         self.last_reported_at = sent_at
         self.reports += 1
         self.failures = 0
         self.error = None
+        self.state = self._state_after(LeaseEvent.SUCCEED)
         return True
 
     def fail(self, error: BaseException | None) -> None:
@@ -127,17 +128,18 @@ class Lease:
 
     def cancel(self) -> None:
         """End the lease: the service answered `canceled`."""
-        self._move(LeaseEvent.CANCEL)
+        self.state = self._state_after(LeaseEvent.CANCEL)
 
     def lose(self, reason: LostReason, error: BaseException | None = None) -> None:
         """End the lease: the task is not ours, or soon will not be."""
-        self._move(LeaseEvent.LOSE)
+        state = self._state_after(LeaseEvent.LOSE)
         self.lost_reason = reason
         self.error = error or self.error
+        self.state = state
 
     def release(self) -> None:
         """End the lease by our own decision."""
-        self._move(LeaseEvent.RELEASE)
+        self.state = self._state_after(LeaseEvent.RELEASE)
 
     def attempt_timeout(self, now: float) -> float:
         """Return how long one call may take, in seconds.
@@ -155,9 +157,9 @@ class Lease:
         left = (self.lost_at if self.live else self.deadline) - now
         return retry_delay(self.timing, self.failures, left, jitter, elapsed=-left)
 
-    def _move(self, event: LeaseEvent) -> None:
+    def _state_after(self, event: LeaseEvent) -> LeaseState:
         try:
-            self.state = TRANSITIONS[self.state, event]
+            return TRANSITIONS[self.state, event]
         except KeyError:
             raise IllegalTransition(f"{event.name} in state {self.state.name}") from None
 

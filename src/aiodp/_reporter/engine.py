@@ -69,10 +69,10 @@ class Engine:
         try:
             while not self._over:
                 await self._run_shielded()
-        except BaseException as error:
-            self._crash(error)
-            if not isinstance(error, Exception):
-                raise
+        except BaseException as error:  # noqa: BLE001 - raised again if it is no mere exception
+            failure = self.crash(error)
+            if not isinstance(failure, Exception):
+                raise failure from None
         self.schedule.lose_all(LostReason.REPORTER_CLOSED)
         self._publish()
 
@@ -80,6 +80,7 @@ class Engine:
         """End `run`; leases that are left are lost."""
         self._stopping = True
         self._wake.set()
+        self._left.set()
 
     # The life of one task
 
@@ -184,8 +185,8 @@ class Engine:
     # All tasks
 
     async def wait_idle(self) -> None:
-        """Return when no task is tracked any more."""
-        while self.schedule.registrations:
+        """Return when no task is tracked any more, or when none can be kept alive."""
+        while self.schedule.registrations and not self._stopping and self.failure is None:
             self._left = anyio.Event()
             await self._left.wait()
 
@@ -286,10 +287,13 @@ class Engine:
                 self._log.lease_ended(registration)
             registration.on_change()
 
-    def _crash(self, error: BaseException) -> None:
+    def crash(self, error: BaseException) -> BaseException:
+        """End every lease; return the error that is the cause, without groups around it."""
         while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
             error = error.exceptions[0]
         self.failure = error
+        self._left.set()
         logger.critical("the reporter crashed, every task is lost", exc_info=error)
         self.schedule.lose_all(LostReason.REPORTER_FAILED, error)
         self._publish()
+        return error

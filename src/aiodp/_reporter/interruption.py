@@ -41,6 +41,7 @@ class Interruption:
 
     def __enter__(self) -> Self:
         self._record.interrupt = self
+        self._record.interrupt_if_ended()  # by now: the engine may run in another thread
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -38,6 +38,11 @@ class ReporterLog:
         else:
             self._once.log(logging.WARNING, "leap", message, seconds, leases, lag=seconds, lost=0)
 
+    def work_blocked(self, seconds: float) -> None:
+        """Log that the event loop of the work has run nothing for so long."""
+        message = "the event loop has been blocked for %.0f s; tasks are kept alive from a thread"
+        self._once.log(logging.WARNING, "work blocked", message, seconds, lag=seconds)
+
     def lease_ended(self, lease: Lease) -> None:
         """Log how a lease ended."""
         level = logging.WARNING if lease.state is LeaseState.LOST else logging.INFO

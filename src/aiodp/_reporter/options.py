@@ -37,6 +37,7 @@ class ReporterOptions(TypedDict, total=False):
     safety_margin: float | timedelta
     attempt_timeout: float | timedelta
     quota: Quota | None
+    own_thread: bool
 
 
 class ScaledOptions(TypedDict):

@@ -49,9 +49,16 @@ class TaskRecord(Registration):
 
     def on_change(self) -> None:
         """Wake up who waits, and interrupt the work if the lease has ended."""
+        self._wake_waiting()
+        self.interrupt_if_ended()
+
+    def _wake_waiting(self) -> None:
         if self._changed is not None:
             self._changed.set()
             self._changed = None
+
+    def interrupt_if_ended(self) -> None:
+        """Interrupt the work if the lease has ended."""
         if self.interrupt is not None and self._must_stop:
             self.interrupt()
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, TypeVarTuple
 
 from anyio import AsyncContextManagerMixin
 
+from aiodp._aws.own_session import own_session
 from aiodp._aws.transport import open_transport
 from aiodp._core.demand import capacity
 from aiodp._core.fields import PendingFields
@@ -18,6 +19,7 @@ from aiodp._errors import ReporterClosed
 from aiodp._reporter.clock import LeaseClock
 from aiodp._reporter.engine import Engine
 from aiodp._reporter.home import entered_and_left_in_one_task
+from aiodp._reporter.own_thread import in_own_thread
 from aiodp._reporter.running import running
 from aiodp._reporter.status import StatusSetter
 from aiodp._reporter.task import TrackedTask, Tracking
@@ -72,6 +74,8 @@ class ProgressReporter(AsyncContextManagerMixin):
             lease.
         quota: What the account may call (Developer Guide, "AWS Data Pipeline Limits"), or None for
             no limit. Processes that share an account need not divide it among themselves.
+        own_thread: Report from a thread of its own, with an event loop and clients of its own, so
+            that a blocked event loop costs no lease. A task that hangs is kept alive, too.
 
     """
 
@@ -88,6 +92,7 @@ class ProgressReporter(AsyncContextManagerMixin):
         safety_margin: float | timedelta = 10.0,
         attempt_timeout: float | timedelta = 10.0,
         quota: Quota | None = _DEFAULT_QUOTA,
+        own_thread: bool = False,
     ) -> None:
         self._timing = Timing.checked(
             interval=interval,
@@ -105,6 +110,7 @@ class ProgressReporter(AsyncContextManagerMixin):
         self._endpoint_url = endpoint_url
         self._config = config
         self._quota = quota
+        self._own_thread = own_thread
         self._engine: EngineAccess | None = None
         self._statuses: StatusAccess | None = None
         self._state = "new"
@@ -120,7 +126,7 @@ class ProgressReporter(AsyncContextManagerMixin):
         self._state = "opening"
         try:
             with entered_and_left_in_one_task("reporter"):
-                async with self._running_parts() as (self._engine, self._statuses):
+                async with self._open_engine() as (self._engine, self._statuses):
                     self._state = "open"
                     yield self
         finally:
@@ -208,6 +214,12 @@ class ProgressReporter(AsyncContextManagerMixin):
         if self._engine is None:
             raise ReporterClosed("the reporter has not been opened: use `async with`")
         return self._engine.statistics()
+
+    def _open_engine(self) -> AbstractAsyncContextManager[tuple[EngineAccess, StatusAccess]]:
+        if not self._own_thread:
+            return self._running_parts()
+        self._session = own_session(self._session)
+        return in_own_thread(self._running_parts(), interval=self._timing.interval)
 
     @asynccontextmanager
     async def _running_parts(self) -> AsyncGenerator[tuple[Engine, StatusSetter]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from aiodp._concurrency import bare_group
 from aiodp._log import logger
 from aiodp._reporter.engine import EXIT_GRACE
 
@@ -24,7 +25,7 @@ async def running(engine: Engine) -> AsyncGenerator[None]:
     trio makes new ones of exception groups that pass through.
     """
     raised: BaseException | None = None
-    async with anyio.create_task_group() as group:
+    async with bare_group() as group:
         group.start_soon(engine.run, name="aiodp reporter")
         try:
             try:

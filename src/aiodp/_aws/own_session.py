@@ -1,0 +1,115 @@
+"""A session for the event loop of another thread.
+
+Credentials and tokens that refresh have a lock, which belongs to one event loop, and so have the
+connections to the metadata service. A session of its own shares what never changes: configuration,
+hooks, keys. It starts with the credentials that the user's session has loaded, but refreshes them
+by itself, so neither loop waits for a refresh of the other.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from contextlib import AsyncExitStack
+from functools import partial
+from types import MethodType
+from typing import TYPE_CHECKING, Any, Final
+
+from aiobotocore.session import AioSession
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_HTTP: Final = frozenset({"aiobotocore.httpsession", "aiobotocore.httpxsession"})
+_COPIED: Final = _HTTP | {
+    f"{package}.{module}"
+    for package in ("aiobotocore", "botocore")
+    for module in ("credentials", "tokens", "utils")
+}
+"""The modules of the classes that know how to get credentials, and of what they get them by."""
+_CLOSED: Final = {
+    "_RefCountedSessionMixin__lock": None,
+    "_RefCountedSessionMixin__ref_count": 0,
+    "_entered": False,
+    "_session": None,
+    "_sessions": None,
+}
+"""What a session of HTTP is before it is opened."""
+_LOCATORS: Final = ("_components", "_internal_components")
+_PARTS: Final = ("credential_provider", "token_provider")
+
+
+def own_session(session: AioSession) -> AioSession:
+    """Return a session with the same identity, for clients in another thread's event loop."""
+    if not isinstance(session, AioSession):  # what else makes clients is the user's own
+        return session
+    own = copy.copy(session)
+    copier = _Copier(session, own)
+    for name in ("_credentials", "_auth_token"):
+        setattr(own, name, copier.copy(getattr(session, name)))
+    for name in _LOCATORS:
+        setattr(own, name, copier.copy_locator(getattr(session, name)))
+    return own
+
+
+class _Copier:
+    """Copies what is botocore's, with new locks; what is the user's is shared."""
+
+    def __init__(self, session: AioSession, own: AioSession) -> None:
+        self._done: dict[int, Any] = {id(session): own}
+        self._kept: list[Any] = []  # so that no id is given twice
+
+    def copy(self, value: Any) -> Any:
+        """Return the other session's own of a value."""
+        if id(value) not in self._done:
+            self._kept.append(value)
+            self._done[id(value)] = value  # for circles through what is not copied as a whole
+            self._done[id(value)] = self._copy(value)
+        return self._done[id(value)]
+
+    def copy_locator(self, locator: Any) -> Any:
+        """Return a locator of components with its own that refresh, made or still to be made."""
+        own = copy.copy(locator)
+        own.__dict__.update(
+            _components={
+                name: self.copy(part) if name in _PARTS else part
+                for name, part in vars(locator)["_components"].items()
+            },
+            _deferred={name: self.copy(make) for name, make in vars(locator)["_deferred"].items()},
+        )
+        return own
+
+    def _copy(self, value: Any) -> Any:  # noqa: PLR0911 - one line for each kind
+        if hasattr(value, "locked") and inspect.iscoroutinefunction(value.acquire):
+            return type(value)()
+        match value:
+            case AsyncExitStack():
+                return AsyncExitStack()
+            case MethodType():
+                return MethodType(value.__func__, self.copy(value.__self__))
+            case partial():
+                words = {name: self.copy(part) for name, part in value.keywords.items()}
+                return partial(self.copy(value.func), *self._copies(value.args), **words)
+            case dict() if type(value) is dict:
+                return {key: self.copy(part) for key, part in value.items()}
+            case list() | tuple() | set() if type(value) in (list, tuple, set):
+                return type(value)(self._copies(value))
+        return self._copy_object(value) if _modules(value) & _COPIED else value
+
+    def _copy_object(self, value: Any) -> Any:
+        if not hasattr(value, "__dict__") or isinstance(value, type):
+            return value
+        own = self._done[id(value)] = copy.copy(value)
+        for name, part in vars(value).items():
+            vars(own)[name] = self.copy(part)
+        if _modules(value) & _HTTP:
+            for name in vars(own).keys() & _CLOSED.keys():
+                vars(own)[name] = _CLOSED[name]
+        return own
+
+    def _copies(self, values: Iterable[Any]) -> list[Any]:
+        return [self.copy(value) for value in values]
+
+
+def _modules(value: object) -> set[str]:
+    return {base.__module__ for base in type(value).__mro__}

@@ -1,0 +1,415 @@
+"""A reporter in a thread of its own, while the event loop of the work is blocked.
+
+Time cannot be virtual here, so what is waited for are the service's own records, and the leases are
+long enough for any machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import os
+import subprocess
+import sys
+import threading
+import time
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+import pytest
+from aiobotocore.config import AioConfig
+from aiobotocore.httpxsession import HttpxSession
+from aiobotocore.session import AioSession, get_session
+
+from aiodp import (
+    LeaseLost,
+    LeaseState,
+    LostReason,
+    ProgressReporter,
+    ReporterClosed,
+    ReportKind,
+    ReportRejected,
+    TaskCanceled,
+    TaskStatus,
+    current_task,
+)
+from aiodp._types import Outcome
+from aiodp.emulator import Fault, FaultKind
+from aiodp.testing import MemoryService
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+pytestmark = pytest.mark.anyio
+
+LONG: Final = 60.0  # seconds, for what comes much sooner on any machine
+NAME: Final = "aiodp reporter"
+OPTIONS: Final[dict[str, Any]] = {"own_thread": True, "interval": 0.05, "quota": None}
+variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def service() -> MemoryService:
+    return MemoryService(clock=time.monotonic)
+
+
+@pytest.fixture
+def session(service: MemoryService, anyio_backend: str) -> AioSession:
+    session = service.attach(get_session())
+    if anyio_backend == "trio":
+        session.set_default_client_config(AioConfig(http_session_cls=HttpxSession))
+        session.set_config_variable("ca_bundle", False)
+    return session
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left() -> Iterator[None]:
+    yield
+    assert [thread.name for thread in threading.enumerate() if thread.name == NAME] == []
+
+
+def block_until(condition: Callable[[], object]) -> None:
+    """Block the event loop until something holds."""
+    limit = time.monotonic() + LONG
+    while not condition():
+        assert time.monotonic() < limit
+        time.sleep(0.005)
+
+
+class Transport:
+    """Answers each report by what a function returns or raises."""
+
+    def __init__(self, answer: Callable[[], Outcome]) -> None:
+        self._answer = answer
+
+    async def report(self, *_: object) -> Outcome:
+        await anyio.lowlevel.checkpoint()
+        return self._answer()
+
+    async def set_status(self, *_: object) -> Outcome:
+        await anyio.lowlevel.checkpoint()
+        return self._answer()
+
+
+class FakeReporter(ProgressReporter):
+    """A reporter whose reports are answered by a function, in the reporter's thread."""
+
+    def __init__(self, answer: Callable[[], Outcome], **options: Any) -> None:
+        super().__init__(get_session(), **OPTIONS, **options)
+        self._answer = answer
+
+    @asynccontextmanager
+    async def _open_transport(self) -> AsyncIterator[Any]:
+        yield Transport(self._answer)
+
+
+def ok() -> Outcome:
+    return Outcome(kind=ReportKind.OK)
+
+
+async def test_reports_go_on_while_the_loop_is_blocked(session, service):
+    """What the thread has done meanwhile is read at once, on the scale of the loop's time."""
+    (task_id,) = service.assign()
+    async with (
+        ProgressReporter(session, **OPTIONS) as reporter,
+        reporter.track(task_id, fields={"a": 1}) as task,
+    ):
+        assert repr(reporter) == "<ProgressReporter open, 1 tracked>"
+        task.update(b=2)
+        block_until(lambda: task.reports >= 5)
+        assert task.state is LeaseState.HELD
+        assert dict(service.task(task_id).fields) == {"a": "1", "b": "2"}
+        assert 0 < task.deadline - anyio.current_time() <= 300
+        assert task.last_reported_at is not None
+        assert task.last_reported_at <= anyio.current_time()
+        statistics = reporter.statistics()
+        assert (statistics.tracked, statistics.acknowledged) == (1, 1)
+        assert statistics.succeeded >= 5
+        assert await task.report() is False
+        await task.set_status(TaskStatus.FINISHED)
+        assert service.task(task_id).status.value == "FINISHED"
+        assert task.state.name == "RELEASED"
+    assert reporter.statistics().tracked == 0
+
+
+def test_an_event_loop_that_anyio_has_not_started(session, service):
+    """What one loop calls in the other is in no task, so anyio cannot tell which loop it is."""
+    first, second = service.assign(2)
+
+    async def hold() -> None:
+        async with ProgressReporter(session, **OPTIONS) as reporter:
+            async with reporter.track(first) as task:
+                assert await task.report() is False
+                await task.set_status(TaskStatus.FINISHED)
+            async with reporter.track(second) as task:
+                service.cancel(second)
+                await task.canceled.wait()
+                with anyio.move_on_after(0.01):
+                    await task.lost.wait()
+
+    with asyncio.Runner() as runner:
+        runner.run(hold())
+
+
+async def test_a_cancellation_heard_while_the_loop_is_blocked_is_there_at_once(session, service):
+    """The event is set before the loop has run anything, and who waits for it wakes up."""
+    (task_id,) = service.assign()
+    async with (
+        ProgressReporter(session, **OPTIONS) as reporter,
+        reporter.track(task_id) as task,
+        anyio.create_task_group() as group,
+    ):
+        group.start_soon(task.ended.wait)
+        await anyio.wait_all_tasks_blocked()
+        service.cancel(task_id)
+        block_until(task.canceled.is_set)
+        assert task.state is LeaseState.CANCELED
+        with pytest.raises(TaskCanceled):
+            task.raise_if_ended()
+        await task.canceled.wait()
+
+
+async def test_work_is_interrupted_in_its_own_loop(session, service):
+    """Wherever the work is when the cancellation is heard, it is interrupted and cleans up."""
+    (task_id,) = service.assign()
+    here, cleaned_up = threading.get_ident(), []
+
+    async def work() -> None:
+        task = current_task()
+        service.cancel(task_id)
+        block_until(task.canceled.is_set)
+        try:
+            await anyio.sleep(LONG)
+        finally:
+            cleaned_up.append(threading.get_ident())
+
+    async with ProgressReporter(session, **OPTIONS) as reporter:
+        with pytest.raises(TaskCanceled):
+            await reporter.run(task_id, work)
+    assert cleaned_up == [here]
+
+
+async def test_a_lease_that_is_lost_while_the_loop_is_blocked_is_noticed(session):
+    """The events are set, and the error has the times of the loop."""
+    answers = iter([ok()])
+
+    def answer() -> Outcome:
+        return next(answers, Outcome(kind=ReportKind.SERVER_ERROR))
+
+    async with FakeReporter(answer, lease_timeout=0.6, safety_margin=0.1) as reporter:
+        before = anyio.current_time()
+        async with reporter.track("task") as task:
+            block_until(task.lost.is_set)
+            assert task.lost_reason is LostReason.EXPIRED
+            await task.lost.wait()
+            with pytest.raises(LeaseLost) as lost:
+                task.raise_if_ended()
+    assert lost.value.last_reported_at is not None
+    assert before <= lost.value.last_reported_at <= anyio.current_time()
+
+
+async def test_errors_come_out_as_they_are(session, service):
+    """Those of the body, of the first report, and of the reporter's opening."""
+    first, second = service.assign(2)
+    async with ProgressReporter(session, **OPTIONS) as reporter:
+        with pytest.raises(ZeroDivisionError) as raised:
+            async with reporter.track(first):
+                raise ZeroDivisionError
+        assert raised.value.__context__ is None
+        with pytest.raises(LeaseLost) as lost:
+            async with reporter.track("unknown"):
+                pass
+        assert lost.value.reason is LostReason.REFUSED
+        service.faults.add(Fault(kind=FaultKind.EXPIRED_TOKEN))
+        with pytest.raises(ReportRejected, match="xpired"):
+            async with reporter.track(second):
+                pass
+        assert reporter.statistics().tracked == 0
+    with pytest.raises(ReporterClosed):
+        async with reporter.track(second):
+            pass
+    with pytest.raises(ZeroDivisionError):
+        async with ProgressReporter(session, **OPTIONS):
+            raise ZeroDivisionError
+    with pytest.raises(ReportRejected, match="endpoint"):
+        async with ProgressReporter(session, endpoint_url="nonsense", **OPTIONS):
+            pass
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("crash"), SystemExit("crash")])
+async def test_a_crash_in_the_thread_loses_every_lease(error):
+    """With the cause; what is not a mere exception comes out of the reporter's block as well."""
+    crash = threading.Event()
+
+    def answer() -> Outcome:
+        if crash.is_set():
+            raise error
+        return ok()
+
+    exits = pytest.raises(SystemExit) if isinstance(error, SystemExit) else anyio.CancelScope()
+    with exits:
+        async with (
+            FakeReporter(answer) as reporter,
+            reporter.track("a") as a,
+            reporter.track("b") as b,
+        ):
+            crash.set()
+            block_until(lambda: a.lost.is_set() and b.lost.is_set())
+            await a.ended.wait()
+            for task in (a, b):
+                assert task.lost_reason is LostReason.REPORTER_FAILED
+                with pytest.raises(LeaseLost) as lost:
+                    task.raise_if_ended()
+                assert lost.value.__cause__ is error
+            with pytest.raises(ReporterClosed):
+                async with reporter.track("c"):
+                    pass
+
+
+async def test_leaving_while_canceled_releases_and_ends(session, service):
+    """Also from the middle of a call; no report is sent any more, and the thread is gone."""
+    first, second = service.assign(2)
+    with anyio.CancelScope() as scope:
+        async with (
+            ProgressReporter(session, **OPTIONS) as reporter,
+            reporter.track(first) as task,
+        ):
+            scope.cancel()
+            await task.lost.wait()
+    assert scope.cancelled_caught
+    assert task.state is LeaseState.RELEASED
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        async with ProgressReporter(session, **OPTIONS) as reporter:
+            pytest.fail("entered")
+    async with ProgressReporter(session, **OPTIONS) as reporter:
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            async with reporter.track(second):
+                pytest.fail("entered")
+        assert reporter.statistics().tracked == 0
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
+async def test_the_end_of_the_event_loop_is_a_cancellation_that_comes_once(session, service):
+    """Asyncio cancels the tasks themselves, which no shield withstands."""
+    (task_id,) = service.assign()
+    tracked = asyncio.Event()
+
+    async def work() -> None:
+        async with ProgressReporter(session, **OPTIONS) as reporter, reporter.track(task_id):
+            tracked.set()
+            try:
+                await asyncio.sleep(LONG)
+            finally:
+                reports = service.task(task_id).reports
+                block_until(lambda: service.task(task_id).reports > reports + 1)
+
+    task = asyncio.create_task(work())
+    await tracked.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_context_variables_reach_the_thread():
+    """Reports have those of the reporter's opening, a status those of the call."""
+    seen = []
+
+    def answer() -> Outcome:
+        seen.append(variable.get())
+        return ok()
+
+    variable.set("opening")
+    async with FakeReporter(answer) as reporter, reporter.track("task") as task:
+        variable.set("status")
+        seen.clear()
+        await task.report()
+        assert set(seen) == {"opening"}
+        await task.set_status(TaskStatus.FINISHED)
+        assert seen[-1] == "status"
+
+
+async def test_a_loop_that_is_blocked_for_long_is_named(caplog):
+    """Nothing else would say that the work does not go on."""
+    async with FakeReporter(ok) as reporter, reporter.track("task"):
+        block_until(lambda: "the event loop has been blocked for" in caplog.text)
+
+
+async def test_many_calls_at_once(session, service):
+    """Tasks come and go by the dozen, from coroutines that are canceled or not."""
+
+    async def hold(task_id: str) -> None:
+        async with reporter.track(task_id) as task:
+            await task.report()
+            await task.set_status(TaskStatus.FINISHED)
+
+    async with ProgressReporter(session, **OPTIONS) as reporter:
+        async with anyio.create_task_group() as group:
+            for task_id in service.assign(40):
+                group.start_soon(hold, task_id)
+        async with anyio.create_task_group() as group:
+            for task_id in service.assign(40):
+                group.start_soon(hold, task_id)
+            await anyio.sleep(0.01)
+            group.cancel_scope.cancel()
+        assert reporter.statistics().tracked == 0
+
+
+OPEN: Final = """
+import asyncio, threading
+from acceptance.test_own_thread import FakeReporter, block_until, ok
+
+async def open_and_track():
+    global reporter, block
+    reporter = FakeReporter(ok)
+    await reporter.__aenter__()
+    block = reporter.track("task")
+    return await block.__aenter__()
+
+"""
+NOT_RUN: Final = """
+loop = asyncio.new_event_loop()
+loop.run_until_complete(open_and_track())
+"""
+CLOSED: Final = """
+loop = asyncio.new_event_loop()
+task = loop.run_until_complete(open_and_track())
+loop.close()
+block_until(lambda: threading.active_count() == 1)
+assert task.lost_reason == "reporter closed"
+"""
+DAEMON: Final = """
+async def stay():
+    global task
+    task = await open_and_track()
+    ready.set()
+    await asyncio.sleep(3600)
+
+ready = threading.Event()
+threading.Thread(target=lambda: asyncio.run(stay()), daemon=True).start()
+ready.wait()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", [NOT_RUN, CLOSED, DAEMON], ids=["not run", "closed", "in a daemon"])
+def test_a_program_ends_though_the_reporter_was_never_left(end):
+    """Nobody waits for the thread for long, and it keeps no task alive of a loop that is closed."""
+    done = subprocess.run(
+        [sys.executable, "-c", OPEN + end],
+        capture_output=True,
+        text=True,
+        timeout=LONG,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
