@@ -116,6 +116,7 @@ class Journal:
         """When all processes went on after a pause."""
         self.stopped: dict[str, float] = {}
         """Processes that were killed or canceled, and when."""
+        self.killed: set[str] = set()
         self._owners: dict[tuple[str, str], list[tuple[float, str]]] = {}
         self._read = 0
 

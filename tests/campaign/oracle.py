@@ -38,7 +38,7 @@ class Oracle:
             self._journal.counts["cancellations"] += 1
             seconds = self._plan.interval + 2 * self._plan.attempt_timeout + self._plan.third
             due = self._journal.reachable_until(max(event.at, work.began_at), seconds)
-            if min(due, self._end_of(work)) < self._heard_at(work):
+            if due < self._heard_at(work) and due <= self._end_of(work):
                 self._journal.violate(
                     "cancel heard", f"{work} was canceled at {event.at:.3f}, due by {due:.3f}"
                 )

@@ -73,6 +73,7 @@ class Process:
         """End as by SIGKILL: from now on nothing of this process counts."""
         self.ending = True
         self._journal.stopped.setdefault(self.name, self._journal.now())
+        self._journal.killed.add(self.name)
         self.link.dead = True
         self._scope.cancel()
 
