@@ -76,6 +76,29 @@ def logger_of(name: str) -> SafeLogger:
 logger = logger_of("aiodp")
 
 
+class _Guard(logging.Filter):
+    """Passes the records of a foreign logger on, so that what its handlers raise ends here."""
+
+    def __init__(self, guarded: logging.Logger) -> None:
+        super().__init__()
+        self._guarded = guarded
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Pass it on; return False, for nobody else is to do so."""
+        try:
+            self._guarded.callHandlers(record)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - as for records of ours
+            logger.show(error)
+        return False
+
+
+def guard_records_of(*names: str) -> None:
+    """Let nothing out that handlers raise for records of foreign loggers on which a lease hangs."""
+    for guarded in map(logging.getLogger, names):
+        if not any(isinstance(known, _Guard) for known in guarded.filters):
+            guarded.addFilter(_Guard(guarded))
+
+
 class OncePer:
     """Logs a message again only after an interval, in seconds, in which it did not come."""
 

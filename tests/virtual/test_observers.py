@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 import aiodp
-from aiodp import LeaseLost, otel
+from aiodp import LeaseLost, ProgressReporter, otel
 from aiodp._log import SafeLogger, logger
 from aiodp.testing import Fault, FaultKind
 from virtual.runner_kit import attempts, running
@@ -96,6 +96,34 @@ async def test_no_lease_is_lost_because_a_log_line_is(service, reporter):
             await anyio.sleep(600)
             assert not task.ended.is_set()
             assert await task.report() is False
+
+
+@pytest.fixture
+def broken_root():
+    """A root logger at INFO, whose only handler raises."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    root.handlers = [RaisingHandler()]
+    root.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        root.handlers = handlers
+        root.setLevel(level)
+
+
+@pytest.mark.usefixtures("broken_root")
+async def test_no_client_is_kept_from_opening_by_what_botocore_logs(
+    new_session, service, monkeypatch
+):
+    """It logs where it has found the credentials, and later if they could not be renewed."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    session = service.attach(new_session())
+    async with ProgressReporter(session) as opened, opened.track(*service.assign()) as task:
+        logging.getLogger("aiobotocore.credentials").warning("not renewed")
+        await anyio.sleep(600)
+        assert not task.ended.is_set()
 
 
 def test_what_a_handler_raises_is_shown_once(capsys, monkeypatch):

@@ -16,6 +16,7 @@ from aiodp._aws.secrets import remember_secrets
 from aiodp._concurrency import cancellation_requested
 from aiodp._core.text import shorten
 from aiodp._errors import ReportRejected
+from aiodp._log import guard_records_of
 from aiodp._redaction import redact_error
 from aiodp._types import Outcome, ReportKind
 
@@ -28,6 +29,13 @@ if TYPE_CHECKING:
     from aiodp._core.fields import WireField
 
 _SERVICE: Final = "datapipeline"
+_CREDENTIALS_LOGGERS: Final = (
+    "aiobotocore.credentials",
+    "aiobotocore.utils",
+    "botocore.credentials",
+    "botocore.utils",
+)
+"""They log where credentials come from, at INFO, and that a renewal failed which can wait."""
 _GENUINE: Final = "aiodp.genuine"
 _CLOSE_TIMEOUT: Final = 5.0  # seconds
 _STATUS_CONNECTIONS: Final = 50
@@ -174,6 +182,7 @@ async def open_clients(
 
     Their answers are marked as genuine or not, see `is_genuine`.
     """
+    guard_records_of(*_CREDENTIALS_LOGGERS)
     async with AsyncExitStack() as stack:
         try:
             clients = [
