@@ -55,6 +55,7 @@ def transport(request, service):
         endpoint_url=None,
         config=None,
         attempt_timeout=10.0,
+        interval=60.0,
         max_in_flight=10,
     )
 

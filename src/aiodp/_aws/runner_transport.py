@@ -5,12 +5,11 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-import anyio
 from aiobotocore.config import AioConfig
 
-from aiodp._aws.errors import TIMED_OUT
 from aiodp._aws.queries import ClientPipelineQueries
 from aiodp._aws.transport import ONCE, call_service, is_genuine, malformed, open_clients
+from aiodp._aws.waiting import answer_within
 from aiodp._types import Outcome
 
 if TYPE_CHECKING:
@@ -52,11 +51,10 @@ class ClientRunnerTransport:
 
     async def poll(self, worker_group: str, hostname: str) -> Mapping[str, Any] | Outcome | None:
         """Call PollForTask."""
-        answer: dict[str, Any] | Outcome = TIMED_OUT
-        with anyio.move_on_after(_POLL_TIMEOUT):
-            answer = await call_service(
-                self._polls.poll_for_task(workerGroup=worker_group, hostname=hostname)
-            )
+        answer = await answer_within(
+            _POLL_TIMEOUT,
+            call_service(self._polls.poll_for_task(workerGroup=worker_group, hostname=hostname)),
+        )
         if isinstance(answer, Outcome):
             return answer
         task = answer.get("taskObject")
@@ -68,13 +66,14 @@ class ClientRunnerTransport:
         self, taskrunner_id: str, worker_group: str, hostname: str
     ) -> bool | Outcome:
         """Call ReportTaskRunnerHeartbeat."""
-        answer: dict[str, Any] | Outcome = TIMED_OUT
-        with anyio.move_on_after(_HEARTBEAT_TIMEOUT):
-            answer = await call_service(
+        answer = await answer_within(
+            _HEARTBEAT_TIMEOUT,
+            call_service(
                 self._others.report_task_runner_heartbeat(
                     taskrunnerId=taskrunner_id, workerGroup=worker_group, hostname=hostname
                 )
-            )
+            ),
+        )
         if isinstance(answer, Outcome):
             return answer
         terminate = answer.get("terminate")

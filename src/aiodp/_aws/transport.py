@@ -11,6 +11,7 @@ from aiobotocore.config import AioConfig
 from botocore import exceptions as botocore_errors
 
 from aiodp._aws.advice import warn_of_proxy
+from aiodp._aws.connections import Connections
 from aiodp._aws.errors import describe, outcome_of
 from aiodp._aws.secrets import remember_secrets
 from aiodp._concurrency import cancellation_requested
@@ -39,6 +40,7 @@ _CREDENTIALS_LOGGERS: Final = (
 _GENUINE: Final = "aiodp.genuine"
 _CLOSE_TIMEOUT: Final = 5.0  # seconds
 _STATUS_CONNECTIONS: Final = 50
+_KEPT_INTERVALS: Final = 2.0
 
 ONCE: Final = {"total_max_attempts": 1, "mode": "standard"}
 """The retries of a client whose calls are tried again by us, if at all."""
@@ -149,9 +151,13 @@ async def open_transport(
     endpoint_url: str | None,
     config: Config | None,
     attempt_timeout: float,
+    interval: float,
     max_in_flight: int,
 ) -> AsyncIterator[Transport]:
-    """Open clients on the shared session; raise `ReportRejected` if no client can be made."""
+    """Open clients on the shared session; raise `ReportRejected` if no client can be made.
+
+    A connection for reports is kept for longer than the interval between two of a task.
+    """
     own = [
         AioConfig(
             connect_timeout=attempt_timeout,
@@ -163,7 +169,12 @@ async def open_transport(
         for connections in (max_in_flight, _STATUS_CONNECTIONS)
     ]
     async with open_clients(
-        session, own, region_name=region_name, endpoint_url=endpoint_url, config=config
+        session,
+        own,
+        region_name=region_name,
+        endpoint_url=endpoint_url,
+        config=config,
+        keep_alive=_KEPT_INTERVALS * interval,
     ) as clients:
         warn_of_proxy(clients[0])
         yield ClientTransport(*clients)
@@ -177,13 +188,16 @@ async def open_clients(
     region_name: str | None,
     endpoint_url: str | None,
     config: Config | None,
+    keep_alive: float | None = None,
 ) -> AsyncIterator[list[Any]]:
     """Open a client for each config, which goes over the user's; raise `ReportRejected`.
 
-    Their answers are marked as genuine or not, see `is_genuine`.
+    `keep_alive` is for how many seconds they keep idle connections. Their answers are marked as
+    genuine or not, see `is_genuine`.
     """
     guard_records_of(*_CREDENTIALS_LOGGERS)
     async with AsyncExitStack() as stack:
+        connections = stack.enter_context(Connections())
         try:
             clients = [
                 await stack.enter_async_context(
@@ -191,7 +205,7 @@ async def open_clients(
                         _SERVICE,
                         region_name=region_name,
                         endpoint_url=endpoint_url,
-                        config=AioConfig().merge(config).merge(needed) if config else needed,
+                        config=connections.config(session, config, needed, keep_alive),
                     )
                 )
                 for needed in own

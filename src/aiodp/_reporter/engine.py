@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from aiodp._aws.errors import TIMED_OUT
+from aiodp._aws.waiting import answer_within
 from aiodp._core.lease import TICK
 from aiodp._core.schedule import Schedule
 from aiodp._errors import ReporterClosed
@@ -269,15 +269,12 @@ class Engine:
         self._wake.set()
 
     async def _attempt(self, task_id: str, fields: Sequence[WireField], limit: float) -> Outcome:
-        outcome = TIMED_OUT
         try:
-            with anyio.move_on_after(limit):
-                outcome = await self._transport.report(task_id, fields)
+            return await answer_within(limit, self._transport.report(task_id, fields))
         except anyio.get_cancelled_exc_class() as error:
             # Nobody here cancels a report. What it awaited was canceled, or the event loop ends; in
             # both cases the lease goes on, and there is nothing left to await in this task.
             return Outcome(kind=ReportKind.UNEXPECTED, error=RuntimeError(f"canceled: {error!r}"))
-        return outcome
 
     def _publish(self) -> None:
         """Log the leases that ended, and let those who wait for it know."""

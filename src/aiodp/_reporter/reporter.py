@@ -243,6 +243,7 @@ class ProgressReporter(AsyncContextManagerMixin):
             endpoint_url=self._endpoint_url,
             config=self._config,
             attempt_timeout=self._timing.attempt_timeout,
+            interval=self._timing.interval,
             max_in_flight=self._max_in_flight,
         )
 

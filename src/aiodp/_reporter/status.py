@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from aiodp._aws.errors import TIMED_OUT, describe
+from aiodp._aws.errors import describe
+from aiodp._aws.waiting import answer_within
 from aiodp._core.bucket import TokenBucket
 from aiodp._core.lease import retry_delay
 from aiodp._core.text import shorten
@@ -140,10 +141,12 @@ class StatusSetter:
         try:
             await record.wait_until(lambda record: not record.in_flight)
             self._raise_if_impossible(record)
-            outcome, sent_at = TIMED_OUT, self._now()
+            sent_at = self._now()
             doubt, record.status_in_doubt = record.status_in_doubt, status  # until it is answered
-            with anyio.move_on_after(record.attempt_timeout(sent_at)):
-                outcome = await self._transport.set_status(record.task_id, status.value, members)
+            outcome = await answer_within(
+                record.attempt_timeout(sent_at),
+                self._transport.set_status(record.task_id, status.value, members),
+            )
             if outcome.kind not in _DOUBTFUL:
                 record.status_in_doubt = doubt
             if outcome.kind is ReportKind.OK:

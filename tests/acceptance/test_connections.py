@@ -1,0 +1,248 @@
+"""Heartbeats on real sockets wait for nothing that the program's work can exhaust."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from urllib.parse import urlsplit
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+import pytest
+import trio
+from aiobotocore.config import AioConfig
+from aiobotocore.httpsession import AIOHTTPSession
+from aiobotocore.httpxsession import HttpxSession
+from aiobotocore.session import get_session
+from botocore.exceptions import EndpointConnectionError
+
+from aiodp import LeaseLost, ProgressReporter
+from aiodp._aws import addresses
+from aiodp._aws.connections import SocketReserve
+from aiodp._aws.errors import describe
+from aiodp.emulator import EmulatorServer, Fault, FaultKind
+
+pytestmark = pytest.mark.anyio
+
+BLOCKING = 20
+OVER_HTTPX = AioConfig(http_session_cls=HttpxSession)
+
+
+@pytest.fixture(
+    params=[("asyncio", AIOHTTPSession), ("asyncio", HttpxSession), ("trio", HttpxSession)],
+    ids=lambda param: f"{param[0]}-{param[1].__name__}",
+)
+def library(request):
+    return request.param
+
+
+@pytest.fixture
+def anyio_backend(library):
+    return library[0]
+
+
+@pytest.fixture
+def session(library):
+    return make_session(http_session_cls=library[1])
+
+
+def make_session(**config):
+    session = get_session()
+    session.set_credentials("testing", "testing")
+    session.set_config_variable("region", "us-east-1")
+    session.set_default_client_config(AioConfig(**{"proxies": {}, **config}))
+    return session
+
+
+@pytest.fixture
+def server():
+    with EmulatorServer() as running:
+        yield running
+
+
+def by_name(server, name="localhost"):
+    return f"http://{name}:{urlsplit(server.endpoint).port}"
+
+
+def reporter(session, endpoint, **options):
+    times = {"interval": 0.2, "ack_timeout": 30.0, "attempt_timeout": 5.0}
+    return ProgressReporter(session, endpoint_url=endpoint, **times | options)
+
+
+@asynccontextmanager
+async def full_threads():
+    """Fill the threads that the event loop has for everybody, to the end of the block."""
+    release = threading.Event()
+    async with anyio.create_task_group() as group:
+        if anyio.get_cancelled_exc_class() is asyncio.CancelledError:
+            asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2))
+            block = partial(asyncio.to_thread, release.wait)
+        else:
+            trio.to_thread.current_default_thread_limiter().total_tokens = 2
+            block = partial(trio.to_thread.run_sync, release.wait)
+        for _ in range(BLOCKING):
+            group.start_soon(block)
+        await anyio.lowlevel.checkpoint()
+        try:
+            yield
+        finally:
+            release.set()
+
+
+async def test_work_in_threads_costs_no_lease(server, session):
+    """Twenty blocking calls fill the threads; the endpoint is a name, which has to be looked up."""
+    [task_id] = server.service().assign()
+    async with (
+        reporter(session, by_name(server)) as opened,
+        full_threads(),
+        opened.track(task_id) as task,
+    ):
+        while task.reports < 3:
+            await anyio.sleep(0.1)
+        assert opened.statistics().failed == {}
+
+
+@contextmanager
+def names(monkeypatch, answer):
+    """Let all lookups of names in `.test` be answered by a function."""
+    real = socket.getaddrinfo
+
+    def look_up(host, port, *args, **options):
+        if str(host).endswith(".test"):
+            answer()
+            host = "127.0.0.1"
+        return real(host, port, *args, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(socket, "getaddrinfo", look_up)
+        yield
+
+
+async def test_a_name_server_that_is_down_costs_no_lease(server, session, monkeypatch, caplog):
+    """Each connection is broken off, and each new one is made to the last address that is known."""
+    monkeypatch.setattr(addresses, "_FRESH", 0.0)
+    down = threading.Event()
+    failed: list[None] = []
+
+    def answer():
+        if down.is_set():
+            failed.append(None)
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    [task_id] = server.service().assign()
+    with names(monkeypatch, answer):
+        async with (
+            reporter(session, by_name(server, "aws.test")) as opened,
+            opened.track(task_id) as task,
+        ):
+            down.set()
+            server.service().faults.add(Fault(kind=FaultKind.RESET, count=2))
+            while not failed or task.reports < 4:
+                await anyio.sleep(0.05)
+            assert not task.ended.is_set()
+    assert "the address of aws.test cannot be looked up" in caplog.text
+
+
+async def test_the_log_names_the_lookup_that_was_waited_for(server, session, monkeypatch, caplog):
+    """Not only that there was no answer in time."""
+    release = threading.Event()
+    [task_id] = server.service().assign()
+    with names(monkeypatch, release.wait):
+        try:
+            async with reporter(
+                session, by_name(server, "aws.test"), ack_timeout=1.0, safety_margin=0.1
+            ) as opened:
+                with pytest.raises(LeaseLost):
+                    await opened.track(task_id).__aenter__()
+        finally:
+            release.set()
+    assert "it waited for the address of aws.test" in caplog.text
+
+
+async def test_the_log_names_the_answer_that_was_waited_for(server, session, caplog):
+    """The connection was there."""
+    server.service().faults.add(Fault(kind=FaultKind.HANG, delay=60))
+    [task_id] = server.service().assign()
+    async with reporter(session, server.endpoint, ack_timeout=1.0, safety_margin=0.1) as opened:
+        with pytest.raises(LeaseLost):
+            await opened.track(task_id).__aenter__()
+    assert "it waited for an answer" in caplog.text
+    server.service().faults.clear()
+
+
+@pytest.mark.parametrize("proxy", ["127.0.0.1:1", "proxy.test:8080"])
+async def test_a_proxy_that_cannot_be_reached_is_named(library, proxy, monkeypatch, caplog):
+    """Whether it refuses, or its name is unknown."""
+
+    def unknown():
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    session = make_session(http_session_cls=library[1], proxies={"http": f"http://{proxy}"})
+    with names(monkeypatch, unknown):
+        async with reporter(
+            session, "http://192.0.2.1", ack_timeout=1.0, safety_margin=0.1
+        ) as opened:
+            with pytest.raises(LeaseLost):
+                await opened.track("task").__aenter__()
+    assert proxy.removesuffix(":8080") in caplog.text
+
+
+class TestSocketReserve:
+    """One socket is kept back for when there are no more files to be opened."""
+
+    ADDRESS = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", 1))
+
+    @pytest.fixture
+    def anyio_backend(self):
+        return "asyncio"
+
+    @pytest.fixture
+    def exhausted(self, monkeypatch):
+        """Whether sockets cannot be made, to be set."""
+        exhausted = threading.Event()
+
+        class Scarce(socket.socket):
+            def __init__(self, *args, **options):
+                if exhausted.is_set() and not options.get("fileno"):
+                    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+                super().__init__(*args, **options)
+
+        monkeypatch.setattr(socket, "socket", Scarce)
+        return exhausted
+
+    def test_it_serves_once_and_is_filled_again(self, exhausted):
+        """The next connection after that waits until files are free."""
+        reserve = SocketReserve()
+        exhausted.set()
+        made = [reserve.make(self.ADDRESS)]
+        with pytest.raises(OSError, match="Too many open files"):
+            reserve.make(self.ADDRESS)
+        exhausted.clear()
+        made.append(reserve.make(self.ADDRESS))
+        exhausted.set()
+        made.append(reserve.make(self.ADDRESS))
+        reserve.close()
+        for connection in made:
+            connection.close()
+
+    async def test_a_report_goes_out_when_no_file_can_be_opened(self, exhausted, server):
+        """By the socket that was kept back."""
+        [task_id] = server.service().assign()
+        async with reporter(make_session(), server.endpoint) as opened:
+            exhausted.set()
+            async with opened.track(task_id) as task:
+                assert task.reports >= 1
+            exhausted.clear()
+
+    def test_an_error_says_what_to_do(self):
+        """Not only that the endpoint could not be reached."""
+        scarce = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        error = EndpointConnectionError(endpoint_url="https://aws.test", error=scarce)
+        assert "raise `ulimit -n`" in describe(error)
