@@ -10,7 +10,7 @@ import anyio
 import pytest
 from aiobotocore.session import get_session
 
-from aiodp import RunnerStopped, TaskRunner
+from aiodp import RunnerStopped, TaskRunner, TaskStatus
 from aiodp.testing import AuditKind, Fault, FaultKind, Status, VirtualTimeLoop
 from virtual.kit import asyncio_only
 from virtual.runner_kit import attempts, calls, running
@@ -465,3 +465,31 @@ async def test_max_tasks_takes_no_more(kit, runner):
     states = [run.status for pipeline in pipelines for run in pipeline.runs]
     assert states.count(Status.FINISHED) == 3
     assert states.count(Status.WAITING_FOR_RUNNER) == 2
+
+
+@pytest.mark.parametrize(("seconds", "end"), [(8.5, "FINISHED"), (12, "no status")])
+@pytest.mark.parametrize("way", ["cancel", "drain"])
+async def test_the_handler_s_own_status_has_ten_seconds(kit, runner, seconds, end, way):
+    """One that is on its way is not broken off by the stop, and never overwritten by FAILED."""
+    pipeline = kit.activity()
+    slow = Fault(kind=FaultKind.SLOW, actions=frozenset({"SetTaskStatus"}), delay=seconds)
+    cleaned = []
+
+    async def handler(task):
+        kit.faults.add(slow)
+        try:
+            await task.set_status(TaskStatus.FINISHED)
+            await anyio.sleep_forever()  # the stop is heard here
+        finally:
+            cleaned.append(kit.now)
+
+    one = runner(handler, attempt_timeout=30, drain_timeout=1)
+    async with running(one):
+        await kit.until(lambda: one._reporter.statistics().acknowledged)
+        await anyio.sleep(0.5)
+        began = kit.now
+        one.stop() if way == "drain" else one.cancel()
+    assert one.statistics().ended == {end: 1}
+    assert "errorId" not in attempts(kit, pipeline)[0]
+    assert len(cleaned) == 1
+    assert cleaned[0] - began < 12

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from aiodp._concurrency import first_of
+from aiodp._concurrency import first_of, timers
 from aiodp._core.text import shorten
 from aiodp._errors import AiodpError, TaskFailed
 from aiodp._log import logger
@@ -25,9 +25,9 @@ from aiodp._runner.result import (
     message_of,
     name_of,
 )
+from aiodp._runner.returned import fault_of
 from aiodp._runner.status import ask_status, log_doubt, set_status
 from aiodp._runner.task import Task, stop_error
-from aiodp._runner.unawaited import discard, is_unawaited
 from aiodp._types import RunEnd, TaskStatus
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 _RETRY_DELAY: Final = 120.0  # seconds of the service, its shortest: Developer Guide, "Limits"
 _LAST_STATUS_TIMEOUT: Final = 10.0  # seconds for the status of a task whose runner stops at once
+_STATUS_POLL_INTERVAL: Final = 0.05  # seconds between looks at a status that the handler sends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,11 +86,24 @@ class Execution:
         return self.task
 
     def stop(self) -> None:
-        """Interrupt the work, once; it may clean up."""
+        """Interrupt the work, once; it may clean up.
+
+        A status that the handler sends has its last moment first: it may tell of finished work.
+        """
         if not self._stop.is_set():
             self._stop.set()
-            if self.is_held and self._record.interrupt is not None:
-                self._record.interrupt()
+            if self.is_held:
+                self._interrupt(timers(), anyio.current_time() + _LAST_STATUS_TIMEOUT)
+
+    def _interrupt(
+        self, call_later: Callable[[float, Callable[[], object]], object], latest: float
+    ) -> None:
+        record = self._record
+        on_the_way = record.status is not None and not record.status_acknowledged
+        if on_the_way and anyio.current_time() < latest:
+            call_later(_STATUS_POLL_INTERVAL, lambda: self._interrupt(call_later, latest))
+        elif record.interrupt is not None:
+            record.interrupt()
 
     async def run(self, earlier: Sequence[Execution]) -> RunEnd:
         """Do the work after all `earlier` executions of the instance, and report its status.
@@ -173,16 +187,9 @@ class Execution:
             return Succeeded(TaskStatus.FALSE)
         if value is False:
             return Failed(TaskFailed("the handler returned False", error_id="ReturnedFalse"))
+        if fault := fault_of(value, is_precondition=precondition):
+            return Failed(TaskFailed(fault, error_id="BadReturnValue"))
         what = f"a value of type {name_of(type(value))}"
-        if is_unawaited(value):
-            discard(value)
-            return _bad_value(
-                f"the handler returned {what} that has not been awaited, so its work is not done"
-            )
-        if precondition:
-            return _bad_value(
-                f"the handler of a precondition must return True, False or None, not {what}"
-            )
         message = "task %s: its handler returned %s, which has no meaning; it counts as finished"
         logger.warning(message, self._name, what, extra=self.assignment.extra)
         return Succeeded(TaskStatus.FINISHED)
@@ -287,7 +294,3 @@ class Execution:
         with permit:
             await self._wait_unless_ended(permit.acquire)
             yield
-
-
-def _bad_value(message: str) -> Failed:
-    return Failed(TaskFailed(message, error_id="BadReturnValue"))
