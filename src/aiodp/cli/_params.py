@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -60,6 +61,21 @@ class Text(click.ParamType[str]):
         if not value:
             self.fail("it is empty; give a value, or leave it out.", param, ctx)
         return str(value)
+
+
+class Directory(click.Path):
+    """The path of a directory; an empty one would be the current directory."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:
+        """Return the path; raise `click.BadParameter`."""
+        if not os.fspath(value):
+            self.fail("it is empty; give a value, or leave it out.", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 class Url(click.ParamType[str]):

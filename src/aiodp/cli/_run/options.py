@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +12,7 @@ import click
 from aiodp import ReporterOptions
 from aiodp._reporter.options import scaled
 from aiodp.cli._params import (
+    Directory,
     Seconds,
     Text,
     Url,
@@ -28,19 +28,7 @@ _MAX_OUTPUT: Final = 100 * 1024 * 1024
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-class _Directory(click.Path):
-    def convert(
-        self,
-        value: str | os.PathLike[str],
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> Any:
-        if not os.fspath(value):  # which would be the current directory
-            self.fail("it is empty; give a value, or leave it out.", param, ctx)
-        return super().convert(value, param, ctx)
-
-
-_DIRECTORY: Final = _Directory(file_okay=False, path_type=Path)
+_DIRECTORY: Final = Directory(file_okay=False, path_type=Path)
 
 
 class LogFormat(StrEnum):
