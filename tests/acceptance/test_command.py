@@ -40,8 +40,11 @@ def test_an_interrupt_while_it_is_imported_ends_it_without_a_traceback(clean_env
     "arguments",
     [
         ["run", "--worker-group", "wg"],
-        ["run", "--worker-group", "wg", "--handler", "X=module:function"],
-        ["emulate", "--port", "0", "--state", "relative"],
+        pytest.param(
+            ["run", "--worker-group", "wg", "--handler", "X=module:function"],
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(["emulate", "--port", "0", "--state", "relative"], marks=pytest.mark.slow),
     ],
     ids=["run", "handler", "emulate"],
 )

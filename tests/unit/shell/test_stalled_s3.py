@@ -161,6 +161,7 @@ async def test_a_large_part_has_more_time_than_a_small_one(monkeypatch):
     assert tried[1] - tried[0] == 572
 
 
+@pytest.mark.slow
 @asyncio_only
 @pytest.mark.parametrize("answer", [begin_and_hang, drip])
 async def test_a_body_that_does_not_go_on_fails(session, tmp_path, answer):
@@ -170,6 +171,7 @@ async def test_a_body_that_does_not_go_on_fails(session, tmp_path, answer):
     assert message.startswith("s3://bucket/key could not be downloaded: S3 ")
 
 
+@pytest.mark.slow
 @asyncio_only
 async def test_what_is_not_answered_at_all_fails(session, tmp_path):
     """A download, the list of an input directory, and the precondition Exists."""
