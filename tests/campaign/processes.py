@@ -158,6 +158,10 @@ class RunnerProcess(Process):
         problems = [f"{task} is left" for task in self._runner.tasks]
         if dispatcher is not None:
             problems += left_in(self._runner._reporter._engine)
+            limits = dispatcher._shared.limits
+            # a drain may leave one with the loop that polls: nobody waits for permits after that
+            if limits._tasks.value < self._plan.concurrency - 1:
+                problems.append(f"{limits._tasks.value} permits are left")
             if dispatcher._unacknowledged or dispatcher._polls:
                 problems.append("polls are left")
             received, ended = statistics.received, sum(statistics.ended.values())

@@ -97,6 +97,10 @@ class Simulation:
                 for process in self._processes:
                     process.drain()
             around.cancel_scope.cancel()
+        if self.plan.backend == "asyncio" and (
+            others := asyncio.all_tasks() - {asyncio.current_task()}
+        ):
+            self.journal.violate("nothing left", f"tasks of the event loop: {others}")
         if subscribers := self.kit.service._subscribers:
             self.journal.violate("nothing left", f"{len(subscribers)} polls are held")
 

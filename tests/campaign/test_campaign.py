@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import math
+from collections import Counter
 
 import pytest
 
@@ -47,6 +49,19 @@ def test_a_seed_replays_exactly(seed):
     first, second, other = simulate(seed), simulate(seed), simulate(seed + 4)
     assert first.log == second.log
     assert first.fingerprint == second.fingerprint != other.fingerprint
+
+
+def test_nothing_is_remembered_when_a_run_is_over():
+    """No engine and no record of a task outlives its processes."""
+    before = kept()
+    for seed in range(4, 12):
+        simulate(seed)
+    assert kept() - before == Counter()
+
+
+def kept():
+    gc.collect()
+    return Counter(kind for kind in map(type, gc.get_objects()) if kind in (Engine, TaskRecord))
 
 
 # Mutants: each is a fault of the library that breaks one promise.
