@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import traceback
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -22,7 +23,7 @@ _MAX_CAUSES: Final = 10
 
 def advice_on(error: BaseException | None) -> str | None:
     """Return what to do about an error, if it is one of these."""
-    if isinstance(error, NotImplementedError):
+    if isinstance(error, NotImplementedError) and _is_of_moto(error):
         return _MOTO
     if isinstance(error, botocore_errors.ProxyConnectionError):
         return _PROXY
@@ -31,11 +32,18 @@ def advice_on(error: BaseException | None) -> str | None:
             return _OPEN_FILES
         if error is None:
             break
-        kept = (
-            error.kwargs.get("error") if isinstance(error, botocore_errors.BotoCoreError) else None
-        )
-        error = kept if isinstance(kept, BaseException) else error.__cause__ or error.__context__
+        inner = _members(error).get("error")
+        error = inner if isinstance(inner, BaseException) else error.__cause__ or error.__context__
     return None
+
+
+def _members(error: BaseException) -> dict[str, Any]:
+    return error.kwargs if isinstance(error, botocore_errors.BotoCoreError) else {}
+
+
+def _is_of_moto(error: BaseException) -> bool:
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(frame.f_globals.get("__name__", "").startswith("moto.") for frame, _ in frames)
 
 
 def warn_of_proxy(client: Any) -> None:
