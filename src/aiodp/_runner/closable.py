@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 import anyio
 
@@ -26,36 +25,56 @@ class Closable:
         self, coroutine: Coroutine[Any, Any, None], is_stopped: Callable[[], bool]
     ) -> None:
         self.closed = False
-        self._coroutine = coroutine
+        self._coroutine: Any = coroutine
         self._is_stopped = is_stopped
         self._swallowed = 0
 
     def __await__(self) -> Generator[Any, Any, None]:
-        """Do as the coroutine does: yield what it yields, and pass on what comes."""
-        resume: Callable[[], Any] = partial(self._coroutine.send, None)
-        while True:
-            try:
-                awaited = resume()
-            except StopIteration:
-                return
-            try:
-                value = yield awaited
-                resume, error = partial(self._coroutine.send, value), _error_in(value)
-            except BaseException as raised:  # noqa: BLE001 - passed on, or raised below
-                resume, error = partial(self._coroutine.throw, raised), raised
-            if error is not None and self._is_final(error):
-                self._close()
-                raise error
+        return cast("Generator[Any, Any, None]", self)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> object:
+        return self.send(None)
+
+    def send(self, value: object) -> object:
+        """Resume the coroutine."""
+        self._close_at_last(_error_in(value))
+        return self._coroutine.send(value)
+
+    def throw(self, error: BaseException) -> object:
+        """Resume the coroutine by an exception."""
+        self._close_at_last(error)
+        return self._coroutine.throw(error)
+
+    def close(self) -> None:
+        """Close the coroutine."""
+        with suppress(BaseException):  # whatever it raises, nobody waits for it
+            self._coroutine.close()
+
+    # As those of the coroutine: where it waits shows whether it has heard an interruption.
+
+    @property
+    def cr_frame(self) -> object:
+        """Its frame."""
+        return self._coroutine.cr_frame
+
+    @property
+    def cr_await(self) -> object:
+        """What the coroutine waits for."""
+        return self._coroutine.cr_await
+
+    def _close_at_last(self, error: BaseException | None) -> None:
+        if error is not None and self._is_final(error):
+            self.close()
+            raise error
 
     def _is_final(self, error: BaseException) -> bool:
         if isinstance(error, anyio.get_cancelled_exc_class()) and self._is_stopped():
             self._swallowed += 1
             self.closed = self._swallowed > _MAX_SWALLOWED
         return self.closed or isinstance(error, GeneratorExit)
-
-    def _close(self) -> None:
-        with suppress(BaseException):  # whatever it raises, nobody waits for it
-            self._coroutine.close()
 
 
 def _error_in(value: object) -> BaseException | None:
