@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from aiodp._concurrency import first_of, timers
+from aiodp._concurrency import clock, first_of, timers
 from aiodp._core.text import shorten
 from aiodp._errors import AiodpError, TaskFailed
 from aiodp._log import logger
@@ -70,6 +70,7 @@ class Execution:
         self._record: TaskRecord
         self._shared = shared
         self._stop = anyio.Event()
+        self._call_later, self._now = timers(), clock()  # `stop` may be called outside of a task
         self._call: Call | None = None
 
     def make_task(self, engine: EngineAccess, statuses: StatusAccess, record: TaskRecord) -> Task:
@@ -93,15 +94,13 @@ class Execution:
         if not self._stop.is_set():
             self._stop.set()
             if self.is_held:
-                self._interrupt(timers(), anyio.current_time() + _LAST_STATUS_TIMEOUT)
+                self._interrupt(latest=self._now() + _LAST_STATUS_TIMEOUT)
 
-    def _interrupt(
-        self, call_later: Callable[[float, Callable[[], object]], object], latest: float
-    ) -> None:
+    def _interrupt(self, latest: float) -> None:
         record = self._record
         on_the_way = record.status is not None and not record.status_acknowledged
-        if on_the_way and anyio.current_time() < latest:
-            call_later(_STATUS_POLL_INTERVAL, lambda: self._interrupt(call_later, latest))
+        if on_the_way and self._now() < latest:
+            self._call_later(_STATUS_POLL_INTERVAL, lambda: self._interrupt(latest))
         elif record.interrupt is not None:
             record.interrupt()
 
