@@ -205,11 +205,10 @@ class Journal:
         self.counts["steps of work"] += 1
         was_told = work.told_at
         self.look(work)
-        if was_told is not None and now > was_told and not work.deaf:
+        must_know = now > self.woke_at + _NOTICE and not work.deaf
+        if was_told is not None and now > was_told and must_know:
             self.violate("interrupted", f"{work} goes on, though it ended at {was_told:.3f}")
-        elif (other := self._later_owner(work, now)) and (
-            work.told_at is None or (now > self.woke_at + _NOTICE and not work.deaf)
-        ):
+        elif (work.told_at is None or must_know) and (other := self._later_owner(work, now)):
             self.violate("one owner", f"{work} goes on, though given away at {other:.3f}")
 
     def look(self, work: Work) -> None:
