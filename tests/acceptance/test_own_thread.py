@@ -13,13 +13,15 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import pytest
 from aiobotocore.config import AioConfig
+from aiobotocore.credentials import AioRefreshableCredentials, AnyioRefreshableCredentials
 from aiobotocore.httpxsession import HttpxSession
 from aiobotocore.session import AioSession, get_session
 
@@ -31,13 +33,16 @@ from aiodp import (
     ReporterClosed,
     ReportKind,
     ReportRejected,
+    Task,
     TaskCanceled,
+    TaskRunner,
     TaskStatus,
     current_task,
 )
+from aiodp._aws.own_session import own_session
 from aiodp._types import Outcome
-from aiodp.emulator import Fault, FaultKind
-from aiodp.testing import MemoryService
+from aiodp.emulator import Fault, FaultKind, Settings
+from aiodp.testing import MemoryService, ServerKit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -413,3 +418,114 @@ def test_a_program_ends_though_the_reporter_was_never_left(end):
     )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
+
+
+async def test_credentials_are_refreshed_in_both_loops_at_once(session, service, anyio_backend):
+    """Neither waits for the other's refresh, whose lock belongs to one loop."""
+    started = set()
+
+    async def refresh() -> dict[str, str]:
+        started.add(threading.get_ident())
+        with anyio.fail_after(LONG):
+            while len(started) < 2:
+                await anyio.sleep(0.01)
+        expiry = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+        return {"access_key": "a", "secret_key": "b", "token": "c", "expiry_time": expiry}
+
+    refreshable = (
+        AioRefreshableCredentials if anyio_backend == "asyncio" else AnyioRefreshableCredentials
+    )
+    session._credentials = refreshable(
+        "old", "old", "old", datetime.now(UTC) - timedelta(hours=1), refresh, "by-hand"
+    )
+    (task_id,) = service.assign()
+
+    async def call() -> None:
+        async with session.create_client("datapipeline", region_name="us-east-1") as client:
+            await client.list_pipelines()
+
+    async with ProgressReporter(session, **OPTIONS) as reporter, anyio.create_task_group() as group:
+        group.start_soon(call)
+        async with reporter.track(task_id) as task:
+            await task.report()
+    assert len(started) == 2
+
+
+def test_a_session_of_its_own_has_the_same_identity_and_nothing_that_waits():
+    """Providers, hooks and keys are those of the user's session; locks and connections are new."""
+    session = get_session()
+    session.set_credentials("key", "secret")
+    resolver = session.get_component("credential_provider")
+    mine = type("Mine", (), {"METHOD": "mine"})()
+    resolver.providers.insert(0, mine)
+    loader = session.get_component("data_loader")
+    own = own_session(session)
+    assert own is not session
+    assert own._credentials.access_key == "key"
+    others = own.get_component("credential_provider").providers
+    assert [type(one) for one in others] == [type(one) for one in resolver.providers]
+    assert others[0] is mine
+    assert not {id(one) for one in others[1:]} & {id(one) for one in resolver.providers}
+    (fetcher,) = (one._role_fetcher for one in others if hasattr(one, "_role_fetcher"))
+    assert fetcher._session._sessions is None
+    assert own.get_component("data_loader") is loader
+    assert own_session("another kind") == "another kind"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("own_thread", [True, False], ids=["own thread", "same loop"])
+@pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
+async def test_fifty_short_leases_and_a_loop_that_is_blocked_for_four_of_them(own_thread):
+    """Over HTTP, in real time: all are lost without a thread, and none with one."""
+    leases = Settings(lease_timeout=2.0, quotas=None)
+    options: dict[str, Any] = {
+        "interval": 0.7,
+        "lease_timeout": 2.0,
+        "safety_margin": 0.1,
+        "quota": None,
+    }
+    session = get_session()
+    session.set_credentials("key", "secret")
+    with ServerKit(leases) as server:
+        task_ids = server.assign(50)
+        async with (
+            ProgressReporter(
+                session,
+                region_name=server.region_name,
+                endpoint_url=server.endpoint,
+                own_thread=own_thread,
+                **options,
+            ) as reporter,
+            AsyncExitStack() as stack,
+        ):
+            tasks = [await stack.enter_async_context(reporter.track(one)) for one in task_ids]
+            time.sleep(8)  # noqa: ASYNC251 - this is what it is about
+            assert [task.lost.is_set() for task in tasks] == [not own_thread] * 50
+            owned = [server.task(one).state.value == "held" for one in task_ids]
+            assert owned == [own_thread] * 50
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
+async def test_a_handler_may_block_the_loop_of_a_runner():
+    """`TaskRunner` takes the option, and its tasks are reported meanwhile."""
+    session = get_session()
+    session.set_credentials("key", "secret")
+
+    async def handler(task: Task) -> None:
+        block_until(lambda: task.reports >= 5)
+        task.update(done=True)
+
+    with ServerKit(Settings(quotas=None)) as server:
+        pipeline = server.activity()
+        runner = TaskRunner(
+            session,
+            worker_group="workers",
+            handler=handler,
+            region_name=server.region_name,
+            endpoint_url=server.endpoint,
+            handle_signals=False,
+            **OPTIONS,
+        )
+        await runner.run(max_tasks=1)
+        server.assert_finished(pipeline)
+        assert runner.statistics().reports.succeeded >= 5
