@@ -84,3 +84,9 @@ def test_the_memory_of_a_day_is_counted(run):
     printed = run("scale.py", "--hours", "3", "--rounds", "0")
     assert printed.startswith("3 virtual hours, 3")
     assert printed.endswith("holds\n")
+
+
+def test_a_report_from_a_thread_is_measured(run):
+    """The ratio comes out; that it is small is measured by longer runs."""
+    few = ("--tasks", "5", "--rounds", "1", "--seconds", "0.6", "--max-ratio", "100")
+    assert run("own_thread.py", *few).endswith("holds\n")
