@@ -1,9 +1,9 @@
 """What a report costs if the reporter has a thread of its own, against one in the loop of the work.
 
 `python benchmarks/own_thread.py` holds tasks over HTTP on an `EmulatorServer` in another process,
-by turns with `own_thread=True` and without, in several rounds, and counts the CPU time of this process
-and its reports. It prints the medians and their ratio. The exit code is 1 if the ratio is above
-1.15, or if a lease was lost.
+by turns with `own_thread=True` and without, in several rounds, and counts the CPU time of this
+process and its reports. It prints the medians and their ratio. The exit code is 1 if the ratio is
+above 1.15, or if a lease was lost.
 """
 
 from __future__ import annotations
