@@ -33,7 +33,7 @@ async def work(steps: int, name: str) -> list[str]:
 
 async def api() -> None:
     async with ProgressReporter(
-        get_session(), interval=timedelta(minutes=1), quota=Quota(rate=5, burst=50)
+        get_session(), interval=timedelta(minutes=1), quota=Quota(rate=5, burst=50), own_thread=True
     ) as reporter:
         assert_type(reporter, ProgressReporter)
         assert_type(reporter.capacity, int | None)

@@ -443,3 +443,10 @@ async def test_representations_tell_the_live_state(reporter, service):
         await task.lost.wait()
         assert "LOST (expired)" in repr(task)
     assert repr(opened) == "<ProgressReporter closed, 0 tracked>"
+
+
+async def test_a_thread_of_its_own_is_refused_in_virtual_time(client_reporter):
+    """No thread can follow a clock that jumps, so deadlines would be told on two scales."""
+    with pytest.raises(RuntimeError, match="virtual time"):
+        async with client_reporter(own_thread=True):
+            pytest.fail("entered")
