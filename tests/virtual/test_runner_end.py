@@ -493,3 +493,28 @@ async def test_the_handler_s_own_status_has_ten_seconds(kit, runner, seconds, en
     assert "errorId" not in attempts(kit, pipeline)[0]
     assert len(cleaned) == 1
     assert cleaned[0] - began < 12
+
+
+@pytest.mark.parametrize(
+    ("limit", "at_most", "done"), [(None, 2, False), (30, 30, True), (120, 90, True)]
+)
+async def test_an_idle_runner_waits_for_its_polls_where_it_may(kit, runner, limit, at_most, done):
+    """With a `drain_timeout` a task that comes after the stop is done, and not late."""
+    one = runner(lambda _: anyio.sleep(1), drain_timeout=limit, max_concurrency=1)
+    async with running(one):
+        await kit.until(lambda: one.statistics().polling == 1)
+        began = kit.now
+        one.stop()
+    assert kit.now - began == pytest.approx(at_most, abs=1)
+
+    async def handler(_):
+        await anyio.sleep(1)
+
+    other = runner(handler, drain_timeout=limit, max_concurrency=1)
+    async with running(other):
+        await kit.until(lambda: other.statistics().polling == 1)
+        other.stop()
+        await anyio.sleep(20)
+        pipeline = kit.activity()
+    [run] = pipeline.runs
+    assert (run.status is Status.FINISHED) is done

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _FORKED: Final = (
-    "the reporter belongs to process %d, of which this one was forked, and keeps nothing alive for "
-    "it: use it there, or open one here"
+    "the %s belongs to process %d, of which this one was forked, and does nothing for it: use it "
+    "there, or open one here"
 )
 _OTHER_LOOP: Final = (
     "the reporter was opened in another event loop, and can be used only there: open it in this "
@@ -31,14 +31,15 @@ _OTHER_TASK: Final = (
 class Home:
     """The process and the event loop in which this was made."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "reporter") -> None:
+        self._what = what
         self._process = os.getpid()
         self._loop = running_loop()
 
     def check_process(self) -> None:
         """Raise `ReporterClosed` in a forked child; callable from any thread."""
         if os.getpid() != self._process:
-            raise ReporterClosed(_FORKED % self._process)
+            raise ReporterClosed(_FORKED % (self._what, self._process))
 
     def check(self) -> None:
         """Raise `ReporterClosed` in a forked child, or in another event loop."""

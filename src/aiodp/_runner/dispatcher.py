@@ -36,6 +36,10 @@ _HEARTBEAT_INTERVAL: Final = 900.0  # s of the service: API reference of ReportT
 _ROOM_INTERVAL: Final = 5.0  # s of the service, until the quota is looked at again
 _LOG_INTERVAL: Final = 60.0  # s of the service
 _LAST_POLL_TIMEOUT: Final = 2.0  # s for the answer of a poll that is under way when a drain begins
+_BROKEN_OFF: Final = (
+    "polls are broken off (%d); a task that the service gives to one of them in the rest of its "
+    "90 s is offered again after two minutes"
+)
 _CLEAN_UP_TIMEOUT: Final = 30.0  # s for handlers that are interrupted
 
 
@@ -69,7 +73,7 @@ class Dispatcher:
         self._polls: set[anyio.CancelScope] = set()
         self._dispatching = anyio.CancelScope()
         self._all = anyio.CancelScope(shield=True)
-        self._task_ended = anyio.Event()
+        self._something_ended = anyio.Event()
 
     async def run(self, *, max_tasks: int | None, once: bool) -> None:
         """Work until the shutdown is complete, or until there is no more to do.
@@ -119,7 +123,7 @@ class Dispatcher:
             what = "no polls until the quota can keep more tasks alive"
             self._log.log(logging.WARNING, "room", what)
             with anyio.move_on_after(_ROOM_INTERVAL / self._shared.scale):
-                await self._task_ended.wait()
+                await self._something_ended.wait()
 
     async def _serve(self, permit: Permit) -> None:
         """Poll, and execute the task that the poll brings."""
@@ -150,6 +154,7 @@ class Dispatcher:
                 answer = await self.poller.poll()
             finally:
                 self._polls.discard(scope)
+                self._notify()
         if answer is not None:
             self.received += 1
             if self.received == self._max_tasks:
@@ -233,8 +238,11 @@ class Dispatcher:
 
     def _on_task_end(self, end: RunEnd) -> None:
         self.ended[end] += 1
-        self._task_ended.set()
-        self._task_ended = anyio.Event()
+        self._notify()
+
+    def _notify(self) -> None:
+        self._something_ended.set()
+        self._something_ended = anyio.Event()
 
     # Beside the tasks
 
@@ -269,20 +277,16 @@ class Dispatcher:
                 self._all.cancel()
 
     async def _drain(self) -> None:
-        """Cancel the polls once no task runs; what one brings before that is executed."""
+        """Cancel the polls once no task runs; a drain with a limit waits for their own end."""
         await self._shutdown.wait_draining()
         await anyio.sleep(_LAST_POLL_TIMEOUT)
-        while self.executions:
-            await self._task_ended.wait()
+        while self.executions or (self._polls and self._drain_timeout is not None):
+            await self._something_ended.wait()
         self._cancel_polls()
 
     def _cancel_polls(self) -> None:
         if self._polls:
-            logger.warning(
-                "polls are broken off (%d); if the service has just given one a task, it offers "
-                "that again after two minutes",
-                len(self._polls),
-            )
+            logger.warning(_BROKEN_OFF, len(self._polls))
         for scope in list(self._polls):
             scope.cancel()
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from aiodp._concurrency import threadsafe_call
+from aiodp._reporter.home import Home
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,11 +41,13 @@ class Shutdown:
         self._events: dict[Step, anyio.Event] = {}
         self._hooks: list[Callable[[Step], None]] = []
         self._threadsafe_call: Callable[[Callable[[], object]], object] | None = None
+        self._home: Home | None = None
 
     def open(self) -> None:
         """Begin, in the event loop of the runner."""
         self._events = {step: anyio.Event() for step in Step}
         self._threadsafe_call = threadsafe_call()
+        self._home = Home("task runner")
         self.reach(self._wanted)
 
     def close(self) -> None:
@@ -66,8 +69,11 @@ class Shutdown:
     def ask(self, step: Step) -> None:
         """Go as far as this step, if it is not reached yet, at the event loop's next turn.
 
-        May be called from any thread, and from a signal handler.
+        May be called from any thread, and from a signal handler; raises `ReporterClosed` in a
+        forked child.
         """
+        if self._home is not None:
+            self._home.check_process()
         self._wanted = max(self._wanted, step)
         self.call_soon(partial(self.reach, step))
 

@@ -138,6 +138,7 @@ class Task(TrackedTask):
         It is evaluated by the service (API reference of EvaluateExpression), in the context of the
         attempt or of another object of the pipeline. Raises `CallFailed` if the service cannot.
         """
+        self._engine.home.check()
         return await self._queries.evaluate(
             self.pipeline_id, object_id or self.attempt_id, expression
         )
@@ -149,6 +150,7 @@ class Task(TrackedTask):
         `("@status", "EQ", "FINISHED")` (API reference of QueryObjects). Iterating raises
         `CallFailed` if the service does not answer.
         """
+        self._engine.home.check()
         return self._queries.query(self.pipeline_id, sphere, selectors)
 
     def describe(
@@ -158,6 +160,7 @@ class Task(TrackedTask):
 
         Iterating raises `CallFailed` if the service does not answer.
         """
+        self._engine.home.check()
         return self._queries.describe(
             self.pipeline_id, object_ids, evaluate_expressions=evaluate_expressions
         )

@@ -14,7 +14,7 @@ import anyio.to_thread
 import pytest
 from aiobotocore.session import get_session
 
-from aiodp import TaskRunner
+from aiodp import ReporterClosed, TaskRunner
 from aiodp._runner import dispatcher
 from aiodp.testing import MemoryKit
 
@@ -121,3 +121,31 @@ def test_a_signal_of_a_forked_child_is_not_the_runner_s(kit, run, number):
 
     run(main())
     assert ends == [-number]
+
+
+def test_a_forked_child_cannot_stop_the_runner(kit, run):
+    """It raises at once there, and does not wake the parent's event loop."""
+    ends: list[int] = []
+
+    async def handler(_):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            child = os.fork()
+        if not child:
+            try:
+                one.stop()
+            except ReporterClosed:
+                os._exit(7)
+            finally:
+                os._exit(3)
+        _, status = await anyio.to_thread.run_sync(os.waitpid, child, 0)
+        ends.append(os.waitstatus_to_exitcode(status))
+
+    async def main():
+        kit.activity()
+        await one.run(max_tasks=1)
+
+    one = make_runner(kit, handler)
+    run(main())
+    assert ends == [7]
+    assert one.statistics().ended == {"FINISHED": 1}
