@@ -62,7 +62,7 @@ async def test_work_that_waits_in_a_loop_ends_within_its_safety_margin(
 async def test_work_that_is_deaf_is_told_at_growing_intervals_and_named_once(
     service, reporter, caplog
 ):
-    """By one warning, when the time to clean up is over."""
+    """By one warning, after a minute."""
     [task_id] = assign_once(service)
     told_at: list[float] = []
 
@@ -77,7 +77,7 @@ async def test_work_that_is_deaf_is_told_at_growing_intervals_and_named_once(
         with pytest.raises(LeaseLost, match="expired"):
             await opened.run(task_id, work)
     assert told_at == pytest.approx(
-        [0, 1, 2, 4, 8, 16, 32, 60, 120, 240, 480, 960, 1560, 2160], abs=0.1
+        [0, 1, 2, 4, 8, 16, 32, 60, 120, 240, 480, 900, 1500, 2100], abs=0.1
     )
     [warning] = worked_on(caplog)
     assert "(lost): its work goes on 60 s after it was interrupted" in warning
@@ -87,15 +87,15 @@ async def test_work_that_is_deaf_is_told_at_growing_intervals_and_named_once(
 @pytest.mark.parametrize(
     "clean_up",
     [
-        lambda: asyncio.sleep(50),
-        lambda: asyncio.wait_for(asyncio.sleep(50), 55),
-        lambda: asyncio.gather(asyncio.sleep(50), asyncio.sleep(40)),
-        lambda: asyncio.create_task(asyncio.sleep(50)),
+        lambda: asyncio.sleep(800),
+        lambda: asyncio.wait_for(asyncio.sleep(800), 850),
+        lambda: asyncio.gather(asyncio.sleep(800), asyncio.sleep(40)),
+        lambda: asyncio.create_task(asyncio.sleep(800)),
     ],
     ids=["sleep", "wait_for", "gather", "task"],
 )
 async def test_an_orderly_clean_up_is_left_alone(service, reporter, caplog, clean_up):
-    """Of 50 seconds, whatever it waits for."""
+    """Of 800 seconds, whatever it waits for; it is named all the same."""
     [task_id] = assign_once(service)
     cleaned_at = []
 
@@ -109,8 +109,28 @@ async def test_an_orderly_clean_up_is_left_alone(service, reporter, caplog, clea
     async with reporter() as opened:
         with pytest.raises(LeaseLost):
             await opened.run(task_id, work)
-    assert cleaned_at == pytest.approx([50], abs=0.1)
-    assert not worked_on(caplog)
+    assert cleaned_at == pytest.approx([800], abs=0.1)
+    assert len(worked_on(caplog)) == 1
+
+
+@asyncio_only
+async def test_clean_up_that_never_ends_is_interrupted_in_the_end(service, reporter):
+    """After 15 minutes, wherever it is."""
+    ended_at = []
+
+    async def work():
+        try:
+            await asyncio.sleep(10_000)
+        finally:
+            try:
+                await asyncio.sleep(10_000)
+            finally:
+                ended_at.append(anyio.current_time() - LOST_AT)
+
+    async with reporter() as opened:
+        with pytest.raises(LeaseLost):
+            await opened.run(*assign_once(service), work)
+    assert ended_at == pytest.approx([900], abs=0.1)
 
 
 @asyncio_only

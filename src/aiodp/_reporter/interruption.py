@@ -1,9 +1,9 @@
 """The interruption of work whose task has ended: told once, and again if that was not heard.
 
-How clean-up and deafness are told apart: work has a minute to clean up. Until that is over it is
+How clean-up and deafness are told apart: work has 15 minutes to clean up. Until that is over it is
 told again only if it waits anew at the very instruction at which it was interrupted, for whatever
-catches a cancellation there caught the first one too. After that it is named in the log, once, and
-told again wherever it is, at growing intervals, until it ends.
+catches a cancellation there caught the first one too. After that it is told again wherever it is,
+until it ends. The intervals grow. Work that runs on for a minute is named in the log, once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from aiodp._concurrency import Interrupt
     from aiodp._reporter.record import TaskRecord
 
-_CLEAN_UP_TIME: Final = 60.0  # seconds, also for a shield of anyio, which asyncio does not know
+_NAMED_AFTER: Final = 60.0  # seconds
+_CLEAN_UP_TIME: Final = 900.0
+"""Seconds, as a canceled reporter waits: the service's longer ownership window."""
 _FIRST_PAUSE: Final = 1.0  # seconds until it is looked whether the work has heard
 _LONGEST_PAUSE: Final = 600.0
 
@@ -58,8 +60,9 @@ class Interruption:
 
     def _start_timer(self) -> None:
         pause = min(max(self._elapsed, _FIRST_PAUSE), _LONGEST_PAUSE)
-        if self._elapsed < _CLEAN_UP_TIME:
-            pause = min(pause, _CLEAN_UP_TIME - self._elapsed)
+        for moment in (_NAMED_AFTER, _CLEAN_UP_TIME):
+            if self._elapsed < moment:
+                pause = min(pause, moment - self._elapsed)
         self._elapsed += pause
         self._stop_timer = self._call_later(pause, self._check)
 
@@ -69,12 +72,12 @@ class Interruption:
         self._start_timer()
 
     def _tell_again(self) -> None:
-        is_late = self._elapsed >= _CLEAN_UP_TIME
-        if is_late and not self._is_named:
+        if self._elapsed >= _NAMED_AFTER and not self._is_named:
             self._is_named = True
             task, state = shorten(self._record.task_id), self._record.state.value
             extra = {"task": task, "state": state, "seconds": self._elapsed}
             message = "task %s (%s): its work goes on %.0f s after it was interrupted"
             logger.warning(message, task, state, self._elapsed, extra=extra)
+        is_late = self._elapsed >= _CLEAN_UP_TIME
         if self._interrupt is not None and (is_late or self._interrupt.is_unheard()):
             self._interrupt.again()

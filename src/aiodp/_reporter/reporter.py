@@ -182,10 +182,10 @@ class ProgressReporter(AsyncContextManagerMixin):
     ) -> _T:
         """Do the work while the task is kept alive; return its result.
 
-        If the task ends under it, the work is canceled and has a minute to clean up; then
+        If the task ends under it, the work is canceled and has 15 minutes to clean up; then
         `TaskCanceled` or `LeaseLost` is raised. Work that goes on as if it had not been canceled is
-        canceled again, and after that minute it is named in the log. A task that is canceled from
-        the start is never worked on. An exception of the work comes out as it is. Inside,
+        canceled again, and after a minute it is named in the log. A task that is canceled from the
+        start is never worked on. An exception of the work comes out as it is. Inside,
         `current_task()` is the `TrackedTask`. No status is set: end the work with
         `await current_task().set_status(...)`, while the task is still kept alive.
 
