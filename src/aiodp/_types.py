@@ -45,6 +45,8 @@ class LostReason(StrEnum):
     """The service no longer knows the task as ours, or its pipeline is gone."""
     OVERLOADED = "overloaded"
     """More tasks are held than the quota can keep alive; the newest are given up first."""
+    TIME_LIMIT = "time limit"
+    """It was held for `max_lease`; it is reported no more, so that somebody else may get it."""
     REPORTER_FAILED = "reporter failed"
     """The reporter itself crashed; the cause is chained to the error."""
     REPORTER_CLOSED = "reporter closed"

@@ -14,7 +14,9 @@ from aiodp import (
     LostReason,
     ReporterClosed,
     ReportRejected,
+    TaskStatus,
 )
+from aiodp.emulator import TaskState
 from aiodp.testing import Fault, FaultKind
 
 pytestmark = pytest.mark.anyio
@@ -450,3 +452,46 @@ async def test_a_thread_of_its_own_is_refused_in_virtual_time(client_reporter):
     with pytest.raises(RuntimeError, match="virtual time"):
         async with client_reporter(own_thread=True):
             pytest.fail("entered")
+
+
+async def test_a_task_is_held_for_max_lease_in_all(service, reporter):
+    """Then its work is interrupted, and no report keeps it any more: somebody else gets it."""
+    [task_id] = service.assign()
+    async with reporter(max_lease=600) as opened:
+        with pytest.raises(LeaseLost, match=r"is lost \(time limit\): it was held for max_lease"):
+            await opened.run(task_id, anyio.sleep, 10_000)
+        assert anyio.current_time() == pytest.approx(600)
+        sent = opened.statistics().sent
+        await anyio.sleep(301)
+        assert opened.statistics().sent == sent
+    assert service.task(task_id).state is TaskState.LAPSED
+
+
+async def test_work_that_cleans_up_after_max_lease_is_not_reported(service, reporter):
+    """But what it has done may be told: a status harms nobody."""
+    [task_id] = service.assign()
+    async with reporter(max_lease=600) as opened, opened.track(task_id) as task:
+        await task.lost.wait()
+        assert task.lost_reason is LostReason.TIME_LIMIT
+        sent = opened.statistics().sent
+        await anyio.sleep(200)
+        assert opened.statistics().sent == sent
+        await task.set_status(TaskStatus.FINISHED)
+    assert service.task(task_id).status == "FINISHED"
+
+
+async def test_a_failing_service_loses_a_lease_before_its_max_lease(service, reporter):
+    """The reason is the one that came first."""
+    [task_id] = service.assign()
+    async with reporter(max_lease=600) as opened, opened.track(task_id) as task:
+        service.faults.add(Fault(kind=FaultKind.SERVER_ERROR, actions=REPORT))
+        await task.lost.wait()
+        assert task.lost_reason is LostReason.EXPIRED
+        assert anyio.current_time() < 300
+
+
+@pytest.mark.parametrize("given", [0, -1, math.nan, "1 hour"])
+def test_a_max_lease_that_is_no_duration_is_refused(reporter, given):
+    """Before anything is sent."""
+    with pytest.raises(ValueError, match="max_lease must be"):
+        reporter(max_lease=given)

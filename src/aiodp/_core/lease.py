@@ -11,6 +11,8 @@ The rules, from the API reference of ReportTaskProgress and from what peers lear
 4. A success counts only if it arrives before the lease is given up.
 5. CANCELED, LOST and RELEASED are final. A lease that lapsed here is still reported while its work
    winds down, for a late report may still be in time; one that the service has ended is not.
+6. A lease that has lasted for its longest time is lost and reported no more, so that a task that
+   hangs comes to somebody else.
 
 Every change of state is a row of `TRANSITIONS`; any other raises `IllegalTransition` and changes
 nothing. The state changes last, for other threads read it. All that changes a lease is in this
@@ -31,7 +33,7 @@ TICK: Final = 0.001
 """The shortest wait in seconds. What falls due within it is due now, so that no clock's rounding
 makes a loop spin."""
 
-_WINDING_DOWN: Final = frozenset({LostReason.EXPIRED, LostReason.OVERLOADED})
+_WINDING_DOWN: Final = frozenset({LostReason.EXPIRED, LostReason.OVERLOADED, LostReason.TIME_LIMIT})
 _MAX_DOUBLINGS: Final = 8
 
 
@@ -67,6 +69,7 @@ class Lease:
         "deadline",
         "error",
         "failures",
+        "held_until",
         "last_reported_at",
         "lost_reason",
         "reports",
@@ -80,6 +83,7 @@ class Lease:
         self.timing = timing
         self.state = LeaseState.ASSIGNED
         self.deadline = assigned_at + timing.ack_timeout
+        self.held_until = assigned_at + timing.max_lease
         self.lost_reason: LostReason | None = None
         self.last_reported_at: float | None = None
         self.reports = 0
@@ -92,11 +96,22 @@ class Lease:
         return self.state in (LeaseState.ASSIGNED, LeaseState.HELD)
 
     @property
-    def lost_at(self) -> float:
+    def renew_by(self) -> float:
         """When the lease is given up unless a report succeeds (rule 3)."""
         if self.state is LeaseState.ASSIGNED:
             return self.deadline
         return self.deadline - self.timing.safety_margin
+
+    @property
+    def lost_at(self) -> float:
+        """When the lease is given up if no report succeeds before, or its time is over (rule 6)."""
+        return min(self.renew_by, self.held_until)
+
+    @property
+    def lapse_reason(self) -> LostReason:
+        """Why the lease is lost if it lapses."""
+        over = self.held_until < self.renew_by
+        return LostReason.TIME_LIMIT if over else LostReason.EXPIRED
 
     @property
     def winding_down(self) -> bool:
@@ -112,7 +127,7 @@ class Lease:
         if not self.live:
             return False
         if self.lapsed(now):
-            self.lose(LostReason.EXPIRED)
+            self.lose(self.lapse_reason)
             return False
         self.deadline = sent_at + self.timing.lease_timeout
         self.last_reported_at = sent_at

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aiodp._core.fields import CHANGING, PendingFields
 from aiodp._core.lease import Lease
-from aiodp._types import LeaseState
+from aiodp._types import LeaseState, LostReason
 
 if TYPE_CHECKING:
     from aiodp._core.fields import WireField
@@ -57,8 +57,10 @@ class Registration(Lease):
 
     @property
     def reportable(self) -> bool:
-        """Whether a report may be sent (rule 5 of the lease)."""
-        return not (self.reporting_stopped or self.paused) and (self.live or self.winding_down)
+        """Whether a report may be sent (rules 5 and 6 of the lease)."""
+        if self.reporting_stopped or self.paused:
+            return False
+        return self.live or (self.winding_down and self.lost_reason is not LostReason.TIME_LIMIT)
 
     @property
     def urgency(self) -> float:
@@ -67,15 +69,15 @@ class Registration(Lease):
         An acknowledgement has no margin, so it keeps the time for a few attempts.
         """
         if self.state is LeaseState.ASSIGNED:
-            return self.lost_at - min(3 * self.timing.attempt_timeout, self.timing.ack_timeout / 2)
-        return self.lost_at
+            return self.renew_by - min(3 * self.timing.attempt_timeout, self.timing.ack_timeout / 2)
+        return self.renew_by
 
     @property
     def urgent_at(self) -> float:
         """From when on the next report goes by its urgency: a quarter of the lease is left."""
         if self.state is LeaseState.ASSIGNED:
             return self.due_at
-        return self.lost_at - self.timing.usable_lease / 4
+        return self.renew_by - self.timing.usable_lease / 4
 
     def pending(self) -> PendingFields:
         """Return the fields that wait to be reported; the work may call this from any thread."""

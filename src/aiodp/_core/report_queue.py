@@ -64,7 +64,7 @@ class ReportQueue:
         lost before the answer arrives, and lose nearly all. `latency` is the usual one, in seconds.
         """
         while registration := self._urgent.peek():
-            if len(self._urgent) == 1 or registration.lost_at - now >= _MIN_CHANCE * latency:
+            if len(self._urgent) == 1 or registration.renew_by - now >= _MIN_CHANCE * latency:
                 return registration
             self._urgent.pop()
             registration.waiting = self._ready.push(registration, registration.due_at)

@@ -147,12 +147,12 @@ class Schedule:
     def expire(self, now: float) -> None:
         """Lose every lease whose time has come."""
         while (first := self._first_to_expire()) and first.lapsed(now):
-            self._lose(first, LostReason.EXPIRED)
+            self._lose(first, first.lapse_reason)
 
     def check(self, registration: Registration, now: float) -> None:
         """Lose this lease if its time has come, even if `expire` was not called in time."""
         if registration.lapsed(now):
-            self._lose(registration, LostReason.EXPIRED)
+            self._lose(registration, registration.lapse_reason)
 
     def take_ended(self) -> list[Registration]:
         """Return the leases that ended since the last call."""
@@ -192,13 +192,11 @@ class Schedule:
             self._demand.denied()
             registration.fail(outcome.error)
             # One that is given up has nothing to lose, and leaves what is granted to the others.
-            registration.due_at = (
-                now if registration.live else now + registration.backoff(now, jitter)
-            )
+            delay = 0.0 if registration.live else registration.backoff(now, jitter)
+            registration.due_at = now + delay
         else:
             registration.fail(outcome.error)
-            delay = registration.backoff(now, jitter) if not at_once else 0.0
-            registration.due_at = now + delay
+            registration.due_at = now + (0.0 if at_once else registration.backoff(now, jitter))
         self._enqueue(registration)
 
     # What is asked
@@ -211,8 +209,7 @@ class Schedule:
     @property
     def first_lost_at(self) -> float | None:
         """When the first lease will be lost, if no report succeeds."""
-        first = self._first_to_expire()
-        return first.lost_at if first else None
+        return first.lost_at if (first := self._first_to_expire()) else None
 
     # Parts
 
@@ -293,7 +290,7 @@ class Schedule:
         first = self._first_to_expire()
         if supply is None or first is None:
             return
-        if first.lost_at - now > first.timing.usable_lease * _CRITICAL_SHARE:
+        if first.renew_by - now > first.timing.usable_lease * _CRITICAL_SHARE:
             return
         for registration in reversed(self.registrations):
             if self._demand.needed <= supply:

@@ -35,6 +35,7 @@ class Timing:
     lease_timeout: float
     safety_margin: float
     attempt_timeout: float
+    max_lease: float = math.inf
 
     @classmethod
     def checked(
@@ -45,6 +46,7 @@ class Timing:
         lease_timeout: float | timedelta,
         safety_margin: float | timedelta,
         attempt_timeout: float | timedelta,
+        max_lease: float | timedelta | None = None,
     ) -> Timing:
         """Return the timing, or raise `ValueError` which says what does not fit with what.
 
@@ -59,6 +61,7 @@ class Timing:
             lease_timeout=_positive("lease_timeout", lease_timeout),
             safety_margin=margin,
             attempt_timeout=_positive("attempt_timeout", attempt_timeout),
+            max_lease=math.inf if max_lease is None else _positive("max_lease", max_lease),
         )
         timing._check_relations()
         return timing
@@ -103,4 +106,5 @@ class Timing:
             lease_timeout=lease,
             safety_margin=self.safety_margin,
             attempt_timeout=self.attempt_timeout,
+            max_lease=None if math.isinf(self.max_lease) else self.max_lease,
         )

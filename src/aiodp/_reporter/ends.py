@@ -18,6 +18,7 @@ _HELP: Final = {
     LostReason.EXPIRED: "no report succeeded in time; stop the work, others may get the task",
     LostReason.REFUSED: "the service says it is not ours; stop the work, others may have it",
     LostReason.OVERLOADED: "the quota cannot keep so many alive; track fewer tasks",
+    LostReason.TIME_LIMIT: "it was held for max_lease; stop the work, others may get the task",
     LostReason.REPORTER_FAILED: "the reporter crashed, see the cause; stop the work",
     LostReason.REPORTER_CLOSED: "the reporter was closed under it; leave track first",
 }
@@ -42,7 +43,7 @@ def raise_if_ended(
 
 
 def _lost_error(record: TaskRecord, to_user_time: Callable[[float], float]) -> LeaseLost:
-    reason = record.lost_reason or LostReason.EXPIRED
+    reason = record.lost_reason or record.lapse_reason
     last = record.last_reported_at
     task, last_reported_at = shorten(record.task_id), None if last is None else to_user_time(last)
     if record.ended_in_doubt and record.status_in_doubt is not None:

@@ -36,6 +36,7 @@ class ReporterOptions(TypedDict, total=False):
     lease_timeout: float | timedelta
     safety_margin: float | timedelta
     attempt_timeout: float | timedelta
+    max_lease: float | timedelta | None
     quota: Quota | None
     own_thread: bool
 

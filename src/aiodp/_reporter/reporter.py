@@ -72,6 +72,8 @@ class ProgressReporter(AsyncContextManagerMixin):
         safety_margin: How long before its deadline a task is given up, so that its work can stop.
         attempt_timeout: How long a call may take; never more than a third of what is left of the
             lease.
+        max_lease: How long a task may be held in all, from its assignment; None for no limit. Then
+            its work is interrupted, and the task is lost (`time limit`) and reported no more.
         quota: What the account may call (Developer Guide, "AWS Data Pipeline Limits"), or None for
             no limit. Processes that share an account need not divide it among themselves.
         own_thread: Report from a thread of its own, with an event loop and clients of its own, so
@@ -91,6 +93,7 @@ class ProgressReporter(AsyncContextManagerMixin):
         lease_timeout: float | timedelta = 300.0,
         safety_margin: float | timedelta = 10.0,
         attempt_timeout: float | timedelta = 10.0,
+        max_lease: float | timedelta | None = None,
         quota: Quota | None = _DEFAULT_QUOTA,
         own_thread: bool = False,
     ) -> None:
@@ -100,6 +103,7 @@ class ProgressReporter(AsyncContextManagerMixin):
             lease_timeout=lease_timeout,
             safety_margin=safety_margin,
             attempt_timeout=attempt_timeout,
+            max_lease=max_lease,
         )
         if quota is not None and not isinstance(quota, Quota):
             raise TypeError(f"quota must be a Quota or None, not {quota!r:.40}")

@@ -103,7 +103,7 @@ class TrackedTask:
     def lost_reason(self) -> LostReason | None:
         """Why the lease was lost, if it was."""
         lost = self.state is LeaseState.LOST
-        return self._record.lost_reason or LostReason.EXPIRED if lost else None
+        return self._record.lost_reason or self._record.lapse_reason if lost else None
 
     @property
     def deadline(self) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -98,6 +100,23 @@ def test_what_lapsed_here_is_still_reported_and_what_the_service_ended_is_not():
         assert lease.reportable is expected, reason
     lease = Registration("task", TIMING, 0.0)
     lease.cancel()
+    assert not lease.reportable
+
+
+def test_a_lease_that_has_lasted_for_its_longest_time_is_lost_and_not_reported():
+    """Rule 6: whatever reports say, and known before anybody looks."""
+    timing = dataclasses.replace(TIMING, max_lease=1000)
+    lease = Registration("task", timing, 0.0)
+    for now in (100, 300, 500, 700, 800):
+        assert lease.succeed(now, now)
+    assert lease.lost_at == 1000
+    assert lease.renew_by == 1090
+    assert not lease.lapsed(999)
+    assert lease.lapsed(1000)
+    assert lease.lapse_reason is LostReason.TIME_LIMIT
+    assert not lease.succeed(sent_at=990, now=1000)
+    assert lease.lost_reason is LostReason.TIME_LIMIT
+    assert lease.winding_down
     assert not lease.reportable
 
 
