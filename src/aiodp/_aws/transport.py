@@ -12,9 +12,10 @@ from botocore import exceptions as botocore_errors
 
 from aiodp._aws.advice import warn_of_proxy
 from aiodp._aws.connections import Connections
+from aiodp._aws.credentials import SharedCredentials
 from aiodp._aws.errors import describe, outcome_of
 from aiodp._aws.secrets import remember_secrets
-from aiodp._concurrency import cancellation_requested
+from aiodp._concurrency import bare_group, cancellation_requested
 from aiodp._core.text import shorten
 from aiodp._errors import ReportRejected
 from aiodp._log import guard_records_of
@@ -215,11 +216,24 @@ async def open_clients(
                 f"no client for Data Pipeline could be made: {describe(error)} (see region_name=, "
                 f"endpoint_url= and the AWS configuration)"
             ) from error
-        for client in clients:
-            remember_secrets(client)
-            client.meta.events.register("before-parse.data-pipeline", _mark_genuine)
         try:
-            yield clients
+            async with _prepared(session, clients):
+                yield clients
         finally:
             with anyio.move_on_after(_CLOSE_TIMEOUT, shield=True):
                 await stack.aclose()
+
+
+@asynccontextmanager
+async def _prepared(session: AioSession, clients: Iterable[Any]) -> AsyncIterator[None]:
+    """Sign the calls of clients and mark their answers; renew credentials beside the block."""
+    async with bare_group() as group:
+        credentials = SharedCredentials(session, group)
+        for client in clients:
+            credentials.attach(client)
+            remember_secrets(client)
+            client.meta.events.register("before-parse.data-pipeline", _mark_genuine)
+        try:
+            yield
+        finally:
+            group.cancel_scope.cancel()

@@ -1,0 +1,212 @@
+"""The credentials of our calls: renewed beside them, by one task, and looked for anew if refused.
+
+An attempt to report is soon cut off, and the next one begins. So a renewal that an attempt made
+would never end if it takes longer: here attempts wait for it, but none of them carries it.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+from aiobotocore.credentials import AioCredentials
+from botocore import UNSIGNED
+from botocore.exceptions import NoCredentialsError
+
+from aiodp._aws.errors import CODES, CredentialsFailed
+from aiodp._aws.waiting import waiting_for
+from aiodp._log import OncePer, logger
+from aiodp._redaction import remember
+from aiodp._types import ReportKind
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from aiobotocore.session import AioSession
+    from anyio.abc import TaskGroup
+
+_MAX_RENEWAL: Final = 300.0
+"""Seconds for one renewal; a process that asks a person may take minutes."""
+_MIN_DELAY: Final = 1.0  # seconds after a first failure
+_MAX_DELAY: Final = 30.0
+_SLOW: Final = 10.0
+_LOG_INTERVAL: Final = 300.0
+_REFUSED: Final = frozenset(CODES[ReportKind.CONFIGURATION])
+_SUCCESSFUL: Final = 300
+_GENERATION: Final = "aiodp_generation"
+
+
+class Shared:
+    """Work for which any number of tasks wait; none of them cuts it off.
+
+    Work that fails, or that returns False for "to no avail", is begun again after a growing delay
+    only; until then, its result stands. `fail` makes of an error what those who wait raise.
+    """
+
+    def __init__(
+        self,
+        group: TaskGroup,
+        work: Callable[[], Awaitable[bool]],
+        fail: Callable[[Exception], Exception],
+    ) -> None:
+        self.began_at: float | None = None
+        self._group = group
+        self._work = work
+        self._fail = fail
+        self._done = anyio.Event()
+        self._error: Exception | None = None
+        self._delay = 0.0
+        self._next_at = -1.0
+
+    def begin(self) -> None:
+        """Begin it, unless it is under way or is not to be begun again yet."""
+        if self.began_at is None and anyio.current_time() >= self._next_at:
+            self.began_at = anyio.current_time()
+            self._done = anyio.Event()
+            self._group.start_soon(self._run, name="aiodp credentials")
+
+    async def wait(self) -> None:
+        """Begin it if it may be, and wait for its end; raise what it raised."""
+        self.begin()
+        await self._done.wait()
+        if self._error is not None:
+            raise self._error
+
+    def forgive(self) -> None:
+        """Let it begin at once the next time."""
+        self._delay, self._next_at = 0.0, -1.0
+
+    async def _run(self) -> None:
+        self._error = CredentialsFailed(RuntimeError("their renewal was canceled"))
+        avail = False
+        try:
+            with anyio.fail_after(_MAX_RENEWAL):
+                avail = await self._work()
+            self._error = None
+        except Exception as error:  # noqa: BLE001 - of a provider
+            self._error = self._fail(error)
+        finally:
+            self._delay = 0.0 if avail else min(_MAX_DELAY, max(_MIN_DELAY, 2 * self._delay))
+            self._next_at = anyio.current_time() + self._delay
+            self.began_at = None
+            self._done.set()
+
+
+class SharedCredentials:
+    """Signs the calls of clients with the credentials of their session, or with newer ones."""
+
+    def __init__(self, session: AioSession, group: TaskGroup) -> None:
+        self._session = session
+        self._of_session: Any = None
+        self._held: Any = None
+        self._last: Any = None  # the last ones that were good, frozen
+        self._generation = 0
+        self._load = Shared(group, self._load_those_of_session, self._fail)
+        self._renewal = Shared(group, self._renew, self._fail)
+        self._search = Shared(group, self._look_for_others, self._fail)
+        self._log = OncePer(_LOG_INTERVAL)
+
+    def attach(self, client: Any) -> None:
+        """Sign the calls of a client from now on."""
+        client.meta.events.register("before-sign.data-pipeline", self._sign)
+        client.meta.events.register_first("needs-retry.data-pipeline", self._repeat_if_refused)
+
+    async def _sign(self, request: Any, signature_version: Any = None, **_: Any) -> None:
+        if signature_version is UNSIGNED:
+            return
+        with waiting_for("credentials"):
+            await self._find()
+        with waiting_for(f"credentials{self._provider}"):
+            frozen = await self._current()
+        remember(frozen.secret_key)
+        own = AioCredentials(frozen.access_key, frozen.secret_key, frozen.token)
+        signing = request.context.get("signing") or {}
+        request.context["signing"] = {**signing, "request_credentials": own}
+        request.context[_GENERATION] = self._generation
+
+    @property
+    def _provider(self) -> str:
+        method = getattr(self._held, "method", None)
+        return f" of {method}" if method else ""
+
+    async def _find(self) -> None:
+        """Take those of the session; raise `CredentialsFailed` if it finds none."""
+        if self._of_session is None:
+            await self._load.wait()
+        elif (found := await self._session.get_credentials()) is not self._of_session:
+            self._hold(found)  # the user has set other ones
+
+    def _hold(self, found: Any) -> None:
+        self._of_session = self._held = found
+        self._last = getattr(found, "_frozen_credentials", None)  # not renewed
+
+    async def _current(self) -> Any:
+        """Return credentials to sign with, frozen; raise `CredentialsFailed`."""
+        needs = getattr(self._held, "refresh_needed", None)
+        if needs is None or not needs():
+            self._last = await self._held.get_frozen_credentials()
+        elif self._last is None or needs(0):
+            await self._renewal.wait()
+        else:
+            self._renewal.begin()
+            self._log_if_slow()
+        return self._last
+
+    async def _load_those_of_session(self) -> bool:
+        found = await self._session.get_credentials()
+        if found is None:
+            raise NoCredentialsError
+        self._hold(found)
+        return True
+
+    async def _renew(self) -> bool:
+        """Ask the provider, once; return whether what it gave need not be renewed at once."""
+        self._last = await self._held.get_frozen_credentials()
+        needs = getattr(self._held, "refresh_needed", None)
+        return needs is None or not needs()
+
+    def _fail(self, error: Exception) -> Exception:
+        failed = CredentialsFailed(error, getattr(self._held, "method", None))
+        self._log.log(logging.WARNING, "failed", "%s", failed)
+        return failed
+
+    def _log_if_slow(self) -> None:
+        began_at = self._renewal.began_at
+        if began_at is not None and (lasts := anyio.current_time() - began_at) > _SLOW:
+            message = "the renewal of credentials%s lasts for %.0f s; the old ones are valid still"
+            self._log.log(logging.WARNING, "slow", message, self._provider, lasts)
+
+    async def _repeat_if_refused(
+        self, response: Any, request_dict: dict[str, Any], attempts: int, **_: Any
+    ) -> float | None:
+        """Look for other credentials if the service does not take these; return 0 to try again."""
+        if response is None:
+            return None
+        http, parsed = response
+        if http.status_code < _SUCCESSFUL:
+            self._search.forgive()
+        generation = request_dict["context"].get(_GENERATION)
+        refused = parsed.get("Error", {}).get("Code") in _REFUSED
+        if not refused or attempts > 1 or generation is None:
+            return None
+        with waiting_for("other credentials than those that were refused"):
+            return 0 if await self._is_renewed_since(generation) else None
+
+    async def _is_renewed_since(self, generation: int) -> bool:
+        if self._generation == generation and getattr(self._held, "method", "") != "explicit":
+            with suppress(CredentialsFailed):  # the refusal is the answer
+                await self._search.wait()
+        return self._generation != generation
+
+    async def _look_for_others(self) -> bool:
+        """Ask all providers again, as a new session would: a file may hold new keys by now."""
+        provider = self._session.get_component("credential_provider")
+        found = await provider.load_credentials()
+        frozen = None if found is None else await found.get_frozen_credentials()
+        if frozen is not None and frozen != self._last:
+            self._held, self._last = found, frozen
+            self._generation += 1
+            logger.warning("credentials were refused; others were found, and are used from now on")
+        return False

@@ -1,0 +1,207 @@
+"""Credentials that are slow, missing, rotated or refused."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import anyio
+import pytest
+from aiobotocore.credentials import (
+    AioCredentials,
+    AioRefreshableCredentials,
+    AnyioRefreshableCredentials,
+)
+
+from aiodp import ProgressReporter, ReportRejected, TaskRunner
+from aiodp.testing import Fault, FaultKind
+
+pytestmark = pytest.mark.anyio
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Provider:
+    """What the machine's credentials come from; it takes a while, may fail, and is counted."""
+
+    def __init__(self, kind, lifetime=3600.0):
+        self.delay = 0.0
+        self.error = None
+        self.asked = 0
+        self.key = "first"
+        self._kind = kind
+        self._lifetime = lifetime
+
+    def now(self):
+        return START + timedelta(seconds=anyio.current_time())
+
+    async def fetch(self):
+        self.asked += 1
+        await anyio.sleep(self.delay)
+        if self.error:
+            raise self.error
+        expiry = self.now() + timedelta(seconds=self._lifetime)
+        return {
+            "access_key": self.key,
+            "secret_key": "secret",
+            "token": "token",
+            "expiry_time": expiry.isoformat(),
+        }
+
+    def credentials(self, expires_in):
+        return self._kind(
+            "first",
+            "secret",
+            "token",
+            self.now() + timedelta(seconds=expires_in),
+            self.fetch,
+            "custom-process",
+            time_fetcher=self.now,
+        )
+
+
+@pytest.fixture
+def provider(anyio_backend_name):
+    on_trio = anyio_backend_name == "trio"
+    return Provider(AnyioRefreshableCredentials if on_trio else AioRefreshableCredentials)
+
+
+def hold(session, credentials):
+    """Let a session have found these credentials."""
+    session._credentials = credentials
+
+
+async def test_a_slow_renewal_costs_nothing_while_the_old_credentials_are_valid(
+    session, service, provider, caplog
+):
+    """It runs once, beside attempts that use the old ones; the log says that it is slow."""
+    provider.delay = 90.0
+    hold(session, provider.credentials(expires_in=700.0))
+    [task_id] = service.assign()
+    async with ProgressReporter(session, interval=5.0) as reporter:
+        async with reporter.track(task_id) as task:
+            await anyio.sleep(600)
+            assert not task.ended.is_set()
+        assert reporter.statistics().failed == {}
+    assert provider.asked == 1
+    assert "the renewal of credentials of custom-process lasts for" in caplog.text
+
+
+async def test_a_process_of_half_a_minute_is_started_once(session, service, provider, caplog):
+    """The credentials have expired, and attempts of 10 s wait for new ones."""
+    provider.delay = 30.0
+    hold(session, provider.credentials(expires_in=-1.0))
+    task_ids = service.assign(5)
+    async with ProgressReporter(session) as reporter, anyio.create_task_group() as group:
+
+        async def track(task_id):
+            async with reporter.track(task_id) as task:
+                assert not task.ended.is_set()
+
+        for task_id in task_ids:
+            group.start_soon(track, task_id)
+    assert provider.asked == 1
+    assert "it waited for credentials of custom-process" in caplog.text
+
+
+async def test_a_provider_that_fails_is_asked_at_growing_gaps(session, service, provider, caplog):
+    """Not by each attempt of each task; what it says is in the log."""
+    provider.error = ValueError("no such tenant")
+    hold(session, provider.credentials(expires_in=-1.0))
+    task_ids = service.assign(20)
+    async with ProgressReporter(session) as reporter, anyio.create_task_group() as group:
+
+        async def track(task_id):
+            async with reporter.track(task_id) as task:
+                assert not task.ended.is_set()
+
+        for task_id in task_ids:
+            group.start_soon(track, task_id)
+        await anyio.sleep(60)
+        provider.error = None
+    assert provider.asked < 10
+    assert "credentials could not be had: custom-process: no such tenant" in caplog.text
+
+
+class Chain:
+    """Finds what is there now, as the session's chain of providers does."""
+
+    def __init__(self, found):
+        self.found = found
+        self.asked = 0
+
+    async def load_credentials(self):
+        self.asked += 1
+        return self.found
+
+
+def refuse_key(session, key):
+    """Let the service refuse what is signed with a key."""
+
+    def answer(request, **_):
+        if f"Credential={key}/" in str(request.headers["Authorization"]):
+            service_of[session].faults.add(Fault(kind=FaultKind.EXPIRED_TOKEN, count=1))
+
+    session.get_component("event_emitter").register_first("before-send.data-pipeline", answer)
+
+
+service_of: dict[Any, Any] = {}
+
+
+async def test_rotated_keys_are_found(session, service):
+    """The file holds new ones by now; the report that was refused is sent again at once."""
+    service_of[session] = service
+    hold(session, AioCredentials("old", "secret", method="shared-credentials-file"))
+    chain = Chain(AioCredentials("old", "secret", method="shared-credentials-file"))
+    session.register_component("credential_provider", chain)
+    refuse_key(session, "revoked")
+    [task_id] = service.assign()
+    async with ProgressReporter(session) as reporter, reporter.track(task_id) as task:
+        refused = AioCredentials("revoked", "secret", method="shared-credentials-file")
+        hold(session, refused)
+        await anyio.sleep(60)
+        chain.found = AioCredentials("new", "secret", method="shared-credentials-file")
+        await anyio.sleep(120)
+        assert not task.ended.is_set()
+        failed = sum(reporter.statistics().failed.values())
+        await anyio.sleep(600)
+        assert sum(reporter.statistics().failed.values()) == failed
+    assert chain.asked < 12
+
+
+async def test_keys_that_the_program_has_set_are_not_replaced(session, service):
+    """Others that the machine has may be those of another account."""
+    service_of[session] = service
+    session.set_credentials("revoked", "secret")
+    chain = Chain(AioCredentials("other", "secret", method="env"))
+    session.register_component("credential_provider", chain)
+    refuse_key(session, "revoked")
+    [task_id] = service.assign()
+    async with ProgressReporter(session) as reporter:
+        with pytest.raises(ReportRejected):
+            await reporter.track(task_id).__aenter__()
+    assert chain.asked == 0
+
+
+async def test_a_runner_outlives_metadata_that_come_late(kit, new_session):
+    """For a minute after the start there are no credentials; then its polls succeed."""
+    session = kit.attach(new_session())
+    hold(session, None)
+    chain = Chain(None)
+    session.register_component("credential_provider", chain)
+    kit.activity()
+    done = []
+
+    async def handler(task):
+        done.append(kit.now)
+
+    runner = TaskRunner(session, worker_group="workers", handler=handler)
+    async with anyio.create_task_group() as group:
+
+        async def run():
+            await runner.run(max_tasks=1)
+
+        group.start_soon(run)
+        await anyio.sleep(60)
+        chain.found = AioCredentials("late", "secret", method="iam-role")
+    assert 60 <= done[0] < 360
