@@ -36,10 +36,7 @@ _HEARTBEAT_INTERVAL: Final = 900.0  # s of the service: API reference of ReportT
 _ROOM_INTERVAL: Final = 5.0  # s of the service, until the quota is looked at again
 _LOG_INTERVAL: Final = 60.0  # s of the service
 _LAST_POLL_TIMEOUT: Final = 2.0  # s for the answer of a poll that is under way when a drain begins
-_BROKEN_OFF: Final = (
-    "polls are broken off (%d); a task that the service gives to one of them in the rest of its "
-    "90 s is offered again after two minutes"
-)
+_BROKEN_OFF: Final = "polls are broken off (%d); tasks given to them come again after two minutes"
 _CLEAN_UP_TIMEOUT: Final = 30.0  # s for handlers that are interrupted
 
 
