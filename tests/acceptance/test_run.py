@@ -13,7 +13,7 @@ import signal
 import subprocess
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -823,19 +823,19 @@ class Proxy(BaseHTTPRequestHandler):
             return
         parts = urlsplit(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        connection = http.client.HTTPConnection(parts.netloc, timeout=TOO_LONG)
         target = parts.path + (f"?{parts.query}" if parts.query else "")
-        connection.request(self.command, target, body, dict(self.headers))
-        answer = connection.getresponse()
-        content = answer.read()
+        with closing(http.client.HTTPConnection(parts.netloc, timeout=TOO_LONG)) as connection:
+            connection.request(self.command, target, body, dict(self.headers))
+            answer = connection.getresponse()
+            content = answer.read()
         self.send_response(answer.status)
         for name, value in answer.getheaders():
             if name.lower() not in ("transfer-encoding", "content-length", "connection"):
                 self.send_header(name, value)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content)
-        connection.close()
+        with suppress(BrokenPipeError):  # the end of a call is not always waited for
+            self.wfile.write(content)
 
     do_GET = do_PUT = do_POST = forward  # noqa: N815 - http.server's names
 
