@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -27,8 +28,12 @@ if TYPE_CHECKING:
     from aiodp.cli._run.log import Log
     from aiodp.cli._run.options import Options
 
-_START_TIMEOUT: Final = 60.0
-"""Seconds in which credentials must be found; a credential_process may take long."""
+_START_TIMEOUT: Final = 90.0
+"""Seconds in which credentials must be found.
+
+A credential_process may take long, and a machine's metadata service may begin after us.
+"""
+_METADATA_INTERVAL: Final = 2.0
 _ROTATION_DELAY: Final = 5.0
 """Seconds after the end of an hour at which its log file is taken to be complete."""
 _INTERRUPTED_TIMEOUT: Final = 80.0
@@ -110,7 +115,7 @@ class Session:
                 async with self.aws_session.create_client(
                     "datapipeline", region_name=self.region, endpoint_url=self.options.endpoint_url
                 ) as client:
-                    credentials = await self.aws_session.get_credentials()
+                    credentials = await self._find_credentials()
         except (BotoCoreError, ValueError, TimeoutError) as error:
             raise ReportRejected(
                 f"no client for Data Pipeline could be made: {error or 'no credentials in time'}"
@@ -122,6 +127,21 @@ class Session:
             )
         endpoint: str = client.meta.endpoint_url
         return endpoint
+
+    async def _find_credentials(self) -> object:
+        """Return the credentials; wait for them where a metadata service may give them later."""
+        is_told = False
+        while (found := await self.aws_session.get_credentials()) is None:
+            if os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
+                break
+            if self._signals.received:
+                break
+            if not is_told:
+                is_told = True
+                message = "no AWS credentials yet; waiting for a metadata service for up to %.0f s"
+                logger.warning(message, _START_TIMEOUT)
+            await anyio.sleep(_METADATA_INTERVAL)
+        return found
 
     def _exit_code(self) -> int:
         end = self.runner.statistics()
