@@ -169,6 +169,40 @@ async def test_rotated_keys_are_found(session, service):
     assert chain.asked < 12
 
 
+async def test_keys_rotated_in_the_file_are_found(
+    service, new_session, monkeypatch, tmp_path, anyio_backend_name
+):
+    """The file itself is read again, by the providers of a session as users make it."""
+    file = tmp_path / "credentials"
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    text = "[default]\naws_access_key_id = {}\naws_secret_access_key = secret\n"
+    file.write_text(text.format("old"))
+    session = service.attach(new_session())
+    session._credentials = None
+    revoked: list[str] = []
+
+    def answer(request, **_):
+        if any(f"Credential={key}/" in str(request.headers["Authorization"]) for key in revoked):
+            service.faults.add(Fault(kind=FaultKind.EXPIRED_TOKEN, count=1))
+
+    session.get_component("event_emitter").register_first("before-send.data-pipeline", answer)
+    [task_id] = service.assign()
+    async with ProgressReporter(session) as reporter, reporter.track(task_id) as task:
+        await anyio.sleep(60)
+        revoked.append("old")
+        await anyio.sleep(60)
+        file.write_text(text.format("new"))
+        await anyio.sleep(120)
+        failed = sum(reporter.statistics().failed.values())
+        assert failed > 0
+        await anyio.sleep(600)
+        assert not task.ended.is_set()
+        assert sum(reporter.statistics().failed.values()) == failed
+
+
 async def test_keys_that_the_program_has_set_are_not_replaced(session, service):
     """Others that the machine has may be those of another account."""
     service_of[session] = service

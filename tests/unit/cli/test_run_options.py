@@ -209,6 +209,22 @@ def test_empty_ntlm_options_are_accepted(made):
     assert made("--proxyDomain", "", "--proxyWorkstation", "")
 
 
+@pytest.mark.parametrize(
+    ("name", "password", "words"),
+    [
+        ("u", "пароль", "'--proxy-password': its character 1 cannot be in a proxy's header"),
+        ("u", "a\nb", "'--proxy-password': its character 2 cannot be"),
+        ("us\x7fer", "p", "'--proxy-username': its character 3 cannot be"),
+    ],
+)
+def test_what_no_header_can_hold_is_refused_without_showing_it(refused, name, password, words):
+    """Before anything is sent: the proxy would refuse each call, or the client fail."""
+    proxy = ["--proxy-host", "h", "--proxy-port", "1"]
+    message = refused(*proxy, "--proxy-username", name, "--proxy-password", password)
+    assert words in message
+    assert password == "p" or password not in message
+
+
 # Wrong use
 
 

@@ -89,6 +89,8 @@ class Proxy:
                 ctx=click.get_current_context(),
                 param_hint="'--proxy-host'",
             )
+        for name in ("proxy_username", "proxy_password"):
+            _check_for_header(name, getattr(options, name) or "")
         return cls(
             host=host, port=port, username=options.proxy_username, password=options.proxy_password
         )
@@ -105,6 +107,17 @@ class Proxy:
             return ""
         password = "" if self.password is None else f":{quote(self.password, safe='')}"
         return f"{quote(self.username, safe='')}{password}@"
+
+
+def _check_for_header(name: str, value: str) -> None:
+    """Refuse what "Proxy-Authorization: Basic" cannot hold, without showing it (RFC 7617)."""
+    wrong = [place for place, char in enumerate(value, 1) if not char.isprintable() or char > "ÿ"]
+    if wrong:
+        raise click.BadParameter(
+            f"its character {wrong[0]} cannot be in a proxy's header: only those of Latin-1 can.",
+            ctx=click.get_current_context(),
+            param_hint=f"'{_option_name(name)}'",
+        )
 
 
 _REQUIRED_WITH: Final = {
