@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from aiodp._aws.errors import describe
 from aiodp._core.text import shorten
 from aiodp._errors import LeaseLost, ReporterClosed, ReportRejected, StatusInDoubt, TaskCanceled
+from aiodp._reporter.slow_calls import UNANSWERED, advice
 from aiodp._types import LeaseState, LostReason
 
 if TYPE_CHECKING:
@@ -57,8 +58,12 @@ def _lost_error(record: TaskRecord, to_user_time: Callable[[float], float]) -> L
             status=record.status_in_doubt,
         )
     never = reason is LostReason.EXPIRED and last is None
+    why = _NEVER_OURS if never else _HELP[reason]
+    slow = record.failures >= UNANSWERED and isinstance(record.error, TimeoutError)
+    if reason is LostReason.EXPIRED and slow:
+        why = f"{why}; {advice(record.timing.attempt_timeout)}"
     return LeaseLost(
-        f"task {task} is lost ({reason}): {_NEVER_OURS if never else _HELP[reason]}",
+        f"task {task} is lost ({reason}): {why}",
         task_id=record.task_id,
         reason=reason,
         last_reported_at=last_reported_at,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from aiodp._aws.errors import describe
 from aiodp._core.text import shorten
 from aiodp._log import OncePer, logger
+from aiodp._reporter.slow_calls import UNANSWERED, advice
 from aiodp._types import LeaseState, LostReason, ReportKind
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class ReporterLog:
 
     def __init__(self, interval: float) -> None:
         self._once = OncePer(interval)
+        self._unanswered = 0  # reports in a row
 
     def time_leapt(self, leap: Leap, lost: int) -> None:
         """Log that time passed unseen, and how many leases ran out meanwhile."""
@@ -57,6 +59,7 @@ class ReporterLog:
     def report_answered(self, lease: Lease, outcome: Outcome, *, dropped: bool) -> None:
         """Log a report that failed; `dropped` says that its fields are not sent again."""
         kind = outcome.kind
+        self._count_unanswered(lease, outcome)
         if kind in (ReportKind.OK, ReportKind.REFUSED):
             return
         task, error = shorten(lease.task_id), describe(outcome.error)
@@ -67,3 +70,13 @@ class ReporterLog:
             level = logging.ERROR if kind is ReportKind.CONFIGURATION else logging.WARNING
             extra = {"kind": kind.value, "task": task, "error": error}
             self._once.log(level, kind, "reports fail (%s): %s", kind, error, **extra)
+
+    def _count_unanswered(self, lease: Lease, outcome: Outcome) -> None:
+        if outcome.kind is not ReportKind.TIMEOUT:
+            self._unanswered = 0
+            return
+        self._unanswered += 1
+        if self._unanswered >= UNANSWERED:
+            limit = lease.timing.attempt_timeout
+            extra = {"attempt_timeout": limit}
+            self._once.log(logging.WARNING, "unanswered", "%s", advice(limit), **extra)

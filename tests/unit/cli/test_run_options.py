@@ -16,8 +16,9 @@ from click.testing import CliRunner
 from aiodp import ProgressReporter
 from aiodp.cli._main import cli
 from aiodp.cli._run.access import Access
-from aiodp.cli._run.options import OURS, TASK_RUNNERS
+from aiodp.cli._run.options import OURS
 from aiodp.cli._run.session import Session
+from aiodp.cli._run.task_runner_options import TASK_RUNNERS
 from aiodp.shell import ShellHandler
 
 SECRET = "wJalrXUtnFEMI/K7MDENG"
@@ -416,6 +417,16 @@ def test_a_time_scale_divides_the_timings(made):
     assert (timing.ack_timeout, timing.interval, timing.lease_timeout) == (2, 1, 5)
     assert (timing.safety_margin, timing.attempt_timeout) == (0.5, 0.5)
     assert (quota.rate, quota.burst) == (600, 100)
+
+
+def test_the_time_of_a_call_is_an_option(made):
+    """In real seconds, at any time scale, and as an environment variable too."""
+    for session in (
+        made("--attempt-timeout", "25"),
+        made("--attempt-timeout", "25", "--time-scale", "60"),
+        made(AIODP_RUN_ATTEMPT_TIMEOUT="25"),
+    ):
+        assert session.runner._reporter._timing.attempt_timeout == 25
 
 
 def test_without_a_time_scale_only_the_margin_differs_from_the_reporters_defaults(made):

@@ -14,8 +14,9 @@ from aiodp.cli._run.background import MAX_WAITING_CALLS
 from aiodp.cli._run.command import run
 from aiodp.cli._run.exit_codes import EXIT_CODES, THREADS_TIMEOUT
 from aiodp.cli._run.formatters import EXTRAS
-from aiodp.cli._run.options import MAX_GRACE, OURS, TASK_RUNNERS
+from aiodp.cli._run.options import MAX_GRACE, OURS
 from aiodp.cli._run.session import LAST_UPLOAD_TIMEOUT
+from aiodp.cli._run.task_runner_options import TASK_RUNNERS
 
 TEXT = (Path(__file__).parents[3] / "docs" / "run.md").read_text()
 WORDS = " ".join(TEXT.split())

@@ -4,31 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from aiodp import ReporterOptions
 from aiodp._reporter.options import scaled
 from aiodp.cli._params import (
-    Directory,
     Seconds,
-    Text,
-    Url,
     command_grace,
     option,
     safety_margin,
     with_parameters,
 )
+from aiodp.cli._run.task_runner_options import TASK_RUNNERS
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MAX_GRACE: Final = 25.0
 """Seconds. A runner that stops gives handlers 30, in which a command must have ended."""
 _MAX_OUTPUT: Final = 100 * 1024 * 1024
-_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
-
-
-_DIRECTORY: Final = Directory(file_okay=False, path_type=Path)
 
 
 class LogFormat(StrEnum):
@@ -63,6 +59,7 @@ class Options:
     once: bool
     max_tasks: int | None
     drain_timeout: float | None
+    attempt_timeout: float | None
     grace: float | None
     max_output: int
     log_format: str
@@ -94,14 +91,16 @@ class Options:
         """Return the runner's timings: a task counts as lost before its command must be dead."""
         margin = safety_margin(self.command_grace, self.time_scale)
         if self.time_scale == 1:
-            return ReporterOptions(safety_margin=margin)
+            if self.attempt_timeout is None:
+                return ReporterOptions(safety_margin=margin)
+            return ReporterOptions(safety_margin=margin, attempt_timeout=self.attempt_timeout)
         options = scaled(self.time_scale)
         return ReporterOptions(
             interval=options["interval"],
             ack_timeout=options["ack_timeout"],
             lease_timeout=options["lease_timeout"],
             safety_margin=max(margin, options["safety_margin"]),
-            attempt_timeout=options["attempt_timeout"],
+            attempt_timeout=self.attempt_timeout or options["attempt_timeout"],
             quota=options["quota"],
         )
 
@@ -116,109 +115,6 @@ class _Handlers(click.ParamType[str]):
             self.fail("a handler's name is empty.", param, ctx)
         return text
 
-
-TASK_RUNNERS: Final = (
-    option(
-        *("--worker-group", "--workerGroup", "worker_group"),
-        required=True,
-        metavar="NAME",
-        help="Worker group whose tasks are done.",
-    ),
-    option(
-        "--region",
-        metavar="NAME",
-        type=Text(),
-        help="AWS region; else the one of the AWS configuration, else us-east-1.",
-    ),
-    option(
-        *("--endpoint-url", "--endpoint", "endpoint_url"),
-        metavar="URL",
-        type=Url(),
-        help="Another endpoint of Data Pipeline than the region's. For S3, or for both, there is "
-        "AWS_ENDPOINT_URL.",
-    ),
-    option(
-        "--config",
-        metavar="FILE",
-        type=_FILE,
-        help='File with keys: {"access-id": "...", "private-key": "..."}.',
-    ),
-    option(
-        *("--access-id", "--accessId", "--accessID", "access_id"),
-        metavar="KEY",
-        type=Text(),
-        help="AWS access key id. Without keys, the AWS configuration gives them.",
-    ),
-    option(
-        *("--secret-key", "--secretKey", "secret_key"),
-        metavar="KEY",
-        type=Text(),
-        help="AWS secret access key. Others see it in the list of processes: better the "
-        "environment variable, --config, or the AWS configuration.",
-    ),
-    option(
-        *("--taskrunner-id", "--taskrunnerId", "taskrunner_id"),
-        metavar="NAME",
-        help="Name in the runner's own heartbeats, unique in the account. By default generated.",
-    ),
-    option(
-        "--output",
-        metavar="DIRECTORY",
-        type=_DIRECTORY,
-        default="output",
-        show_default=True,
-        help="Where logs and the work of commands are kept.",
-    ),
-    option(
-        *("--log-uri", "--logUri", "log_uri"),
-        metavar="S3_URI",
-        help="Where the runner's log goes every hour and at the end, and the logs of tasks without "
-        "a pipelineLogUri.",
-    ),
-    option(
-        "--tasks",
-        metavar="N",
-        type=click.IntRange(min=1),
-        default=2,
-        show_default=True,
-        help="Tasks that are done at once.",
-    ),
-    option(
-        *("--proxy-host", "--proxyHost", "proxy_host"),
-        metavar="HOST",
-        type=Text(),
-        help="HTTP proxy. Without it, HTTPS_PROXY and HTTP_PROXY name one.",
-    ),
-    option(
-        *("--proxy-port", "--proxyPort", "proxy_port"),
-        metavar="PORT",
-        type=click.IntRange(1, 65535),
-        help="Port of the proxy.",
-    ),
-    option(
-        *("--proxy-username", "--proxyUsername", "proxy_username"),
-        metavar="NAME",
-        type=Text(),
-        help="User at the proxy.",
-    ),
-    option(
-        *("--proxy-password", "--proxyPassword", "proxy_password"),
-        metavar="TEXT",
-        type=Text(),
-        help="Password at the proxy; as for --secret-key, better in the environment variable.",
-    ),
-    option(
-        *("--proxy-domain", "--proxyDomain", "proxy_domain"),
-        metavar="NAME",
-        help="Of NTLM, which is not supported: must be empty.",
-    ),
-    option(
-        *("--proxy-workstation", "--proxyWorkstation", "proxy_workstation"),
-        metavar="NAME",
-        help="Of NTLM, which is not supported: must be empty.",
-    ),
-)
-"""The options of AWS's Task Runner (Developer Guide, "Task Runner Configuration Options")."""
 
 OURS: Final = (
     option(
@@ -244,6 +140,14 @@ OURS: Final = (
         type=Seconds(zero=True),
         help="That tasks have to end by themselves when the runner stops; then they are "
         "interrupted. By default no limit.",
+    ),
+    option(
+        "--attempt-timeout",
+        metavar="SECONDS",
+        type=Seconds(),
+        show_default="10; with --time-scale, 30 divided by it",
+        help="That one call may take, for a slow network; never more than a third of what is left "
+        "of the lease.",
     ),
     option(
         "--grace",
