@@ -423,6 +423,27 @@ def test_wrong_use_is_one_line(run, service):
     assert not service.calls
 
 
+@pytest.mark.slow
+def test_few_open_files_mean_fewer_tasks_at_once(aiodp, environment, activate, tmp_path):
+    """None of the tasks fails for want of a descriptor, and a warning says what to raise."""
+    fields = {"type": "ShellCommandActivity", "workerGroup": GROUP, "maximumRetries": "0"}
+    one = fields | {"scheduleType": "ondemand", "command": "sleep 0.3"}
+    activate(json.dumps({"objects": [one | {"id": f"Work{number}"} for number in range(30)]}))
+    limited = ["sh", "-c", 'ulimit -n 200 && exec "$0" "$@"', aiodp, "run"]
+    done = subprocess.run(
+        [*limited, "--tasks", "60", "--max-tasks", "30"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=TOO_LONG,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "tasks received: 30 (30 FINISHED)" in done.stderr
+    assert done.stderr.count("tasks at once, not 60: the limit of open files") == 1
+
+
 # Handlers
 
 

@@ -12,6 +12,7 @@ from aiodp._runner.dispatcher import _CLEAN_UP_TIMEOUT
 from aiodp.cli._params import DEFAULT_GRACE, KILL_TO_DEADLINE
 from aiodp.cli._run.background import MAX_WAITING_CALLS
 from aiodp.cli._run.command import run
+from aiodp.cli._run.descriptors import PER_TASK, RESERVE
 from aiodp.cli._run.exit_codes import EXIT_CODES, THREADS_TIMEOUT
 from aiodp.cli._run.formatters import EXTRAS
 from aiodp.cli._run.options import MAX_GRACE, OURS
@@ -88,6 +89,7 @@ def test_the_exit_codes_are_those_of_the_help():
     "words",
     [
         f"at most {MAX_GRACE:g}",
+        f"{PER_TASK} for a task, and {RESERVE}",
         f"`grace` and {KILL_TO_DEADLINE:g} seconds before its lease ends",
         f"handlers have {_CLEAN_UP_TIMEOUT:g} s to clean up",
         f"left behind after {THREADS_TIMEOUT:g} s",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -11,6 +12,7 @@ from botocore.exceptions import BotoCoreError
 from aiodp._log import logger
 from aiodp._redaction import remember
 from aiodp.cli._run.access import Access, mixes_local_and_aws, region_of
+from aiodp.cli._run.descriptors import needed, tasks_at_once
 from aiodp.cli._run.exit_codes import EXIT_CODES, Exit
 from aiodp.cli._run.handlers import load_handlers
 from aiodp.cli._run.log import Log
@@ -43,7 +45,8 @@ def run(**given: Any) -> int:
     ones have ended. A second signal interrupts these, which fail; handlers have 30
     seconds to clean up. A third one ends the process at once, and commands are killed.
     """
-    options = Options(**given)
+    asked = Options(**given)
+    options = replace(asked, tasks=tasks_at_once(asked.tasks))
     access = Access.of(options)
     secrets = tuple(access.secrets)
     for secret in secrets:  # for what is told to the service
@@ -55,6 +58,12 @@ def run(**given: Any) -> int:
         runner = make_runner(options, handlers, aws_session, region)
         _open_files(log, options)
         _warn(access, aws_session, options)
+        if options.tasks < asked.tasks:
+            logger.warning(
+                "%d tasks at once, not %d: the limit of open files allows no more; raise its hard "
+                "limit to %d (ulimit -Hn, LimitNOFILE=)",
+                *(options.tasks, asked.tasks, needed(asked.tasks)),
+            )
         session = Session(
             options=options, runner=runner, aws_session=aws_session, region=region, log=log
         )
