@@ -24,9 +24,9 @@ OBEDIENT = 'trap "echo bye; exit 0" TERM INT; echo ready; while :; do sleep 0.1;
 
 @pytest.fixture
 def server():
-    """A lease lasts 5 seconds; the time to acknowledge is ample, for processes start slowly."""
-    settings = Settings(acknowledge_timeout=20 * 60)
-    with EmulatorServer(time_scale=60, settings=settings) as running:
+    """A lease lasts 15 seconds; the time to acknowledge is ample, for processes start slowly."""
+    settings = Settings(acknowledge_timeout=20 * 20)
+    with EmulatorServer(time_scale=20, settings=settings) as running:
         yield running
 
 
@@ -48,8 +48,8 @@ def environment(server, clean_environment):
         "AIODP_HOLD_ENDPOINT_URL": server.endpoint,
         "AIODP_HOLD_INTERVAL": "0.5",
         "AIODP_HOLD_ACK_TIMEOUT": "20",
-        "AIODP_HOLD_LEASE_TIMEOUT": "5",
-        "AIODP_HOLD_SAFETY_MARGIN": "2.5",
+        "AIODP_HOLD_LEASE_TIMEOUT": "15",
+        "AIODP_HOLD_SAFETY_MARGIN": "11",
         "AIODP_HOLD_GRACE": "0.5",
     }
 
@@ -418,9 +418,9 @@ def test_missing_configuration_is_said_at_once(run, environment, missing, words,
         (["--interval", "-3"], "'-3' is not a number of seconds above 0"),
         (["--lease-timeout", "nan"], "'nan' is not a number of seconds above 0"),
         (["--grace", "soon"], "'soon' is not a number of seconds of at least 0"),
-        (["--grace", "2.5"], "2.5 s are not below the safety margin of 2.5 s"),
-        (["--interval", "3"], "--interval (3 s) must be shorter than --lease-timeout"),
-        (["--safety-margin", "6"], "--safety-margin (6 s) must be shorter than --lease-timeout"),
+        (["--grace", "11"], "11 s are not below the safety margin of 11 s"),
+        (["--interval", "5"], "--interval (5 s) must be shorter than --lease-timeout"),
+        (["--safety-margin", "16"], "--safety-margin (16 s) must be shorter than --lease-timeout"),
         (["--field", "novalue"], "'novalue' is not of the form KEY=VALUE"),
         (["--field", "x" * 257 + "=1"], "257 bytes, the limit is 256"),
         (["--field", "x=" + "y" * 10_241], "10,241 bytes, the limit is 10,240"),
