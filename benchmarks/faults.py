@@ -4,6 +4,8 @@
 passed, and how often each kind of fault happened; its exit code is 1 if a promise was broken. Each
 run that broke one is printed with the command that repeats exactly that run and shows its calls.
 What a run is made of stands in `tests/campaign`.
+
+`--own-thread` makes runs with `own_thread=True` instead, several at once in real time, over HTTP.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from aiodp.testing import FaultKind
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from campaign.journal import INVARIANTS
+from campaign.own_thread import run_seeds
 from campaign.simulation import simulate
 
 if TYPE_CHECKING:
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from campaign.simulation import Result
 
 CHUNK: Final = 50
+AT_ONCE: Final = 25
 TOTALS: Final = ("processes", "tasks", "calls")
 JUDGED: Final = ("steps of work", "statuses", "cancellations", "leases that ran out")
 
@@ -84,8 +88,11 @@ def summaries(seeds: range, processes: int) -> Iterator[Summary]:
         yield from pool.map(run_chunk, chunks)
 
 
-def show_failure(console: Console, seed: int, violations: list[str]) -> None:
-    command = shlex.join(["python", "benchmarks/faults.py", "--only", str(seed)])
+def show_failure(
+    console: Console, seed: int, violations: list[str], *, own_thread: bool = False
+) -> None:
+    which = ["--own-thread", "--runs", "1", "--seed"] if own_thread else ["--only"]
+    command = shlex.join(["python", "benchmarks/faults.py", *which, str(seed)])
     console.print(f"seed {seed}; to repeat it: {command}", style="bold", markup=False)
     for violation in violations[:5]:
         console.print(f"  {violation}", markup=False)
@@ -98,7 +105,7 @@ def show_counts(console: Console, heading: str, counts: Counter[str]) -> None:
     console.print(table)
 
 
-def show(console: Console, summary: Summary, seconds: float) -> None:
+def show(console: Console, summary: Summary, passed: str, seconds: float) -> None:
     total = summary.runs.total()
     promises = Table("promise", "runs that broke it", box=box.MARKDOWN)
     for name, text in INVARIANTS.items():
@@ -115,7 +122,7 @@ def show(console: Console, summary: Summary, seconds: float) -> None:
         show_counts(console, heading, Counter({name: summary.counts[name] for name in names}))
     totals = ", ".join(f"{summary.counts[name]:,} {name}" for name in TOTALS)
     console.print(
-        f"{total:,} runs, {totals}, {summary.seconds / 3600:,.0f} virtual hours "
+        f"{total:,} runs, {totals}, {passed} "
         f"in {seconds / 60:,.1f} minutes; {len(summary.failures)} runs broke a promise"
     )
 
@@ -129,12 +136,27 @@ def show_one(console: Console, seed: int) -> int:
     return 1 if result.violations else 0
 
 
+def show_own_thread(console: Console, seeds: range) -> int:
+    """Run seeds with `own_thread=True`; print what they broke."""
+    started = time.monotonic()
+    summary = Summary()
+    for result in run_seeds(seeds, AT_ONCE):
+        summary.add(result)
+    for seed, violations in summary.failures:
+        show_failure(console, seed, violations, own_thread=True)
+    blocked = summary.counts.pop("blocked milliseconds", 0) / 1000
+    passed = f"{summary.seconds:,.0f} seconds, of which loops were blocked for {blocked:,.0f},"
+    show(console, summary, passed, time.monotonic() - started)
+    return 1 if summary.failures else 0
+
+
 def arguments() -> Any:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--runs", type=int, default=1000, metavar="N")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the first run")
     parser.add_argument("--only", type=int, metavar="SEED", help="one run, with all its calls")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, metavar="N")
+    parser.add_argument("--own-thread", action="store_true", help="in real time, in one process")
     return parser.parse_args()
 
 
@@ -143,13 +165,16 @@ def main() -> int:
     console = Console(width=None if sys.stdout.isatty() else 120)
     if options.only is not None:
         return show_one(console, options.only)
+    if options.own_thread:
+        return show_own_thread(console, range(options.seed, options.seed + options.runs))
     started = time.monotonic()
     summary = Summary()
     for part in summaries(range(options.seed, options.seed + options.runs), options.processes):
         summary.merge(part)
         for seed, violations in part.failures:
             show_failure(console, seed, violations)
-    show(console, summary, time.monotonic() - started)
+    passed = f"{summary.seconds / 3600:,.0f} virtual hours"
+    show(console, summary, passed, time.monotonic() - started)
     return 1 if summary.failures else 0
 
 
