@@ -22,7 +22,7 @@ from acceptance.support import CREDENTIALS
 from aiodp.testing import AuditKind, Fault, FaultKind, ServerKit, TaskState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Container, Iterator
 
     from acceptance.commands import Command, Commands
     from aiodp.testing import Audit, AuditEvent, LocalPipeline
@@ -32,8 +32,8 @@ pytestmark = pytest.mark.timeout(500)
 WORKER: Final = Path(__file__).with_name("runner_fleet_worker.py")
 GROUP: Final = "fleet"
 HOSTS: Final = tuple(f"host{number}" for number in range(10))
-KILLED: Final = HOSTS[:2]
-DRAINED: Final = HOSTS[2:4]
+SIGNALS: Final = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGTERM)
+"""Each ends a process in the middle of the work."""
 TIME_SCALE: Final = 20.0
 """All processes together are given 60 tasks a second: PollForTask's quota is one for all."""
 ACTIVITIES: Final = 100
@@ -87,9 +87,24 @@ class Fleet:
     audit: Audit
     pipelines: list[LocalPipeline]
     held: dict[str, set[str]]
-    """What the killed and the drained processes held when they were told, by their names."""
+    """What the killed and then the drained processes held when they were told, by their names."""
     records: list[Record]
     codes: dict[str, int]
+
+    @property
+    def killed(self) -> tuple[str, ...]:
+        """The hosts whose processes were killed."""
+        return tuple(self.held)[:2]
+
+    @property
+    def drained(self) -> tuple[str, ...]:
+        """The hosts whose processes were told to drain in the middle of the work."""
+        return tuple(self.held)[2:]
+
+    @property
+    def not_killed(self) -> tuple[str, ...]:
+        """All other hosts than the killed ones."""
+        return tuple(host for host in HOSTS if host not in self.killed)
 
     def tasks(self, *kinds: AuditKind, hosts: tuple[str, ...] = HOSTS) -> set[str]:
         """Return the ids of these hosts' tasks that have an event of these kinds."""
@@ -116,7 +131,7 @@ def fleet(request, commands, tmp_path_factory) -> Iterator[Fleet]:
             kit.faults.add(fault)
         with processes(commands, folder, kit.endpoint) as running:
             held = work_off(kit, running, day.pipelines * ACTIVITIES)
-            codes = end(running)
+            codes = end(running, held)
         yield Fleet(
             kit=kit,
             day=day,
@@ -167,10 +182,19 @@ class Progress:
         self._done = 0
         self._held: dict[str, set[str]] = {host: set() for host in HOSTS}
 
-    def has_come_to(self, count: int, host: str | None = None) -> bool:
-        """Tell whether so many tasks are done, and whether this host holds some."""
+    def has_come_to(self, count: int) -> bool:
+        """Tell whether so many tasks are done."""
         self._read(self._kit.service.events(self._seen))
-        return self._done >= count and (host is None or len(self._held[host]) >= LEAST_HELD)
+        return self._done >= count
+
+    def busiest(self, count: int, but: Container[str]) -> str | None:
+        """Return a host that holds several tasks, once so many are done, and None before."""
+        if not self.has_come_to(count):
+            return None
+        host = max(
+            (host for host in HOSTS if host not in but), key=lambda host: len(self._held[host])
+        )
+        return host if len(self._held[host]) >= LEAST_HELD else None
 
     def tell(self, process: Command, host: str, number: int) -> set[str]:
         """Send a signal while the service stands still; return what the process holds then."""
@@ -194,30 +218,31 @@ def work_off(kit: ServerKit, running: dict[str, Command], count: int) -> dict[st
     """Wait until all is done, and meanwhile end four processes; return what these held."""
     progress = Progress(kit)
     held: dict[str, set[str]] = {}
-    signals = [(host, signal.SIGKILL) for host in KILLED] + [
-        (host, signal.SIGTERM) for host in DRAINED
-    ]
-    for place, (host, number) in enumerate(signals, start=2):
-        wait_until(running, held, partial(progress.has_come_to, count * place // 10, host))
+    for place, number in enumerate(SIGNALS, start=2):
+        some = count * place // 10
+        host = wait_until(running, held, lambda: progress.busiest(some, held))  # noqa: B023 - awaited here
         held[host] = progress.tell(running[host], host, number)
     wait_until(running, held, partial(progress.has_come_to, count))
     return held
 
 
-def wait_until(running: dict[str, Command], told: dict[str, set[str]], reached: Any) -> None:
-    """Wait for some progress, as long as those go on that were not told to end."""
+def wait_until(
+    running: dict[str, Command], told: dict[str, set[str]], reached: Callable[[], Any]
+) -> Any:
+    """Wait for some progress, as long as those go on that were not told to end; return it."""
     until = time.monotonic() + LIMIT
-    while not reached():
+    while not (result := reached()):
         assert time.monotonic() < until, "the fleet is too slow"
         ended = [host for host, one in running.items() if host not in told and one.poll()]
         assert not ended, f"{ended} ended by themselves"
         time.sleep(0.02)
+    return result
 
 
-def end(running: dict[str, Command]) -> dict[str, int]:
+def end(running: dict[str, Command], told: Container[str]) -> dict[str, int]:
     """Tell those that go on to drain, and return all exit codes."""
     for host, process in running.items():
-        if host not in KILLED + DRAINED:
+        if host not in told:
             process.send_signal(signal.SIGTERM)
     return {host: process.wait(timeout=LIMIT) for host, process in running.items()}
 
@@ -254,33 +279,33 @@ def test_every_lease_has_one_end(fleet):
 
 def test_what_the_killed_held_comes_back_after_its_lease(fleet):
     """Exactly a lease after its last report the task is taken back, and somebody else does it."""
-    assert [fleet.codes[host] for host in KILLED] == [-signal.SIGKILL] * len(KILLED)
-    lapsed = fleet.tasks(AuditKind.LAPSED, hosts=KILLED)
+    assert [fleet.codes[host] for host in fleet.killed] == [-signal.SIGKILL] * len(fleet.killed)
+    lapsed = fleet.tasks(AuditKind.LAPSED, hosts=fleet.killed)
     # A call that was on its way at the kill is taken all the same.
-    assert fleet.held_by(KILLED) <= lapsed | fleet.tasks(AuditKind.STATUS, hosts=KILLED)
-    assert lapsed & fleet.held_by(KILLED)
+    assert fleet.held_by(fleet.killed) <= lapsed | fleet.tasks(AuditKind.STATUS, hosts=fleet.killed)
+    assert lapsed & fleet.held_by(fleet.killed)
     for task_id in lapsed:
         *_, last, loss = fleet.audit.of(task_id)
         assert loss.at - last.at == pytest.approx(LEASE)
         owners = fleet.audit.owners(loss.instance_id, loss.pipeline_id)
         [finisher] = [one for one in owners if fleet.audit.of(one.task_id, AuditKind.STATUS)]
         assert finisher.start >= loss.at
-        assert finisher.hostname not in KILLED
+        assert finisher.hostname not in fleet.killed
 
 
 def test_the_drained_leave_nothing_unfinished(fleet):
     """They end with exit code 0, and all that they ever held got its status from them."""
-    assert [fleet.codes[host] for host in DRAINED] == [0] * len(DRAINED)
-    assert all(fleet.held[host] for host in DRAINED)
-    finished = fleet.tasks(AuditKind.STATUS, hosts=DRAINED)
-    assert fleet.held_by(DRAINED) <= finished
-    assert fleet.tasks(AuditKind.ACKNOWLEDGED, hosts=DRAINED) == finished
-    assert set(fleet.recorded("begun", DRAINED)) == finished
+    assert [fleet.codes[host] for host in fleet.drained] == [0] * len(fleet.drained)
+    assert all(fleet.held[host] for host in fleet.drained)
+    finished = fleet.tasks(AuditKind.STATUS, hosts=fleet.drained)
+    assert fleet.held_by(fleet.drained) <= finished
+    assert fleet.tasks(AuditKind.ACKNOWLEDGED, hosts=fleet.drained) == finished
+    assert set(fleet.recorded("begun", fleet.drained)) == finished
 
 
 def test_nobody_but_the_killed_loses_what_it_holds(fleet):
     """Heartbeats keep every lease of the others, also of tasks that last longer than a lease."""
-    others = tuple(host for host in HOSTS if host not in KILLED)
+    others = fleet.not_killed
     assert fleet.tasks(AuditKind.LAPSED, hosts=others) == set()
     assert fleet.tasks(AuditKind.PROGRESS, hosts=others)
     assert [fleet.codes[host] for host in others] == [0] * len(others)
@@ -288,12 +313,14 @@ def test_nobody_but_the_killed_loses_what_it_holds(fleet):
 
 def test_the_processes_agree_with_the_service(fleet):
     """What a handler finished has its status, except where the process was killed in between."""
-    others = tuple(host for host in HOSTS if host not in KILLED)
+    others = fleet.not_killed
     finished = fleet.recorded("finished")
     assert max(Counter(finished).values()) == 1
     assert max(Counter(fleet.recorded("begun")).values()) == 1
     assert set(fleet.recorded("finished", others)) == fleet.tasks(AuditKind.STATUS, hosts=others)
-    assert set(fleet.recorded("finished", KILLED)) >= fleet.tasks(AuditKind.STATUS, hosts=KILLED)
+    assert set(fleet.recorded("finished", fleet.killed)) >= fleet.tasks(
+        AuditKind.STATUS, hosts=fleet.killed
+    )
     assigned = fleet.tasks(AuditKind.ASSIGNED)
     assert all(record.task in assigned for record in fleet.records)
 
