@@ -71,6 +71,12 @@ def hold(session, credentials):
     session._credentials = credentials
 
 
+async def track(reporter, task_id):
+    """Have a task acknowledged, and leave it."""
+    async with reporter.track(task_id) as task:
+        assert not task.ended.is_set()
+
+
 async def test_a_slow_renewal_costs_nothing_while_the_old_credentials_are_valid(
     session, service, provider, caplog
 ):
@@ -91,15 +97,9 @@ async def test_a_process_of_half_a_minute_is_started_once(session, service, prov
     """The credentials have expired, and attempts of 10 s wait for new ones."""
     provider.delay = 30.0
     hold(session, provider.credentials(expires_in=-1.0))
-    task_ids = service.assign(5)
     async with ProgressReporter(session) as reporter, anyio.create_task_group() as group:
-
-        async def track(task_id):
-            async with reporter.track(task_id) as task:
-                assert not task.ended.is_set()
-
-        for task_id in task_ids:
-            group.start_soon(track, task_id)
+        for task_id in service.assign(5):
+            group.start_soon(track, reporter, task_id)
     assert provider.asked == 1
     assert "it waited for credentials of custom-process" in caplog.text
 
@@ -108,15 +108,9 @@ async def test_a_provider_that_fails_is_asked_at_growing_gaps(session, service, 
     """Not by each attempt of each task; what it says is in the log."""
     provider.error = ValueError("no such tenant")
     hold(session, provider.credentials(expires_in=-1.0))
-    task_ids = service.assign(20)
     async with ProgressReporter(session) as reporter, anyio.create_task_group() as group:
-
-        async def track(task_id):
-            async with reporter.track(task_id) as task:
-                assert not task.ended.is_set()
-
-        for task_id in task_ids:
-            group.start_soon(track, task_id)
+        for task_id in service.assign(20):
+            group.start_soon(track, reporter, task_id)
         await anyio.sleep(60)
         provider.error = None
     assert provider.asked < 10
