@@ -18,6 +18,7 @@ from aiodp._types import Outcome
 from campaign.plan import WORKER_GROUP
 from campaign.worker import Worker
 from virtual.fake_transport import FakeReporter, FakeRunner, FakeRunnerTransport
+from virtual.kit import set_jitter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -97,8 +98,8 @@ class Process:
     def _suspended(self) -> float:
         return self.link.network.suspended
 
-    def _replace_clock(self, reporter: ProgressReporter) -> None:
-        """Let the reporter judge its leases by a clock that depends on no real time."""
+    def _make_repeatable(self, reporter: ProgressReporter) -> None:
+        """Let no real time and no numbers but those of the plan have a part in what it does."""
 
         def new_clock() -> LeaseClock:
             if self._plan.suspends:
@@ -106,6 +107,7 @@ class Process:
             return LeaseClock(suspended=float, system_time=float)  # which always return 0
 
         vars(reporter)["_new_clock"] = new_clock
+        set_jitter(reporter, self._plan.dice("jitter", self.name).random)
 
     def _session(self) -> AioSession:
         session = get_session()
@@ -136,7 +138,7 @@ class RunnerProcess(Process):
             self._runner = TaskRunner(self._session(), **options)
         else:
             self._runner = FakeRunner(self.link, **options)
-        self._replace_clock(self._runner._reporter)
+        self._make_repeatable(self._runner._reporter)
 
     def drain(self) -> None:
         super().drain()
@@ -182,7 +184,7 @@ class ReporterProcess(Process):
             self._reporter = ProgressReporter(self._session(), **self._options)
         else:
             self._reporter = FakeReporter(self.link, **self._options)
-        self._replace_clock(self._reporter)
+        self._make_repeatable(self._reporter)
 
     def drain(self) -> None:
         super().drain()

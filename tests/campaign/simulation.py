@@ -161,7 +161,6 @@ class Simulation:
 def simulate(seed: int) -> Result:
     """Run one seed."""
     plan = Plan.of(seed)
-    random.seed(seed)  # the delays of the library itself
     made: list[Simulation] = []
 
     async def main() -> None:

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import pytest
 import trio.lowlevel
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiodp import ProgressReporter
+
 asyncio_only = pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
 """For what only asyncio has: a cancellation that comes once, and one that needs no scope."""
+
+
+def set_jitter(reporter: ProgressReporter, draw: Callable[[], float]) -> None:
+    """Let what is drawn spread the retries of a reporter, and of the runner that it belongs to."""
+    vars(reporter)["_new_jitter"] = lambda: draw
 
 
 def block(seconds: float) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from aiodp import AiodpError, LeaseState, Quota, TaskStatus
 from aiodp.testing import AuditKind, Fault, FaultKind, MemoryService, Settings
-from virtual.kit import block
+from virtual.kit import block, set_jitter
 
 pytestmark = pytest.mark.anyio
 
@@ -99,13 +99,15 @@ async def test_no_two_owners(seed, reporter):
     dice = random.Random(seed)
     lease, margin = dice.choice([60, 300, 900]), dice.choice([1, 10])
     chaotic = MemoryService(settings=Settings(lease_timeout=lease))
-    async with reporter(
+    made = reporter(
         chaotic,
         lease_timeout=lease,
         safety_margin=margin,
         interval=min(60, lease / 4),
         quota=dice.choice([None, Quota()]),
-    ) as opened:
+    )
+    set_jitter(made, random.Random(seed).random)
+    async with made as opened:
         chaotic.latency = lambda: dice.choice([0, 0.05, 0.5, dice.uniform(0, 7.5)])
         chaos = Chaos(chaotic, opened, dice, lease)
         await chaos.play()

@@ -20,7 +20,7 @@ from botocore import UNSIGNED
 
 from aiodp import LeaseState, Quota, TaskRunner, TaskStatus
 from aiodp.testing import AuditKind, Fault, FaultKind, MemoryKit, Settings, Status
-from virtual.kit import block
+from virtual.kit import block, set_jitter
 
 pytestmark = pytest.mark.anyio
 
@@ -247,12 +247,12 @@ def make_runner(session, handlers, number, lease):
         interval=min(60, lease / 3),
         quota=handlers.rng.choice([None, Quota(), Quota(rate=0.5, burst=10)]),
     )
+    set_jitter(runner._reporter, random.Random(handlers.rng.random()).random)
     runner.activity(FEW, max_concurrency=2)(handlers.handler(number))
     return runner
 
 
 def make_chaos(session, service, seed):
-    random.seed(seed)  # the delays of the library itself
     rng = random.Random(seed)
     lease = rng.choice([60, 300, 900])
     quotas = rng.choice([None, Settings().quotas])

@@ -28,6 +28,7 @@ from aiodp._reporter.task import record_of
 from aiodp._types import Outcome
 from aiodp.testing import AuditKind, Fault, FaultKind
 from virtual.fake_transport import FakeTransport
+from virtual.kit import set_jitter
 
 pytestmark = pytest.mark.anyio
 
@@ -512,10 +513,11 @@ async def test_a_report_that_is_due_goes_before_a_status_when_little_is_left(
     assert _report_can_wait(record, now)
 
 
-async def test_the_second_try_comes_a_second_after_the_first(service, reporter, monkeypatch):
+async def test_the_second_try_comes_a_second_after_the_first(service, reporter):
     """As the first retry of a report does, were it not for jitter."""
-    monkeypatch.setattr("random.random", lambda: 0.0)
-    async with reporter() as opened, opened.track(*service.assign()) as task:
+    made = reporter()
+    set_jitter(made, lambda: 0.0)
+    async with made as opened, opened.track(*service.assign()) as task:
         before = anyio.current_time()
         service.faults.add(Fault(kind=FaultKind.SERVER_ERROR, actions=STATUS, duration=0.5))
         await task.set_status(TaskStatus.FINISHED)
@@ -595,12 +597,11 @@ async def test_a_report_that_falls_due_while_the_status_is_on_the_way_is_not_sen
     assert transport.beside == 0
 
 
-async def test_after_a_lapse_the_tries_come_sooner_the_less_time_is_left(
-    service, reporter, monkeypatch
-):
+async def test_after_a_lapse_the_tries_come_sooner_the_less_time_is_left(service, reporter):
     """None waits for more than a quarter of it: of seven seconds, not the usual four."""
-    monkeypatch.setattr("random.random", lambda: 0.0)
-    async with reporter() as opened, opened.track(*service.assign()) as task:
+    made = reporter()
+    set_jitter(made, lambda: 0.0)
+    async with made as opened, opened.track(*service.assign()) as task:
         service.faults.add(Fault(kind=FaultKind.SERVER_ERROR, actions=REPORT))
         await task.lost.wait()
         lost_at = anyio.current_time()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 import threading
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +22,7 @@ from aiodp._reporter.snapshot import snapshot
 from aiodp._types import LeaseState, LostReason, Outcome, ReportKind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from anyio.abc import TaskGroup
 
@@ -48,10 +47,12 @@ class Engine:
         quota: Quota | None,
         *,
         clock: LeaseClock,
+        jitter: Callable[[], float],
         max_in_flight: int,
     ) -> None:
         self.home = Home()
         self.clock = clock
+        self.jitter = jitter
         self.schedule = Schedule(quota, max_in_flight=max_in_flight, now=clock.now())
         self._watch = LeapWatch(clock, timing)
         self._log = ReporterLog(timing.interval)
@@ -259,7 +260,7 @@ class Engine:
             outcome,
             sent_at=sent_at,
             now=now,
-            jitter=random.random(),  # noqa: S311 - spreads retries, keeps no secret
+            jitter=self.jitter(),
             at_once=dropped,
         )
         if outcome.kind is ReportKind.CONFIGURATION and registration.state is LeaseState.ASSIGNED:

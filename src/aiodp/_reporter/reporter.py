@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from contextlib import asynccontextmanager
+from random import SystemRandom
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, TypeVarTuple
 
 from anyio import AsyncContextManagerMixin
@@ -234,6 +235,7 @@ class ProgressReporter(AsyncContextManagerMixin):
                 self._timing,
                 self._quota,
                 clock=self._new_clock(),
+                jitter=self._new_jitter(),
                 max_in_flight=self._max_in_flight,
             )
             async with running(engine):
@@ -254,6 +256,10 @@ class ProgressReporter(AsyncContextManagerMixin):
     def _new_clock(self) -> LeaseClock:
         """Return the clock of the leases; a subclass may judge them by another."""
         return LeaseClock()
+
+    def _new_jitter(self) -> Callable[[], float]:
+        """Return what draws the numbers from 0 to 1 that spread retries; as above."""
+        return SystemRandom().random  # processes that seed `random` alike do not retry at once
 
     @property
     def _max_in_flight(self) -> int:

@@ -28,6 +28,10 @@ class RunnerReporter(ProgressReporter):
         """How many seconds of the service pass in one of ours."""
         return _ACK_TIMEOUT / self._timing.ack_timeout
 
+    def new_jitter(self) -> Callable[[], float]:
+        """Return what draws the numbers by which the runner's own retries are spread."""
+        return self._new_jitter()
+
     def has_room(self, count: int) -> bool:
         """Return whether the quota can keep so many more tasks of the usual lease alive."""
         return self._engine is None or self._engine.has_room(count, self._timing)

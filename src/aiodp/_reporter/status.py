@@ -6,7 +6,6 @@ has given the task away, and without it the work would be done again.
 
 from __future__ import annotations
 
-import random
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -126,7 +125,7 @@ class StatusSetter:
             if outcome.kind is ReportKind.THROTTLED:
                 self._bucket.throttled(sent_at, now, needed=self._min_rate)
             left = record.lost_at - now if record.live else record.deadline - now
-            jitter = random.random()  # noqa: S311 - spreads retries, keeps no secret
+            jitter = self._engine.jitter()
             delay = retry_delay(record.timing, failures, left, jitter, elapsed=now - started)
             await self._sleep(record, delay)
 

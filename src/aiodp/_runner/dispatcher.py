@@ -56,7 +56,7 @@ class Dispatcher:
         self.executions: dict[Execution, None] = {}
         self.ended: Counter[RunEnd] = Counter()
         self.failure: BaseException | None = None
-        self.poller = Poller(transport, identity, scale=shared.scale)
+        self.poller = Poller(transport, identity, scale=shared.scale, jitter=shared.jitter)
         self._identity = identity
         self._shared = shared
         self._shutdown = shared.shutdown
@@ -245,7 +245,7 @@ class Dispatcher:
 
     async def _heartbeat(self) -> None:
         identity = self._identity
-        backoff = Backoff("heartbeats of the task runner")
+        backoff = Backoff("heartbeats of the task runner", self._shared.jitter)
         while True:
             terminate = await self._transport.heartbeat(
                 identity.taskrunner_id, identity.worker_group, identity.hostname

@@ -56,6 +56,8 @@ class Shared:
     shutdown: Shutdown
     scale: float
     """How many seconds of the service pass in one of ours."""
+    jitter: Callable[[], float]
+    """Draws the numbers from 0 to 1 by which retries are spread."""
 
 
 class Execution:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +14,7 @@ from aiodp._log import logger
 from aiodp._types import Outcome, ReportKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from aiodp._aws.runner_transport import RunnerTransport
 
@@ -37,9 +36,10 @@ class Identity:
 class Backoff:
     """The growing delays of calls that fail. Only a change of their failure is logged."""
 
-    def __init__(self, calls: str) -> None:
+    def __init__(self, calls: str, jitter: Callable[[], float]) -> None:
         self.count = 0
         self._calls = calls
+        self._jitter = jitter
         self._failures = 0
         self._kind: ReportKind | None = None
 
@@ -54,8 +54,7 @@ class Backoff:
             extra = {"kind": outcome.kind.value, "error": error}
             logger.log(level, "%s fail (%s): %s", self._calls, outcome.kind, error, extra=extra)
         doubled = _MIN_DELAY * 2.0 ** min(self._failures - 1, _MAX_DOUBLINGS)
-        jitter = random.random()  # noqa: S311 - spreads retries, keeps no secret
-        return float(min(_MAX_DELAY, doubled) * (1 - jitter / 2))
+        return float(min(_MAX_DELAY, doubled) * (1 - self._jitter() / 2))
 
     def succeed(self) -> None:
         """Forget the failures."""
@@ -68,11 +67,18 @@ class Backoff:
 class Poller:
     """Polls a worker group at the service's pace. `scale` service seconds pass in one of ours."""
 
-    def __init__(self, transport: RunnerTransport, identity: Identity, *, scale: float) -> None:
+    def __init__(
+        self,
+        transport: RunnerTransport,
+        identity: Identity,
+        *,
+        scale: float,
+        jitter: Callable[[], float],
+    ) -> None:
         self.polls = 0
         self.outstanding = 0
-        self.unanswered = Backoff("polls")
-        self.unacknowledged = Backoff("acknowledgements of tasks")
+        self.unanswered = Backoff("polls", jitter)
+        self.unacknowledged = Backoff("acknowledgements of tasks", jitter)
         self._transport = transport
         self._identity = identity
         self._scale = scale

@@ -233,6 +233,7 @@ class TaskRunner:
                 queries=queries,
                 shutdown=self._shutdown,
                 scale=self._reporter.scale,
+                jitter=self._reporter.new_jitter(),
             )
             self._dispatcher = Dispatcher(
                 self._identity,
