@@ -38,6 +38,11 @@ def found(*parameters: dict[str, Any], **values: Any) -> Texts:
         ({"allowedValues": ["a", "b"]}, "b", True),
         ({"allowedValues": ["a", "b"]}, "c", False),
         ({"type": "Integer", "allowedValues": "1"}, "2", False),
+        ({"type": "string"}, "anything", True),
+        ({"type": "aws::s3::objectkey"}, "s3://bucket/key", True),
+        ({"type": "INTEGER"}, "12", True),
+        ({"type": "integer"}, "many", False),
+        ({"type": "double"}, "one", False),
     ],
 )
 def test_a_value_must_fit_its_parameter(attributes, value, good):
@@ -55,6 +60,9 @@ def test_a_value_must_fit_its_parameter(attributes, value, good):
         ({"id": "one"}, "must begin with 'my'"),
         ({"id": "*one"}, "must begin with 'my'"),
         ({"id": "myOne", "type": "Boolean"}, "'type' must be one of"),
+        ({"id": "myOne", "optional": "maybe"}, "'optional' must be true or false"),
+        ({"id": "myOne", "isArray": "2"}, "'isArray' must be true or false"),
+        ({"id": "myOne", "isArray": ["true", "no"]}, "'isArray' must be true or false"),
     ],
 )
 def test_a_parameter_with_a_wrong_id_or_type_is_an_error(parameter, fragment):
@@ -62,6 +70,13 @@ def test_a_parameter_with_a_wrong_id_or_type_is_an_error(parameter, fragment):
     texts = errors(definition(parameters=[parameter]))[parameter["id"]]
     assert len(texts) == 1
     assert fragment in texts[0]
+
+
+@pytest.mark.parametrize("key", ["optional", "isArray"])
+@pytest.mark.parametrize("value", ["true", "FALSE", True])
+def test_attributes_that_are_true_or_false(key, value):
+    """`optional` and `isArray` are true or false, in any case."""
+    assert found({"id": "myOne", key: value}) == {}
 
 
 def test_a_parameter_with_an_asterisk_is_encrypted():

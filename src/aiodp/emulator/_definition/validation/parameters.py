@@ -25,7 +25,9 @@ _NUMBERS: Final = {
     "Integer": re.compile(r"[+-]?\d+", re.ASCII),
     "Double": re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII),
 }
-_TYPES: Final = frozenset({"AWS::S3::ObjectKey", "String", *_NUMBERS})
+_TYPES: Final = {name.lower(): name for name in ("AWS::S3::ObjectKey", "String", *_NUMBERS)}
+"""By their names without case: the guide has capitals, many published definitions have none."""
+_FLAGS: Final = ("isArray", "optional")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +38,9 @@ class _Parameter:
     attributes: dict[str, list[str]]
 
     @property
-    def type(self) -> str:
-        return self.attributes.get("type", ["String"])[0]
+    def type(self) -> str | None:
+        """Its type as the guide writes it; `None` if it is none of the guide's."""
+        return _TYPES.get(self.attributes.get("type", ["String"])[0].lower())
 
     @property
     def required(self) -> bool:
@@ -46,7 +49,7 @@ class _Parameter:
 
     def misfit(self, value: str) -> str | None:
         """Return why a value is not for this parameter, if it is not."""
-        pattern = _NUMBERS.get(self.type)
+        pattern = _NUMBERS.get(self.type or "")
         if pattern is not None and not pattern.fullmatch(value):
             return f"a value is not of type {self.type}"
         allowed = self.attributes.get("allowedValues")
@@ -95,8 +98,11 @@ def _attributes(item: dict[str, Any]) -> dict[str, list[str]]:
 def _parameter_errors(parameter: _Parameter) -> Iterator[str]:
     if not _ID.fullmatch(parameter.id):
         yield "INVALID_PARAMETER: the id must begin with 'my', or '*my' to be encrypted."
-    if parameter.type not in _TYPES:
-        yield f"INVALID_PARAMETER: 'type' must be one of {listed(_TYPES)}."
+    if parameter.type is None:
+        yield f"INVALID_PARAMETER: 'type' must be one of {listed(_TYPES.values())}."
+    for key in _FLAGS:
+        if {value.lower() for value in parameter.attributes.get(key, ())} - {"true", "false"}:
+            yield f"INVALID_PARAMETER: '{key}' must be true or false."
     for default in parameter.attributes.get("default", []):
         if fault := parameter.misfit(default):
             yield f"INVALID_PARAMETER: 'default': {fault}."
