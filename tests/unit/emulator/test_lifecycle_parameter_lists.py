@@ -54,6 +54,30 @@ def test_two_lists_make_all_pairs(kit):
     assert kit.begin("A").fields()["scriptArgument"] == pairs
 
 
+@pytest.mark.parametrize("text", ["[#{myL}, #{myM}]", " [ #{myL},#{myM} ] ", "[#{myL},#{ myM }]"])
+def test_lists_within_brackets_are_one_flat_list(kit, text):
+    """The guide's `[#{myList1}, #{myList2}]` has the values of both (dp-pipeline-expressions)."""
+    launch(kit, daily(A=activity(scriptArgument=text)), myL=["1", "2"], myM=["3", "4"])
+    expected = ["1", "2", "3", "4"]
+    assert [arguments(kit, object_id) for object_id in ("A", at("A"), ATTEMPT)] == [expected] * 3
+    assert kit.begin("A").fields()["scriptArgument"] == expected
+
+
+def test_lists_of_fields_within_brackets_are_one_flat_list(kit):
+    """So it is with fields, with functions, and where fields and parameters meet."""
+    lists = {"myX": ["1", "2"], "myY": "[#{myX}, #{myL}, #{day(@scheduledStartTime)}]"}
+    launch(kit, daily(A=activity(scriptArgument="#{myY}", **lists)), myL=["3", "4"])
+    assert kit.begin("A").fields()["scriptArgument"] == ["1", "2", "3", "4", "1"]
+
+
+@pytest.mark.parametrize("text", ["[#{myOne}, #{myOne}]", "[#{myL}]", "x[#{myL}, #{myOne}]"])
+def test_other_brackets_are_text(kit, text):
+    """Brackets with one expression, without a list, or within a longer text stay."""
+    launch(kit, daily(A=activity(scriptArgument=text)), myOne=["1"], myL=["2", "3"])
+    made = kit.begin("A").fields()["scriptArgument"]
+    assert all("[" in item for item in ([made] if isinstance(made, str) else made))
+
+
 def test_a_list_and_an_expression_make_a_text_of_each_value(kit):
     """What is not a parameter is evaluated in each of the texts."""
     text = "#{myL} of #{day(@scheduledStartTime)}"
@@ -69,10 +93,10 @@ def test_a_thousand_values_are_made(kit):
     assert kit.begin("A").fields()["scriptArgument"] == arguments(kit, "A")
 
 
-def test_more_than_a_thousand_values_fail_the_attempt(kit):
+@pytest.mark.parametrize("text", ["#{myL}-#{myM}", f"[#{{myL}}{', #{myL}' * 25}]"])
+def test_more_than_a_thousand_values_fail_the_attempt(kit, text):
     """They are never made: the attempt fails, and says why."""
     lists = {"myL": [str(n) for n in range(40)], "myM": [str(n) for n in range(26)]}
-    text = "#{myL}-#{myM}"
     launch(kit, daily(A=activity(scriptArgument=text, maximumRetries="0")), **lists)
     assert arguments(kit, "A") == text
     assert kit.take() is None

@@ -8,6 +8,7 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
+from aiodp.emulator._definition.expressions.template import is_list
 from aiodp.emulator._definition.fields import Field, Fields, from_wire
 
 if TYPE_CHECKING:
@@ -151,14 +152,33 @@ def _fill(fields: Fields, parameters: Parameters) -> Fields:
 def _fill_one(field: Field, parameters: Parameters) -> list[Field]:
     """Fill in parameters; other expressions stay as they are.
 
-    A parameter with a list of values makes a field of each; two lists make all pairs. One
-    without a value makes no field, or nothing in a longer text.
+    A parameter with a list of values makes a field of each; two lists make all pairs, or one
+    flat list if they stand in brackets (`is_list`). One without a value makes no field, or nothing
+    in a longer text.
     """
     if field.is_ref or "#{" not in field.value:
         return [field]
     whole = _PARAMETER.fullmatch(field.value)
     if whole is not None and whole[1] in parameters:
         return [replace(field, value=value) for value in parameters[whole[1]]]
+    if is_list(field.value):
+        return _fill_list(field, parameters)
+    return _fill_text(field, parameters)
+
+
+def _fill_list(field: Field, parameters: Parameters) -> list[Field]:
+    names = _PARAMETER.findall(field.value)
+    if len(names) < field.value.count("#{") or not parameters.keys() >= set(names):
+        return [field]  # the evaluation will see all of it
+    counts = [len(parameters[name]) for name in names]
+    if set(counts) == {1}:
+        return _fill_text(field, parameters)
+    if sum(counts) > _MAX_FILLED_VALUES:
+        return [field]  # which the evaluation will refuse
+    return [replace(field, value=value) for name in names for value in parameters[name]]
+
+
+def _fill_text(field: Field, parameters: Parameters) -> list[Field]:
     pieces = _PARAMETER.split(field.value)  # text, name, text, name, ... text
     choices = [
         parameters.get(piece, (f"#{{{piece}}}",)) or ("",) if n % 2 else (piece,)

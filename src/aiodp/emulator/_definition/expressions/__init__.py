@@ -3,7 +3,8 @@ r"""Expressions: `#{...}` in fields of a definition (Developer Guide, dp-pipelin
 An expression names fields of its own object (`#{@scheduledStartTime}`), of objects it refers to
 (`#{input.tableName}`, `#{parent.@id}`), and parameters (`#{myVar}`, `#{*myVar}`); it has
 strings in single or double quotes, integers and decimals, `+ - * / ^` with brackets, and the
-guide's functions, which may also be written as methods of their first argument.
+guide's functions, which may also be written as methods of their first argument. A text
+`[#{myList1}, #{myList2}]` is one flat list of all their items.
 
 Where the guide is silent: `^` binds to the right and tighter than the minus of a negative number;
 `\'`, `\"` and `\\` are the escapes of a string; two lists make all pairs; a list

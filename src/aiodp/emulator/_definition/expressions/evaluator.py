@@ -22,7 +22,7 @@ from aiodp.emulator._definition.expressions.nodes import (
     Node,
     Operation,
 )
-from aiodp.emulator._definition.expressions.template import OPENING, Expression, split
+from aiodp.emulator._definition.expressions.template import OPENING, Expression, is_list, split
 from aiodp.emulator._definition.expressions.values import (
     FieldText,
     Reference,
@@ -91,10 +91,12 @@ class Evaluator:
 
     def text(self, text: str, scope: Scope) -> tuple[str, ...]:
         """Return the text with its expressions evaluated: several texts if a list takes part."""
-        columns = [
+        columns: list[Sequence[str]] = [
             self._expression(part, scope) if isinstance(part, Expression) else (part,)
             for part in split(text)
         ]
+        if is_list(text) and any(len(column) != 1 for column in columns):
+            columns = [[item for column in columns[1::2] for item in column]]
         try:
             return tuple(self._sized("".join(row)) for row in self._rows(columns))
         except ReasonError as error:

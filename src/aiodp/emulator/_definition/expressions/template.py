@@ -19,7 +19,10 @@ OPENING: Final = "#{"
 _MAX_LENGTH: Final = 10_240  # bytes of a field (dp-limits), so no more characters
 
 # Possessive, so that a hostile text costs no backtracking. A brace within quotes closes nothing.
-_BODY: Final = re.compile(r"""((?:[^}'"]|'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+")*+)\}""", re.DOTALL)
+_INSIDE: Final = r"""(?:[^}'"]|'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+")*+"""
+_BODY: Final = re.compile(rf"({_INSIDE})\}}", re.DOTALL)
+_ITEM: Final = rf"\s*#\{{{_INSIDE}\}}\s*"
+_LIST: Final = re.compile(rf"\s*\[{_ITEM}(?:,{_ITEM})+\]\s*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +57,15 @@ def split(text: str) -> Iterator[str | Expression]:
         position = body.end()
     if position < len(text):
         yield text[position:]
+
+
+def is_list(text: str) -> bool:
+    """Return whether the text is expressions within brackets, such as `[#{myList1}, #{myList2}]`.
+
+    If one of them is a list, it is one flat list of all their items (Developer Guide,
+    dp-pipeline-expressions).
+    """
+    return _LIST.fullmatch(text) is not None
 
 
 @lru_cache(maxsize=256)
