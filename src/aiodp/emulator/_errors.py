@@ -7,6 +7,7 @@ from typing import Final
 _STATUS: Final = {
     "InternalServiceError": 500,
     "ServiceUnavailable": 503,
+    "RequestEntityTooLargeException": 413,
     "AccessDeniedException": 403,
     "ExpiredTokenException": 403,
 }

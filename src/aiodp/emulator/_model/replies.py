@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from aiodp.emulator._errors import ServiceError
 
 CONTENT_TYPE: Final = "application/x-amz-json-1.1"
+NO_REQUEST_ID: Final = "00000000-0000-0000-0000-000000000000"
+"""Of a request which does not reach the service of an account."""
 _NAMESPACE: Final = "com.amazon.setl.webservice#"
 
 

@@ -12,7 +12,7 @@ from moto.core.base_backend import backend_lock
 from moto.iam.models import get_account_id_from
 
 from aiodp.emulator._errors import ServiceError
-from aiodp.emulator._model.replies import error_answer
+from aiodp.emulator._model.replies import NO_REQUEST_ID, error_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 SERVICE: Final = "DataPipeline"
 """How each `X-Amz-Target` starts; in the Developer Guide it is `DataPipeline_20121129.`."""
 DEFAULT_REGION: Final = "us-east-1"
+MAX_VALUES: Final = 100_000
+"""Names and values in the body of a call; a definition at every limit of dp-limits has 30,000."""
+_VALUE: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+|[^][{}",:\s]++|[][{}]', re.DOTALL)
 _CREDENTIAL: Final = re.compile(r"Credential=([^/,\s]+)/\d+/([^/,\s]+)/")
-_NO_REQUEST_ID: Final = "00000000-0000-0000-0000-000000000000"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +68,7 @@ class Call:
             params = _parsed(self.body)
             service = self._find_service(find)
         except ServiceError as error:
-            return error_answer(error, _NO_REQUEST_ID)
+            return error_answer(error, NO_REQUEST_ID)
         return service.request(self.operation, params, gone)
 
     def _find_service(self, find: Callable[[str, str], LockedService]) -> LockedService:
@@ -98,6 +100,7 @@ def _account(header: str | None, access_key: str) -> str:
 
 
 def _parsed(body: bytes) -> dict[str, Any]:
+    _check_count(body)
     try:
         params = json.loads(body or b"{}")
     except (ValueError, RecursionError):  # the latter for thousands of nested brackets
@@ -105,3 +108,13 @@ def _parsed(body: bytes) -> dict[str, Any]:
     if isinstance(params, dict):
         return params
     raise ServiceError("SerializationException", "the body must be a JSON object")
+
+
+def _check_count(body: bytes) -> None:
+    """Raise if a body has too many values: each takes far more memory than bytes in the body."""
+    if len(body) <= MAX_VALUES:
+        return
+    for number, _ in enumerate(_VALUE.finditer(body)):
+        if number >= MAX_VALUES:
+            message = f"The request entity is too large: it may have {MAX_VALUES} names and values"
+            raise ServiceError("RequestEntityTooLargeException", message)

@@ -12,7 +12,6 @@ import socket
 import struct
 import time
 from http import HTTPStatus
-from io import BytesIO
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -20,9 +19,19 @@ from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import ThreadedWSGIServer, select_address_family
 
 from aiodp._log import logger_of
+from aiodp.emulator._server.body import (
+    BodyError,
+    BodyTooLargeError,
+    discard,
+    max_bytes,
+    read_body,
+    too_large,
+)
 from aiodp.emulator._server.waiting import DroppedConnectionError
 
 if TYPE_CHECKING:
+    from io import BytesIO
+
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
 logger = logger_of("aiodp.emulator")
@@ -30,10 +39,6 @@ logger = logger_of("aiodp.emulator")
 _NO_LINGER: Final = struct.pack("ii", 1, 0)  # closing the socket sends a reset, not a FIN
 _LENGTH: Final = "content-length"
 _BODILESS: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
-
-
-class BodyError(Exception):
-    """The end of a request's body cannot be found: broken chunks, or an impossible length."""
 
 
 class Handler(MotoRequestHandler):
@@ -46,7 +51,7 @@ class Handler(MotoRequestHandler):
         """Answer one request, or drop the connection."""
         try:
             environ = self.make_environ()
-            environ["wsgi.input"] = BytesIO(self._body(environ))
+            environ["wsgi.input"] = self._body(environ)
             status, headers, body = self._call(environ)
         except ConnectionError as error:
             self._drop(error)
@@ -54,31 +59,31 @@ class Handler(MotoRequestHandler):
         except BodyError:
             self.send_error(HTTPStatus.BAD_REQUEST)  # and close: its end is unknown
             return
+        except BodyTooLargeError as error:
+            self._refuse(error)
+            return
         except Exception:
             logger.exception("request failed")
             status, headers, body = "500 INTERNAL SERVER ERROR", [], b"internal server error\n"
         self._respond(status, headers, body)
 
-    def _body(self, environ: WSGIEnvironment) -> bytes:
-        """Return the whole body, so that what follows is the next request.
-
-        Raises `BodyError` for a body which cannot be read, `ConnectionError` if the client has
-        gone before its end.
-        """
-        length = self.headers.get("Content-Length", "0")
-        if not length.isdecimal():
-            raise BodyError
+    def _body(self, environ: WSGIEnvironment) -> BytesIO:
+        chunked = "wsgi.input_terminated" in environ
+        length = None if chunked else self.headers.get("Content-Length", "0")
         try:
-            if "wsgi.input_terminated" in environ:  # it comes in chunks
-                return bytes(environ["wsgi.input"].read())
-            body = self.rfile.read(int(length))
+            return read_body(self.rfile, length, max_bytes(environ))
         except ConnectionError:
             raise
-        except (ValueError, OverflowError, MemoryError, OSError) as error:
+        except OSError as error:
             raise BodyError from error
-        if len(body) < int(length):
-            raise ConnectionAbortedError("the client has gone before the end of its request")
-        return body
+
+    def _refuse(self, error: BodyTooLargeError) -> None:
+        """Answer that a body is too large, and let its client read this before it ends."""
+        answer = too_large(error)
+        self.close_connection = True
+        phrase = HTTPStatus(answer.status).phrase
+        self._respond(f"{answer.status} {phrase}", list(answer.headers.items()), answer.body)
+        discard(self.connection)
 
     def _call(self, environ: WSGIEnvironment) -> tuple[str, list[tuple[str, str]], bytes]:
         started: list[tuple[str, list[tuple[str, str]]]] = []
