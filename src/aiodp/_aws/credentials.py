@@ -16,13 +16,14 @@ from botocore import UNSIGNED
 from botocore.exceptions import NoCredentialsError
 
 from aiodp._aws.errors import CODES, CredentialsFailed
+from aiodp._aws.own_session import new_session
 from aiodp._aws.waiting import waiting_for
 from aiodp._log import OncePer, logger
 from aiodp._redaction import remember
 from aiodp._types import ReportKind
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Collection
 
     from aiobotocore.session import AioSession
     from anyio.abc import TaskGroup
@@ -33,7 +34,15 @@ _MIN_DELAY: Final = 1.0  # seconds after a first failure
 _MAX_DELAY: Final = 30.0
 _SLOW: Final = 10.0
 _LOG_INTERVAL: Final = 300.0
+_DENIED: Final = frozenset(
+    {"AccessDenied", "AccessDeniedException", "NotAuthorized", "OptInRequired"}
+)
+"""The credentials are good, but permit too little: what is cached need not be thrown away."""
 _REFUSED: Final = frozenset(CODES[ReportKind.CONFIGURATION])
+INVALID: Final = _REFUSED - _DENIED | {"InvalidToken"}
+"""What S3 says to bad credentials; to denied access it says so for reasons of a bucket."""
+_ASSUMED_ROLE: Final = "assume-role"
+"""The provider that alone has others behind it, whose keys it reads once."""
 _SUCCESSFUL: Final = 300
 _GENERATION: Final = "aiodp_generation"
 
@@ -95,14 +104,21 @@ class Shared:
 
 
 class SharedCredentials:
-    """Signs the calls of clients with the credentials of their session, or with newer ones."""
+    """Signs the calls of clients with the credentials of their session, or with newer ones.
 
-    def __init__(self, session: AioSession, group: TaskGroup) -> None:
+    These are looked for when the service answers with one of the codes in `refused`.
+    """
+
+    def __init__(
+        self, session: AioSession, group: TaskGroup, refused: Collection[str] = _REFUSED
+    ) -> None:
         self._session = session
+        self._refused = refused
         self._of_session: Any = None
         self._held: Any = None
         self._last: Any = None  # the last ones that were good, frozen
         self._generation = 0
+        self._is_invalid = False
         self._load = Shared(group, self._load_those_of_session, self._fail)
         self._renewal = Shared(group, self._renew, self._fail)
         self._search = Shared(group, self._look_for_others, self._fail)
@@ -110,8 +126,9 @@ class SharedCredentials:
 
     def attach(self, client: Any) -> None:
         """Sign the calls of a client from now on."""
-        client.meta.events.register("before-sign.data-pipeline", self._sign)
-        client.meta.events.register_first("needs-retry.data-pipeline", self._repeat_if_refused)
+        service = client.meta.service_model.service_id.hyphenize()
+        client.meta.events.register(f"before-sign.{service}", self._sign)
+        client.meta.events.register_first(f"needs-retry.{service}", self._repeat_if_refused)
 
     async def _sign(self, request: Any, signature_version: Any = None, **_: Any) -> None:
         if signature_version is UNSIGNED:
@@ -163,9 +180,25 @@ class SharedCredentials:
 
     async def _renew(self) -> bool:
         """Ask the provider, once; return whether what it gave need not be renewed at once."""
-        self._last = await self._held.get_frozen_credentials()
+        before = self._last
+        try:
+            self._last = await self._held.get_frozen_credentials()
+        except Exception:
+            if not await self._is_assumed_anew():
+                raise
+        else:
+            if self._last == before:  # it failed, which is no error yet
+                await self._is_assumed_anew()
         needs = getattr(self._held, "refresh_needed", None)
         return needs is None or not needs()
+
+    async def _is_assumed_anew(self) -> bool:
+        """Assume a role by the keys that the files hold now: those that were read may be gone."""
+        if getattr(self._held, "method", None) != _ASSUMED_ROLE:
+            return False
+        with suppress(Exception):  # the failure of the renewal is the answer
+            return await self._take_others(new_session(self._session), "could not be renewed")
+        return False
 
     def _fail(self, error: Exception) -> Exception:
         failed = CredentialsFailed(error, getattr(self._held, "method", None))
@@ -188,9 +221,10 @@ class SharedCredentials:
         if http.status_code < _SUCCESSFUL:
             self._search.forgive()
         generation = request_dict["context"].get(_GENERATION)
-        refused = parsed.get("Error", {}).get("Code") in _REFUSED
-        if not refused or attempts > 1 or generation is None:
+        code = parsed.get("Error", {}).get("Code")
+        if code not in self._refused or attempts > 1 or generation is None:
             return None
+        self._is_invalid = code not in _DENIED
         with waiting_for("other credentials than those that were refused"):
             return 0 if await self._is_renewed_since(generation) else None
 
@@ -202,11 +236,21 @@ class SharedCredentials:
 
     async def _look_for_others(self) -> bool:
         """Ask all providers again, as a new session would: a file may hold new keys by now."""
-        provider = self._session.get_component("credential_provider")
-        found = await provider.load_credentials()
-        frozen = None if found is None else await found.get_frozen_credentials()
-        if frozen is not None and frozen != self._last:
-            self._held, self._last = found, frozen
-            self._generation += 1
-            logger.warning("credentials were refused; others were found, and are used from now on")
+        is_invalid, self._is_invalid = self._is_invalid, False
+        session = new_session(self._session) if is_invalid else self._session
+        await self._take_others(session, "were refused")
         return False
+
+    async def _take_others(self, session: AioSession, what: str) -> bool:
+        """Use what the providers of a session find, if it is not what is used; return whether."""
+        found = await session.get_component("credential_provider").load_credentials()
+        frozen = None if found is None else await found.get_frozen_credentials()
+        if frozen is None or frozen == self._last:
+            return False
+        if getattr(self._session, "_credentials", None) is self._of_session:
+            setattr(self._session, "_credentials", found)  # noqa: B010 - for clients made later
+            self._of_session = found
+        self._held, self._last = found, frozen
+        self._generation += 1
+        logger.warning("credentials %s; others were found, and are used from now on", what)
+        return True

@@ -12,10 +12,12 @@ import copy
 import inspect
 from contextlib import AsyncExitStack
 from functools import partial
-from types import MethodType
+from getpass import getpass
+from types import CellType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final
 
 from aiobotocore.session import AioSession
+from botocore.exceptions import RefreshWithMFAUnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,6 +52,32 @@ def own_session(session: AioSession) -> AioSession:
     for name in _LOCATORS:
         setattr(own, name, copier.copy_locator(getattr(session, name)))
     return own
+
+
+def new_session(session: AioSession) -> AioSession:
+    """Return a session with the same identity that has read no file yet, and has nothing cached.
+
+    Nobody is asked for the code of a device: it would stop the event loop.
+    """
+    own = own_session(session)
+    if own is session:
+        return session
+    for name in ("_config", "_credentials"):
+        setattr(own, name, None)
+    providers = getattr(own.get_component("credential_provider"), "providers", ())
+    for provider in (one for one in providers if _modules(one) & _COPIED):
+        cache = getattr(provider, "cache", None)
+        if type(cache) is dict:
+            cache.clear()  # it may be that of several providers
+        elif cache is not None:
+            provider.cache = {}
+        if getattr(provider, "_prompter", None) is getpass:
+            vars(provider)["_prompter"] = _ask_nobody
+    return own
+
+
+def _ask_nobody(_: str) -> str:
+    raise RefreshWithMFAUnsupportedError
 
 
 class _Copier:
@@ -87,6 +115,8 @@ class _Copier:
                 return AsyncExitStack()
             case MethodType():
                 return MethodType(value.__func__, self.copy(value.__self__))
+            case FunctionType() if value.__closure__ and value.__module__ in _COPIED:
+                return self._copy_function(value)
             case partial():
                 words = {name: self.copy(part) for name, part in value.keywords.items()}
                 return partial(self.copy(value.func), *self._copies(value.args), **words)
@@ -105,6 +135,15 @@ class _Copier:
         if _modules(value) & _HTTP:
             for name in vars(own).keys() & _CLOSED.keys():
                 vars(own)[name] = _CLOSED[name]
+        return own
+
+    def _copy_function(self, value: FunctionType) -> FunctionType:
+        """Copy a function of botocore's together with what it refers to, such as the session."""
+        cells = tuple(CellType(self.copy(cell.cell_contents)) for cell in value.__closure__ or ())
+        own = FunctionType(
+            value.__code__, value.__globals__, value.__name__, value.__defaults__, cells
+        )
+        own.__kwdefaults__ = value.__kwdefaults__
         return own
 
     def _copies(self, values: Iterable[Any]) -> list[Any]:
