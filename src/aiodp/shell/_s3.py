@@ -14,8 +14,10 @@ import anyio
 import anyio.to_thread
 from aiobotocore.config import AioConfig
 
+from aiodp._aws.credentials import INVALID, SharedCredentials
 from aiodp._aws.errors import describe
 from aiodp._aws.secrets import remember_secrets
+from aiodp._concurrency import bare_group
 from aiodp._errors import TaskFailed
 from aiodp.shell._errors import staging_failed
 from aiodp.shell._pace import Pace, StalledBodyError, in_time
@@ -45,8 +47,13 @@ class _BrokenDownloadError(Exception):
 class Store:
     """What staging needs of S3. The client is made when it is first needed."""
 
-    def __init__(self, connect: Callable[[], AbstractAsyncContextManager[Any]]) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], AbstractAsyncContextManager[Any]],
+        credentials: SharedCredentials,
+    ) -> None:
         self._connect = connect
+        self._credentials = credentials
         self._client: Any = None
         self._connecting = anyio.Lock()
         self._limiter = anyio.CapacityLimiter(MAX_TRANSFERS)
@@ -125,6 +132,7 @@ class Store:
 
     async def _open(self) -> Any:
         client = await self._closing.enter_async_context(self._connect())
+        self._credentials.attach(client)
         remember_secrets(client)
         return client
 
@@ -140,19 +148,20 @@ async def open_store(
         max_pool_connections=2 * MAX_TRANSFERS,
         retries={"total_max_attempts": 4, "mode": "standard"},
     )
-    store = Store(
-        partial(
-            session.create_client,
-            "s3",
-            region_name=region_name,
-            endpoint_url=endpoint_url,
-            config=config,
-        )
+    connect = partial(
+        session.create_client,
+        "s3",
+        region_name=region_name,
+        endpoint_url=endpoint_url,
+        config=config,
     )
-    try:
-        yield store
-    finally:
-        await store.close()
+    async with bare_group() as group:
+        store = Store(connect, SharedCredentials(session, group, INVALID))
+        try:
+            yield store
+        finally:
+            await store.close()
+            group.cancel_scope.cancel()
 
 
 async def _next_chunk(body: Any) -> bytes:
