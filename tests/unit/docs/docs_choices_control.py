@@ -12,8 +12,10 @@ from unit.emulator.lifecycle_objects import (
     daily,
     key_exists,
     node,
+    on_demand,
     on_resource,
     resource,
+    selector,
     wire_objects,
 )
 
@@ -193,6 +195,18 @@ def _() -> None:
     either = {"type": "EQ", "values": ["FINISHED", "WAITING_FOR_RUNNER"]}
     found = service.query("INSTANCE", {"fieldName": "@status", "operator": either})
     assert sorted(found) == [at("A"), at("D")]
+
+
+@proves("The order of QueryObjects, and what changes between two of its pages")
+def _() -> None:
+    service = kit(on_demand(**{name: activity() for name in "CBA"}))
+    assert service.query("INSTANCE") == [at("C"), at("B"), at("A")]
+    assert service.query("COMPONENT") == ["A", "B", "C", "Default"]
+    waits = {"selectors": [selector("@status", "EQ", "WAITING_FOR_RUNNER")]}
+    asked = {"pipelineId": service.pipeline_id, "sphere": "INSTANCE", "query": waits}
+    page = service.call("QueryObjects", **asked, limit=2)
+    service.finish("C")
+    assert service.call("QueryObjects", **asked, marker=page["marker"])["ids"] == [at("A")]
 
 
 @proves("An expression without a value")

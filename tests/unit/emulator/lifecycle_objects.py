@@ -112,6 +112,11 @@ def stamp(**after: float) -> str:
     return f"{EPOCH + timedelta(**after):%Y-%m-%dT%H:%M:%S}"
 
 
+def selector(name: str, operator: str, *values: str) -> dict[str, Any]:
+    """Return a selector of QueryObjects."""
+    return {"fieldName": name, "operator": {"type": operator, "values": list(values)}}
+
+
 def wire_objects(definition: Definition) -> list[dict[str, Any]]:
     """Return a definition in the API's form."""
     return [

@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from unit.emulator.lifecycle_kit import INVALID, RETRY, flat
-from unit.emulator.lifecycle_objects import Ref, activity, at, daily, node, schedule, stamp
+from unit.emulator.lifecycle_objects import (
+    Ref,
+    activity,
+    at,
+    daily,
+    node,
+    schedule,
+    selector,
+    stamp,
+)
 
 ATTEMPT = f"{at('A')}_Attempt=1"
 INSTANCE_FIELDS = {
@@ -20,10 +29,6 @@ INSTANCE_FIELDS = {
     "@scheduledEndTime",
     "@actualStartTime",
 }
-
-
-def selector(name, operator, *values):
-    return {"fieldName": name, "operator": {"type": operator, "values": list(values)}}
 
 
 def test_an_instance_says_what_it_is(kit):

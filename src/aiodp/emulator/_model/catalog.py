@@ -221,12 +221,3 @@ def _tags(given: list[dict[str, str]], *, unique: bool = False) -> list[dict[str
     if len(by_key) > _MAX_TAGS:
         raise invalid(f"A pipeline has {_MAX_TAGS} tags at most")
     return list(by_key.values())
-
-
-def marker_offset(marker: str | None) -> int:
-    """Return where the page after this marker starts."""
-    if not marker:
-        return 0
-    if not (marker.isascii() and marker.isdecimal()):
-        raise invalid("The marker is not one that the service gave")
-    return int(marker)

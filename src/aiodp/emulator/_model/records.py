@@ -11,6 +11,7 @@ from enum import StrEnum, auto
 from typing import TYPE_CHECKING, Final
 
 from aiodp.emulator._model.changes import Persisted
+from aiodp.emulator._model.listing.series import Series
 from aiodp.emulator._model.timers import Due, Timed
 
 if TYPE_CHECKING:
@@ -104,8 +105,8 @@ class Pipeline(Persisted):
         self.deactivated_at: float | None = None
         self.health: str | None = None
         self.timelines: dict[str, Timeline] = {}
-        self.instances: dict[str, Instance] = {}
-        self.attempts: dict[str, Attempt] = {}
+        self.instances: Series[Instance] = Series()
+        self.attempts: Series[Attempt] = Series()
         self.held: dict[str, Task] = {}
         # What follows is counted from the instances.
         self.of_component: defaultdict[str, list[Instance]] = defaultdict(list)

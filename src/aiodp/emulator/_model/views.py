@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiodp.emulator._definition.fields import Field, Fields, refs, strings, to_wire
 from aiodp.emulator._model.dependencies import counterparts, needed
+from aiodp.emulator._model.listing.found_by import FOUND_BY, REFERENCES
 from aiodp.emulator._model.records import BAD, Attempt, Instance, Status
 
 if TYPE_CHECKING:
@@ -133,12 +134,8 @@ def _instance_fields(instance: Instance, calendar: Calendar) -> Fields:
     canceled = instance.status is Status.CANCELED
     return (
         _inherited(instance, calendar)
-        | _common(instance, calendar)
+        | _common(instance, instance, calendar)
         | strings(
-            at_sphere="INSTANCE",
-            at_status=instance.status.value,
-            at_actualStartTime=calendar.maybe(instance.started_at),
-            at_actualEndTime=calendar.maybe(instance.ended_at),
             at_attemptCount=str(len(instance.attempts)) if head else None,
             at_triesLeft=str(instance.tries_left) if head else None,
             at_resourceId=instance.resource_id,
@@ -165,17 +162,13 @@ def _attempt_fields(attempt: Attempt, calendar: Calendar) -> Fields:
     return (
         attempt.reported
         | _inherited(instance, calendar)
-        | _common(instance, calendar)
+        | _common(attempt, instance, calendar)
         | strings(
-            at_sphere="ATTEMPT",
-            at_status=attempt.status.value,
             at_resourceId=resource.resource_id if resource else None,
-            at_actualStartTime=calendar.maybe(attempt.started_at),
-            at_actualEndTime=calendar.maybe(attempt.ended_at),
             hostname=attempt.hostname or None,
             reportProgressTime=calendar.maybe(attempt.reported_at),
         )
-        | refs(at_instanceParent=instance.id, at_activeInstances=open_instance)
+        | refs(at_activeInstances=open_instance)
         | attempt.outcome
     )
 
@@ -225,15 +218,17 @@ def _health(instance: Instance) -> str | None:
     return "HEALTHY" if instance.status is Status.FINISHED else None
 
 
-def _common(instance: Instance, calendar: Calendar) -> Fields:
-    component_id = instance.component.id
-    return refs(
-        at_componentParent=component_id, parent=component_id, node=instance.guards
-    ) | strings(
-        at_version=str(instance.version),
-        at_pipelineId=instance.pipeline.id,
-        at_scheduledStartTime=calendar.stamp(instance.scheduled_at),
-        at_scheduledEndTime=calendar.stamp(instance.ends_at),
+def _common(run: Instance | Attempt, instance: Instance, calendar: Calendar) -> Fields:
+    """Return the fields of both instances and attempts."""
+    found_by = {key: read(run, calendar) for key, read in FOUND_BY.items()}
+    return (
+        {
+            key: (Field(key, value, key in REFERENCES),)
+            for key, value in found_by.items()
+            if value is not None
+        }
+        | refs(node=instance.guards)
+        | strings(at_version=str(instance.version), at_pipelineId=instance.pipeline.id)
     )
 
 
