@@ -179,11 +179,13 @@ _RESOURCES: Final = {
         BaseType.RESOURCE,
         f"{_RESOURCE} additionalMasterSecurityGroupIds additionalSlaveSecurityGroupIds "
         "amiVersion applications bootstrapAction configuration coreEbsConfiguration "
-        "coreInstanceBidPrice coreInstanceCount coreInstanceType emrManagedMasterSecurityGroupId "
-        "emrManagedSlaveSecurityGroupId enableDebugging hadoopSchedulerType hadoopVersion "
-        "masterEbsConfiguration masterInstanceBidPrice masterInstanceType releaseLabel "
-        "serviceAccessSecurityGroupId supportedProducts taskEbsConfiguration taskInstanceBidPrice "
-        "taskInstanceCount taskInstanceType",
+        "coreGroupConfiguration coreInstanceBidPrice coreInstanceCount coreInstanceType "
+        "EbsBlockDeviceConfig emrManagedMasterSecurityGroupId emrManagedSlaveSecurityGroupId "
+        "enableDebugging hadoopSchedulerType hadoopVersion masterEbsConfiguration "
+        "masterGroupConfiguration masterInstanceBidPrice masterInstanceType releaseLabel "
+        "serviceAccessSecurityGroupId supportedProducts taskEbsConfiguration "
+        "taskGroupConfiguration taskInstanceBidPrice taskInstanceCount taskInstanceType "
+        "VolumeSpecification",
     ),
 }
 CHECKED_FIELDS: Final[Mapping[str, str]] = MappingProxyType(
@@ -246,50 +248,8 @@ ROLES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
 )
 """IAM roles by type: the pages call them required, while the guide's own examples go without."""
 
-REFERENCES: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "configuration": "EmrConfiguration",
-        "coreEbsConfiguration": "EbsConfiguration",
-        "database": BaseType.DATABASE,
-        "dataFormat": BaseType.DATA_FORMAT,
-        "dependsOn": "RunnableObject",
-        "ebsBlockDeviceConfig": "EbsBlockDeviceConfig",
-        "httpProxy": "HttpProxy",
-        "input": BaseType.DATA_NODE,
-        "masterEbsConfiguration": "EbsConfiguration",
-        "onFail": BaseType.ACTION,
-        "onLateAction": BaseType.ACTION,
-        "onSuccess": BaseType.ACTION,
-        "output": BaseType.DATA_NODE,
-        "parent": "Default",
-        "postActivityTaskConfig": "ShellScriptConfig",
-        "preActivityTaskConfig": "ShellScriptConfig",
-        "precondition": BaseType.PRECONDITION,
-        "property": "Property",
-        "runsOn": BaseType.RESOURCE,
-        "schedule": "Schedule",
-        "taskEbsConfiguration": "EbsConfiguration",
-        "volumeSpecification": "VolumeSpecification",
-    }
-)
-"""Fields which are references, and what they may refer to: a type or what it is a type of.
-
-`RunnableObject` is everything which has instances; `Default`, in the service's own words, is
-any object at all.
-"""
-
 
 def base_of(type_name: str) -> BaseType | None:
     """Return what a documented type is one of; `None` of any other."""
     known = TYPES.get(type_name)
     return None if known is None else known.base
-
-
-def refers_to(expected: str, type_name: str) -> bool:
-    """Return whether an object of this type is what a reference expects (see `REFERENCES`)."""
-    base = base_of(type_name)
-    if expected == "Default":
-        return True
-    if expected == "RunnableObject":
-        return base in RUNNABLE
-    return expected in (type_name, base)

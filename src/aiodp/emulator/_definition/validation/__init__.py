@@ -14,6 +14,7 @@ from aiodp.emulator._definition.validation.edits import edit_findings
 from aiodp.emulator._definition.validation.parameters import missing_values, parameter_findings
 from aiodp.emulator._definition.validation.parts import Draft, errors_of
 from aiodp.emulator._definition.validation.references import circle_findings, reference_findings
+from aiodp.emulator._definition.validation.slots import both_findings, value_findings
 from aiodp.emulator._definition.validation.types import (
     default_findings,
     on_demand_findings,
@@ -27,7 +28,6 @@ from aiodp.emulator._definition.validation.values import (
     cap_findings,
     expression_findings,
     limit_findings,
-    value_findings,
 )
 
 if TYPE_CHECKING:
@@ -71,9 +71,10 @@ def findings(definition: Definition) -> list[Finding]:
     counts = Counter(item["id"] for item in definition.objects)
     checks = [(subject, check) for subject in draft.subjects for check in _CHECKS]
     all_findings = [finding for subject, check in checks for finding in check(subject)]
+    all_findings += both_findings(draft)
     all_findings += circle_findings(draft)
     all_findings += [
-        subject.error(f"DUPLICATE_ID: The id '{subject.id}' is not unique.")
+        subject.error(f"DUPLICATE_ID: The id '{subject.id}' is not unique.", "id")
         for subject in draft.subjects
         if counts[subject.id] > 1
     ]

@@ -32,11 +32,12 @@ class Severity(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """An error or a warning about the object or parameter `id`."""
+    """An error or a warning about the object or parameter `id`, maybe about one of its fields."""
 
     id: str
     text: str
     severity: Severity
+    key: str | None = None
 
 
 class Draft:
@@ -105,13 +106,23 @@ class Subject:
         plain = key.removeprefix("*")
         return any(name in self.component.fields for name in (plain, f"*{plain}"))
 
-    def error(self, text: str) -> Finding:
-        """Return an error, for which the pipeline cannot be activated."""
-        return Finding(id=self.id, text=text, severity=Severity.ERROR)
+    def type_of(self, object_id: str) -> str:
+        """Return the type of another object, in the service's own words."""
+        target = self.draft.components.get(object_id)
+        return (target.type if target else "") or "Default"
 
-    def warning(self, text: str) -> Finding:
+    def error(self, text: str, key: str | None = None) -> Finding:
+        """Return an error, for which the pipeline cannot be activated."""
+        return Finding(id=self.id, text=text, severity=Severity.ERROR, key=key)
+
+    def warning(self, text: str, key: str | None = None) -> Finding:
         """Return a warning."""
-        return Finding(id=self.id, text=text, severity=Severity.WARNING)
+        return Finding(id=self.id, text=text, severity=Severity.WARNING, key=key)
+
+
+def wrong_type(key: str, expected: str, actual: str) -> str:
+    """Return what is wrong with the kind of a value, in the service's own words."""
+    return f"'{key}' values must be of type '{expected}'. Found values of type '{actual}'"
 
 
 def is_open(text: str) -> bool:

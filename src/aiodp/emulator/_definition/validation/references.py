@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from aiodp.emulator._definition.components import parent_of
-from aiodp.emulator._definition.object_types import REFERENCES, TYPES, BaseType, refers_to
+from aiodp.emulator._definition.object_types import TYPES, BaseType
+from aiodp.emulator._definition.slot_types import REFERENCES, refers_to
+from aiodp.emulator._definition.validation.parts import wrong_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,10 +26,11 @@ def reference_findings(subject: Subject) -> Iterator[Finding]:
             if field.is_ref and field.value not in subject.draft.own:
                 yield subject.error(
                     f"INVALID_FIELD_VALUE: '{field.key}' refers to '{field.value}', "
-                    "which does not exist."
+                    "which does not exist.",
+                    field.key,
                 )
             elif fault := _wrong_kind(subject, field):
-                yield subject.error(fault)
+                yield subject.error(fault, field.key)
 
 
 def circle_findings(draft: Draft) -> Iterator[Finding]:
@@ -39,11 +42,11 @@ def circle_findings(draft: Draft) -> Iterator[Finding]:
     waits = _waits(draft)
     for subject in draft.subjects:
         if path := _circle(subject.id, inherits):
-            yield subject.error(f"CIRCULAR_REFERENCE: it inherits from itself: {path}.")
+            yield subject.error(f"CIRCULAR_REFERENCE: it inherits from itself: {path}.", "parent")
         if path := _circle(subject.id, waits):
             yield subject.error(f"CIRCULAR_REFERENCE: it waits for itself: {path}.")
         if any(field.value == subject.id for field in subject.own.get("schedule", ())):
-            yield subject.error("CIRCULAR_REFERENCE: it is its own schedule.")
+            yield subject.error("CIRCULAR_REFERENCE: it is its own schedule.", "schedule")
 
 
 def _wrong_kind(subject: Subject, field: Field) -> str | None:
@@ -53,10 +56,10 @@ def _wrong_kind(subject: Subject, field: Field) -> str | None:
         return None
     actual = "String"
     if field.is_ref:
-        actual = subject.draft.components[field.value].type or "Default"
+        actual = subject.type_of(field.value)
         if refers_to(expected, actual) or (actual != "Default" and actual not in TYPES):
             return None  # of an unknown type its own object has the error
-    return f"'{field.key}' values must be of type '{expected}'. Found values of type '{actual}'"
+    return wrong_type(field.key, expected, actual)
 
 
 def _waits(draft: Draft) -> Edges:

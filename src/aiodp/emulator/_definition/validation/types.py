@@ -22,8 +22,8 @@ _SCHEDULED: Final = frozenset({BaseType.ACTIVITY, BaseType.DATA_NODE, BaseType.R
 def type_findings(subject: Subject) -> Iterator[Finding]:
     """Check that the type, which is not evaluated, is one of the guide's (dp-pipeline-objects)."""
     for field in subject.own.get("type", ()):
-        if field.value not in TYPES and field.value != DEFAULT:
-            yield subject.error(f"INVALID_FIELD_VALUE: there is no 'type' '{field.value}'.")
+        if not field.is_ref and field.value not in TYPES and field.value != DEFAULT:
+            yield subject.error(f"INVALID_FIELD_VALUE: there is no 'type' '{field.value}'.", "type")
     if not subject.component.type and not _is_base(subject):
         yield subject.warning("'type' is missing: nothing is made of this object.")
 
@@ -40,7 +40,7 @@ def required_findings(subject: Subject) -> Iterator[Finding]:
     if known.one_of and not given:
         yield subject.error(f"MISSING_FIELD: one of {listed(known.one_of)} is needed.")
     if known.exclusive and len(given) > 1:
-        yield subject.error(f"INVALID_FIELD_VALUE: {listed(given)} exclude each other.")
+        yield subject.error(f"INVALID_FIELD_VALUE: {listed(given)} exclude each other.", min(given))
     for key in sorted(ROLES.get(subject.component.type, ())):
         if not subject.has(key):
             yield subject.warning(f"'{key}' is missing, which AWS asks for.")
@@ -51,9 +51,9 @@ def unknown_findings(subject: Subject) -> Iterator[Finding]:
     known = subject.type
     for key in subject.own:
         if key.startswith("@"):
-            yield subject.warning(f"'{key}' is a field which only the service sets.")
+            yield subject.warning(f"'{key}' is a field which only the service sets.", key)
         elif known is not None and not _knows(known.fields, key):
-            yield subject.warning(f"'{key}' is not a field of {subject.component.type}.")
+            yield subject.warning(f"'{key}' is not a field of {subject.component.type}.", key)
 
 
 def schedule_findings(subject: Subject) -> Iterator[Finding]:
@@ -61,10 +61,12 @@ def schedule_findings(subject: Subject) -> Iterator[Finding]:
     if subject.base is not BaseType.SCHEDULE:
         return
     if subject.has("endDateTime") and subject.has("occurrences"):
-        yield subject.error("INVALID_FIELD_VALUE: 'endDateTime', 'occurrences' exclude each other.")
+        text = "INVALID_FIELD_VALUE: 'endDateTime', 'occurrences' exclude each other."
+        yield subject.error(text, "endDateTime")
     start, end = (subject.component.text(key) for key in ("startDateTime", "endDateTime"))
     if start and end and _is_not_after(end, start):
-        yield subject.error("INVALID_FIELD_VALUE: 'endDateTime' must be after 'startDateTime'.")
+        text = "INVALID_FIELD_VALUE: 'endDateTime' must be after 'startDateTime'."
+        yield subject.error(text, "endDateTime")
 
 
 def on_demand_findings(subject: Subject) -> Iterator[Finding]:
@@ -77,15 +79,20 @@ def on_demand_findings(subject: Subject) -> Iterator[Finding]:
         on_demand = field.value.lower() == "ondemand"
         if subject.draft.on_demand and not on_demand and not is_open(field.value):
             yield subject.error(
-                "INVALID_FIELD_VALUE: 'scheduleType' is ondemand for all of a pipeline or for none."
+                "INVALID_FIELD_VALUE: 'scheduleType' is ondemand for all of a pipeline or none.",
+                "scheduleType",
             )
         if on_demand and subject.id != DEFAULT:
-            yield subject.warning("'scheduleType' ondemand belongs on the Default object.")
+            yield subject.warning(
+                "'scheduleType' ondemand belongs on the Default object.", "scheduleType"
+            )
     if subject.component.on_demand:
         if subject.base in _SCHEDULED and _has_real_schedule(subject):
-            yield subject.error("INVALID_FIELD_VALUE: 'schedule' is not for what runs on demand.")
+            text = "INVALID_FIELD_VALUE: 'schedule' is not for what runs on demand."
+            yield subject.error(text, "schedule")
         if "lateAfterTimeout" in subject.own:
-            yield subject.warning("'lateAfterTimeout' means nothing to what runs on demand.")
+            text = "'lateAfterTimeout' means nothing to what runs on demand."
+            yield subject.warning(text, "lateAfterTimeout")
 
 
 def runnable_findings(subject: Subject) -> Iterator[Finding]:
@@ -93,7 +100,9 @@ def runnable_findings(subject: Subject) -> Iterator[Finding]:
     if subject.base not in RUNNABLE:
         return
     if subject.has("onLateAction") and not subject.has("lateAfterTimeout"):
-        yield subject.error("MISSING_FIELD: 'onLateAction' needs 'lateAfterTimeout'.")
+        yield subject.error(
+            "MISSING_FIELD: 'onLateAction' needs 'lateAfterTimeout'.", "onLateAction"
+        )
     if subject.base is BaseType.ACTIVITY:
         yield from _activity_findings(subject)
     if subject.base is BaseType.RESOURCE:
@@ -114,14 +123,15 @@ def _activity_findings(subject: Subject) -> Iterator[Finding]:
     if shell and subject.has("scriptUri") and subject.has("scriptArgument"):
         # The guide calls it an error, yet samples of AWS have it and say that they validate.
         yield subject.warning(
-            "'scriptArgument' is for 'command'; runners differ in what a script gets."
+            "'scriptArgument' is for 'command'; runners differ in what a script gets.",
+            "scriptArgument",
         )
     if not subject.has("runsOn") and not subject.has("workerGroup"):
         yield subject.warning(
             "'runsOn' and 'workerGroup' are missing: its tasks stay in WAITING_FOR_RUNNER."
         )
     if {"runsOn", "workerGroup"} <= set(subject.own):
-        yield subject.warning("'workerGroup' is ignored, since there is 'runsOn'.")
+        yield subject.warning("'workerGroup' is ignored, since there is 'runsOn'.", "workerGroup")
     if not subject.has("schedule") and not subject.component.on_demand:
         yield subject.warning("'schedule' is missing: it runs once, at the first activation.")
 
@@ -129,7 +139,8 @@ def _activity_findings(subject: Subject) -> Iterator[Finding]:
 def _resource_findings(subject: Subject) -> Iterator[Finding]:
     for key in ("runsOn", "workerGroup"):
         if key in subject.own:
-            yield subject.error(f"INVALID_FIELD_VALUE: '{key}' is not allowed on this object.")
+            text = f"INVALID_FIELD_VALUE: '{key}' is not allowed on this object."
+            yield subject.error(text, key)
     if not subject.has("terminateAfter"):
         yield subject.warning(  # the service's own words
             "'terminateAfter' is missing. It is recommended to set this to avoid leaving "
