@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
+from acceptance.browser_kit import open_browser
 from acceptance.plugin_kit import INI
 from acceptance.support import CREDENTIALS, RESOURCE_GROUP, ROOT, kept_environment
 from aiodp.emulator import EmulatorServer, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from selenium import webdriver
 
 
 @pytest.fixture
@@ -65,6 +68,13 @@ def project(pytester: pytest.Pytester, _imported: None) -> pytest.Pytester:
     """A project that uses the plugin, and whose warnings are errors."""
     pytester.makeini(INI)
     return pytester
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    """One headless Chromium for all tests."""
+    with open_browser(tmp_path_factory.mktemp("chromium")) as driver:
+        yield driver
 
 
 @pytest.fixture(scope="session")

@@ -10,14 +10,15 @@ from urllib.request import urlopen
 
 import pytest
 from botocore.config import Config
-from werkzeug.exceptions import Forbidden
+from botocore.exceptions import ClientError
 
+from acceptance.support import signed
 from aiodp.emulator import EmulatorServer, Settings
-from aiodp.emulator._server.admin.guard import check_caller
 from aiodp.emulator._store import Store
 from aiodp.testing import FaultKind
 
 JSON = {"Content-Type": "application/json"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 @pytest.fixture
@@ -304,65 +305,66 @@ def test_what_cannot_be_kept_is_not_begun(tmp_path):
         assert len(api("POST", "assign")["taskIds"]) == 1
 
 
-FOREIGN = [
-    ({"Host": "evil.example"}, 403),
-    ({"Host": "evil.example:5000"}, 403),
-    ({"Host": "127.0.0.1.evil.example"}, 403),
-    ({"Host": "localhost.evil.example"}, 403),
-    ({"Origin": "https://evil.example"}, 403),
-    ({"Origin": "null"}, 403),
-    ({"Host": "evil.example", "Origin": "http://evil.example"}, 403),
-    ({"Host": "localhost:1", "Origin": "http://localhost:2"}, 403),
-    ({"Host": "localhost:1", "Origin": "http://localhost:1"}, 200),
-    ({"Host": "emulator:4566"}, 200),
-    ({"Host": "pipelines.localhost"}, 200),
-    ({"Host": "[::1]:80"}, 200),
-    ({"Host": "192.168.0.7"}, 200),
-]
-
-
-@pytest.mark.parametrize(("headers", "status"), FOREIGN)
-def test_foreign_pages_control_nothing(api, headers, status):
-    """Neither a page of another origin nor one whose name was rebound to this machine may."""
-    for method, path in (("GET", "/aiodp-api/"), ("DELETE", "/aiodp-api/faults")):
-        assert api.raw(method, path, None, headers)[0] == status
-
-
-@pytest.mark.parametrize(("headers", "status"), FOREIGN)
-def test_foreign_pages_reach_neither_the_service_nor_moto_s_control(api, headers, status):
-    """What a browser marks with an origin is refused; programs may use any name."""
-    expected = status if "Origin" in headers else 200
+def test_foreign_pages_reach_no_path(api, server, connect):
+    """What a page may have sent is refused before anything is done, on moto's paths as well."""
     target = {"X-Amz-Target": "DataPipeline.CreatePipeline"}
-    body = {"name": "n", "uniqueId": "u"}
-    for path, more, sent in (("/moto-api/reset", {}, None), ("/", target, body)):
-        answered, _, text = api.raw("POST", path, sent, headers | more)
-        assert answered == expected
-        assert (expected == 403) == ("error" in json.loads(text))
-
-
-def test_a_refused_page_changes_nothing(api):
-    """Neither an operation nor a reset from a foreign page has any effect."""
-    target = {"X-Amz-Target": "DataPipeline.CreatePipeline", "Origin": "https://evil.example"}
+    stack = b'Action=CreateStack&StackName=s&TemplateBody={"Resources":{}}'
+    requests = [
+        ("GET", "/aiodp-api/", {}, None),
+        ("DELETE", "/aiodp-api/faults", {}, None),
+        ("GET", "/moto-api/data.json", {}, None),
+        ("POST", "/moto-api/reset", {}, None),
+        ("POST", "/", target, {"name": "n", "uniqueId": "u"}),
+        ("PUT", "/bucket", {}, None),
+        ("OPTIONS", "/bucket", {}, None),
+        ("POST", "/", signed("cloudformation") | FORM, stack),
+    ]
     api("POST", "assign")
     before = api("GET", "audit")
-    body = {"name": "n", "uniqueId": "u"}
-    assert api.raw("POST", "/", body, target)[0] == 403
-    assert api.raw("POST", "/moto-api/reset", None, {"Origin": "null"})[0] == 403
+    for foreign in (
+        {"Host": "evil.example"},
+        {"Origin": "https://evil.example"},
+        {"Sec-Fetch-Site": "cross-site"},
+    ):
+        for method, path, headers, body in requests:
+            status, answered, text = api.raw(method, path, body, headers | foreign)
+            assert status == 403
+            assert not [name for name in answered if name.lower().startswith("access-control-")]
+            assert set(json.loads(text)) == {"error", "message"}
     assert api("GET", "audit") == before
     assert api("GET", "calls")["calls"] == {}
+    assert connect(server, "s3").list_buckets()["Buckets"] == []
+    assert connect(server, "cloudformation").list_stacks()["StackSummaries"] == []
 
 
-@pytest.mark.parametrize("host", ["[", "[::1", "a b.c", "\x00.x"])
-def test_a_broken_host_is_foreign(host):
-    """What is no host name is refused, and breaks nothing."""
-    with pytest.raises(Forbidden):
-        check_caller(host, None, "127.0.0.1")
+def test_a_client_is_told_why_it_is_refused(connect):
+    """An SDK's error says which host is unknown, and an allowed host is known."""
+    with EmulatorServer(allowed_hosts=["127.0.0.1.example"]) as server:
+
+        def call(host):
+            client = connect(server)
+            client.meta.events.register(
+                "before-sign", lambda request, **_: request.headers.add_header("Host", host)
+            )
+            return client.list_pipelines()
+
+        assert call("127.0.0.1.example:80")["pipelineIdList"] == []
+        with pytest.raises(ClientError, match=r"'unknown\.example'.*--allowed-host"):
+            call("unknown.example")
 
 
-def test_the_host_which_it_was_started_with_is_its_own():
-    """A server may be started under a full name, and a request may lack the header."""
-    check_caller("ci.example.org:80", None, "CI.example.org")
-    check_caller(None, None, "127.0.0.1")
+def test_moto_shares_nothing_with_pages(api, server, connect):
+    """Answers of moto have no header that lets pages read them, and one that stops scripts."""
+    s3 = connect(server, "s3")
+    s3.create_bucket(Bucket="bucket")
+    rule = {"AllowedMethods": ["GET"], "AllowedOrigins": ["*"], "MaxAgeSeconds": 60}
+    s3.put_bucket_cors(Bucket="bucket", CORSConfiguration={"CORSRules": [rule]})
+    origin = {"Origin": f"http://127.0.0.1:{server.port}"}
+    for method in ("GET", "OPTIONS"):
+        status, headers, _ = api.raw(method, "/bucket", None, signed("s3") | origin)
+        assert status == 200
+        assert not [name for name in headers if name.lower().startswith("access-control-")]
+        assert headers["Content-Security-Policy"] == "sandbox"
 
 
 def test_answers_are_not_kept(api):

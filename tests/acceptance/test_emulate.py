@@ -8,7 +8,8 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 from urllib.request import urlopen
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 TOO_LONG = 40
 OPTIONS = (
     "host",
+    "allowed-host",
     "port",
     "time-scale",
     "resource-worker-group",
@@ -135,6 +137,7 @@ def test_each_option_is_an_environment_variable_as_well(emulate):
     port = free_port()
     environment = {
         "AIODP_EMULATE_HOST": "localhost",
+        "AIODP_EMULATE_ALLOWED_HOST": "one.example two.example",
         "AIODP_EMULATE_PORT": str(port),
         "AIODP_EMULATE_TIME_SCALE": "120",
         "AIODP_EMULATE_RESOURCE_WORKER_GROUP": "resources",
@@ -155,6 +158,10 @@ def test_each_option_is_an_environment_variable_as_well(emulate):
         client.activate_pipeline(pipelineId=pipeline_id)
         assert client.poll_for_task(workerGroup="resources")["taskObject"]["taskId"]
         client.close()
+        for host, status in (("one.example", 200), ("two.example", 200), ("x.example", 403)):
+            with closing(HTTPConnection("localhost", port)) as connection:
+                connection.request("GET", "/aiodp-api/clock", headers={"Host": host})
+                assert connection.getresponse().status == status
 
 
 def test_a_file_becomes_a_pipeline(emulate, tmp_path):
@@ -410,6 +417,7 @@ def test_a_port_which_is_taken_is_said_in_one_line(run):
 @pytest.mark.parametrize(
     ("option", "value", "limit"),
     [
+        ("--allowed-host", "http://x", "a name without a port"),
         ("--port", "70000", "0<=x<=65535"),
         ("--port", "http", "integer"),
         ("--time-scale", "0", "x>0"),

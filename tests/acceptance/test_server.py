@@ -26,6 +26,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.iam.models import iam_backends
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
+from acceptance.support import signed
 from aiodp.emulator import EmulatorServer, Fault, FaultKind, ServiceClock, Settings, install
 from aiodp.emulator._clock import ManualClock
 from aiodp.emulator._server.http import Server
@@ -72,13 +73,6 @@ def receive(one: socket.socket) -> tuple[int, dict[str, str], bytes]:
         name, _, value = line.decode().partition(": ")
         headers[name.lower()] = value
     return status, headers, file.read(int(headers["content-length"]))
-
-
-def signed(service: str) -> dict[str, str]:
-    """The header by which moto knows the service that a request is for."""
-    scope = f"key/20260101/us-east-1/{service}/aws4_request"
-    value = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
-    return {"Authorization": value}
 
 
 def until(condition) -> None:

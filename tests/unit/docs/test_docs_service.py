@@ -20,8 +20,8 @@ from aiodp.cli._emulate.command import emulate
 from aiodp.cli._emulate.log import JsonFormatter, LogFormat, TextFormatter
 from aiodp.emulator import PUBLISHED_QUOTAS, AuditKind, Fault, FaultKind, Settings
 from aiodp.emulator._model.replies import Answer, Hang, Reset, Slow
-from aiodp.emulator._server.admin.guard import check_caller
 from aiodp.emulator._server.admin.paths import PATHS
+from aiodp.emulator._server.guard import Guard
 from unit.emulator.service_kit import Kit
 
 ROOT = Path(__file__).parents[3]
@@ -209,15 +209,22 @@ def test_every_control_path_has_an_example():
 
 @pytest.mark.parametrize(
     ("host", "allowed"),
-    [("host.docker.internal", True), ("aiodp", True), ("aiodp.example.com", False)],
+    [
+        *(("localhost", True), ("inputs.localhost", True), ("127.0.0.1", True), ("[::1]", True)),
+        *(("host.docker.internal", True), ("aiodp", True)),
+        *(("aiodp.example.com", True), ("inputs.aiodp.example.com", True)),
+        *(("other.example.com", False), ("inputs.aiodp", False)),
+    ],
 )
-def test_containers_may_use_the_control_under_a_name_without_a_dot(host, allowed):
-    """As the page says, a name with a dot is refused, but for the one which Docker gives."""
+def test_the_names_of_the_server_are_those_on_the_page(host, allowed):
+    """As the page says, a name with a dot is refused, unless it was given or nobody can own it."""
+    guard = Guard("0.0.0.0", ["aiodp.example.com"])
+    environ = {"HTTP_HOST": f"{host}:5005", "REQUEST_METHOD": "GET", "PATH_INFO": "/"}
     if allowed:
-        check_caller(f"{host}:5005", None, "0.0.0.0")
+        guard.check(environ)
         return
     with pytest.raises(Forbidden):
-        check_caller(f"{host}:5005", None, "0.0.0.0")
+        guard.check(environ)
 
 
 @pytest.fixture

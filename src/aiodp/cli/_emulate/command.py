@@ -34,6 +34,7 @@ class _Options:
     """The values of the options, by their names."""
 
     host: str
+    allowed_host: tuple[str, ...]
     port: int
     time_scale: float
     resource_worker_group: str | None
@@ -69,6 +70,12 @@ def _worker_group(_: click.Context, __: click.Parameter, value: str | None) -> s
     default="127.0.0.1",
     show_default=True,
     help="Address to listen on; any other than the default lets other machines in.",
+)
+@option(
+    "--allowed-host",
+    multiple=True,
+    metavar="NAME",
+    help="Further name under which clients reach it, if it has a dot; may be repeated.",
 )
 @option(
     "--port",
@@ -173,14 +180,20 @@ def _server(options: _Options, settings: Settings) -> EmulatorServer:
         raise click.ClickException(
             f"emulate needs the module {error.name}; {hint('emulate')}"
         ) from error
-    return EmulatorServer(
-        options.host,
-        options.port,
-        time_scale=options.time_scale,
-        settings=settings,
-        state=options.state,
-        ui=options.ui,
-    )
+    try:
+        return EmulatorServer(
+            options.host,
+            options.port,
+            time_scale=options.time_scale,
+            settings=settings,
+            state=options.state,
+            ui=options.ui,
+            allowed_hosts=options.allowed_host,
+        )
+    except ValueError as error:  # about an allowed host; the rest is checked already
+        raise click.BadParameter(
+            f"{error}.", click.get_current_context(), param_hint="--allowed-host"
+        ) from error
 
 
 def _read_files(options: _Options, settings: Settings) -> list[DefinitionFile]:

@@ -15,6 +15,7 @@ from aiodp.emulator._clock import ServiceClock
 from aiodp.emulator._server import call_log
 from aiodp.emulator._server.admin import Admin, is_control
 from aiodp.emulator._server.call import DEFAULT_REGION, SERVICE, Call
+from aiodp.emulator._server.guard import Guard, isolated
 from aiodp.emulator._server.http import Server, is_gone
 from aiodp.emulator._server.moto import install
 from aiodp.emulator._server.waiting import DroppedConnectionError
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 STOP_TIMEOUT: Final = 1.5
 """Real seconds which `EmulatorServer.stop` waits for connections to end."""
 _ALL_ADDRESSES: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
-_MOTO_CONTROL: Final = "/moto-api"  # moto takes every path which begins so
 
 
 class EmulatorServer:
@@ -54,7 +54,11 @@ class EmulatorServer:
 
     Requests for any other service go to moto, whose state is shared by the whole process.
 
-    Raises `ValueError` for an impossible time scale or port.
+    `allowed_hosts` are names by which clients reach it beside addresses, `host`, `localhost`, names
+    without a dot and those in `.internal`. Under any other it answers 403, and so to web pages of
+    another origin, lest they use it by their reader's browser.
+
+    Raises `ValueError` for an impossible time scale, port or allowed host.
     """
 
     def __init__(
@@ -67,6 +71,7 @@ class EmulatorServer:
         settings: Settings | None = None,
         ui: bool = False,
         state: str | PathLike[str] | None = None,
+        allowed_hosts: Iterable[str] = (),
     ) -> None:
         if clock is not None and time_scale != 1.0:
             raise ValueError("give either a clock or a time scale")
@@ -79,6 +84,7 @@ class EmulatorServer:
         self._settings = settings
         self._ui = ui
         self._state = state
+        self._guard = Guard(host, allowed_hosts)
         self._server: Server | None = None
         self._emulation: Emulation | None = None
         self._running: ExitStack | None = None
@@ -111,7 +117,7 @@ class EmulatorServer:
             if self._state is not None:
                 store = stack.enter_context(closing(Store(self._state)))
             emulation = stack.enter_context(install(clock, settings, store))
-            admin = Admin(emulation, self._host, ui=self._ui)
+            admin = Admin(emulation, self._guard, ui=self._ui)
             server = Server(self._host, self._port, _Front(emulation, admin))
             server.start()
             stack.callback(server.stop, STOP_TIMEOUT)
@@ -176,12 +182,11 @@ class _Front:
         self._moto = DomainDispatcherApplication(create_backend_app)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if refusal := self._admin.refusal(environ):
+            return refusal(environ, start_response)
         target = environ.get("HTTP_X_AMZ_TARGET", "")
         # Moto cannot read a target without a dot, which is no operation of any service.
         is_call = target.startswith(SERVICE) or "." not in (target or ".")
-        guarded = is_call or environ["PATH_INFO"].startswith(_MOTO_CONTROL)
-        if guarded and (refusal := self._admin.refusal(environ)):
-            return refusal(environ, start_response)
         if not is_call:
             return self._other(environ, start_response)
         body = environ["wsgi.input"].read()
@@ -197,8 +202,11 @@ class _Front:
     def _other(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer what is no call to the service; a closed server drops the connection."""
         self._check()
-        other = self._admin if is_control(environ) else self._moto
-        chunks: Iterable[bytes] = other(environ, start_response)
+        chunks: Iterable[bytes]
+        if is_control(environ):
+            chunks = self._admin(environ, start_response)
+        else:
+            chunks = self._moto(environ, isolated(start_response))
         self._check()  # it may have been closed meanwhile
         return chunks
 

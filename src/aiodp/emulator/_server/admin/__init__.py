@@ -1,6 +1,6 @@
 """Control of the local service over HTTP, under `/aiodp-api/`: JSON in, JSON out.
 
-It is for programs and people on the same machine; `guard` refuses requests of foreign web pages.
+It is for programs and people on the same machine.
 `GET /aiodp-api/` lists the paths.
 """
 
@@ -14,7 +14,6 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
-from aiodp.emulator._server.admin.guard import check_caller, check_page
 from aiodp.emulator._server.admin.input import Input
 from aiodp.emulator._server.admin.paths import PATHS, ROOT, index
 
@@ -23,12 +22,17 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
+    from aiodp.emulator._server.guard import Guard
     from aiodp.emulator._server.moto import Emulation
 
 _PREFIXES: Final = ("aiodp-api", "aiodp-ui")
 _PAGE: Final = "aiodp-ui"
 _STATE: Final = "state"
-_HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
 
 
 def is_control(environ: WSGIEnvironment) -> bool:
@@ -42,14 +46,11 @@ def is_control(environ: WSGIEnvironment) -> bool:
 
 
 class Admin:
-    """The WSGI application of the control paths, and with `ui` of the page about the service.
+    """The WSGI application of the control paths, and with `ui` of the page about the service."""
 
-    `host` is the one the server was started with.
-    """
-
-    def __init__(self, emulation: Emulation, host: str, *, ui: bool) -> None:
+    def __init__(self, emulation: Emulation, guard: Guard, *, ui: bool) -> None:
         self._emulation = emulation
-        self._host = host
+        self._guard = guard
         self._ui: Any = import_module("aiodp.emulator._server.page") if ui else None
         self._handlers = self._table()
         rules = [
@@ -61,8 +62,6 @@ class Admin:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         request = Request(environ)
         try:
-            host, origin = environ.get("HTTP_HOST"), environ.get("HTTP_ORIGIN")
-            check_caller(host, origin, self._host)
             response = self._serve(request)
         except HTTPException as error:
             response = _refusal(error, request)
@@ -70,14 +69,13 @@ class Admin:
         return response(environ, start_response)
 
     def refusal(self, environ: WSGIEnvironment) -> Response | None:
-        """Return the answer which refuses a request of a foreign page; `None` for any other.
-
-        It is for the service's operations and moto's control, which any program may use.
-        """
+        """Return the answer which refuses a request of a foreign page; `None` for any other."""
         try:
-            check_page(environ.get("HTTP_HOST"), environ.get("HTTP_ORIGIN"), self._host)
+            self._guard.check(environ)
         except HTTPException as error:
-            response = _refusal(error, Request(environ))
+            # AWS's clients show what is called `message`.
+            text = error.description
+            response = _json({"error": text, "message": text}, error.code or 400)
             response.headers.update(_HEADERS)
             return response
         return None
