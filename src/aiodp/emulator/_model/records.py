@@ -112,7 +112,7 @@ class Pipeline(Persisted):
         self.of_component: defaultdict[str, list[Instance]] = defaultdict(list)
         self.waiting: defaultdict[str, dict[str, Instance]] = defaultdict(dict)
         self.active_instances: Counter[str] = Counter()
-        self.open = 0
+        self.open: dict[str, Instance] = {}
 
     @property
     def plan(self) -> Plan | None:
@@ -143,8 +143,10 @@ class Pipeline(Persisted):
 
     def _count(self, instance: Instance, sign: int) -> None:
         component_id = instance.component.id
-        if instance.status not in TERMINAL:
-            self.open += sign
+        if instance.is_open():
+            self.open[instance.id] = instance
+        else:
+            self.open.pop(instance.id, None)
         if instance.status not in IDLE and not instance.rerun:
             self.active_instances[component_id] += sign
         if instance.status is Status.WAITING_ON_DEPENDENCIES:

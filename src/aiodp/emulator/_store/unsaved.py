@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 from aiodp.emulator._model.records import Attempt, Instance, Pipeline, Task, Timeline
@@ -41,6 +41,8 @@ class Unsaved:
         self._calls: dict[tuple[str, str], int] = {}
         self._runners: tuple[TaskRunnerView, ...] = ()
         self._definitions: dict[tuple[str, str], Definition] = {}
+        self._plans: Counter[str] = Counter()
+        """How many of a pipeline's plans are saved; they never change."""
 
     def rows(self) -> list[tuple[str, list[Row]]]:
         """Return the statements to be executed, each with the values for all of its rows."""
@@ -62,6 +64,7 @@ class Unsaved:
         for record in self._changes.all():
             if isinstance(record, Pipeline):
                 self._definitions.update(_definitions(record))
+                self._plans[record.id] = len(record.plans)
         self._changes.clear()
         self._events = len(self._service.audit)
         self._calls.update(self._new_calls())
@@ -71,6 +74,8 @@ class Unsaved:
         for key, definition in _definitions(pipeline):
             if self._definitions.get(key) is not definition:
                 yield (*key, encode(definition))
+        for n in range(self._plans[pipeline.id], len(pipeline.plans)):
+            yield pipeline.id, str(n), encode(pipeline.plans[n].definition)
 
     def _new_events(self) -> Iterator[Row]:
         events = self._service.audit[self._events :]
@@ -89,9 +94,8 @@ class Unsaved:
 
 
 def _definitions(pipeline: Pipeline) -> Iterable[tuple[tuple[str, str], Definition]]:
-    """Return a pipeline's definitions by the pipeline's id and their role."""
+    """Return the definitions that a pipeline can replace, by its id and their role."""
     by_role = {"latest": pipeline.latest, "active": pipeline.active}
-    by_role |= {str(n): plan.definition for n, plan in enumerate(pipeline.plans)}
     return [((pipeline.id, role), known) for role, known in by_role.items() if known is not None]
 
 

@@ -6,6 +6,7 @@ its dependants with it (the Developer Guide, dp-how-tasks-scheduled).
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from aiodp.emulator._definition.expressions import ExpressionError
@@ -59,7 +60,7 @@ class Attempts:
 
     def offer_waiting(self, pipeline: Pipeline, now: float) -> None:
         """Offer all attempts that wait for a runner, when nothing holds them back any more."""
-        for instance in pipeline.instances.values():
+        for instance in sorted(pipeline.open.values(), key=attrgetter("scheduled_at")):
             if instance.head is not None:
                 self._leases.offer(instance.head, now)
 

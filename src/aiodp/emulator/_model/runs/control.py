@@ -146,7 +146,7 @@ class Control:
         """Deactivate a pipeline in which nothing runs any more; finish one with nothing to come."""
         if pipeline.state is Status.DEACTIVATING and not pipeline.held:
             self._finish_deactivation(pipeline, now)
-        over = pipeline.open == 0 and self._scheduler.is_over(pipeline)
+        over = not pipeline.open and self._scheduler.is_over(pipeline)
         if over and pipeline.state is Status.SCHEDULED and not pipeline.on_demand:
             pipeline.state = Status.FINISHED
             pipeline.finished_at = now
@@ -167,7 +167,7 @@ class Control:
         """Start what has waited for the pipeline, or for a paused component of it."""
         for waiting in list(pipeline.waiting.values()):
             self._lifecycle.consider_all(waiting.values(), now)
-        for instance in list(pipeline.instances.values()):
+        for instance in list(pipeline.open.values()):
             if instance.status is Status.WAITING_FOR_RUNNER:
                 # A deactivation may have ended its resource, which is to be brought back.
                 self._resources.changed(instance, instance.status, now)
@@ -191,7 +191,8 @@ def _running(pipeline: Pipeline) -> list[Instance]:
 
 
 def _resources(pipeline: Pipeline) -> list[Instance]:
-    return [instance for instance in pipeline.instances.values() if instance.kind is Kind.RESOURCE]
+    """Return those which have not ended."""
+    return [instance for instance in pipeline.open.values() if instance.kind is Kind.RESOURCE]
 
 
 def _check_over(chosen: Iterable[Instance]) -> None:

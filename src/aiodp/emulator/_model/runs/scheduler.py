@@ -150,7 +150,8 @@ class Scheduler:
     def _free_second(self, pipeline: Pipeline, timeline: str, now: float) -> float:
         """Return the first second from now which no instance has in its id."""
         members = pipeline.plans[-1].timelines[timeline]
-        at = now
+        newest = [run for key in members for run in pipeline.of_component[key][-1:]]
+        at = max([now, *(run.scheduled_at + 1.0 for run in newest if run.timeline == timeline)])
         while any(f"@{key}_{self._calendar.stamp(at)}" in pipeline.instances for key in members):
             at += 1.0
         return at
@@ -158,8 +159,8 @@ class Scheduler:
     def _is_busy(self, pipeline: Pipeline, plan: Plan) -> bool:
         runs = {
             instance.scheduled_at
-            for instance in pipeline.instances.values()
-            if instance.timeline == ON_DEMAND and instance.is_open()
+            for instance in pipeline.open.values()
+            if instance.timeline == ON_DEMAND
         }
         components = [plan.components[component_id] for component_id in plan.timelines[ON_DEMAND]]
         limits = [component.text("maxActiveInstances") or "" for component in components]
