@@ -269,6 +269,6 @@ def test_without_lark_an_expression_says_what_to_install(monkeypatch):
     monkeypatch.delitem(
         sys.modules, "aiodp.emulator._definition.expressions.grammar", raising=False
     )
-    template._parse.cache_clear()
+    monkeypatch.setattr(template, "_TREES", template.Trees(template._parse, 0))
     with pytest.raises(ModuleNotFoundError, match=r'pip install "aiodp\[emulator\]"'):
         value("#{1}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, replace
 from itertools import product
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiodp.emulator._definition.expressions.template import is_list
 from aiodp.emulator._definition.fields import Field, Fields, from_wire
+from aiodp.emulator._definition.size import Size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -70,15 +72,19 @@ class Definition:
     parameter_objects: list[dict[str, Any]]
     parameter_values: list[dict[str, Any]]
 
-    def components(self) -> dict[str, Component]:
-        """Return every object by id, with the fields which it inherits, parameters filled in."""
+    def components(self, size: Size | None = None) -> dict[str, Component]:
+        """Return every object by id, with the fields which it inherits, parameters filled in.
+
+        `size` counts them, and may raise before they are made.
+        """
+        size = size or Size(math.inf, math.inf)
         own = {item["id"]: from_wire(item.get("fields", [])) for item in self.objects}
         values = self.parameters()
         return {
             item["id"]: Component(
                 id=item["id"],
                 name=item["name"],
-                fields=_fill(_inherit(item["id"], own), values),
+                fields=_fill(_inherit(item["id"], own), values, size),
                 parent=_known_parent(item["id"], own),
             )
             for item in self.objects
@@ -141,49 +147,59 @@ def parent_of(object_id: str, fields: Fields) -> str | None:
     return None if object_id == DEFAULT else DEFAULT
 
 
-def _fill(fields: Fields, parameters: Parameters) -> Fields:
+def _fill(fields: Fields, parameters: Parameters, size: Size) -> Fields:
     seen = {key: values for key, values in parameters.items() if key not in fields}
     return {
-        key: tuple(filled for value in values for filled in _fill_one(value, seen))
+        key: tuple(filled for value in values for filled in _fill_one(value, seen, size))
         for key, values in fields.items()
     }
 
 
-def _fill_one(field: Field, parameters: Parameters) -> list[Field]:
+def _fill_one(field: Field, parameters: Parameters, size: Size) -> list[Field]:
     """Fill in parameters; other expressions stay as they are.
 
     A parameter with a list of values makes a field of each; two lists make all pairs, or one
     flat list if they stand in brackets (`is_list`). One without a value makes no field, or nothing
     in a longer text.
     """
-    if field.is_ref or "#{" not in field.value:
+    columns = _columns(field, parameters)
+    count = prod(map(len, columns))
+    size.add(count, sum(_bytes(column) * count // len(column) for column in columns if column))
+    if columns == [(field.value,)]:
         return [field]
+    return [replace(field, value="".join(chosen)) for chosen in product(*columns)]
+
+
+def _columns(field: Field, parameters: Parameters) -> list[tuple[str, ...]]:
+    """Return what the field's value is put together of, each with all its choices."""
+    as_it_is: list[tuple[str, ...]] = [(field.value,)]
+    if field.is_ref or "#{" not in field.value:
+        return as_it_is
     whole = _PARAMETER.fullmatch(field.value)
     if whole is not None and whole[1] in parameters:
-        return [replace(field, value=value) for value in parameters[whole[1]]]
-    if is_list(field.value):
-        return _fill_list(field, parameters)
-    return _fill_text(field, parameters)
-
-
-def _fill_list(field: Field, parameters: Parameters) -> list[Field]:
-    names = _PARAMETER.findall(field.value)
-    if len(names) < field.value.count("#{") or not parameters.keys() >= set(names):
-        return [field]  # the evaluation will see all of it
-    counts = [len(parameters[name]) for name in names]
-    if set(counts) == {1}:
-        return _fill_text(field, parameters)
-    if sum(counts) > _MAX_FILLED_VALUES:
-        return [field]  # which the evaluation will refuse
-    return [replace(field, value=value) for name in names for value in parameters[name]]
-
-
-def _fill_text(field: Field, parameters: Parameters) -> list[Field]:
+        return [parameters[whole[1]]]
     pieces = _PARAMETER.split(field.value)  # text, name, text, name, ... text
-    choices = [
+    names = pieces[1::2]
+    if is_list(field.value):
+        if len(names) < field.value.count("#{") or not parameters.keys() >= set(names):
+            return as_it_is  # the evaluation will see all of it
+        if {len(parameters[name]) for name in names} != {1}:
+            return _flat([parameters[name] for name in names]) or as_it_is
+    columns = [
         parameters.get(piece, (f"#{{{piece}}}",)) or ("",) if n % 2 else (piece,)
         for n, piece in enumerate(pieces)
     ]
-    if prod(map(len, choices)) > _MAX_FILLED_VALUES:
-        return [field]  # which the evaluation will refuse
-    return [replace(field, value="".join(chosen)) for chosen in product(*choices)]
+    if prod(map(len, columns)) > _MAX_FILLED_VALUES:
+        return as_it_is  # which the evaluation will refuse
+    return columns
+
+
+def _flat(lists: list[tuple[str, ...]]) -> list[tuple[str, ...]] | None:
+    """Return one list of all their values, unless it is too long."""
+    if sum(map(len, lists)) > _MAX_FILLED_VALUES:
+        return None
+    return [tuple(value for values in lists for value in values)]
+
+
+def _bytes(values: tuple[str, ...]) -> int:
+    return sum(len(value.encode(errors="surrogatepass")) for value in values)

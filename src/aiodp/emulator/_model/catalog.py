@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiodp.emulator._definition.components import Definition
 from aiodp.emulator._definition.fields import to_wire
+from aiodp.emulator._definition.limits import check_size
 from aiodp.emulator._definition.validation import fatal_errors, findings
 from aiodp.emulator._definition.validation.edits import edit_findings, only_moves_end
 from aiodp.emulator._definition.validation.parts import errors_of, warnings_of
@@ -89,6 +90,7 @@ class Catalog:
         definition = _definition(params)
         if fatal := fatal_errors(definition.objects, self._settings.max_objects):
             raise _unsaved(fatal)
+        check_size(definition)
         if pipeline.state is Status.FINISHED and not _may_replace(pipeline, definition):
             raise invalid("The definition of a FINISHED pipeline cannot be changed")
         answer = _validated(pipeline, definition)
@@ -101,6 +103,7 @@ class Catalog:
         definition = _definition(params)
         if fatal := fatal_errors(definition.objects, self._settings.max_objects):
             return {"errored": True, "validationErrors": fatal, "validationWarnings": []}
+        check_size(definition)
         return _validated(pipeline, definition)
 
     def definition(self, params: dict[str, Any], _now: float) -> dict[str, Any]:

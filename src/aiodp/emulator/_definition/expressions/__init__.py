@@ -13,6 +13,7 @@ without items makes a text without values; numbers are Java's (`values.py`).
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -20,17 +21,18 @@ from aiodp.emulator._definition.expressions.errors import ExpressionError, Reaso
 from aiodp.emulator._definition.expressions.evaluator import Evaluator, Scope, is_verbatim
 from aiodp.emulator._definition.expressions.functions import check_call
 from aiodp.emulator._definition.expressions.nodes import Call, Name, Node, walk
-from aiodp.emulator._definition.expressions.template import OPENING, Expression, split
+from aiodp.emulator._definition.expressions.template import OPENING, Expression, split, words
 from aiodp.emulator._definition.fields import MAX_VALUE_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from aiodp.emulator._definition.fields import Field, Fields
 
 __all__ = [
     "ExpressionError",
     "Scope",
+    "count_words",
     "evaluate",
     "evaluate_fields",
     "has_expression",
@@ -89,6 +91,19 @@ def names(text: str) -> set[str]:
     Of `#{input.tableName}` that is `input`. Expressions of broken syntax have none.
     """
     return {node.name for node in _nodes(text) if isinstance(node, Name)}
+
+
+def count_words(texts: Iterable[str]) -> int:
+    """Return how many names, values and signs are in the expressions of texts.
+
+    Expressions that are written in the same way count once, since they are read once.
+    """
+    return sum(map(words, {source for text in texts for source in _sources(text)}))
+
+
+def _sources(text: str) -> Iterator[str]:
+    with suppress(ExpressionError):  # never closed: what stands before has been yielded
+        yield from (expression.source for expression in _expressions(text))
 
 
 def _evaluated(field: Field, scope: Scope) -> Iterator[Field]:

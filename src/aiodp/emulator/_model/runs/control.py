@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from aiodp.emulator._definition.kinds import Kind
+from aiodp.emulator._definition.limits import check_size
 from aiodp.emulator._definition.plan import Plan
 from aiodp.emulator._definition.validation import activation_errors
 from aiodp.emulator._errors import ServiceError, invalid
@@ -54,6 +55,7 @@ class Control:
         if pipeline.latest is None:
             raise invalid("The pipeline has no definition")
         definition = pipeline.latest.with_values(params.get("parameterValues", []))
+        check_size(definition)
         errors = activation_errors(definition, pipeline.active)
         if errors:
             raise invalid(f"The pipeline's definition has errors: {'; '.join(errors)}")
