@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 
 import anyio
 import anyio.lowlevel
 import pytest
 
+from virtual.kit import asyncio_only
 from virtual.runner_kit import attempts, running
 
 pytestmark = pytest.mark.anyio
@@ -62,6 +64,56 @@ async def test_one_that_is_deaf_to_all_is_left(kit, runner, caplog):
     handler = Deaf(to_all=True)
     seconds = await stop_deaf(kit, runner, handler, caplog)
     assert seconds <= 5 + 30 + 2
+
+
+async def await_task(work):
+    await asyncio.create_task(work())
+
+
+async def await_gathered(work):
+    await asyncio.gather(work(), asyncio.sleep(0))
+
+
+async def await_two_deep(work):
+    await asyncio.create_task(await_task(work))
+
+
+async def await_group(work):
+    async with asyncio.TaskGroup() as group:
+        group.create_task(work())
+
+
+class DeafInside:
+    """A handler that awaits a task which swallows what interrupts it, in a loop."""
+
+    def __init__(self, wait):
+        self.begun = False
+        self.closed = False
+        self.over = asyncio.Event()
+        self._wait = wait
+
+    async def __call__(self, _):
+        self.begun = True
+        try:
+            await self._wait(self._work)
+        finally:
+            self.closed = True
+
+    async def _work(self):
+        while not self.over.is_set():
+            with suppress(asyncio.CancelledError):
+                await self.over.wait()
+
+
+@asyncio_only
+@pytest.mark.parametrize("wait", [await_task, await_gathered, await_two_deep, await_group])
+async def test_a_handler_that_awaits_a_deaf_task_is_closed_in_time(kit, runner, caplog, wait):
+    """The handler hears of no interruption, for it is the task that gets them; that is left."""
+    handler = DeafInside(wait)
+    seconds = await stop_deaf(kit, runner, handler, caplog)
+    assert seconds <= 5 + 30 + 2
+    assert handler.closed
+    handler.over.set()
 
 
 async def test_many_clean_ups_are_not_deafness(kit, runner, caplog):
