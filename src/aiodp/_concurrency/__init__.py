@@ -1,5 +1,6 @@
 """What anyio does not give. Asyncio itself is named in this folder alone."""
 
+from aiodp._concurrency.closable import Closable
 from aiodp._concurrency.groups import bare_group, first_of, for_each, run_shielded_task
 from aiodp._concurrency.interruptible import Interrupt, interruptible
 from aiodp._concurrency.loop import (
@@ -14,6 +15,7 @@ from aiodp._concurrency.loop import (
 )
 
 __all__ = [
+    "Closable",
     "Interrupt",
     "bare_group",
     "cancellation_requested",

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 import anyio
 import anyio.to_thread
 
-from aiodp._concurrency import cancellation_requested
+from aiodp._concurrency import Closable, cancellation_requested
 from aiodp._core.text import shorten, shown
 from aiodp._errors import TaskFailed
 from aiodp._log import logger
 from aiodp._reporter.interruption import Interruption
 from aiodp._reporter.task import current, record_of
 from aiodp._reporter.work import work_on
-from aiodp._runner.closable import Closable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -1,13 +1,16 @@
-"""Types and defaults that the options of several commands share."""
+"""Options that several commands have, and the types of others."""
 
 from __future__ import annotations
 
 import math
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import click
+
+from aiodp._reporter.options import scaled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,14 +22,38 @@ KILL_TO_DEADLINE: Final = 5.0
 """Seconds from the SIGKILL for a lost task's command to the deadline of its lease."""
 
 
-def command_grace(given: float | None, time_scale: float) -> float:
-    """Return the real seconds from SIGTERM to SIGKILL for a command."""
-    return DEFAULT_GRACE / time_scale if given is None else given
+_ATTEMPT_TIMEOUT: Final = 10.0
+"""Seconds; on a local service it is half a minute of the service's time if that is shorter."""
 
 
-def safety_margin(grace: float, time_scale: float) -> float:
-    """Return the real seconds before its deadline at which a task has to count as lost."""
-    return grace + KILL_TO_DEADLINE / time_scale
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class CommonOptions:
+    """The values of options that `run` and `hold` have, in real seconds where they are durations.
+
+    The `repr` of these and of what is derived from them shows none, for some are secrets.
+    """
+
+    region: str | None
+    endpoint_url: str | None
+    grace: float | None
+    attempt_timeout: float | None
+    time_scale: float
+
+    @property
+    def command_grace(self) -> float:
+        """Seconds from SIGTERM to SIGKILL for a command."""
+        return DEFAULT_GRACE / self.time_scale if self.grace is None else self.grace
+
+    @property
+    def least_margin(self) -> float:
+        """Seconds before its deadline at which a task has to count as lost."""
+        return self.command_grace + KILL_TO_DEADLINE / self.time_scale
+
+    @property
+    def call_timeout(self) -> float:
+        """Seconds that a call may take."""
+        usual = min(_ATTEMPT_TIMEOUT, scaled(self.time_scale)["attempt_timeout"])
+        return usual if self.attempt_timeout is None else self.attempt_timeout
 
 
 class Seconds(click.ParamType[float]):
@@ -124,3 +151,23 @@ ENDPOINT: Final = option(
     type=Url(),
     help="Another endpoint than the region's.",
 )
+ATTEMPT_TIMEOUT: Final = option(
+    "--attempt-timeout",
+    metavar="SECONDS",
+    type=Seconds(),
+    show_default="10; with --time-scale, 30 divided by it if that is less",
+    help="That one call may take, for a slow network; never more than a third of what is left "
+    "of the lease.",
+)
+
+
+def time_scale(effect: str = "") -> Callable[[Any], Any]:
+    """Return the option for the speed of a local service, whose help tells its effect, too."""
+    return option(
+        "--time-scale",
+        metavar="FACTOR",
+        type=Seconds(),
+        default=1,
+        show_default=True,
+        help=f"How fast a local service runs: that of aiodp emulate --time-scale{effect}.",
+    )

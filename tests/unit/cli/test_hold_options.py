@@ -106,6 +106,16 @@ def test_a_time_scale_does_not_lengthen_the_timeout_of_an_attempt(held):
     assert held("--time-scale", "6").reporter["attempt_timeout"] == 5
 
 
+def test_the_time_of_a_call_is_an_option(held):
+    """In real seconds, at any time scale, and as an environment variable too."""
+    for result in (
+        held("--attempt-timeout", "25"),
+        held("--attempt-timeout", "25", "--time-scale", "60"),
+        held(AIODP_HOLD_ATTEMPT_TIMEOUT="25"),
+    ):
+        assert result.reporter["attempt_timeout"] == 25
+
+
 def test_grace_and_margin_are_in_real_seconds(held):
     """They are about the machine, whatever the service's time scale; the others are not."""
     given = ["--grace", "0.1", "--safety-margin", "0.2", "--interval", "30"]

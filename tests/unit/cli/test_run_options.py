@@ -9,11 +9,12 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+import anyio
 import pytest
 from aiobotocore.session import get_session
 from click.testing import CliRunner
 
-from aiodp import ProgressReporter
+from aiodp import ProgressReporter, ReportRejected
 from aiodp.cli._main import cli
 from aiodp.cli._run.access import Access
 from aiodp.cli._run.options import OURS
@@ -427,6 +428,15 @@ def test_the_time_of_a_call_is_an_option(made):
         made(AIODP_RUN_ATTEMPT_TIMEOUT="25"),
     ):
         assert session.runner._reporter._timing.attempt_timeout == 25
+
+
+def test_credentials_that_do_not_come_in_time_are_named(made, monkeypatch):
+    """A process that gives them may hang."""
+    session = made("--region", "us-east-1")
+    monkeypatch.setattr(session.aws_session, "get_credentials", anyio.sleep_forever)
+    monkeypatch.setattr("aiodp.cli._run.session._START_TIMEOUT", 0.01)
+    with pytest.raises(ReportRejected, match=r"could be made: no credentials in 0\.01 s"):
+        anyio.run(session._endpoint)
 
 
 def test_without_a_time_scale_only_the_margin_differs_from_the_reporters_defaults(made):

@@ -10,35 +10,29 @@ import click
 from aiodp import ReporterOptions
 from aiodp._reporter.options import scaled
 from aiodp.cli._params import (
+    ATTEMPT_TIMEOUT,
     ENDPOINT,
     REGION,
+    CommonOptions,
     Seconds,
-    command_grace,
     option,
-    safety_margin,
+    time_scale,
     with_parameters,
 )
 
-_ATTEMPT_TIMEOUT: Final = 10.0
-"""Seconds; on a local service it is half a minute of the service's time if that is shorter."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Options:
-    """The values of the options, by their names; the `repr` shows none, for some are secrets."""
+class Options(CommonOptions):
+    """The values of the options, by their names."""
 
     task_id: str
     command: tuple[str, ...]
     fields: tuple[tuple[str, str], ...]
     set_status: bool
-    grace: float | None
     interval: float
     ack_timeout: float
     lease_timeout: float
     safety_margin: float | None
-    time_scale: float
-    region: str | None
-    endpoint_url: str | None
     quiet: bool
 
     def __post_init__(self) -> None:
@@ -52,27 +46,19 @@ class Options:
             )
 
     @property
-    def command_grace(self) -> float:
-        """Seconds from SIGTERM to SIGKILL for the command."""
-        return command_grace(self.grace, self.time_scale)
-
-    @property
     def margin(self) -> float:
         """Seconds before its deadline at which the task counts as lost."""
-        if self.safety_margin is None:
-            return safety_margin(self.command_grace, self.time_scale)
-        return self.safety_margin
+        return self.least_margin if self.safety_margin is None else self.safety_margin
 
     def timings(self) -> ReporterOptions:
-        """Return the reporter's timings; only the grace and the margin are in real seconds."""
-        options = scaled(self.time_scale)
+        """Return the reporter's timings; only grace, margin and calls are in real seconds."""
         return ReporterOptions(
             interval=self.interval / self.time_scale,
             ack_timeout=self.ack_timeout / self.time_scale,
             lease_timeout=self.lease_timeout / self.time_scale,
             safety_margin=self.margin,
-            attempt_timeout=min(_ATTEMPT_TIMEOUT, options["attempt_timeout"]),
-            quota=options["quota"],
+            attempt_timeout=self.call_timeout,
+            quota=scaled(self.time_scale)["quota"],
         )
 
     def field_values(self) -> dict[str, list[str]]:
@@ -153,15 +139,8 @@ all_options: Final = with_parameters(
         help="How long before the lease ends the task counts as lost; longer than the grace, so "
         "that the command is dead before anybody else may get the task.",
     ),
-    option(
-        "--time-scale",
-        metavar="FACTOR",
-        type=Seconds(),
-        default=1,
-        show_default=True,
-        help="How fast a local service runs, that of aiodp emulate --time-scale: the other "
-        "durations but grace and margin are by its time.",
-    ),
+    ATTEMPT_TIMEOUT,
+    time_scale("; interval, ack-timeout and lease-timeout are by its time"),
     REGION,
     ENDPOINT,
     option("--quiet", "-q", is_flag=True, help="Say nothing but errors."),

@@ -11,10 +11,11 @@ import click
 from aiodp import ReporterOptions
 from aiodp._reporter.options import scaled
 from aiodp.cli._params import (
+    ATTEMPT_TIMEOUT,
+    CommonOptions,
     Seconds,
-    command_grace,
     option,
-    safety_margin,
+    time_scale,
     with_parameters,
 )
 from aiodp.cli._run.task_runner_options import TASK_RUNNERS
@@ -35,12 +36,10 @@ class LogFormat(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Options:
-    """The values of the options, by their names; the `repr` shows none, for some are secrets."""
+class Options(CommonOptions):
+    """The values of the options, by their names."""
 
     worker_group: str
-    region: str | None
-    endpoint_url: str | None
     config: Path | None
     access_id: str | None
     secret_key: str | None
@@ -59,12 +58,9 @@ class Options:
     once: bool
     max_tasks: int | None
     drain_timeout: float | None
-    attempt_timeout: float | None
-    grace: float | None
     max_output: int
     log_format: str
     table: bool | None
-    time_scale: float
 
     def __post_init__(self) -> None:
         """Raise `click.UsageError` for values that exclude each other."""
@@ -82,25 +78,18 @@ class Options:
                 param_hint="'--grace'",
             )
 
-    @property
-    def command_grace(self) -> float:
-        """Seconds from SIGTERM to SIGKILL for a command."""
-        return command_grace(self.grace, self.time_scale)
-
     def timings(self) -> ReporterOptions:
         """Return the runner's timings: a task counts as lost before its command must be dead."""
-        margin = safety_margin(self.command_grace, self.time_scale)
-        if self.time_scale == 1:
-            if self.attempt_timeout is None:
-                return ReporterOptions(safety_margin=margin)
-            return ReporterOptions(safety_margin=margin, attempt_timeout=self.attempt_timeout)
         options = scaled(self.time_scale)
+        margin = self.least_margin
+        if self.time_scale != 1:
+            margin = max(margin, options["safety_margin"])
         return ReporterOptions(
             interval=options["interval"],
             ack_timeout=options["ack_timeout"],
             lease_timeout=options["lease_timeout"],
-            safety_margin=max(margin, options["safety_margin"]),
-            attempt_timeout=self.attempt_timeout or options["attempt_timeout"],
+            safety_margin=margin,
+            attempt_timeout=self.call_timeout,
             quota=options["quota"],
         )
 
@@ -141,14 +130,7 @@ OURS: Final = (
         help="That tasks have to end by themselves when the runner stops; then they are "
         "interrupted. By default no limit.",
     ),
-    option(
-        "--attempt-timeout",
-        metavar="SECONDS",
-        type=Seconds(),
-        show_default="10; with --time-scale, 30 divided by it",
-        help="That one call may take, for a slow network; never more than a third of what is left "
-        "of the lease.",
-    ),
+    ATTEMPT_TIMEOUT,
     option(
         "--grace",
         metavar="SECONDS",
@@ -184,14 +166,7 @@ OURS: Final = (
         show_default="on a terminal, unless --log-format is json",
         help="Show the running tasks in a table below the log. Never without a terminal.",
     ),
-    option(
-        "--time-scale",
-        metavar="FACTOR",
-        type=Seconds(),
-        default=1,
-        show_default=True,
-        help="How fast a local service runs: that of aiodp emulate --time-scale.",
-    ),
+    time_scale(),
 )
 
 all_options: Final = with_parameters(*TASK_RUNNERS, *OURS)

@@ -117,9 +117,8 @@ class Session:
                 ) as client:
                     credentials = await self._find_credentials()
         except (BotoCoreError, ValueError, TimeoutError) as error:
-            raise ReportRejected(
-                f"no client for Data Pipeline could be made: {error or 'no credentials in time'}"
-            ) from error
+            why = str(error) or f"no credentials in {_START_TIMEOUT:g} s"  # of a TimeoutError
+            raise ReportRejected(f"no client for Data Pipeline could be made: {why}") from error
         if credentials is None:
             raise ReportRejected(
                 "no AWS credentials were found: give --config or --access-id and --secret-key, or "
