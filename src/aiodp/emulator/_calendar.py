@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -10,6 +11,15 @@ _FIRST: Final = datetime.min.replace(tzinfo=UTC)
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 _FORM: Final = "%Y-%m-%dT%H:%M:%S"
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """A time in which instances are made; their ids have the date of its start, `stamp`."""
+
+    start: float
+    stop: float
+    stamp: str
 
 
 class Calendar:
@@ -37,6 +47,10 @@ class Calendar:
     def stamp(self, at: float) -> str:
         """Return a date as fields have it: UTC, to the second, without a zone."""
         return self.date(at).strftime(_FORM)
+
+    def slot(self, start: float, stop: float) -> Slot:
+        """Return the slot between two times."""
+        return Slot(start=start, stop=stop, stamp=self.stamp(start))
 
     def maybe(self, at: float | None) -> str | None:
         """Return the date, or `None` if there is no time yet."""

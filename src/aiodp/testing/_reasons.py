@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from aiodp.emulator._definition.kinds import Kind
-from aiodp.emulator._model.dependencies import needed, runs_on_behalf_of
+from aiodp.emulator._model.dependencies import needed
 from aiodp.emulator._model.records import TERMINAL, Attempt, Instance, Status, TaskState
+from aiodp.emulator._model.runs.placement import activity_of
 from aiodp.emulator._model.timers import Due
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def waits_for(instance: Instance, calendar: Calendar) -> str:
     """Return what has to happen next to an instance; nothing, if that is up to its worker."""
     if instance.status in TERMINAL:
         return ""
-    if instance.status in _WAITING and (pause := _pause(instance)):
+    if instance.status in _WAITING and (pause := _pause(instance, calendar)):
         return pause
     if instance.status is Status.WAITING_ON_DEPENDENCIES:
         return _dependencies(instance, calendar)
@@ -29,11 +30,12 @@ def waits_for(instance: Instance, calendar: Calendar) -> str:
     return f"next check at {check}" if check else ""
 
 
-def _pause(instance: Instance) -> str:
+def _pause(instance: Instance, calendar: Calendar) -> str:
     pipeline = instance.pipeline
     if pipeline.state is not Status.SCHEDULED:
         return f"while the pipeline is {pipeline.state}"
-    paused = pipeline.paused & {instance.component.id, runs_on_behalf_of(instance).component.id}
+    activity, _ = activity_of(instance, calendar)
+    paused = pipeline.paused & {instance.component.id, activity.component.id}
     return f"while {_listed(paused)} is PAUSED" if paused else ""
 
 
@@ -61,7 +63,7 @@ def _attempt(attempt: Attempt) -> str:
         return "for its worker to report"
     if attempt.queued:
         return f"for a poll of {attempt.worker_group!r}"
-    resource = runs_on_behalf_of(attempt.instance).resource
+    resource = attempt.instance.resource
     if resource is not None and resource.status is not Status.RUNNING:
         return f"for {resource.component.id}, which is {resource.status}"
     return "" if attempt.worker_group else "for a poll, but it has no workerGroup"

@@ -8,7 +8,11 @@ from typing import Final
 
 import pytest
 
-from unit.docs import docs_choices_control, docs_choices_work  # noqa: F401 - they fill PROOFS
+from unit.docs import (  # noqa: F401 - they fill PROOFS
+    docs_choices_control,
+    docs_choices_schedules,
+    docs_choices_work,
+)
 from unit.docs.docs_choices import PROOFS
 
 PAGE: Final = (Path(__file__).parents[3] / "docs" / "local-service.md").read_text()

@@ -74,6 +74,34 @@ OVERLAPPING: Final[Definition] = {
     "Part": activity(schedule=Ref("Quarters")),
     "Whole": activity(schedule=S, dependsOn=Ref("Part")),
 }
+SHARED: Final[Definition] = {
+    "Default": CASCADE,
+    "S": _hourly(2),
+    "Thirds": schedule("20 minutes", startAt="FIRST_ACTIVATION_DATE_TIME", occurrences="4"),
+    "Common": activity(schedule=None, precondition=Ref("Shell"), maxActiveInstances="2"),
+    "Data": node(schedule=None, precondition=Ref("Shell")),
+    "A": activity(schedule=Ref("Thirds"), dependsOn=Ref("Common"), input=Ref("Data")),
+    "B": activity(schedule=S, dependsOn=Ref("Common"), input=Ref("Data")),
+    "Once": activity(schedule=None, dependsOn=Ref("Common")),
+    "Shell": shell_precondition(preconditionTimeout="30 minutes"),
+}
+SHARED_BOX: Final[Definition] = {
+    "S": _hourly(2),
+    "Thirds": schedule("20 minutes", startAt="FIRST_ACTIVATION_DATE_TIME", occurrences="4"),
+    "Box": resource(schedule=None, terminateAfter="50 minutes"),
+    "Common": on_resource(schedule=None),
+    "A": on_resource(schedule=Ref("Thirds"), dependsOn=Ref("Common")),
+    "B": on_resource(schedule=S, dependsOn=Ref("Common"), scheduleType="timeseries"),
+}
+HOURLY_BOX: Final[Definition] = {
+    "Default": CASCADE,
+    "S": _hourly(2),
+    "Thirds": schedule("20 minutes", startAt="FIRST_ACTIVATION_DATE_TIME", occurrences="5"),
+    "Box": resource(schedule=S, terminateAfter="50 minutes"),
+    "A": on_resource(schedule=Ref("Thirds"), precondition=Ref("Shell")),
+    "B": on_resource(schedule=Ref("Thirds"), dependsOn=Ref("A")),
+    "Shell": shell_precondition(),
+}
 BROKEN: Final[Definition] = {
     "A": activity(schedule=None, command="run #{noSuchField}"),
     "B": activity(schedule=None, dependsOn=Ref("A"), **CASCADE),
@@ -92,6 +120,9 @@ DEFINITIONS: Final[dict[str, Definition]] = {
     "guarded": GUARDED,
     "hurried": HURRIED,
     "overlapping": OVERLAPPING,
+    "shared": SHARED,
+    "shared box": SHARED_BOX,
+    "hourly box": HOURLY_BOX,
     "broken": BROKEN,
     "past": PAST,
 }

@@ -11,7 +11,7 @@ from aiodp.emulator import TaskState
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from aiodp.emulator import TaskView
+    from aiodp.emulator import Service, TaskView
     from unit.emulator.lifecycle_kit import Lifecycle
 
 GOOD: Final = frozenset({"FINISHED", "SKIPPED"})
@@ -61,6 +61,7 @@ class Snapshot:
 
     state: str
     next_run: str | None
+    deactivated: str | None
     instances: dict[str, Seen]
     attempts: dict[str, Seen]
 
@@ -93,6 +94,7 @@ def take_snapshot(kit: Lifecycle, call: Callable[..., dict[str, Any]]) -> Snapsh
     return Snapshot(
         state=fields["@pipelineState"][0],
         next_run=next(iter(fields.get("@nextRunTime", [])), None),
+        deactivated=next(iter(fields.get("@lastDeactivatedTime", [])), None),
         instances=seen["INSTANCE"],
         attempts=seen["ATTEMPT"],
     )
@@ -137,6 +139,17 @@ def check(
     held = {view.attempt_id for view in live if view.state is TaskState.HELD}
     running = {attempt.id for attempt in snapshot.attempts.values() if attempt.status == "RUNNING"}
     assert held == running, "who is running and who is held differ"
+
+
+def check_ids(service: Service, pipeline_id: str) -> None:
+    """No two instances that were ever made have one id: whoever looks one up finds the only one."""
+    pipeline = service.model.catalog.pipelines[pipeline_id]
+    made = [instance for instances in pipeline.of_component.values() for instance in instances]
+    twice = [key for key, count in Counter(one.id for one in made).items() if count > 1]
+    assert not twice, f"two instances have one id: {twice}"
+    assert all(pipeline.instances[instance.id] is instance for instance in made)
+    held = [task.attempt.instance.id for task in pipeline.held.values()]
+    assert len(held) == len(set(held)), f"an instance is held twice: {held}"
 
 
 def check_attempts(snapshot: Snapshot, retries: int, *, counted: bool) -> None:
@@ -249,8 +262,9 @@ def check_progress(
 ) -> None:
     """Terminal stays terminal, but for what this step ran again or marked, and what that wakes.
 
-    A resource which a deactivation has shut down comes back for what still waits for it.
+    A resource which a deactivation has ended comes back for what still waits for it, or comes new.
     """
+    deactivated = after.deactivated or ""
     assert before.instances.keys() <= after.instances.keys(), "an instance has gone"
     assert before.attempts.keys() <= after.attempts.keys(), "an attempt has gone"
     for instance in before.instances.values():
@@ -265,6 +279,7 @@ def check_progress(
             or instance.id in rerun
             or (rerun and woken)
             or (instance.is_resource and (overridden or instance.status == "FINISHED"))
+            or (instance.is_resource and (instance.value("@actualEndTime") or "") <= deactivated)
         ), f"{instance.id} was {instance.status} and is {now.status}"
     for tried in before.attempts.values():
         if tried.status in ATTEMPT_ENDS:

@@ -51,6 +51,14 @@ DEFINITIONS: Final[tuple[kit.Definition, ...]] = (
         Two=kit.activity(dependsOn=Ref("One"), command="#{format(@scheduledStartTime,'YYYY')}"),
     ),
     {
+        "Hourly": kit.schedule("1 hour", occurrences="3"),
+        "Often": kit.schedule("20 minutes", occurrences="9"),
+        "Box": kit.resource(schedule=Ref("Hourly")),
+        "Common": kit.activity(schedule=None, scheduleType="timeseries"),
+        "Long": kit.activity(schedule=Ref("Hourly"), dependsOn=Ref("Common")),
+        "Short": kit.on_resource(schedule=Ref("Often"), dependsOn=Ref("Common")),
+    },
+    {
         "Alone": kit.activity(schedule=None),
         "Other": kit.activity(schedule=None, workerGroup="others"),
     },

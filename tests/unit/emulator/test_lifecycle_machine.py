@@ -329,6 +329,7 @@ class LifecycleMachine(RuleBasedStateMachine):
 
     def _check(self, pipeline_id: str) -> None:
         self.kit.pipeline_id = pipeline_id
+        inv.check_ids(self.kit.service, pipeline_id)
         snapshot = inv.take_snapshot(self.kit, self.call)
         overridden = pipeline_id in self.overridden
         live = self._live_tasks(pipeline_id)

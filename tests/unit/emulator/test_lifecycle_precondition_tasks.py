@@ -143,8 +143,8 @@ def test_a_data_nodes_precondition_goes_to_its_readers_group(kit):
     assert kit.get("readers").instance_id == at("Pre")
 
 
-def test_a_preconditions_own_group_wins_on_a_data_node(kit):
-    """A worker group of the precondition itself is used first."""
+def test_a_precondition_of_data_has_no_worker_group_of_its_own(kit):
+    """The group of the activity which uses the data node wins (dp-concepts-preconditions)."""
     kit.launch(
         daily(
             Data=node(precondition=Ref("Pre")),
@@ -152,8 +152,8 @@ def test_a_preconditions_own_group_wins_on_a_data_node(kit):
             Pre={"type": "Exists", "workerGroup": "checkers"},
         )
     )
-    assert kit.take("readers") is None
-    assert kit.get("checkers").instance_id == at("Pre")
+    assert kit.take("checkers") is None
+    assert kit.get("readers").instance_id == at("Pre")
 
 
 @pytest.mark.settings(resource_worker_group="box")

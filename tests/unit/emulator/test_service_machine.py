@@ -17,6 +17,8 @@ from hypothesis.stateful import (
 )
 
 from aiodp.emulator._model.records import LIVE, TERMINAL
+from unit.emulator.lifecycle_invariants import check_ids
+from unit.emulator.lifecycle_objects import Ref, activity, schedule
 from unit.emulator.service_kit import Kit
 
 ACK, LEASE, SHORT_LEASE, RETRY = 120.0, 300.0, 60.0, 90.0
@@ -59,6 +61,22 @@ class ServiceMachine(RuleBasedStateMachine):
         fields = {"reportProgressTimeout": "1 Minute"} if short else {}
         pipeline_id = self.kit.pipeline(f"p{len(self.leases)}", count, **fields)
         self.leases[pipeline_id] = SHORT_LEASE if short else LEASE
+        return pipeline_id
+
+    @rule(target=pipelines)
+    def activate_on_two_schedules(self):
+        """An activity which one of each schedule needs is made in the slots of both."""
+        start = {"startAt": "FIRST_ACTIVATION_DATE_TIME", "occurrences": "2"}
+        definition = {
+            "Long": schedule("1 hour", **start),
+            "Short": schedule("20 minutes", **start),
+            "Common": activity(schedule=None),
+            "A": activity(schedule=Ref("Long"), dependsOn=Ref("Common")),
+            "B": activity(schedule=Ref("Short"), dependsOn=Ref("Common")),
+        }
+        pipeline_id = self.kit.put_pipeline(f"p{len(self.leases)}", definition)
+        assert self.kit.call("ActivatePipeline", pipelineId=pipeline_id) == {}
+        self.leases[pipeline_id] = LEASE
         return pipeline_id
 
     @rule(seconds=st.sampled_from([0.5, 30.0, SHORT_LEASE, RETRY, ACK - 0.5, ACK, LEASE]))
@@ -169,6 +187,8 @@ class ServiceMachine(RuleBasedStateMachine):
 
     @invariant()
     def an_instance_has_one_owner(self):
+        for pipeline_id in self.leases:
+            check_ids(self.kit.service, pipeline_id)
         self.kit.service.audit.assert_single_owner()
         views = [self.kit.service.task(task_id) for task_id in self.expected]
         live = [(view.pipeline_id, view.instance_id) for view in views if view.state in LIVE]

@@ -26,6 +26,8 @@ class Part:
 
     component: Component
     kind: Kind
+    timeline: str | None
+    """Its own; `None`: it is made in the slots of those that need it."""
     requires: tuple[str, ...]
     preconditions: tuple[str, ...]
     resource: str | None
@@ -36,7 +38,8 @@ class Plan:
     """An active definition, read for running it.
 
     `timelines` has the components with an instance in each slot, by the id of the Schedule, or
-    `ON_DEMAND` or `ONCE`.
+    `ON_DEMAND` or `ONCE`; `timelines_of` has it the other way round. `users` has the activities
+    that run on each resource, and those that read or write each data node, readers first.
     """
 
     definition: Definition
@@ -44,7 +47,9 @@ class Plan:
     parts: Mapping[str, Part]
     parameters: Mapping[str, tuple[str, ...]]
     timelines: Mapping[str, tuple[str, ...]]
+    timelines_of: Mapping[str, frozenset[str]]
     dependants: Mapping[str, tuple[str, ...]]
+    users: Mapping[str, tuple[str, ...]]
 
     @classmethod
     def of(cls, definition: Definition) -> Plan:
@@ -53,17 +58,20 @@ class Plan:
         kinds = {key: kind_of(component.type) for key, component in components.items()}
         outputs = _outputs(components, kinds)
         parts = {
-            key: _part(component, kinds, outputs)
+            key: _part(component, components, kinds, outputs)
             for key, component in components.items()
             if kinds[key] in SCHEDULED | PRECONDITIONS
         }
+        timelines = _timelines(parts)
         return cls(
             definition=definition,
             components=components,
             parts=parts,
             parameters=definition.parameters(),
-            timelines=_timelines(parts, components),
+            timelines=timelines,
+            timelines_of={k: frozenset(names) for k, names in _reversed(timelines).items()},
             dependants=_reversed({key: part.requires for key, part in parts.items()}),
+            users=_users(parts),
         )
 
     @property
@@ -71,16 +79,24 @@ class Plan:
         """Whether each activation makes a run."""
         return ON_DEMAND in self.timelines
 
+    def share_slots(self, one: str, other: str) -> bool:
+        """Return whether two components have instances in the slots of the same timeline."""
+        nowhere: frozenset[str] = frozenset()
+        return not self.timelines_of.get(one, nowhere).isdisjoint(
+            self.timelines_of.get(other, nowhere)
+        )
+
     def timeline_of(self, component_id: str, slot_of: str) -> str:
         """Return the timeline of a component as seen from a component of the timeline `slot_of`."""
-        if component_id in self.timelines.get(slot_of, ()):
-            return slot_of
-        names = (name for name, members in self.timelines.items() if component_id in members)
-        return next(names, slot_of)
+        names = self.timelines_of.get(component_id, frozenset())
+        return slot_of if slot_of in names else min(names, default=slot_of)
 
 
 def _part(
-    component: Component, kinds: Mapping[str, Kind], outputs: Mapping[str, tuple[str, ...]]
+    component: Component,
+    components: Mapping[str, Component],
+    kinds: Mapping[str, Kind],
+    outputs: Mapping[str, tuple[str, ...]],
 ) -> Part:
     def named(key: str, *wanted: Kind) -> tuple[str, ...]:
         ids = dict.fromkeys(component.refs(key))
@@ -96,6 +112,7 @@ def _part(
     return Part(
         component=component,
         kind=kind,
+        timeline=_own_timeline(component, kind, components),
         requires=requires,
         preconditions=named("precondition", *PRECONDITIONS) if guarded else (),
         resource=next(iter(named("runsOn", Kind.RESOURCE)), None),
@@ -122,49 +139,55 @@ def _reversed(edges: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
     return {key: tuple(sources) for key, sources in reversed_edges.items()}
 
 
-def _timelines(
-    parts: Mapping[str, Part], components: Mapping[str, Component]
-) -> dict[str, tuple[str, ...]]:
+def _users(parts: Mapping[str, Part]) -> dict[str, tuple[str, ...]]:
+    activities = {key: part for key, part in parts.items() if part.kind is Kind.ACTIVITY}
+    users: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    for field in ("runsOn", "input", "output"):
+        for key, part in activities.items():
+            for used in part.component.refs(field):
+                users[used][key] = None
+    return {key: tuple(activity_ids) for key, activity_ids in users.items()}
+
+
+def _timelines(parts: Mapping[str, Part]) -> dict[str, tuple[str, ...]]:
     """Return the components by timeline; without a schedule they join those that refer to them."""
     members: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    used = {part.resource for part in parts.values()}
     for key, part in parts.items():
-        own = _own_timeline(part.component, components)
-        if own is not None and part.kind in (Kind.ACTIVITY, Kind.DATA_NODE):
-            members[own][key] = None
+        runs = part.kind in (Kind.ACTIVITY, Kind.DATA_NODE) or key in used
+        if part.timeline is not None and runs:
+            members[part.timeline][key] = None
     for joined in members.values():
-        _adopt(joined, parts, components)
+        _adopt(joined, parts)
     placed = {key for joined in members.values() for key in joined}
     rest = (key for key in parts if key not in placed and parts[key].kind is Kind.ACTIVITY)
     if alone := dict.fromkeys(rest):
         members[ONCE] = alone
-        _adopt(alone, parts, components)
+        _adopt(alone, parts)
     order = {key: n for n, key in enumerate(parts)}
     return {name: tuple(sorted(joined, key=order.__getitem__)) for name, joined in members.items()}
 
 
-def _adopt(
-    members: dict[str, None], parts: Mapping[str, Part], components: Mapping[str, Component]
-) -> None:
+def _adopt(members: dict[str, None], parts: Mapping[str, Part]) -> None:
     pending = list(members)
     while pending:
         part = parts[pending.pop()]
         written = (object_id for object_id in part.component.refs("output") if object_id in parts)
         for key in (*part.requires, *written, *filter(None, [part.resource])):
-            if key not in members and _follows(parts[key], components):
+            if key not in members and parts[key].timeline is None:
                 members[key] = None
                 pending.append(key)
 
 
-def _follows(part: Part, components: Mapping[str, Component]) -> bool:
-    """Return whether it joins the timelines of those that need it: it has none of its own."""
-    return part.kind is Kind.RESOURCE or _own_timeline(part.component, components) is None
-
-
-def _own_timeline(component: Component, components: Mapping[str, Component]) -> str | None:
-    if component.on_demand:
-        return ON_DEMAND
+def _own_timeline(
+    component: Component, kind: Kind, components: Mapping[str, Component]
+) -> str | None:
     schedule = component.ref("schedule")
     target = components.get(schedule or "")
-    if target is None or kind_of(target.type) is not Kind.SCHEDULE:
-        return None
-    return ON_DEMAND if target.text("period") == ON_DEMAND_PERIOD else schedule
+    name = None
+    if target is not None and kind_of(target.type) is Kind.SCHEDULE:
+        name = ON_DEMAND if target.text("period") == ON_DEMAND_PERIOD else schedule
+    if component.on_demand:
+        name = ON_DEMAND
+    # A resource on demand has no slots in which activities of a schedule could find it.
+    return None if kind is Kind.RESOURCE and name == ON_DEMAND else name

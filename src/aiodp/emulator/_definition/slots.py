@@ -68,6 +68,11 @@ class Slots:
         from_n = next(n for n in count(self._guess(start)) if self.stop(n) > start)
         yield from takewhile(lambda n: self._starts_before(n, stop), count(from_n))
 
+    def nearest(self, date: datetime) -> int:
+        """Return the slot in which a date is, or else the first or the last one."""
+        n = self.count_before(date)
+        return n if self.start(n) == date else max(0, n - 1)
+
     def count_before(self, date: datetime) -> int:
         """Return how many slots start before a date."""
         known = [limit for limit in (date, self.end) if limit is not None]

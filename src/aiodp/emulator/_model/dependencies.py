@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aiodp.emulator._definition.kinds import PRECONDITIONS, Kind
+from aiodp.emulator._model.ids import instance_id
 from aiodp.emulator._model.records import GOOD
 
 if TYPE_CHECKING:
@@ -48,68 +48,56 @@ def counterparts(instance: Instance, component_id: str, calendar: Calendar) -> N
 
     On another schedule these are all whose slots overlap it.
     """
+    sibling = instance.sibling(component_id)
+    if sibling is not None:
+        return Needed(instances=(sibling,), complete=True)
     pipeline = instance.pipeline
-    same_slot = instance.refs.get(component_id)
-    if same_slot is not None:
-        return Needed(instances=(pipeline.instances[same_slot],), complete=True)
-    name = instance.plan.timeline_of(component_id, instance.timeline)
-    timeline = pipeline.timelines.get(name)
-    if timeline is None or timeline.slots is None:  # on demand, or without a schedule
+    starts = slots_overlapping(instance, component_id, calendar)
+    if starts is None:  # on demand, or without a schedule
         newest = tuple(pipeline.of_component[component_id][-1:])
         return Needed(instances=newest, complete=bool(newest))
+    wanted = [instance_id(component_id, calendar.stamp(start)) for start in starts]
+    made = [pipeline.instances[key] for key in wanted if key in pipeline.instances]
+    return Needed(instances=tuple(made), complete=len(made) == len(wanted))
+
+
+def slots_overlapping(
+    instance: Instance, component_id: str, calendar: Calendar
+) -> list[float] | None:
+    """Return when the slots of a component's schedule which overlap the instance's slot start."""
+    name = instance.plan.timeline_of(component_id, instance.timeline)
+    timeline = instance.pipeline.timelines.get(name)
+    if timeline is None or timeline.slots is None:
+        return None
     start, stop = calendar.date(instance.scheduled_at), calendar.date(instance.ends_at)
-    wanted = [
-        f"@{component_id}_{calendar.stamp(calendar.at(date))}"
-        for n in timeline.slots.overlapping(start, stop)
-        if (date := timeline.slots.start(n)) is not None
-    ]
-    made = [instance_id for instance_id in wanted if instance_id in pipeline.instances]
-    instances = tuple(pipeline.instances[instance_id] for instance_id in made)
-    return Needed(instances=instances, complete=made == wanted)
+    dates = (timeline.slots.start(n) for n in timeline.slots.overlapping(start, stop))
+    return [calendar.at(date) for date in dates if date is not None]
 
 
 def dependants(instance: Instance, calendar: Calendar) -> Iterator[Instance]:
     """Yield the instances which need this one."""
-    pipeline = instance.pipeline
+    pipeline, component_id = instance.pipeline, instance.component.id
     if instance.guards is not None:
         yield pipeline.instances[instance.guards]
-    for component_id in instance.plan.dependants.get(instance.component.id, ()):
-        same_slot = instance.refs.get(component_id)
-        if same_slot is not None:
-            yield pipeline.instances[same_slot]
+    plan = pipeline.plan or instance.plan  # the active one may have more which need it
+    for dependant_id in plan.dependants.get(component_id, ()):
+        if plan.timelines_of[dependant_id] <= plan.timelines_of[component_id]:
+            sibling = instance.sibling(dependant_id)
+            if sibling is not None:
+                yield sibling
             continue
-        for dependant in pipeline.of_component[component_id]:
+        for dependant in pipeline.of_component[dependant_id]:
             if _is_counterpart(instance, dependant, calendar):
                 yield dependant
 
 
 def _is_counterpart(instance: Instance, dependant: Instance, calendar: Calendar) -> bool:
-    """Return whether an instance on another schedule is among the dependant's counterparts."""
+    """Return whether an instance is among those which the dependant needs of its component."""
+    sibling = dependant.sibling(instance.component.id)
+    if sibling is not None:
+        return sibling is instance
     if all(slot.scheduled_at < slot.ends_at for slot in (dependant, instance)):
         return (
             dependant.scheduled_at < instance.ends_at and instance.scheduled_at < dependant.ends_at
         )
     return instance in counterparts(dependant, instance.component.id, calendar).instances
-
-
-def runs_on_behalf_of(instance: Instance) -> Instance:
-    """Return the instance on whose behalf the tasks of this one run, which has the worker group.
-
-    For a precondition it is the activity it guards, or one which uses the data node it guards.
-    """
-    if instance.kind not in PRECONDITIONS or instance.guards is None:
-        return instance
-    guarded = instance.pipeline.instances[instance.guards]
-    if guarded.kind is Kind.ACTIVITY or instance.component.text("workerGroup") is not None:
-        return guarded if guarded.kind is Kind.ACTIVITY else instance
-    return next(_users(guarded), instance)
-
-
-def _users(data_node: Instance) -> Iterator[Instance]:
-    """Yield the activities of the slot which read or write a data node, readers first."""
-    for key in ("input", "output"):
-        for instance_id in data_node.refs.values():
-            instance = data_node.pipeline.instances[instance_id]
-            activity = instance.kind is Kind.ACTIVITY
-            if activity and data_node.component.id in instance.component.refs(key):
-                yield instance

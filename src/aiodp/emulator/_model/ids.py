@@ -11,6 +11,14 @@ _ALPHABET: Final = string.ascii_uppercase + string.digits
 _TASK_BYTES: Final = 210  # 280 characters: opaque and long, though AWS's have about a thousand
 
 
+def instance_id(component_id: str, stamp: str) -> str:
+    """Return the id of a component's instance in the slot which starts then.
+
+    Slots of several schedules may start at the same time: one instance serves them all.
+    """
+    return f"@{component_id}_{stamp}"
+
+
 class Ids:
     """A source of fresh identifiers.
 

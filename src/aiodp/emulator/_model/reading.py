@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiodp._core.period import parse_period
 from aiodp.emulator._definition.expressions import ExpressionError, has_expression
+from aiodp.emulator._model.runs.placement import activity_of
 from aiodp.emulator._model.scopes import ObjectScope
 
 if TYPE_CHECKING:
@@ -65,11 +66,16 @@ class Reader:
 
     def worker_group(self, instance: Instance) -> str | None:
         """Return the worker group whose polls get the tasks; `runsOn` wins."""
-        resource = instance.resource
-        if resource is not None:
+        if instance.runs_on is not None:
             given = self._settings.resource_worker_group
-            return given or f"resource:{instance.pipeline.id}_{resource.id}"
-        return self.text(instance, "workerGroup")
+            return given or f"resource:{instance.pipeline.id}_{instance.runs_on}"
+        part, owner = activity_of(instance, self._calendar)
+        if owner is not None:
+            return self.text(owner, "workerGroup")
+        with suppress(ExpressionError):
+            scope = ObjectScope(part.component.id, instance.pipeline, self._calendar)
+            return scope.text("workerGroup")
+        return None
 
     def _number(self, instance: Instance, key: str, default: int) -> int:
         number = default

@@ -11,12 +11,12 @@ from enum import StrEnum, auto
 from typing import TYPE_CHECKING, Final
 
 from aiodp.emulator._model.changes import Persisted
+from aiodp.emulator._model.ids import instance_id
 from aiodp.emulator._model.listing.series import Series
 from aiodp.emulator._model.timers import Due, Timed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
+    from aiodp.emulator._calendar import Slot
     from aiodp.emulator._definition.components import Component, Definition
     from aiodp.emulator._definition.fields import Fields
     from aiodp.emulator._definition.kinds import Kind
@@ -64,8 +64,7 @@ class TaskState(StrEnum):
     DONE = auto()
     UNACKNOWLEDGED = auto()
     LAPSED = auto()
-    TIMEDOUT = auto()
-    """Its attempt took longer than `attemptTimeout`."""
+    TIMEDOUT = auto()  # its attempt took longer than `attemptTimeout`
 
 
 LIVE: Final = frozenset({TaskState.ASSIGNED, TaskState.HELD})
@@ -112,6 +111,7 @@ class Pipeline(Persisted):
         self.of_component: defaultdict[str, list[Instance]] = defaultdict(list)
         self.waiting: defaultdict[str, dict[str, Instance]] = defaultdict(dict)
         self.active_instances: Counter[str] = Counter()
+        self.users: defaultdict[str, dict[str, Instance]] = defaultdict(dict)  # by resource
         self.open: dict[str, Instance] = {}
 
     @property
@@ -133,7 +133,14 @@ class Pipeline(Persisted):
         """Add a new instance."""
         self.instances[instance.id] = instance
         self.of_component[instance.component.id].append(instance)
+        self.place(instance, instance.runs_on)
         self._count(instance, 1)
+
+    def place(self, instance: Instance, runs_on: str | None) -> None:
+        """Let an instance have its tasks on the instance of a resource, which may be to come."""
+        instance.runs_on = runs_on
+        if runs_on is not None:
+            self.users[runs_on][instance.id] = instance
 
     def change(self, instance: Instance, status: Status) -> None:
         """Give an instance of it another status."""
@@ -184,10 +191,9 @@ class Instance(Timed):
         self.status = Status.WAITING_ON_DEPENDENCIES
         self.version = pipeline.version
         self.plan_number = len(pipeline.plans) - 1
-        self.refs: dict[str, str] = slot.ids
-        """Ids of the slot's instances by component."""
-        self.guards: str | None = None
-        """Of a precondition: the instance which it guards."""
+        self.stamp = slot.stamp
+        self.runs_on: str | None = None  # the instance of a resource
+        self.guards: str | None = None  # the instance of which it is a precondition
         self.preconditions: tuple[str, ...] = ()
         self.resource_id: str | None = None
         self.cascaded_on: str | None = None
@@ -222,26 +228,20 @@ class Instance(Timed):
 
     @property
     def resource(self) -> Instance | None:
-        """The instance of the resource on which it runs."""
-        instance_id = self.refs.get(self.part.resource or "")
-        return None if instance_id is None else self.pipeline.instances[instance_id]
+        """The instance of the resource on which it runs, if that is made."""
+        return self.pipeline.instances.get(self.runs_on or "")
+
+    def sibling(self, component_id: str) -> Instance | None:
+        """Return the instance of another component which is made in the same slot."""
+        guarded = self if self.guards is None else self.pipeline.instances[self.guards]
+        plan = self.pipeline.plan or self.plan
+        together = plan.share_slots(guarded.component.id, component_id)
+        key = instance_id(component_id, self.stamp)
+        return self.pipeline.instances.get(key) if together else None
 
     def is_open(self) -> bool:
         """Return whether it has not come to an end."""
         return self.status not in TERMINAL
-
-
-class Slot:
-    """Where on a timeline instances are made, and their ids by component."""
-
-    def __init__(self, start: float, stop: float) -> None:
-        self.start = start
-        self.stop = stop
-        self.ids: dict[str, str] = {}
-
-    def name(self, members: Iterable[str], stamp: str) -> None:
-        """Give each component its instance's id; `stamp` is the date of the start."""
-        self.ids = {component_id: f"@{component_id}_{stamp}" for component_id in members}
 
 
 class Attempt(Timed):

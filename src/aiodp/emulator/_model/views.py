@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aiodp.emulator._definition.fields import Field, Fields, refs, strings, to_wire
+from aiodp.emulator._definition.kinds import Kind
 from aiodp.emulator._model.dependencies import counterparts, needed
 from aiodp.emulator._model.listing.found_by import FOUND_BY, REFERENCES
 from aiodp.emulator._model.records import BAD, Attempt, Instance, Status
+from aiodp.emulator._model.runs.placement import resource_seen_from
 
 if TYPE_CHECKING:
     from aiodp.emulator._calendar import Calendar
@@ -195,13 +197,22 @@ def _of_run(field: Field, instance: Instance, calendar: Calendar) -> list[Field]
     if not field.is_ref or field.value not in instance.plan.parts:
         return [field]
     guards = dict(zip(instance.part.preconditions, instance.preconditions, strict=False))
-    target = guards.get(field.value) or instance.refs.get(field.value)
+    target = guards.get(field.value) or _in_slot(field.value, instance, calendar)
     if target is not None:
         return [Field(field.key, target, is_ref=True)]
     if field.value not in instance.part.requires:
         return [field]
     instances = counterparts(instance, field.value, calendar).instances
     return [Field(field.key, counterpart.id, is_ref=True) for counterpart in instances] or [field]
+
+
+def _in_slot(component_id: str, instance: Instance, calendar: Calendar) -> str | None:
+    """Return the instance of a component which serves the slot of another instance."""
+    if instance.plan.parts[component_id].kind is Kind.RESOURCE:
+        resource_id = resource_seen_from(instance, component_id, calendar)
+        return resource_id if resource_id in instance.pipeline.instances else None
+    sibling = instance.sibling(component_id)
+    return None if sibling is None else sibling.id
 
 
 def _waiting_on(instance: Instance, calendar: Calendar) -> Fields:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from aiodp.emulator._definition.components import Definition
 from aiodp.emulator._definition.plan import Plan
 from aiodp.emulator._model.audit import AuditEvent
-from aiodp.emulator._model.records import Attempt, Instance, Pipeline, Slot, Task, Timeline
+from aiodp.emulator._model.records import Attempt, Instance, Pipeline, Task, Timeline
 from aiodp.emulator._model.runner_registry import TaskRunnerView
 from aiodp.emulator._store.rows import InstanceRow, decode, fill
 from aiodp.emulator._store.tables import (
@@ -57,7 +57,6 @@ class _Records:
         self._calendar = context.calendar
         self._timers = context.timers
         self._changes = context.changes
-        self._slots: dict[tuple[str, int, str, float], Slot] = {}
 
     def pipelines(self, read: Read) -> None:
         """Make pipelines with their definitions."""
@@ -97,13 +96,9 @@ class _Records:
         self, pipeline: Pipeline, instance_id: str, component_id: str, data: str
     ) -> Instance:
         row = decode(data, InstanceRow)
-        plan = pipeline.plans[row.plan_number]
-        key = (pipeline.id, row.plan_number, row.timeline, row.scheduled_at)
-        if key not in self._slots:
-            self._slots[key] = slot = Slot(row.scheduled_at, row.ends_at)
-            slot.name(plan.timelines[row.timeline], self._calendar.stamp(row.scheduled_at))
-        part = plan.parts[component_id]
-        instance = Instance(pipeline, part, instance_id, row.timeline, self._slots[key])
+        slot = self._calendar.slot(row.scheduled_at, row.ends_at)
+        part = pipeline.plans[row.plan_number].parts[component_id]
+        instance = Instance(pipeline, part, instance_id, row.timeline, slot)
         fill(instance, Instance, data, self._timers)
         return instance
 

@@ -61,7 +61,7 @@ class TimelineRow(Struct):
 
 
 class InstanceRow(Struct):
-    """Of an instance; its part follows from its component, its `refs` from its slot."""
+    """Of an instance; its part follows from its component."""
 
     timeline: str
     scheduled_at: float
@@ -70,6 +70,7 @@ class InstanceRow(Struct):
     status: Status
     version: int
     plan_number: int
+    runs_on: str | None
     guards: str | None
     preconditions: tuple[str, ...]
     resource_id: str | None

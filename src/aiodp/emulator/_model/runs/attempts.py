@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from aiodp.emulator._definition.expressions import ExpressionError
 from aiodp.emulator._definition.fields import Fields, strings
 from aiodp.emulator._definition.kinds import PRECONDITIONS
-from aiodp.emulator._model.dependencies import runs_on_behalf_of
 from aiodp.emulator._model.records import TERMINAL, Attempt, Instance, Pipeline, Status
+from aiodp.emulator._model.runs.placement import activity_of, resource_for
 from aiodp.emulator._model.scopes import ObjectScope
 from aiodp.emulator._model.timers import Due
 
@@ -41,7 +41,8 @@ class Attempts:
         attempt = Attempt(instance)
         instance.attempts.append(attempt)
         instance.pipeline.attempts[attempt.id] = attempt
-        attempt.worker_group = self._reader.worker_group(runs_on_behalf_of(instance))
+        instance.pipeline.place(instance, resource_for(instance, self._calendar))
+        attempt.worker_group = self._reader.worker_group(instance)
         attempt.lease_timeout = self._reader.lease(instance)
         self._lifecycle.set(instance, Status.WAITING_FOR_RUNNER, now)
         error = self._broken_expression(attempt)
@@ -69,14 +70,17 @@ class Attempts:
     def may_run(self, attempt: Attempt) -> bool:
         """Return whether the attempt may be handed out now."""
         instance, pipeline = attempt.instance, attempt.pipeline
-        on_behalf_of = runs_on_behalf_of(instance)
-        resource = on_behalf_of.resource
+        activity, _ = activity_of(instance, self._calendar)
+        resource = instance.resource
         return (
             attempt.status is Status.WAITING_FOR_RUNNER
             and pipeline.state is Status.SCHEDULED
             and not pipeline.deleted
-            and pipeline.paused.isdisjoint((instance.component.id, on_behalf_of.component.id))
-            and (resource is None or resource.status is Status.RUNNING)
+            and pipeline.paused.isdisjoint((instance.component.id, activity.component.id))
+            and (
+                instance.runs_on is None
+                or (resource is not None and resource.status is Status.RUNNING)
+            )
         )
 
     def handed_out(self, attempt: Attempt, now: float) -> None:

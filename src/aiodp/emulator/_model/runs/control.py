@@ -77,6 +77,8 @@ class Control:
         pipeline.state = Status.SCHEDULED
         made = self._scheduler.activate(pipeline, start, now)
         self._timers.run(now)  # for the slots that have begun already
+        for resource in _resources(pipeline):
+            self._resources.release(resource, now)  # activities it was kept for may not come now
         self._resume(pipeline, now)
         self.on_idle(pipeline, now)
         return made

@@ -51,6 +51,9 @@ class ResourceMaker(Protocol):
     def create(self, resource: Instance, now: float) -> None:
         """Create the resource, again if it was there before."""
 
+    def release(self, resource: Instance, now: float) -> None:
+        """End the resource if nothing is to run on it any more."""
+
 
 class Lifecycle:
     """Moves instances from status to status."""
@@ -89,6 +92,8 @@ class Lifecycle:
             self._timers.set(instance, Due.TURN, instance.runs_at)
         elif self._may_start(instance) and needed(instance, self._calendar).met():
             self._start(instance, now)
+        elif instance.kind is Kind.RESOURCE:
+            self.resources.release(instance, now)
 
     def consider_all(self, instances: Iterable[Instance], now: float) -> None:
         """Consider several; each may change while another starts."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from aiodp.emulator._definition.kinds import WITH_TASKS, Kind
-from aiodp.emulator._model.dependencies import runs_on_behalf_of
+from aiodp.emulator._definition.kinds import Kind
 from aiodp.emulator._model.records import BAD, TERMINAL, Status
+from aiodp.emulator._model.runs.placement import has_more_users
 from aiodp.emulator._model.timers import Due
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from aiodp.emulator._model.context import Context
     from aiodp.emulator._model.leases import Leases
     from aiodp.emulator._model.records import Instance
@@ -25,6 +23,7 @@ class Resources:
 
     def __init__(self, context: Context, leases: Leases, lifecycle: Lifecycle) -> None:
         self._settings = context.settings
+        self._calendar = context.calendar
         self._timers = context.timers
         self._ids = context.ids
         self._reader = context.reader
@@ -36,10 +35,8 @@ class Resources:
         """React to the status of a resource, or of what runs on one."""
         if instance.kind is Kind.RESOURCE:
             self._resource_changed(instance, status, now)
-        elif instance.kind in WITH_TASKS:
-            resource = runs_on_behalf_of(instance).resource
-            if resource is not None:
-                self._user_changed(resource, status, now)
+        elif instance.resource is not None:
+            self._user_changed(instance, instance.resource, status, now)
 
     def create(self, resource: Instance, now: float) -> None:
         """Create a resource, again if it was there before."""
@@ -63,35 +60,39 @@ class Resources:
     def is_wanted(self, resource: Instance) -> bool:
         """Return whether a task waits for a resource, or a user has asked for it again."""
         return resource.rerun or any(
-            instance.status is Status.WAITING_FOR_RUNNER for instance in _tasks_on(resource)
+            instance.status is Status.WAITING_FOR_RUNNER for instance in _users(resource)
         )
 
-    def _user_changed(self, resource: Instance, status: Status, now: float) -> None:
+    def release(self, resource: Instance, now: float) -> None:
+        """End a resource if nothing is to run on it any more."""
+        is_used = any(instance.is_open() for instance in _users(resource))
+        if is_used or has_more_users(resource, self._calendar):
+            return
+        self.shut_down(resource, now)
+        if resource.status is Status.WAITING_ON_DEPENDENCIES and not resource.rerun:
+            self._lifecycle.set(resource, Status.FINISHED, now)
+
+    def _user_changed(self, user: Instance, resource: Instance, status: Status, now: float) -> None:
         wanted = status is Status.WAITING_FOR_RUNNER and resource.status not in _UP
-        if wanted and _is_live(resource):  # otherwise it is created when the pipeline is activated
+        if wanted and _is_lost(resource) and not user.rerun:
+            self._lifecycle.cancel(user, now, f"{resource.id} is {resource.status}")
+        elif wanted and _is_live(resource):  # otherwise when the pipeline is activated
             self._timers.stop(resource, Due.PHASE, Due.EXPIRY)
             resource.pipeline.change(resource, Status.WAITING_ON_DEPENDENCIES)
             self._lifecycle.consider(resource, now)
         elif status in TERMINAL:
-            self._release(resource, now)
+            self.release(resource, now)
 
     def _resource_changed(self, resource: Instance, status: Status, now: float) -> None:
         if status is Status.RUNNING:
-            for user in _tasks_on(resource):
+            for user in _users(resource):
                 if user.head is not None:
                     self._leases.offer(user.head, now)
-            self._release(resource, now)
+            self.release(resource, now)
         elif status in BAD or (status is Status.FINISHED and _is_live(resource)):
             # Only SetStatus finishes a resource on which something is still to run.
-            for instance in list(_tasks_on(resource)):
+            for instance in _users(resource):
                 self._lifecycle.cancel(instance, now, f"{resource.id} is {status}")
-
-    def _release(self, resource: Instance, now: float) -> None:
-        if any(instance.is_open() for instance in _tasks_on(resource)):
-            return
-        self.shut_down(resource, now)
-        if resource.status is Status.WAITING_ON_DEPENDENCIES:
-            self._lifecycle.set(resource, Status.FINISHED, now)
 
     def _next_phase(self, resource: Instance, now: float) -> None:
         if resource.status is Status.CREATING:
@@ -100,21 +101,17 @@ class Resources:
             self._lifecycle.set(resource, Status.FINISHED, now)
 
 
-def _users(resource: Instance) -> Iterator[Instance]:
-    """Yield the activities of the slot which run on a resource."""
-    for instance_id in resource.refs.values():
-        instance = resource.pipeline.instances[instance_id]
-        if instance.part.resource == resource.component.id:
-            yield instance
+def _users(resource: Instance) -> list[Instance]:
+    """Return what has tasks on a resource: activities, and preconditions once they were tried."""
+    return list(resource.pipeline.users[resource.id].values())
 
 
-def _tasks_on(resource: Instance) -> Iterator[Instance]:
-    """Yield what has tasks on a resource: activities, and the preconditions run for them."""
-    instances = resource.pipeline.instances
-    for instance_id in resource.refs.values():
-        guards = (instances[guard] for guard in instances[instance_id].preconditions)
-        yield from (guard for guard in guards if runs_on_behalf_of(guard).resource is resource)
-    yield from _users(resource)
+def _is_lost(resource: Instance) -> bool:
+    """Return whether a resource has failed; one that a deactivation has canceled may come back."""
+    if resource.status is Status.CANCELED and resource.ended_at is not None:
+        deactivated_at = resource.pipeline.deactivated_at
+        return deactivated_at is None or deactivated_at < resource.ended_at
+    return resource.status in BAD
 
 
 def _is_live(resource: Instance) -> bool:

@@ -6,14 +6,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from aiodp._core.period import split_period
-from aiodp.emulator._calendar import parse_date
+from aiodp.emulator._calendar import Slot, parse_date
 from aiodp.emulator._definition.expressions import ExpressionError
 from aiodp.emulator._definition.kinds import Kind
 from aiodp.emulator._definition.plan import ON_DEMAND, ONCE, Plan
 from aiodp.emulator._definition.slots import Period, Slots, parse_schedule_period
 from aiodp.emulator._errors import invalid
+from aiodp.emulator._model.ids import instance_id
 from aiodp.emulator._model.reading import on_demand_limit
-from aiodp.emulator._model.records import Instance, Pipeline, Slot, Status, Timeline
+from aiodp.emulator._model.records import Instance, Pipeline, Status, Timeline
+from aiodp.emulator._model.runs.placement import resource_for
 from aiodp.emulator._model.scopes import ObjectScope
 from aiodp.emulator._model.timers import Due
 from aiodp.emulator._settings import OnDemandBusy
@@ -61,9 +63,11 @@ class Scheduler:
     def activate(self, pipeline: Pipeline, start: float | None, now: float) -> list[Instance]:
         """Begin with the slots of the active definition; return what was made on demand."""
         plan = pipeline.plans[-1]
-        for name, slots in self._slots(pipeline, plan, now).items():
-            timeline = _timeline(pipeline, name)
-            timeline.slots = slots
+        slots_by_name = self._slots(pipeline, plan, now)
+        for name, slots in slots_by_name.items():  # all of them before any instance is made
+            _timeline(pipeline, name).slots = slots
+        for name in slots_by_name:
+            timeline = pipeline.timelines[name]
             if start is not None:
                 self._skip(timeline, start, now)
             self._arm(timeline, now)
@@ -134,13 +138,13 @@ class Scheduler:
 
     def _slot(self, slots: Slots, n: int) -> Slot:
         start = slots.start(n) or datetime.max.replace(tzinfo=UTC)
-        return Slot(self._calendar.at(start), self._calendar.at(slots.stop(n)))
+        return self._calendar.slot(self._calendar.at(start), self._calendar.at(slots.stop(n)))
 
     # Runs
 
     def _run(self, pipeline: Pipeline, timeline: str, now: float) -> list[Instance]:
         at = self._free_second(pipeline, timeline, now)
-        made = self._make(pipeline, timeline, Slot(at, at), now)
+        made = self._make(pipeline, timeline, self._calendar.slot(at, at), now)
         pipeline.latest_run_at = now
         for instance in made:
             instance.runs_at = now
@@ -152,7 +156,9 @@ class Scheduler:
         members = pipeline.plans[-1].timelines[timeline]
         newest = [run for key in members for run in pipeline.of_component[key][-1:]]
         at = max([now, *(run.scheduled_at + 1.0 for run in newest if run.timeline == timeline)])
-        while any(f"@{key}_{self._calendar.stamp(at)}" in pipeline.instances for key in members):
+        while any(
+            instance_id(key, self._calendar.stamp(at)) in pipeline.instances for key in members
+        ):
             at += 1.0
         return at
 
@@ -174,28 +180,45 @@ class Scheduler:
         now: float,
         status: Status = Status.WAITING_ON_DEPENDENCIES,
     ) -> list[Instance]:
+        keys = (instance_id(key, slot.stamp) for key in pipeline.plans[-1].timelines[timeline])
+        shared = [pipeline.instances[key] for key in keys if key in pipeline.instances]
         made = self._add(pipeline, timeline, slot, status)
         guards = [guard for instance in made for guard in self._guards(instance, slot)]
         for instance in [*made, *guards]:
             instance.started_at = now
             instance.max_retries = instance.tries_left = self._reader.max_retries(instance)
             self._actions.made(instance, now)
+        for instance in shared:
+            self._share(instance, slot, now)
         return [*made, *guards]
 
     def _add(self, pipeline: Pipeline, timeline: str, slot: Slot, status: Status) -> list[Instance]:
-        plan = pipeline.plans[-1]
-        members = plan.timelines[timeline]
-        slot.name(members, self._calendar.stamp(slot.start))
-        made = []
-        for component_id in members:
-            part, instance_id = plan.parts[component_id], slot.ids[component_id]
-            instance = Instance(pipeline, part, instance_id, timeline, slot)
-            instance.status = status
-            pipeline.add(instance)
-            made.append(instance)
+        plan, made = pipeline.plans[-1], []
+        for component_id in plan.timelines[timeline]:
+            key = instance_id(component_id, slot.stamp)
+            if key not in pipeline.instances:
+                instance = Instance(pipeline, plan.parts[component_id], key, timeline, slot)
+                instance.status = status
+                pipeline.add(instance)
+                made.append(instance)
         for instance in made:
             instance.runs_at = slot.stop if self._runs_at_end(instance) else slot.start
+            if instance.kind is Kind.ACTIVITY:
+                pipeline.place(instance, resource_for(instance, self._calendar))
         return made
+
+    def _share(self, shared: Instance, slot: Slot, now: float) -> None:
+        """Let an instance serve a slot which starts as its own; it ends with the shorter one."""
+        if slot.stop >= shared.ends_at or not shared.is_open():
+            return
+        at_end = self._runs_at_end(shared)
+        guards = (shared.pipeline.instances[guard_id] for guard_id in shared.preconditions)
+        for instance in (*guards, shared):
+            instance.ends_at = slot.stop
+            instance.runs_at = slot.stop if at_end else instance.runs_at
+            if instance.due(Due.LATE) is not None:
+                self._actions.made(instance, now)
+            self._lifecycle.consider(instance, now)
 
     def _runs_at_end(self, instance: Instance) -> bool:
         style = (self._reader.text(instance, "scheduleType") or "").lower()
@@ -206,9 +229,9 @@ class Scheduler:
         pipeline = guarded.pipeline
         made = []
         for component_id in guarded.part.preconditions:
-            instance_id = _free_id(f"@{component_id}_{self._calendar.stamp(slot.start)}", pipeline)
+            key = _free_id(instance_id(component_id, slot.stamp), pipeline)
             part = pipeline.plans[-1].parts[component_id]
-            instance = Instance(pipeline, part, instance_id, guarded.timeline, slot)
+            instance = Instance(pipeline, part, key, guarded.timeline, slot)
             instance.runs_at = guarded.runs_at
             instance.guards = guarded.id
             instance.status = guarded.status
@@ -224,11 +247,11 @@ def _timeline(pipeline: Pipeline, name: str) -> Timeline:
     return pipeline.timelines[name]
 
 
-def _free_id(instance_id: str, pipeline: Pipeline) -> str:
-    free, n = instance_id, 1
+def _free_id(wanted: str, pipeline: Pipeline) -> str:
+    free, n = wanted, 1
     while free in pipeline.instances:
         n += 1
-        free = f"{instance_id}_{n}"
+        free = f"{wanted}_{n}"
     return free
 
 
