@@ -42,6 +42,11 @@ def evaluate(kit, object_id, expression):
         ("run #{parent.@id} #{workerGroup}", "run A workers"),
         ("run #{input.directoryPath}", "run s3://bucket/2026-01-01"),
         ("run #{1 + 2 * 3}", "run 7"),
+        ("run #{id}", f"run {at('A')}_Attempt=1"),
+        ("run #{name}", f"run {at('A')}_Attempt=1"),
+        ("run #{parent.id} #{parent.name}", "run A A"),
+        ("run #{input.id} #{input.name}", f"run {at('Data')} {at('Data')}"),
+        ("run #{schedule.id} #{schedule.name}", "run Daily Daily"),
     ],
 )
 def test_a_worker_gets_evaluated_fields(kit, command, evaluated):
@@ -53,6 +58,47 @@ def test_a_worker_gets_evaluated_fields(kit, command, evaluated):
         )
     )
     assert kit.begin("A").fields()["command"] == evaluated
+
+
+@pytest.mark.parametrize(
+    ("command", "evaluated"),
+    [
+        ("run #{@actualStartTime}", "run 2026-01-01T00:05:00"),
+        ("run #{format(@actualStartTime, 'HH:mm')}", "run 00:05"),
+        ("run #{hostname}", "run host-1"),
+    ],
+)
+def test_a_worker_gets_what_is_known_when_it_takes_the_task(kit, command, evaluated):
+    """The task which is handed out has a start and a host, so its command may name them."""
+    kit.launch(daily(A=activity(command=command)))
+    kit.move(minutes=5)
+    answer = kit.call("PollForTask", workerGroup="workers", hostname="host-1")["taskObject"]
+    fields = answer["objects"][answer["attemptId"]]["fields"]
+    assert {"key": "command", "stringValue": evaluated} in fields
+
+
+@pytest.mark.parametrize("name", ["id", "name"])
+def test_every_field_may_name_the_object(kit, name):
+    """`#{id}` and `#{name}` work wherever an expression is evaluated (dp-pipeline-characters)."""
+    text = f"#{{{name}}}"
+    kit.launch(
+        {
+            "Default": {"myText": text},
+            "Daily": schedule("1 day"),
+            "A": activity(
+                schedule=Ref("Daily"),
+                workerGroup=f"{text}.workers",
+                stdout=f"s3://bucket/{text}.csv",
+                input=Ref("Data"),
+            ),
+            "Data": node(schedule=Ref("Daily"), filePath=f"s3://bucket/{text}.csv"),
+        }
+    )
+    for object_id in ("A", "Data", "Daily", at("A"), f"{at('A')}_Attempt=1", at("Data")):
+        assert evaluate(kit, object_id, text) == {"evaluatedExpression": object_id}
+    assert kit.fields(at("Data"), evaluate=True)["filePath"] == f"s3://bucket/{at('Data')}.csv"
+    assert kit.fields("A", evaluate=True)["stdout"] == "s3://bucket/A.csv"
+    assert kit.take(f"{at('A')}.workers") is not None
 
 
 def test_the_objects_of_a_task_are_evaluated_too(kit):

@@ -52,9 +52,9 @@ class ObjectScope:
 
     def field(self, name: str) -> tuple[Field, ...] | None:
         """Return a field of the object, or else the values of a parameter."""
-        if name == "@id":
+        if name in ("id", "@id"):
             return (Field(name, self._id),)
-        if name == "name" and name not in self.fields:
+        if name == "name":
             component = self._components.get(self._id)
             return (Field(name, self._id if component is None else component.name),)
         return self.fields[name] if name in self.fields else self._parameter(name)

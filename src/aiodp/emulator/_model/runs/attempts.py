@@ -45,7 +45,7 @@ class Attempts:
         attempt.worker_group = self._reader.worker_group(instance)
         attempt.lease_timeout = self._reader.lease(instance)
         self._lifecycle.set(instance, Status.WAITING_FOR_RUNNER, now)
-        error = self._broken_expression(attempt)
+        error = self._broken_expression(attempt, now)
         if error is None:
             self._leases.offer(attempt, now)
         else:
@@ -155,11 +155,13 @@ class Attempts:
         attempt.ended_at = now
         self._timers.stop(attempt)
 
-    def _broken_expression(self, attempt: Attempt) -> str | None:
+    def _broken_expression(self, attempt: Attempt, now: float) -> str | None:
+        """Return why a field has no value, though nobody has taken the attempt yet."""
         if not attempt.instance.component.has_expressions:
             return None
+        taken = strings(at_actualStartTime=self._calendar.stamp(now), hostname="unknown")
         try:
-            ObjectScope(attempt.id, attempt.pipeline, self._calendar).evaluated()
+            ObjectScope(attempt.id, attempt.pipeline, self._calendar, taken).evaluated()
         except ExpressionError as error:
             return str(error)
         return None
