@@ -51,6 +51,23 @@ def test_validating_answers_what_putting_does_and_stores_nothing():
     assert validated["errored"] is True
 
 
+@pytest.mark.parametrize("operation", [PUT, VALIDATE])
+def test_a_backfill_is_told_by_the_service_s_clock(operation):
+    """Cascade together with a start in the past has a warning (`validation/backfill.py`)."""
+    kit = Kit()
+    past = thing(
+        "S",
+        text("type", "Schedule"),
+        text("period", "1 hour"),
+        text("startDateTime", "1999-01-01T00:00:00"),
+    )
+    cascading = work(failureAndRerunMode="cascade", scheduleType="cron")
+    cascading["fields"].append({"key": "schedule", "refValue": "S"})
+    answer = kit.call(operation, pipelineId=create(kit), pipelineObjects=[past, cascading])
+    told = {item["id"]: item["warnings"] for item in answer["validationWarnings"]}
+    assert any("create a backfill" in warning for warning in told["Work"])
+
+
 def test_what_has_errors_is_stored_and_not_activated():
     """Errors keep a definition from being activated, not from being kept."""
     kit = Kit()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from unit.emulator.validation_kit import (
@@ -30,10 +32,6 @@ def test_a_plain_definition_has_no_warnings():
         ({"workerGroup": None}, "its tasks stay in WAITING_FOR_RUNNER"),
         ({"runsOn": ref("Machine")}, "'workerGroup' is ignored"),
         ({"schedule": None}, "'schedule' is missing"),
-        (
-            {"command": None, "scriptUri": "s3://b/s.sh", "scriptArgument": "x"},
-            "'scriptArgument' is for 'command'",
-        ),
         ({"maximumRetries": "6"}, "'maximumRetries' is above 5"),
         ({"maxActiveInstances": "6"}, "'maxActiveInstances' is above 5"),
         ({"retryDelay": "1 minute"}, "'retryDelay' is below 2 minutes"),
@@ -53,6 +51,52 @@ def test_each_oddity_of_an_activity_is_one_warning(changed, fragment):
     assert len(found["Work"]) == 1
     assert fragment in found["Work"][0]
     assert errors(made) == {}
+
+
+def test_a_script_may_have_arguments():
+    """The guide advises against it, yet definitions of AWS have it: it is not odd."""
+    work = activity(command=None, scriptUri="s3://b/s.sh", scriptArgument="x")
+    assert warnings(definition(schedule(), work)) == {}
+
+
+BACKFILL = (
+    "{} has 'failureAndRerunMode' field set to 'cascade' and you are about to create a backfill "
+    "with scheduleStartTime 2026-01-01T00:00:00. This can result in rapid creation of pipeline "
+    "objects in case of failures."
+)
+
+
+@pytest.mark.parametrize("mode", ["cascade", "CASCADE"])
+def test_cascade_and_a_backfill(mode):
+    """The service's own words, once for each object that says cascade."""
+    default = {"id": "Default", "failureAndRerunMode": mode, "pipelineLogUri": "s3://logs"}
+    own = activity("Own", name="My own", failureAndRerunMode=mode)
+    careful = activity("Careful", failureAndRerunMode="none")
+    made = definition(default, schedule(), activity(), activity("More"), own, careful)
+    later = datetime(2026, 1, 1, 0, 0, 1, tzinfo=UTC)
+    assert warnings(made, later) == {
+        "Default": [BACKFILL.format("Default")],
+        "Own": [BACKFILL.format("My own")],
+    }
+    assert warnings(made, datetime(2026, 1, 1, tzinfo=UTC)) == {}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"schedule": None},
+        {"schedule": None, "scheduleType": "ondemand"},
+        {"schedule": ref("First")},
+        {"failureAndRerunMode": "none"},
+    ],
+)
+def test_no_backfill_or_no_cascade(fields):
+    """What has no start in the past, or does not cascade, is not warned of."""
+    first = {"id": "First", "type": "Schedule", "period": "1 hour"}
+    first |= {"startAt": "FIRST_ACTIVATION_DATE_TIME"}
+    made = definition(first, schedule(), activity(**({"failureAndRerunMode": "cascade"} | fields)))
+    found = warnings(made, datetime(2027, 1, 1, tzinfo=UTC)).get("Work", [])
+    assert not any("backfill" in text for text in found)
 
 
 def test_an_inherited_worker_group_may_be_overridden():

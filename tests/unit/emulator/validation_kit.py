@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiodp.emulator import load_definition
 from aiodp.emulator._definition.components import Definition
 from aiodp.emulator._definition.validation import findings
 from aiodp.emulator._definition.validation.edits import edit_findings
 from aiodp.emulator._definition.validation.parts import errors_of, warnings_of
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 Texts = dict[str, list[str]]
 
@@ -28,9 +31,9 @@ def errors(made: Definition) -> Texts:
     return {item["id"]: item["errors"] for item in errors_of(findings(made))}
 
 
-def warnings(made: Definition) -> Texts:
+def warnings(made: Definition, now: datetime | None = None) -> Texts:
     """Return the warnings by object."""
-    return {item["id"]: item["warnings"] for item in warnings_of(findings(made))}
+    return {item["id"]: item["warnings"] for item in warnings_of(findings(made, now))}
 
 
 def edit_errors(active: Definition, latest: Definition) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from aiodp.emulator._definition.fields import Field, Fields, from_wire
 from aiodp.emulator._definition.size import Size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 DEFAULT: Final = "Default"
 _MAX_FILLED_VALUES: Final = 1000
@@ -120,15 +120,21 @@ def _is_optional(parameter: Mapping[str, Any]) -> bool:
     return [value.lower() for value in given[:1]] == ["true"]
 
 
-def _inherit(object_id: str, own: Mapping[str, Fields]) -> Fields:
-    """Merge the chain of parents, which ends in the object `Default`; the nearest field wins."""
-    fields: Fields = {}
+def lineage(object_id: str, own: Mapping[str, Fields]) -> Iterator[str]:
+    """Yield an object and what it inherits from, the nearest first, `Default` last."""
     seen: set[str] = set()
     current: str | None = object_id
     while current is not None and current in own and current not in seen:
+        yield current
         seen.add(current)
-        fields = own[current] | fields
         current = parent_of(current, own[current])
+
+
+def _inherit(object_id: str, own: Mapping[str, Fields]) -> Fields:
+    """Merge the fields of the lineage; the nearest field wins."""
+    fields: Fields = {}
+    for current in lineage(object_id, own):
+        fields = own[current] | fields
     return {
         key: values for key, values in fields.items() if key != "parent" and not key.startswith("@")
     }

@@ -16,6 +16,7 @@ from aiodp.emulator._model.views import pipeline_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from aiodp.emulator._definition.validation.parts import Messages
     from aiodp.emulator._model.context import Context
@@ -84,7 +85,7 @@ class Catalog:
             pipeline.tags = tags
         return {"pipelineId": pipeline.id}
 
-    def put(self, params: dict[str, Any], _now: float) -> dict[str, Any]:
+    def put(self, params: dict[str, Any], now: float) -> dict[str, Any]:
         """PutPipelineDefinition, which stores a definition with errors unless they are fatal."""
         pipeline = self.get(params["pipelineId"])
         definition = _definition(params)
@@ -93,18 +94,18 @@ class Catalog:
         check_size(definition)
         if pipeline.state is Status.FINISHED and not _may_replace(pipeline, definition):
             raise invalid("The definition of a FINISHED pipeline cannot be changed")
-        answer = _validated(pipeline, definition)
+        answer = _validated(pipeline, definition, self._calendar.date(now))
         store(pipeline, definition)
         return answer
 
-    def validate(self, params: dict[str, Any], _now: float) -> dict[str, Any]:
+    def validate(self, params: dict[str, Any], now: float) -> dict[str, Any]:
         """ValidatePipelineDefinition: what PutPipelineDefinition would find; nothing is stored."""
         pipeline = self.get(params["pipelineId"])
         definition = _definition(params)
         if fatal := fatal_errors(definition.objects, self._settings.max_objects):
             return {"errored": True, "validationErrors": fatal, "validationWarnings": []}
         check_size(definition)
-        return _validated(pipeline, definition)
+        return _validated(pipeline, definition, self._calendar.date(now))
 
     def definition(self, params: dict[str, Any], _now: float) -> dict[str, Any]:
         """GetPipelineDefinition."""
@@ -190,8 +191,8 @@ def _definition(params: dict[str, Any]) -> Definition:
     )
 
 
-def _validated(pipeline: Pipeline, definition: Definition) -> dict[str, Any]:
-    problems = findings(definition)
+def _validated(pipeline: Pipeline, definition: Definition, now: datetime) -> dict[str, Any]:
+    problems = findings(definition, now)
     if pipeline.active is not None:
         problems += edit_findings(pipeline.active, definition)
     errors = errors_of(problems)

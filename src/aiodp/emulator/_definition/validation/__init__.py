@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
+from aiodp.emulator._definition.validation.backfill import backfill_findings
 from aiodp.emulator._definition.validation.edits import edit_findings
 from aiodp.emulator._definition.validation.parameters import missing_values, parameter_findings
 from aiodp.emulator._definition.validation.parts import Draft, errors_of
@@ -32,6 +33,7 @@ from aiodp.emulator._definition.validation.values import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
 
     from aiodp.emulator._definition.components import Definition
     from aiodp.emulator._definition.validation.parts import Finding, Messages, Subject
@@ -65,8 +67,11 @@ def fatal_errors(objects: list[dict[str, Any]], max_objects: int) -> Messages:
     return errors
 
 
-def findings(definition: Definition) -> list[Finding]:
-    """Return all that is wrong or odd, without the errors that are fatal."""
+def findings(definition: Definition, now: datetime | None = None) -> list[Finding]:
+    """Return all that is wrong or odd, without the errors that are fatal.
+
+    Without `now` nothing is said of what starts in the past.
+    """
     draft = Draft(definition)
     counts = Counter(item["id"] for item in definition.objects)
     checks = [(subject, check) for subject in draft.subjects for check in _CHECKS]
@@ -79,6 +84,7 @@ def findings(definition: Definition) -> list[Finding]:
         if counts[subject.id] > 1
     ]
     all_findings += parameter_findings(definition)
+    all_findings += backfill_findings(draft, now) if now else ()
     return all_findings
 
 

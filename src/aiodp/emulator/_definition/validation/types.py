@@ -119,13 +119,6 @@ def default_findings(subject: Subject) -> Iterator[Finding]:
 
 
 def _activity_findings(subject: Subject) -> Iterator[Finding]:
-    shell = subject.component.type == "ShellCommandActivity"
-    if shell and subject.has("scriptUri") and subject.has("scriptArgument"):
-        # The guide calls it an error, yet samples of AWS have it and say that they validate.
-        yield subject.warning(
-            "'scriptArgument' is for 'command'; runners differ in what a script gets.",
-            "scriptArgument",
-        )
     if not subject.has("runsOn") and not subject.has("workerGroup"):
         yield subject.warning(
             "'runsOn' and 'workerGroup' are missing: its tasks stay in WAITING_FOR_RUNNER."
