@@ -243,6 +243,11 @@ def _() -> None:
     )
     service.tell("try_cancel", "A")
     assert service.status("B") == "CASCADE_FAILED"
+    asked = {"pipelineId": service.pipeline_id, "pipelineObjects": wire_objects(daily())}
+    typed = {"id": "myOne", "attributes": [{"key": "type", "stringValue": "string"}]}
+    assert "myOne" not in str(
+        service.call("PutPipelineDefinition", **asked, parameterObjects=[typed])["validationErrors"]
+    )
 
 
 @proves("An optional parameter without a value")
@@ -277,4 +282,24 @@ def _() -> None:
     del script["command"]
     answer = kit().put(daily(A=script))
     assert answer["errored"] is False
-    assert any(service["id"] == "A" for service in answer["validationWarnings"])
+    assert not any(told["id"] == "A" for told in answer["validationWarnings"])
+
+
+@proves("What `[#{myList1}, #{myList2}]` is")
+def _() -> None:
+    lists = {"myOne": "1", "myMany": ["2", "3"]}
+    texts = ["[#{myOne}, #{myMany}]", "[#{myOne}, #{myOne}]", "#{myMany}#{myMany}"]
+    service = kit(daily(A=activity(scriptArgument=texts, **lists)))
+    given = service.begin("A").fields()["scriptArgument"]
+    assert given == ["1", "2", "3", "[1, 1]", "22", "23", "32", "33"]
+
+
+@proves("A `region` which the guide does not list")
+def _() -> None:
+    machine = resource(region="eu-north-1")
+    login = {"username": "u", "*password": "p", "rdsInstanceId": "i"}
+    database = {"type": "RdsDatabase", "region": "eu-north-1"} | login
+    answer = kit().put(daily(Box=machine, Db=database))
+    told = {item["id"]: item["errors"] for item in answer["validationErrors"]}
+    assert "'region' value must be one of" in told["Box"][0]
+    assert "Db" not in told
