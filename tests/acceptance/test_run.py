@@ -22,20 +22,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from acceptance.fake_aws import metadata_at
 from acceptance.support import RESOURCE_GROUP, ROOT, SAMPLE
 from aiodp.emulator import AuditKind, Fault, FaultKind, load_definition
 
 GROUP = "wg"
-ROLE = "/latest/meta-data/iam/security-credentials/"
-KEYS = {
-    "Code": "Success",
-    "Type": "AWS-HMAC",
-    "AccessKeyId": "testing",
-    "SecretAccessKey": "testing",
-    "Token": "token",
-    "LastUpdated": "2020-01-01T00:00:00Z",
-    "Expiration": "2099-01-01T00:00:00Z",
-}
 TOO_LONG = 60
 STAGING = Path(__file__).with_name("samples") / "shellcommand-s3-staging.json"
 POLL = frozenset({"PollForTask"})
@@ -332,33 +323,10 @@ def test_a_metadata_service_may_begin_later(start, activate, service, tmp_path):
         }
         with start("--max-tasks", "1", **machine) as process:
             until(process, "no AWS credentials yet")
-            server = ThreadingHTTPServer(("127.0.0.1", port), Metadata, bind_and_activate=False)
-            with server:
-                server.socket.close()
-                server.socket = listening
-                server.server_activate()
-                threading.Thread(target=server.serve_forever, daemon=True).start()
+            with metadata_at(listening):
                 process.communicate(timeout=TOO_LONG)
-                server.shutdown()
     assert process.returncode == 0
     assert statuses(service) == ["FINISHED"]
-
-
-class Metadata(BaseHTTPRequestHandler):
-    """The credentials of a machine's role."""
-
-    def answer(self) -> None:
-        documents = {"/latest/api/token": "token", ROLE: "role", f"{ROLE}role": json.dumps(KEYS)}
-        content = documents.get(self.path, "").encode()
-        self.send_response(200 if content else 404)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    do_GET = do_PUT = answer  # noqa: N815 - http.server's names
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
 
 
 def test_a_fault_of_its_own_is_125(aiodp, environment, tmp_path):
