@@ -176,12 +176,19 @@ async def test_values_given_at_activation_win(pipeline_service):
 
 
 async def test_each_activation_is_a_run_on_demand(pipeline_service):
-    """A second activation makes a second instance, up to `maxActiveInstances` at one time."""
+    """A second activation makes a second instance, up to `maxActiveInstances` at one time.
+
+    Beyond that all that runs is canceled, and the pipeline runs anew.
+    """
     async with pipeline_service.client() as client:
         pipeline_id = await make_pipeline(client, maxActiveInstances="2")
+        statuses = []
         for _ in range(2):
             await client.activate_pipeline(pipelineId=pipeline_id)
-        assert len(set(await query(client, pipeline_id, "INSTANCE"))) == 2
+            ids = await query(client, pipeline_id, "INSTANCE")
+            statuses.append([(await fields_of(client, pipeline_id, key))["@status"] for key in ids])
+        ready = "WAITING_FOR_RUNNER"
+        assert statuses == [[ready, ready], ["CANCELED", "CANCELED", ready]]
 
 
 @pytest.mark.parametrize(

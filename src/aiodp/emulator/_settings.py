@@ -79,8 +79,13 @@ class AttemptTimeoutAnswer(StrEnum):
 
 
 class OnDemandBusy(StrEnum):
-    """What activating an on-demand pipeline gets while it has as many runs as it may have."""
+    """What activating an on-demand pipeline does while it has as many runs as it may have.
 
+    RERUN is what the API reference of ActivatePipeline says.
+    """
+
+    RERUN = "rerun"
+    """Its running objects are canceled, and it runs anew."""
     IGNORED = "ignored"
     """A success which makes no run."""
     INVALID_REQUEST = "InvalidRequestException"
@@ -136,7 +141,7 @@ class Settings:
 
     ActivatePipeline refuses an older one unless it names a start (dp-object-schedule).
     """
-    on_demand_busy: OnDemandBusy = OnDemandBusy.IGNORED
+    on_demand_busy: OnDemandBusy = OnDemandBusy.RERUN
     late_if: LateIf = LateIf.NOT_COMPLETED
     attempt_timeout_answer: AttemptTimeoutAnswer = AttemptTimeoutAnswer.TASK_NOT_FOUND
     deleted_answer: DeletedAnswer = DeletedAnswer.PIPELINE_DELETED

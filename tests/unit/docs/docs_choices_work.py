@@ -182,9 +182,13 @@ def _() -> None:
 
 @proves("Activating an on-demand pipeline")
 def _() -> None:
-    service = kit(on_demand(A=activity()))
-    assert service.activate() == {}
-    assert len(service.runs()) == 1
+    service = kit(on_demand(A=activity(maxActiveInstances=2)))
+    statuses = []
+    for _ in range(2):
+        assert service.activate() == {}
+        statuses.append(list(service.runs().values()))
+    ready = "WAITING_FOR_RUNNER"
+    assert statuses == [[ready] * 2, ["CANCELED", "CANCELED", ready]]
 
 
 @proves("How many instances of a component run at once")

@@ -68,6 +68,8 @@ class Control:
         """Make a definition the active one and let it run; return the new instances on demand."""
         plan = Plan.of(definition)
         self._scheduler.check(pipeline, plan, start, now)
+        if pipeline.state is Status.SCHEDULED:  # otherwise it goes on with what has waited
+            self._scheduler.cancel_runs(pipeline, plan, now)
         pipeline.active = definition
         pipeline.components = dict(plan.components)
         if not pipeline.plans or pipeline.plans[-1].definition != definition:

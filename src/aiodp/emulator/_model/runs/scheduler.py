@@ -60,6 +60,14 @@ class Scheduler:
         if busy and plan.on_demand and self._is_busy(pipeline, plan):
             raise invalid("As many runs of the on-demand pipeline are going on as may")
 
+    def cancel_runs(self, pipeline: Pipeline, plan: Plan, now: float) -> None:
+        """Cancel what runs on demand if it leaves no room for another run, which is to come."""
+        rerun = self._settings.on_demand_busy is OnDemandBusy.RERUN
+        if rerun and plan.on_demand and self._is_busy(pipeline, plan):
+            for instance in list(pipeline.open.values()):
+                if instance.timeline == ON_DEMAND:
+                    self._lifecycle.cancel(instance, now, "The pipeline was activated again")
+
     def activate(self, pipeline: Pipeline, start: float | None, now: float) -> list[Instance]:
         """Begin with the slots of the active definition; return what was made on demand."""
         plan = pipeline.plans[-1]
