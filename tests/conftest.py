@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gc
 import os
 import signal
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
 
 TESTS: Final = Path(__file__).parent
 WAITING: Final = ("slow", "acceptance", "contract", "unit/shell", "unit/runner")
-"""Folders whose tests wait for real time, the longest first."""
+FOLDERS: Final = (*WAITING, "virtual", "campaign")
+"""Those whose tests wait for real time, the longest first, and those which compute for long."""
 
 # No example may fail because the machine is slow.
 untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -31,8 +34,19 @@ def pytest_configure(config: pytest.Config) -> None:
     config.option.loadscopereorder = False
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Look for no garbage among the modules and tests that are collected: they stay to the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of the folder `slow` as such, and let those that wait long begin early.
+    """Mark the tests of the folder `slow` as such, and let the files with most slow tests begin.
 
     In several processes the longest file must not be the last one to begin, and a test that waits
     leaves the processor to one that computes.
@@ -41,7 +55,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.path.parent == TESTS / "slow":
             item.add_marker(pytest.mark.slow)
     if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=_turn)
+        slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+        items.sort(key=lambda item: (-slow[item.path], _turn(item)))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -63,4 +78,4 @@ def commands() -> Iterator[Commands]:
 
 def _turn(item: pytest.Item) -> int:
     folder = item.path.parent.relative_to(TESTS).as_posix()
-    return WAITING.index(folder) if folder in WAITING else len(WAITING)
+    return FOLDERS.index(folder) if folder in FOLDERS else len(FOLDERS)

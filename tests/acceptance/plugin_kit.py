@@ -29,10 +29,7 @@ def run(pytester: pytest.Pytester, *options: str, **files: str) -> pytest.RunRes
     """Run the project's tests in this process, which has imported what they need."""
     pytester.makepyfile(**files)
     gc.freeze()  # pytest collects garbage at the end of each run: not that of this process
-    try:
-        return pytester.runpytest_inprocess("-p", PLUGIN, *options)
-    finally:
-        gc.unfreeze()
+    return pytester.runpytest_inprocess("-p", PLUGIN, *options)
 
 
 def run_apart(pytester: pytest.Pytester, *options: str, **files: str) -> pytest.RunResult:

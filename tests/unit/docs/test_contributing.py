@@ -80,7 +80,7 @@ def test_the_programs_are_installed(command):
 
 def test_the_fast_tests_are_chosen_by_a_marker_that_exists():
     """`-m "not slow"` leaves something out."""
-    assert 'pytest -q -n 4 --dist loadfile -m "not slow"' in TEXT
+    assert 'pytest -q -n 6 --dist loadfile -m "not slow"' in TEXT
     markers = PROJECT["tool"]["pytest"]["ini_options"]["markers"]
     assert any(marker.startswith("slow:") for marker in markers)
 
