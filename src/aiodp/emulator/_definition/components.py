@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any, Final
@@ -64,20 +65,30 @@ class Component:
         return (self.text("scheduleType") or "").lower() == "ondemand"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Definition:
-    """A definition as PutPipelineDefinition brought it, in the API's own form."""
+    """A definition as PutPipelineDefinition brought it, in the API's own form.
+
+    Its lists are never changed, so what they mean is found out once.
+    """
 
     objects: list[dict[str, Any]]
     parameter_objects: list[dict[str, Any]]
     parameter_values: list[dict[str, Any]]
 
-    def components(self, size: Size | None = None) -> dict[str, Component]:
-        """Return every object by id, with the fields which it inherits, parameters filled in.
+    def check_size(self) -> None:
+        """Raise InvalidRequestException, which names the limit, if it has too many components."""
+        self.__dict__.setdefault("_components", self._read(Size()))
 
-        `size` counts them, and may raise before they are made.
-        """
-        size = size or Size(math.inf, math.inf)
+    def components(self) -> dict[str, Component]:
+        """Return every object by id, with the fields which it inherits, parameters filled in."""
+        return dict(self._components)
+
+    @cached_property
+    def _components(self) -> dict[str, Component]:
+        return self._read(Size(math.inf, math.inf))
+
+    def _read(self, size: Size) -> dict[str, Component]:
         own = {item["id"]: from_wire(item.get("fields", [])) for item in self.objects}
         values = self.parameters()
         return {
@@ -92,6 +103,8 @@ class Definition:
 
     def with_values(self, values: list[dict[str, Any]]) -> Definition:
         """Return the definition with these values of parameters, as ActivatePipeline has them."""
+        if not values:
+            return self
         given = {value["id"] for value in values}
         kept = [value for value in self.parameter_values if value["id"] not in given]
         return replace(self, parameter_values=kept + values)

@@ -5,10 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aiodp.emulator._definition.expressions import count_words
-from aiodp.emulator._definition.size import MAX_PARAMETER_VALUES, MAX_WORDS, Size, too_large
+from aiodp.emulator._definition.expressions.cost import Costs, TooCostlyError
+from aiodp.emulator._definition.size import (
+    MAX_PARAMETER_VALUES,
+    MAX_STEPS,
+    MAX_WORDS,
+    too_large,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from aiodp.emulator._definition.components import Definition
+    from aiodp.emulator._definition.fields import Fields
 
 
 def check_size(definition: Definition) -> None:
@@ -21,4 +30,21 @@ def check_size(definition: Definition) -> None:
     }
     if count_words(texts) > MAX_WORDS:
         raise too_large(f"{MAX_WORDS} names, values and signs in expressions")
-    definition.components(Size())
+    definition.check_size()
+    fields = {key: component.fields for key, component in definition.components().items()}
+    try:
+        total = _steps(fields, Costs(fields, definition.parameters(), MAX_STEPS))
+    except TooCostlyError:
+        total = MAX_STEPS + 1
+    if total > MAX_STEPS:
+        raise too_large(f"expressions of {MAX_STEPS} steps in each run of all its objects")
+
+
+def _steps(objects: Mapping[str, Fields], costs: Costs) -> int:
+    """Return the steps of a run: an object is evaluated once for each that refers to it, too."""
+    steps = {key: costs.of(key) for key in objects}
+    referred = (
+        {field.value for values in fields.values() for field in values if field.is_ref}
+        for fields in objects.values()
+    )
+    return sum(steps.values()) + sum(steps.get(key, 0) for keys in referred for key in keys)

@@ -20,15 +20,24 @@ MAX_BYTES: Final = 2 * 1024**2
 """Of these values."""
 MAX_WORDS: Final = 10_000
 """Names, values and signs in expressions; one that is written twice counts once."""
+MAX_STEPS: Final = 50_000
+"""Of the evaluation of all objects, as `Work` counts them."""
 MAX_PARAMETER_VALUES: Final = 1_000
 """Values and attributes of all parameters."""
 
 
 class Size:
-    """Counts the values of a definition, before they are made."""
+    """Counts the values of something, by default of a definition, before they are made."""
 
-    def __init__(self, values: float = MAX_VALUES, size: float = MAX_BYTES) -> None:
+    def __init__(
+        self,
+        values: float = MAX_VALUES,
+        size: float = MAX_BYTES,
+        *,
+        of: str = "pipeline definition",
+    ) -> None:
         self._most = values, size
+        self._of = of
         self._values = 0
         self._bytes = 0
 
@@ -38,11 +47,12 @@ class Size:
         self._bytes += size
         most_values, most_bytes = self._most
         if self._values > most_values:
-            raise too_large(f"{most_values} values, inherited ones and those of lists included")
+            limit = f"{most_values} values, inherited ones and those of lists included"
+            raise too_large(limit, self._of)
         if self._bytes > most_bytes:
-            raise too_large(f"{most_bytes} bytes of values, inherited ones included")
+            raise too_large(f"{most_bytes} bytes of values, inherited ones included", self._of)
 
 
-def too_large(limit: str) -> ServiceError:
-    """Return the refusal of a definition, which names the limit."""
-    return invalid(f"The pipeline definition is too large: it may have {limit}")
+def too_large(limit: str, of: str = "pipeline definition") -> ServiceError:
+    """Return the refusal of what is too large, which names the limit."""
+    return invalid(f"The {of} is too large: it may have {limit}")

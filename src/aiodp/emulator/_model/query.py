@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from aiodp.emulator._definition.expressions import ExpressionError, evaluate
+from aiodp.emulator._definition.expressions import ExpressionError, Work, evaluate
 from aiodp.emulator._definition.kinds import Kind, kind_of
+from aiodp.emulator._definition.size import Size
 from aiodp.emulator._errors import invalid
 from aiodp.emulator._model.listing.pages import PAGE_SIZE, list_objects
 from aiodp.emulator._model.listing.selectors import Selectors
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from aiodp.emulator._model.context import Context
     from aiodp.emulator._model.records import Instance, Pipeline, Task
 
+_MAX_DESCRIBED_VALUES: Final = 20_000
+_MAX_DESCRIBED_BYTES: Final = 4 * 1024**2
 _MAX_STRING_BYTES: Final = 20_971_520  # longString of the service's model
 
 
@@ -36,16 +39,18 @@ class Queries:
         if len(ids) > self._settings.max_described_objects:
             most = self._settings.max_described_objects
             raise invalid(f"At most {most} objects can be described, not {len(ids)}")
-        evaluate = params.get("evaluateExpressions", False)
-        objects = [self._describe(object_id, pipeline, evaluate=evaluate) for object_id in ids]
+        work = Work() if params.get("evaluateExpressions") else None
+        size = Size(_MAX_DESCRIBED_VALUES, _MAX_DESCRIBED_BYTES, of="answer")
+        objects = [self._describe(object_id, pipeline, work, size) for object_id in ids]
         return {"pipelineObjects": objects, "hasMoreResults": False}
 
     def evaluate(self, params: dict[str, Any], _now: float) -> dict[str, Any]:
         """EvaluateExpression, in the context of an object of any sphere."""
         pipeline = self._catalog.get(params["pipelineId"])
         scope = self._scope(params["objectId"], pipeline)
+        work = Work(size=_MAX_STRING_BYTES)
         try:
-            values = evaluate(params["expression"], scope, max_bytes=_MAX_STRING_BYTES)
+            values = evaluate(params["expression"], scope, work, max_bytes=_MAX_STRING_BYTES)
         except ExpressionError as error:
             raise invalid(str(error)) from error
         return {"evaluatedExpression": ",".join(values)}
@@ -56,11 +61,12 @@ class Queries:
         pipeline = instance.pipeline
         objects: dict[str, Any] = {}
         pending = [attempt.id]
+        work = Work()
         while pending:
             object_id = pending.pop()
             if object_id in objects:
                 continue
-            fields = self._evaluated_if_possible(object_id, pipeline)
+            fields = self._evaluated_if_possible(object_id, pipeline, work)
             objects[object_id] = as_object(object_id, fields, pipeline)
             pending.extend(_referred(fields, instance))
         return {
@@ -70,18 +76,23 @@ class Queries:
             "objects": objects,
         }
 
-    def _describe(self, object_id: str, pipeline: Pipeline, *, evaluate: bool) -> dict[str, Any]:
+    def _describe(
+        self, object_id: str, pipeline: Pipeline, work: Work | None, size: Size
+    ) -> dict[str, Any]:
+        """Return an object, evaluated if there is work for it."""
         scope = self._scope(object_id, pipeline)
         try:
-            fields = scope.evaluated() if evaluate else scope.fields
+            fields = scope.fields if work is None else scope.evaluated(work)
         except ExpressionError as error:
             raise invalid(f"Object {object_id} cannot be evaluated: {error}") from error
+        for values in fields.values():
+            size.add(len(values), sum(len(field.value) for field in values))
         return as_object(object_id, fields, pipeline)
 
-    def _evaluated_if_possible(self, object_id: str, pipeline: Pipeline) -> Fields:
+    def _evaluated_if_possible(self, object_id: str, pipeline: Pipeline, work: Work) -> Fields:
         scope = self._scope(object_id, pipeline)
         try:
-            return scope.evaluated()
+            return scope.evaluated(work)
         except ExpressionError:  # of an object which the attempt only refers to
             return scope.fields
 

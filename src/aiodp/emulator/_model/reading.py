@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from aiodp._core.period import parse_period
-from aiodp.emulator._definition.expressions import ExpressionError, has_expression
+from aiodp.emulator._definition.expressions import ExpressionError, Work, has_expression
 from aiodp.emulator._model.runs.placement import activity_of
 from aiodp.emulator._model.scopes import ObjectScope
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from aiodp.emulator._model.records import Instance
     from aiodp.emulator._settings import Settings
 
+_MAX_STEPS: Final = 500
+"""Steps of an expression which the service reads for itself, again at each of its decisions."""
 _MAX_RETRIES: Final = 5  # retries of a task (the Developer Guide, dp-limits)
 _MAX_ON_DEMAND_RUNS: Final = 5  # runs at a time of an on-demand pipeline (dp-concepts-schedules)
 
@@ -32,7 +34,9 @@ class Reader:
         if raw is None or not has_expression(raw):
             return raw
         with suppress(ExpressionError):
-            return ObjectScope(instance.id, instance.pipeline, self._calendar).text(key)
+            return ObjectScope(instance.id, instance.pipeline, self._calendar).text(
+                key, Work(_MAX_STEPS)
+            )
         return None
 
     def period(self, instance: Instance, key: str) -> float | None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from aiodp.emulator._calendar import Calendar
     from aiodp.emulator._definition.components import Component
+    from aiodp.emulator._definition.expressions import Work
     from aiodp.emulator._definition.plan import Plan
     from aiodp.emulator._model.records import Pipeline
 
@@ -65,17 +66,17 @@ class ObjectScope:
             return None
         return ObjectScope(object_id, self._pipeline, self._calendar, plan=self._plan)
 
-    def evaluated(self) -> Fields:
+    def evaluated(self, work: Work | None = None) -> Fields:
         """Return all fields with their expressions evaluated; raises `ExpressionError`."""
-        return evaluate_fields(self.fields, self)
+        return evaluate_fields(self.fields, self, work)
 
-    def text(self, key: str) -> str | None:
+    def text(self, key: str, work: Work | None = None) -> str | None:
         """Return the first string value of a field, evaluated; raises `ExpressionError`."""
         values = (field.value for field in self.fields.get(key, ()) if not field.is_ref)
         raw = next(values, None)
         if raw is None or not has_expression(raw):
             return raw
-        return next(iter(evaluate(raw, self)), None)
+        return next(iter(evaluate(raw, self, work)), None)
 
     def _parameter(self, name: str) -> tuple[Field, ...] | None:
         values = self._plan.parameters.get(name) if self._plan is not None else None

@@ -15,13 +15,16 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from itertools import islice
+from typing import TYPE_CHECKING, Final
 
 from aiodp.emulator._definition.expressions.errors import ExpressionError, ReasonError
 from aiodp.emulator._definition.expressions.evaluator import Evaluator, Scope, is_verbatim
 from aiodp.emulator._definition.expressions.functions import check_call
 from aiodp.emulator._definition.expressions.nodes import Call, Name, Node, walk
 from aiodp.emulator._definition.expressions.template import OPENING, Expression, split, words
+from aiodp.emulator._definition.expressions.work import Work
 from aiodp.emulator._definition.fields import MAX_VALUE_BYTES
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ExpressionError",
     "Scope",
+    "Work",
     "count_words",
     "evaluate",
     "evaluate_fields",
@@ -40,49 +44,50 @@ __all__ = [
     "syntax_errors",
 ]
 
+_MAX_ERRORS: Final = 10
+_KEPT_TEXTS: Final = 1_000  # of 10,240 bytes at most
+
 
 def has_expression(text: str) -> bool:
     """Return whether the text holds an expression, well-formed or not."""
     return OPENING in text
 
 
-def evaluate(text: str, scope: Scope, *, max_bytes: int = MAX_VALUE_BYTES) -> tuple[str, ...]:
+def evaluate(
+    text: str, scope: Scope, work: Work | None = None, *, max_bytes: int = MAX_VALUE_BYTES
+) -> tuple[str, ...]:
     """Return the text with every expression in it evaluated.
 
     That is one text, unless lists take part: then one for each item. A text without expressions is
-    returned as it is. Raises `ExpressionError` if an expression has no value, or if a result has
-    more than `max_bytes` (by default what a field may hold, dp-limits).
+    returned as it is. Raises `ExpressionError` if an expression has no value, if a result has
+    more than `max_bytes` (by default what a field may hold, dp-limits), or if it takes more than
+    what is left of `work`.
     """
     if not has_expression(text):
         return (text,)
-    return Evaluator(max_bytes).text(text, scope)
+    return Evaluator(max_bytes, work or Work()).text(text, scope)
 
 
-def evaluate_fields(fields: Fields, scope: Scope) -> Fields:
+def evaluate_fields(fields: Fields, scope: Scope, work: Work | None = None) -> Fields:
     """Return the fields with their strings evaluated, lists flat; raise as `evaluate` does.
 
     References stay as they are, and so do id, name, type and runtime fields. A field whose
     expression is a list without items is left out.
     """
+    work = work or Work()
     evaluated = {
-        key: tuple(evaluated for field in values for evaluated in _evaluated(field, scope))
+        key: tuple(evaluated for field in values for evaluated in _evaluated(field, scope, work))
         for key, values in fields.items()
     }
     return {key: values for key, values in evaluated.items() if values}
 
 
 def syntax_errors(text: str) -> list[str]:
-    """Return what is wrong with the expressions of a text, whatever the object.
+    """Return what is wrong with the expressions of a text, whatever the object: ten errors at most.
 
     That is broken syntax, an unknown function, a wrong number of arguments, or an unclosed `#{`.
     """
-    errors: list[str] = []
-    try:
-        for expression in _expressions(text):
-            errors += _faults(expression)
-    except ExpressionError as error:
-        errors.append(str(error))
-    return errors
+    return list(_syntax_errors(text))
 
 
 def names(text: str) -> set[str]:
@@ -90,7 +95,7 @@ def names(text: str) -> set[str]:
 
     Of `#{input.tableName}` that is `input`. Expressions of broken syntax have none.
     """
-    return {node.name for node in _nodes(text) if isinstance(node, Name)}
+    return set(_names(text))
 
 
 def count_words(texts: Iterable[str]) -> int:
@@ -101,16 +106,34 @@ def count_words(texts: Iterable[str]) -> int:
     return sum(map(words, {source for text in texts for source in _sources(text)}))
 
 
+@lru_cache(_KEPT_TEXTS)
+def _syntax_errors(text: str) -> tuple[str, ...]:
+    return tuple(islice(_all_faults(text), _MAX_ERRORS))
+
+
+@lru_cache(_KEPT_TEXTS)
+def _names(text: str) -> frozenset[str]:
+    return frozenset(node.name for node in _nodes(text) if isinstance(node, Name))
+
+
+def _all_faults(text: str) -> Iterator[str]:
+    try:
+        for expression in _expressions(text):
+            yield from _faults(expression)
+    except ExpressionError as error:
+        yield str(error)
+
+
 def _sources(text: str) -> Iterator[str]:
     with suppress(ExpressionError):  # never closed: what stands before has been yielded
         yield from (expression.source for expression in _expressions(text))
 
 
-def _evaluated(field: Field, scope: Scope) -> Iterator[Field]:
+def _evaluated(field: Field, scope: Scope, work: Work) -> Iterator[Field]:
     if field.is_ref or is_verbatim(field.key) or not has_expression(field.value):
         yield field
         return
-    for text in evaluate(field.value, scope):
+    for text in evaluate(field.value, scope, work):
         yield replace(field, value=text)
 
 

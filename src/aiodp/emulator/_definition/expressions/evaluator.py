@@ -34,11 +34,12 @@ from aiodp.emulator._definition.expressions.values import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from aiodp.emulator._definition.expressions.work import Work
     from aiodp.emulator._definition.fields import Field
 
 MAX_DEPTH: Final = 50
-MAX_STEPS: Final = 20_000
 MAX_ITEMS: Final = 1_000
+LETTERS_IN_STEP: Final = 8
 
 T = TypeVar("T")
 
@@ -81,11 +82,14 @@ def is_verbatim(key: str) -> bool:
 
 
 class Evaluator:
-    """One evaluation, with the limits which keep it finite. The depth counts all fields passed."""
+    """One evaluation, with the limits which keep it finite. The depth counts all fields passed.
 
-    def __init__(self, max_bytes: int) -> None:
+    `max_bytes` is of each text, `work` of all together.
+    """
+
+    def __init__(self, max_bytes: int, work: Work) -> None:
         self._max_bytes = max_bytes
-        self._steps = 0
+        self._work = work
         self._depth = 0
         self._trail: list[tuple[object, str]] = []
 
@@ -103,14 +107,15 @@ class Evaluator:
             raise ExpressionError(text, str(error)) from None
 
     def _expression(self, expression: Expression, scope: Scope) -> tuple[str, ...]:
-        node = expression.parse()
         try:
+            self._work.read(expression.source)
+            node = expression.parse()
             return tuple(text_of(value) for value in self._values(node, scope))
         except ReasonError as error:
             raise ExpressionError(str(expression), str(error)) from None
 
     def _values(self, node: Node, scope: Scope) -> tuple[Value, ...]:
-        self._spend(1)
+        self._work.spend(1)
         if self._depth >= MAX_DEPTH:
             raise ReasonError(f"it leads through more than {MAX_DEPTH} levels")
         self._depth += 1
@@ -129,9 +134,15 @@ class Evaluator:
                 return self._member(node, scope)
             case Call():
                 rows = self._rows([self._values(argument, scope) for argument in node.arguments])
-                return tuple(self._checked(call(node.function, row)) for row in rows)
+                return tuple(self._checked(self._call(node.function, row)) for row in rows)
             case Operation():
                 return self._operation(node, scope)
+
+    def _call(self, function: str, row: tuple[Value, ...]) -> Value:
+        # A pattern may have as many letters as a text has, each of which is written out.
+        letters = sum(len(value) for value in row if isinstance(value, str))
+        self._work.spend(letters // LETTERS_IN_STEP)
+        return call(function, row)
 
     def _operation(self, node: Operation, scope: Scope) -> tuple[Value, ...]:
         left = self._values(node.first, scope)
@@ -157,9 +168,10 @@ class Evaluator:
         return [owner for object_ in outer for owner in self._followed(target.name, object_)]
 
     def _followed(self, name: str, scope: Scope) -> list[Scope]:
-        self._spend(1)
+        fields = _known(name, scope)
+        self._work.spend(1 + len(fields))
         owners = []
-        for field in _known(name, scope):
+        for field in fields:
             if not field.is_ref:
                 raise ReasonError(f'"{name}" is no reference')
             owner = scope.follow(field.value)
@@ -170,7 +182,7 @@ class Evaluator:
 
     def _field(self, name: str, scope: Scope) -> tuple[Value, ...]:
         fields = _known(name, scope)
-        self._spend(len(fields))
+        self._work.spend(len(fields))
         return tuple(value for field in fields for value in self._field_values(field, scope))
 
     def _field_values(self, field: Field, scope: Scope) -> Sequence[Value]:
@@ -196,20 +208,17 @@ class Evaluator:
         count = prod(len(column) for column in columns)
         if count > MAX_ITEMS:
             raise ReasonError(f"it makes a list of more than {MAX_ITEMS} items")
-        self._spend(count)
+        self._work.spend(count)
         return product(*columns)
-
-    def _spend(self, steps: int) -> None:
-        self._steps += steps
-        if self._steps > MAX_STEPS:
-            raise ReasonError(f"it takes more than {MAX_STEPS} steps")
 
     def _checked(self, value: Value) -> Value:
         return self._sized(value) if isinstance(value, str) else value
 
     def _sized(self, text: str) -> str:
-        if len(text.encode(errors="surrogatepass")) > self._max_bytes:
+        size = len(text.encode(errors="surrogatepass"))
+        if size > self._max_bytes:
             raise ReasonError(f"the result exceeds {self._max_bytes} bytes")
+        self._work.keep(size)
         return text
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from aiodp.emulator._definition.expressions import ExpressionError, evaluate
+from aiodp.emulator._definition.expressions import ExpressionError, Work, evaluate
 from aiodp.emulator._definition.expressions.template import split
 from aiodp.emulator._definition.fields import refs
 from aiodp.emulator._definition.plan import ON_DEMAND
@@ -71,19 +71,20 @@ class Actions:
     def _alarm(self, action_id: str, instance: Instance) -> None:
         node = refs(node=instance.id)
         scope = ObjectScope(action_id, instance.pipeline, self._calendar, node)
-        topic, subject, message = (_text_of(scope, key) for key in _TEXTS)
+        work = Work()
+        topic, subject, message = (_text_of(scope, key, work) for key in _TEXTS)
         self._outside.publish(topic, subject, message)
 
 
-def _text_of(scope: ObjectScope, key: str) -> str:
+def _text_of(scope: ObjectScope, key: str, work: Work) -> str:
     """Return a text of an alarm with what can be evaluated; the rest stays as it is written."""
     with suppress(ExpressionError):
-        return scope.text(key) or ""
+        return scope.text(key, work) or ""
     raw = next(field.value for field in scope.fields[key] if not field.is_ref)
-    return "".join(_evaluated_if_possible(str(piece), scope) for piece in split(raw))
+    return "".join(_evaluated_if_possible(str(piece), scope, work) for piece in split(raw))
 
 
-def _evaluated_if_possible(piece: str, scope: ObjectScope) -> str:
+def _evaluated_if_possible(piece: str, scope: ObjectScope, work: Work) -> str:
     with suppress(ExpressionError):
-        return ",".join(evaluate(piece, scope))
+        return ",".join(evaluate(piece, scope, work))
     return piece

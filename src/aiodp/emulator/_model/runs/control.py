@@ -55,7 +55,8 @@ class Control:
         if pipeline.latest is None:
             raise invalid("The pipeline has no definition")
         definition = pipeline.latest.with_values(params.get("parameterValues", []))
-        check_size(definition)
+        if definition is not pipeline.latest:  # which was checked as it was put
+            check_size(definition)
         errors = activation_errors(definition, pipeline.active)
         if errors:
             raise invalid(f"The pipeline's definition has errors: {'; '.join(errors)}")
