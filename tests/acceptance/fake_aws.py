@@ -39,7 +39,7 @@ class Metadata(BaseHTTPRequestHandler):
             f"{self.ROLE}role": json.dumps(self.KEYS),
         }
         content = documents.get(self.path, "").encode()
-        _answer(self, 200 if content else 404, "text/plain", content)
+        _answer(self, 200 if content else 404, {}, content)
 
     do_GET = do_PUT = answer  # noqa: N815 - http.server's names
 
@@ -73,14 +73,14 @@ class _GateHandler(BaseHTTPRequestHandler):
         else:
             self.server.refused.add(key)
             error = {"__type": "UnrecognizedClientException", "message": "The token is invalid."}
-            _answer(self, 400, "application/x-amz-json-1.1", json.dumps(error).encode())
+            _answer(self, 400, {}, json.dumps(error).encode())
 
-    def forward(self, body: bytes) -> tuple[int, str, bytes]:
+    def forward(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
         connection = http.client.HTTPConnection(self.server.behind, timeout=_TIMEOUT)
         try:
             connection.request("POST", self.path, body, dict(self.headers))
             answer = connection.getresponse()
-            return answer.status, answer.headers["Content-Type"], answer.read()
+            return answer.status, dict(answer.headers), answer.read()
         finally:
             connection.close()
 
@@ -110,9 +110,11 @@ def metadata_at(bound: socket.socket) -> Iterator[None]:
         yield
 
 
-def _answer(handler: BaseHTTPRequestHandler, status: int, kind: str, content: bytes) -> None:
+def _answer(
+    handler: BaseHTTPRequestHandler, status: int, headers: dict[str, str], content: bytes
+) -> None:
     handler.send_response(status)
-    handler.send_header("Content-Type", kind)
-    handler.send_header("Content-Length", str(len(content)))
+    for name, value in (headers | {"Content-Length": str(len(content))}).items():
+        handler.send_header(name, value)
     handler.end_headers()
     handler.wfile.write(content)
