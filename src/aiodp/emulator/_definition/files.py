@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from aiodp.emulator._definition.components import Definition
+from aiodp.emulator._definition.lines import Part, Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -20,6 +21,14 @@ class PutResult:
 
     errors: tuple[str, ...]
     warnings: tuple[str, ...]
+
+
+class FileError(ValueError):
+    """A file does not have the form which it should have; `place` is where, if that is known."""
+
+    def __init__(self, text: str, place: Place | None = None) -> None:
+        super().__init__(text)
+        self.place = place
 
 
 class _Repeated(list[Any]):
@@ -37,14 +46,12 @@ def load_definition(text: str) -> tuple[Wire, Wire, Wire]:
     """
     document = _parse(text)
     if not isinstance(document, dict) or not _is_list(document.get("objects")):
-        raise ValueError(  # the text is wrong, not what the caller passed
-            'a definition is a JSON object with a list of "objects"'
-        )
+        raise FileError('a definition is a JSON object with a list of "objects"')
     if not _is_list(parameters := document.get("parameters", [])):
-        raise ValueError('the "parameters" of a definition are a list')
+        raise FileError('the "parameters" of a definition are a list')
     return (
-        [_object(item) for item in document["objects"]],
-        [_parameter(item) for item in parameters],
+        [_object(number, item) for number, item in enumerate(document["objects"])],
+        [_parameter(number, item) for number, item in enumerate(parameters)],
         _values(document.get("values", {})),
     )
 
@@ -93,7 +100,7 @@ def _parse(text: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_folded)
     except RecursionError:
-        raise ValueError("the JSON is nested too deep") from None
+        raise FileError("the JSON is nested too deep") from None
 
 
 def _folded(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -106,63 +113,69 @@ def _folded(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return folded
 
 
-def _object(item: Any) -> dict[str, Any]:
-    object_id = _id(item)
-    name = item.get("name", object_id)
+def _object(number: int, item: Any) -> dict[str, Any]:
+    place = _place(Part.OBJECT, number, item)
+    name = item.get("name", place.id)
     if not isinstance(name, str):
-        raise ValueError(f'object {object_id!r}: "name" must be one text')  # noqa: TRY004 - the file's fault
+        raise FileError(f'{place}: "name" must be one text', replace(place, key="name"))
     fields = [
-        _field(f"object {object_id!r}: {key!r}", key, value)
+        _field(replace(place, key=key), key, value)
         for key in sorted(item)
         if key not in ("id", "name")
         for value in _items(item[key])
     ]
-    return {"id": object_id, "name": name, "fields": fields}
+    return {"id": place.id, "name": name, "fields": fields}
 
 
-def _parameter(item: Any) -> dict[str, Any]:
-    parameter_id = _id(item)
+def _parameter(number: int, item: Any) -> dict[str, Any]:
+    place = _place(Part.PARAMETER, number, item)
     attributes = [
-        {"key": key, "stringValue": _scalar(f"parameter {parameter_id!r}: {key!r}", value)}
+        {"key": key, "stringValue": _scalar(replace(place, key=key), value)}
         for key in sorted(item)
         if key != "id"
         for value in _items(item[key])
     ]
-    return {"id": parameter_id, "attributes": attributes}
+    return {"id": place.id, "attributes": attributes}
 
 
 def _values(values: Any) -> Wire:
     if not isinstance(values, dict):
-        raise ValueError("values are a JSON object, a value for each parameter")  # noqa: TRY004 - the file's fault
+        raise FileError("values are a JSON object, a value for each parameter")
     return [
-        {"id": key, "stringValue": _scalar(f"value of {key!r}", item)}
-        for key, value in values.items()
+        {
+            "id": key,
+            "stringValue": _scalar(Place(part=Part.VALUE, number=number, id=key), item),
+        }
+        for number, (key, value) in enumerate(values.items())
         for item in _items(value)
     ]
 
 
-def _id(item: Any) -> str:
+def _place(part: Part, number: int, item: Any) -> Place:
     if not isinstance(item, dict) or not isinstance(item.get("id"), str):
-        raise ValueError(  # noqa: TRY004 - the file's fault
-            f'each object and parameter needs one "id", which this lacks: {_short(item)}'
+        raise FileError(
+            f'each object and parameter needs one "id", which this lacks: {_short(item)}',
+            Place(part=part, number=number),
         )
-    return str(item["id"])
+    return Place(part=part, number=number, id=item["id"])
 
 
-def _field(where: str, key: str, value: Any) -> dict[str, str]:
+def _field(place: Place, key: str, value: Any) -> dict[str, str]:
     if isinstance(value, dict) and list(value) == ["ref"]:
         if not isinstance(value["ref"], str):
-            raise ValueError(f'{where}: a "ref" is the id of one object')
+            raise FileError(f'{place}: a "ref" is the id of one object', place)
         return {"key": key, "refValue": value["ref"]}
-    return {"key": key, "stringValue": _scalar(where, value)}
+    return {"key": key, "stringValue": _scalar(place, value)}
 
 
-def _scalar(where: str, value: Any) -> str:
+def _scalar(place: Place, value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, bool | int | float):
         return json.dumps(value)
-    raise ValueError(f"{where} must be a text, a number or true or false, not {_short(value)}")
+    raise FileError(
+        f"{place} must be a text, a number or true or false, not {_short(value)}", place
+    )
 
 
 def _items(value: Any) -> list[Any]:

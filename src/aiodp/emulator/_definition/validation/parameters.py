@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from aiodp.emulator._definition.expressions import names
+from aiodp.emulator._definition.lines import Part
 from aiodp.emulator._definition.validation.parts import Finding, Severity, is_open, listed
 
 if TYPE_CHECKING:
@@ -57,18 +58,28 @@ class _Parameter:
             return f"a value is none of {listed(allowed)}"
         return None
 
+    def error(self, text: str, key: str | None = None) -> Finding:
+        """Return an error, maybe of an attribute."""
+        part, severity = Part.PARAMETER, Severity.ERROR
+        return Finding(id=self.id, text=text, severity=severity, key=key, part=part)
+
+    def warning(self, text: str) -> Finding:
+        """Return a warning."""
+        return Finding(id=self.id, text=text, severity=Severity.WARNING, part=Part.PARAMETER)
+
 
 def parameter_findings(definition: Definition) -> Iterator[Finding]:
     """Check the parameters, and the values that they have."""
     parameters = _parameters(definition)
     counts = Counter(item["id"] for item in definition.parameter_objects)
     for number, parameter in enumerate(parameters.values(), start=1):
-        texts = list(_parameter_errors(parameter))
+        yield from _parameter_findings(parameter)
         if counts[parameter.id] > 1:
-            texts.append("DUPLICATE_ID: the id of a parameter must be unique.")
+            yield parameter.error("DUPLICATE_ID: the id of a parameter must be unique.", "id")
         if number == MAX_PARAMETERS + 1:
-            texts.append(f"LIMIT_EXCEEDED: a definition has {MAX_PARAMETERS} parameters at most.")
-        yield from (_error(parameter.id, text) for text in texts)
+            yield parameter.error(
+                f"LIMIT_EXCEEDED: a definition has {MAX_PARAMETERS} parameters at most."
+            )
     yield from _value_findings(definition, parameters)
     yield from _use_findings(definition, parameters)
 
@@ -95,17 +106,20 @@ def _attributes(item: dict[str, Any]) -> dict[str, list[str]]:
     return grouped
 
 
-def _parameter_errors(parameter: _Parameter) -> Iterator[str]:
+def _parameter_findings(parameter: _Parameter) -> Iterator[Finding]:
     if not _ID.fullmatch(parameter.id):
-        yield "INVALID_PARAMETER: the id must begin with 'my', or '*my' to be encrypted."
+        yield parameter.error(
+            "INVALID_PARAMETER: the id must begin with 'my', or '*my' to be encrypted.", "id"
+        )
     if parameter.type is None:
-        yield f"INVALID_PARAMETER: 'type' must be one of {listed(_TYPES.values())}."
+        text = f"INVALID_PARAMETER: 'type' must be one of {listed(_TYPES.values())}."
+        yield parameter.error(text, "type")
     for key in _FLAGS:
         if {value.lower() for value in parameter.attributes.get(key, ())} - {"true", "false"}:
-            yield f"INVALID_PARAMETER: '{key}' must be true or false."
+            yield parameter.error(f"INVALID_PARAMETER: '{key}' must be true or false.", key)
     for default in parameter.attributes.get("default", []):
         if fault := parameter.misfit(default):
-            yield f"INVALID_PARAMETER: 'default': {fault}."
+            yield parameter.error(f"INVALID_PARAMETER: 'default': {fault}.", "default")
 
 
 def _value_findings(definition: Definition, parameters: dict[str, _Parameter]) -> Iterator[Finding]:
@@ -114,21 +128,23 @@ def _value_findings(definition: Definition, parameters: dict[str, _Parameter]) -
         size += len(value["id"].encode()) + len(value["stringValue"].encode())
         parameter = parameters.get(value["id"])
         if parameter is None:
-            yield _warning(value["id"], "It has a value, but is not declared as a parameter.")
+            text = "It has a value, but is not declared as a parameter."
+            yield _of_value(value["id"], text, Severity.WARNING)
         elif fault := parameter.misfit(value["stringValue"]):
-            yield _error(parameter.id, f"INVALID_PARAMETER: {fault}.")
+            yield _of_value(parameter.id, f"INVALID_PARAMETER: {fault}.", Severity.ERROR)
     if size > MAX_VALUES_BYTES:
         text = f"LIMIT_EXCEEDED: the values of parameters exceed {MAX_VALUES_BYTES} bytes."
-        yield _error(definition.parameter_values[0]["id"], text)
+        yield _of_value(definition.parameter_values[0]["id"], text, Severity.ERROR)
 
 
 def _use_findings(definition: Definition, parameters: dict[str, _Parameter]) -> Iterator[Finding]:
     for parameter_id in missing_values(definition):
-        yield _warning(parameter_id, "It needs a value when the pipeline is activated.")
+        text = "It needs a value when the pipeline is activated."
+        yield parameters[parameter_id].warning(text)
     used = _used_names(definition)
-    for parameter_id in parameters:
-        if parameter_id not in used:
-            yield _warning(parameter_id, "No object uses this parameter.")
+    for parameter in parameters.values():
+        if parameter.id not in used:
+            yield parameter.warning("No object uses this parameter.")
 
 
 def _used_names(definition: Definition) -> set[str]:
@@ -137,9 +153,5 @@ def _used_names(definition: Definition) -> set[str]:
     return {name for text in texts if is_open(text) for name in names(text)}
 
 
-def _error(parameter_id: str, text: str) -> Finding:
-    return Finding(id=parameter_id, text=text, severity=Severity.ERROR)
-
-
-def _warning(parameter_id: str, text: str) -> Finding:
-    return Finding(id=parameter_id, text=text, severity=Severity.WARNING)
+def _of_value(parameter_id: str, text: str, severity: Severity) -> Finding:
+    return Finding(id=parameter_id, text=text, severity=severity, part=Part.VALUE)

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from aiodp.emulator._definition.fields import from_wire
+from aiodp.emulator._definition.lines import Part
 from aiodp.emulator._definition.object_types import TYPES, BaseType, ObjectType, base_of
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Finding:
     text: str
     severity: Severity
     key: str | None = None
+    part: Part = Part.OBJECT
 
 
 class Draft:
