@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from aiodp.emulator._definition.slots import Slots
+from aiodp.emulator._model.runs import scheduler
 from unit.emulator.lifecycle_kit import HOUR, INVALID
 from unit.emulator.lifecycle_objects import EPOCH, Ref, activity, at, hourly, schedule, slots, stamp
 
@@ -59,6 +60,18 @@ def test_the_backfill_interval_is_a_setting(kit):
     """instance_interval=0 makes all past slots at once."""
     kit.launch(past(3))
     assert len(kit.runs()) == 4
+
+
+@pytest.mark.settings(max_backfill=None, instance_interval=0.0)
+def test_ten_years_are_made_up_for_in_parts(kit, monkeypatch):
+    """An activation makes a limited number of instances; the others follow second by second."""
+    monkeypatch.setattr(scheduler, "_MAX_AT_ONCE", 40)
+    quarters = schedule("15 minutes", startDateTime="2016-01-01T00:00:00")
+    kit.launch({"S": quarters, "A": activity(schedule=Ref("S")), "B": activity(schedule=Ref("S"))})
+    for seconds in range(3):
+        assert len(kit.query("INSTANCE")) == 40 * (seconds + 1)
+        kit.move(1)
+    assert kit.take() is not None
 
 
 def test_an_accidental_backfill_is_refused(kit):

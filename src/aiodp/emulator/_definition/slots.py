@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count, takewhile
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +18,8 @@ ON_DEMAND_PERIOD: Final = "ONDEMAND_PERIOD"
 """Stands for the period in the Schedule of an on-demand pipeline (dp-object-schedule)."""
 _MIN_SECONDS: Final = parse_period("15 minutes")
 _MAX_SECONDS: Final = parse_period("1096 days")  # three years, of which one may be a leap year
+_VARYING: Final = frozenset({"months", "years"})
+"""Units that are not always equally long."""
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -29,9 +31,11 @@ class Period:
     unit: str
     """`minutes`, `hours`, `days`, `weeks`, `months` or `years`."""
 
-    def times(self, n: int) -> relativedelta:
+    def times(self, n: int) -> timedelta | relativedelta:
         """Return the period n times over; a month after January 31 is the end of February."""
-        return relativedelta(**{self.unit: self.number * n})  # type: ignore[arg-type]
+        if self.unit in _VARYING:
+            return relativedelta(**{self.unit: self.number * n})  # type: ignore[arg-type]
+        return timedelta(**{self.unit: self.number * n})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +91,7 @@ class Slots:
         """Return a slot at or before the one of this date."""
         elapsed = (date - self.first).total_seconds()
         length = (self._boundary(1) - self.first).total_seconds()
-        if self.period.unit in ("months", "years"):
+        if self.period.unit in _VARYING:
             length *= 1.12  # the first may be a February
         return max(0, int(elapsed / length) - 1)
 

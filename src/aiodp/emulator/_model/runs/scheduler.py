@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from aiodp.emulator._model.runs.lifecycle import Lifecycle
 
 _MAX_SKIPPED_SLOTS: Final = 100
+_MAX_AT_ONCE: Final = 20_000
+"""Instances of past slots that are made in a second; years of them would hold up other calls."""
 
 
 class Scheduler:
@@ -118,8 +120,15 @@ class Scheduler:
             return
         due = max(self._calendar.at(start), now)
         if timeline.made_at is not None:
-            due = max(due, timeline.made_at + self._settings.instance_interval)
+            due = max(due, timeline.made_at + self._interval(timeline))
         self._timers.set(timeline, Due.SLOT, due)
+
+    def _interval(self, timeline: Timeline) -> float:
+        """Return how long after the slot that was made last the next may be made."""
+        members = timeline.pipeline.plans[-1].timelines[timeline.name]
+        at_once = max(1, _MAX_AT_ONCE // len(members))
+        pause = 0.0 if timeline.next_slot % at_once else 1.0
+        return max(self._settings.instance_interval, pause)
 
     def _on_slot(self, timeline: Timeline, now: float) -> None:
         pipeline, slots = timeline.pipeline, timeline.slots
