@@ -102,13 +102,58 @@ def test_a_resource_which_timed_out_is_created_again(kit):
 
 
 @pytest.mark.settings(resource_worker_group="box")
-def test_a_resource_is_rerun_without_its_activities(kit):
-    """A resource which is rerun alone comes up, has nothing to do, and ends again."""
-    kit.launch(daily(Box=resource(), A=on_resource()))
+def test_a_resource_is_rerun_with_what_depends_on_it(kit):
+    """RERUN of a resource runs its ended activities again (dp-manage-cascade-failandrerun)."""
+    kit.launch(daily(Box=resource(), A=on_resource(), B=on_resource(dependsOn=Ref("A"))))
     kit.move(60)
     kit.finish("A", group="box")
+    kit.fail("B", "box")
     kit.move(30)
+    assert kit.tell("RERUN", "Box") == {}
+    assert kit.statuses("Box", "A", "B") == ["CREATING", READY, READY]
+    kit.move(60)
+    kit.finish("A", "B", group="box")
+    kit.move(30)
+    assert kit.statuses("Box", "A", "B") == ["FINISHED"] * 3
+
+
+@pytest.mark.settings(resource_worker_group="box")
+def test_a_rerun_of_a_resource_takes_along_what_failed_behind_its_activities(kit):
+    """In mode cascade the consumers of the canceled activity are run again as well."""
+    kit.launch(
+        {"Default": {"failureAndRerunMode": "cascade"}}
+        | daily(
+            Box=resource(terminateAfter="1 hour"),
+            A=on_resource(output=Ref("Data")),
+            Data=node(),
+            After=activity(input=Ref("Data")),
+        )
+    )
+    kit.move(hours=1)
+    failed = ["TIMEDOUT", "CANCELED", "CASCADE_FAILED", "CASCADE_FAILED"]
+    assert kit.statuses("Box", "A", "Data", "After") == failed
     kit.tell("RERUN", "Box")
-    assert kit.statuses("Box", "A") == ["CREATING", "FINISHED"]
-    kit.move(minutes=5)
-    assert kit.statuses("Box", "A") == ["FINISHED", "FINISHED"]
+    assert kit.statuses("Box", "A", "Data", "After") == ["CREATING", READY, WAITING, WAITING]
+    kit.move(60)
+    kit.finish("A", group="box")
+    kit.finish("After")
+
+
+@pytest.mark.settings(resource_worker_group="box")
+def test_a_rerun_of_a_resource_leaves_what_waits_for_it(kit):
+    """An activity which has not ended keeps its tries and its place; those elsewhere stay."""
+    kit.launch(
+        daily(
+            First=activity(),
+            Box=resource(),
+            A=on_resource(),
+            B=on_resource(dependsOn=Ref("First")),
+            Elsewhere=activity(),
+        )
+    )
+    kit.finish("Elsewhere")
+    kit.tell("MARK_FINISHED", "Box")
+    assert kit.statuses("Box", "A", "B") == ["FINISHED", "CANCELED", "CANCELED"]
+    kit.tell("RERUN", "B")
+    kit.tell("RERUN", "Box")
+    assert kit.statuses("Box", "A", "B", "Elsewhere") == ["CREATING", READY, WAITING, "FINISHED"]

@@ -201,6 +201,9 @@ class Lifecycle:
 
     def _rerun_with(self, instance: Instance) -> Iterator[Instance]:
         """Yield what is run again because this instance is."""
+        if instance.kind is Kind.RESOURCE:
+            users = instance.pipeline.users[instance.id].values()
+            yield from (user for user in users if not user.is_open() and user.guards is None)
         for dependant in dependants(instance, self._calendar):
             if dependant.status is Status.CASCADE_FAILED and self._reader.cascades(dependant):
                 yield dependant
