@@ -61,11 +61,11 @@ def _runner(instance: Instance, calendar: Calendar) -> str:
 def _attempt(attempt: Attempt) -> str:
     if attempt.task is not None and attempt.task.state is TaskState.ASSIGNED:
         return "for its worker to report"
-    if attempt.queued:
-        return f"for a poll of {attempt.worker_group!r}"
     resource = attempt.instance.resource
     if resource is not None and resource.status is not Status.RUNNING:
         return f"for {resource.component.id}, which is {resource.status}"
+    if attempt.queued:
+        return f"for a poll of {attempt.worker_group!r}"
     return "" if attempt.worker_group else "for a poll, but it has no workerGroup"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from aiodp.emulator._definition.plan import Part, Plan
@@ -86,7 +87,13 @@ def _ordered(service: Service) -> list[Iterable[str]]:
 
 
 def _queues(service: Service) -> dict[str, Any]:
-    return {group: queue for group, queue in service.model.leases.queues.items() if queue}
+    """Return what polls would get; what is held back keeps its place, in a queue or not."""
+    leases = service.model.leases
+    queues = {
+        group: sorted(filter(leases.rules.may_run, queue), key=attrgetter("place"))
+        for group, queue in leases.queues.items()
+    }
+    return {group: queue for group, queue in queues.items() if queue}
 
 
 def _objects(pipeline: Pipeline, service: Service) -> dict[str, Any]:

@@ -66,6 +66,37 @@ def test_what_was_offered_is_not_handed_out_amid_a_pause(kit):
     assert kit.take_all() == [at("A")]
 
 
+@pytest.mark.parametrize("how", ["pause", "deactivation"])
+def test_the_oldest_slot_comes_first_again(kit, how):
+    """What waits for a runner keeps its place, whether or not a poll came by meanwhile."""
+    definition = slots(hourly()) | {"B": activity(schedule=Ref("S"))}
+    kit.launch(definition)
+    kit.move(hours=2)
+    if how == "pause":
+        kit.pause("A")
+        assert kit.get().instance_id == at("B")
+        kit.resume("A")
+    else:
+        assert kit.deactivate(cancelActive=False) == {}
+        assert kit.take() is None
+        assert kit.activate() == {}
+        assert kit.get().instance_id == at("A")
+    taken = [kit.get().instance_id for _ in range(5)]
+    rest = {"pause": at("A"), "deactivation": at("B")}[how]
+    assert taken[0] == rest
+    assert taken[1:] == [at(name, hours=n) for n in (1, 2) for name in ("A", "B")]
+
+
+def test_what_was_paused_is_not_ahead_of_what_waited_longer(kit):
+    """Tasks of other components which came meanwhile are behind it, those before stay before."""
+    kit.launch({"S": hourly(), "B": activity(schedule=Ref("S")), "A": activity(schedule=Ref("S"))})
+    kit.pause("A")
+    kit.move(hours=1)
+    kit.resume("A")
+    taken = [kit.get().instance_id for _ in range(4)]
+    assert taken == [at("B"), at("A"), at("B", hours=1), at("A", hours=1)]
+
+
 def test_a_held_poll_is_answered_by_resume(kit):
     """RESUME offers what waits, to a long poll as well."""
     kit.launch(slots(hourly()))

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
 from itertools import count
-from operator import itemgetter
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from aiodp.emulator._definition.fields import Fields, check_reported
@@ -63,6 +62,7 @@ class Leases:
     def __init__(self, context: Context) -> None:
         self.tasks: dict[str, Task] = {}
         self.queues: defaultdict[str, OrderedDict[Attempt, None]] = defaultdict(OrderedDict)
+        self._disordered: set[str] = set()
         self._settings = context.settings
         self._ids = context.ids
         self._timers = context.timers
@@ -77,38 +77,45 @@ class Leases:
             self.tasks[task.id] = task
             if task.state in LIVE:
                 task.attempt.task = task.pipeline.held[task.id] = task
-        queued = [(attempt.place, attempt) for attempt in attempts if attempt.place is not None]
-        for place, attempt in sorted(queued, key=itemgetter(0)):
+        queued = [attempt for attempt in attempts if attempt.queued]
+        for attempt in sorted(queued, key=_place):
             self.queues[attempt.worker_group or ""][attempt] = None
-            self._places = count(place + 1)
+            self._places = count(_place(attempt) + 1)
 
     # Handing out
 
     def offer(self, attempt: Attempt, now: float) -> None:
         """Let the next poll of the worker group have this attempt, if it may run."""
         group = attempt.worker_group
-        if group is None or attempt.queued or attempt.task or not self.rules.may_run(attempt):
+        if group is None or attempt in self.queues[group] or attempt.task is not None:
             return
-        attempt.place = next(self._places)
+        if not self.rules.may_run(attempt):
+            return
+        if attempt.place is None:
+            attempt.place = next(self._places)
+        else:
+            self._disordered.add(group)  # it is ahead of those that came while it was held back
         self.queues[group][attempt] = None
         self._audit.note(AuditKind.OFFERED, attempt, now)
         self._work_available()
 
     def hand_out_next(self, worker_group: str, hostname: str, now: float) -> Task | None:
-        """Hand out the attempt that has waited longest."""
+        """Hand out the attempt that has waited longest; what is held back keeps its place."""
+        if worker_group in self._disordered:
+            in_order = sorted(self.queues[worker_group], key=_place)
+            self.queues[worker_group] = OrderedDict.fromkeys(in_order)
+            self._disordered.remove(worker_group)
         queue = self.queues.get(worker_group)
         while queue:
             attempt, _ = queue.popitem(last=False)
-            attempt.place = None
             if attempt.task is None and self.rules.may_run(attempt):
                 return self.hand_out(attempt, hostname, now)
         return None
 
     def hand_out(self, attempt: Attempt, hostname: str, now: float) -> Task:
         """Assign an attempt under a new task id, which must be acknowledged in time."""
-        if attempt.queued:
-            self.queues[attempt.worker_group or ""].pop(attempt)
-            attempt.place = None
+        self.queues[attempt.worker_group or ""].pop(attempt, None)
+        attempt.place = None
         attempt.hostname = hostname
         task = Task(self._ids.task(), attempt, now)
         attempt.task = self.tasks[task.id] = attempt.pipeline.held[task.id] = task
@@ -234,3 +241,7 @@ class Leases:
         if state is not TaskState.CANCELED:  # reports of a canceled one are still answered
             self._timers.stop(task)
         self._audit.note(kind, task.attempt, now, task, detail)
+
+
+def _place(attempt: Attempt) -> int:
+    return attempt.place or 0

@@ -257,7 +257,7 @@ class Attempt(Timed):
         self.lease_timeout = 0.0
         self.task: Task | None = None
         self.place: int | None = None
-        """Its place in the queue of its worker group."""
+        """Its place in the queue of its worker group, kept while it is paused."""
         self.hostname = ""
         self.reported: Fields = {}
         self.outcome: Fields = {}
@@ -267,7 +267,7 @@ class Attempt(Timed):
 
     @property
     def queued(self) -> bool:
-        """Whether it is in a queue."""
+        """Whether it has a place in a queue."""
         return self.place is not None
 
     @property
