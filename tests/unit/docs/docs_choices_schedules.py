@@ -1,4 +1,4 @@
-"""Proofs of choices about several schedules in one pipeline."""
+"""Proofs of choices about schedules and resources."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from unit.emulator.lifecycle_objects import (
     Ref,
     activity,
     at,
+    daily,
     on_resource,
     resource,
     schedule,
@@ -57,3 +58,31 @@ def _() -> None:
     )
     service.move(minutes=20)
     assert service.statuses("Box", at("A", minutes=20)) == ["TIMEDOUT", "CANCELED"]
+
+
+@proves("What `initTimeout` ends")
+def _() -> None:
+    slow = {"initTimeout": "1 minute", "retryDelay": "2 minutes", "maximumRetries": "1"}
+    service = kit(daily(Box=resource(**slow), A=on_resource()), resource_startup=90.0)
+    service.move(60)
+    assert service.status("Box") == "WAITING_ON_DEPENDENCIES"
+    service.move(120)
+    assert service.status("Box") == "CREATING"
+    service.move(60)
+    assert service.statuses("Box", "A") == ["FAILED", "CANCELED"]
+    never = {"initTimeout": "1 minute", "actionOnResourceFailure": "retrynone"}
+    service = kit(daily(Box=resource(**never), A=on_resource()), resource_startup=90.0)
+    service.move(60)
+    assert service.status("Box") == "FAILED"
+
+
+@proves("What `actionOnTaskFailure` `terminate` does")
+def _() -> None:
+    box = resource(actionOnTaskFailure="terminate")
+    limits = {"maximumRetries": "0"}
+    service = kit(
+        daily(Box=box, A=on_resource(**limits), B=on_resource()), resource_worker_group="box"
+    )
+    service.move(60)
+    service.fail("A", "box")
+    assert service.statuses("A", "Box", "B") == ["FAILED", "CANCELED", "CANCELED"]

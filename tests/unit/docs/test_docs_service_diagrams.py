@@ -209,6 +209,28 @@ def a_deactivation_comes_between() -> None:
         service.activate()
 
 
+def resources_do_not_start() -> None:
+    slow = {"initTimeout": "1 minute", "maximumRetries": "1"}
+    kit(daily(Box=resource(**slow), A=on_resource()), resource_startup=90.0).move(240)
+
+
+def a_resource_is_needed_later_in_its_slot() -> None:
+    definition = {
+        "Hourly": schedule("1 hour"),
+        "Thirds": schedule("20 minutes"),
+        "Box": resource(schedule=Ref("Hourly")),
+        "A": on_resource(schedule=Ref("Thirds")),
+    }
+    service = kit(definition)
+    service.move(60)
+    service.deactivate()
+    service.activate()
+    service.move(1200)
+    service = Lifecycle()
+    service.launch(definition, start=1200)
+    service.move(1200)
+
+
 STORIES = (
     work_ends_well_or_badly,
     workers_are_silent,
@@ -220,6 +242,8 @@ STORIES = (
     data_is_awaited,
     resources_come_and_go,
     a_deactivation_comes_between,
+    resources_do_not_start,
+    a_resource_is_needed_later_in_its_slot,
 )
 RUN = settings(
     max_examples=40,

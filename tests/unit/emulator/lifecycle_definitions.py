@@ -88,7 +88,7 @@ SHARED: Final[Definition] = {
 SHARED_BOX: Final[Definition] = {
     "S": _hourly(2),
     "Thirds": schedule("20 minutes", startAt="FIRST_ACTIVATION_DATE_TIME", occurrences="4"),
-    "Box": resource(schedule=None, terminateAfter="50 minutes"),
+    "Box": resource(schedule=None, terminateAfter="50 minutes", actionOnTaskFailure="terminate"),
     "Common": on_resource(schedule=None),
     "A": on_resource(schedule=Ref("Thirds"), dependsOn=Ref("Common")),
     "B": on_resource(schedule=S, dependsOn=Ref("Common"), scheduleType="timeseries"),
@@ -101,6 +101,14 @@ HOURLY_BOX: Final[Definition] = {
     "A": on_resource(schedule=Ref("Thirds"), precondition=Ref("Shell")),
     "B": on_resource(schedule=Ref("Thirds"), dependsOn=Ref("A")),
     "Shell": shell_precondition(),
+}
+SLOW_BOX: Final[Definition] = {
+    "S": _hourly(2),
+    "Slow": resource(schedule=S, initTimeout="1 minute", onFail=Ref("Bad")),
+    "Box": resource(schedule=S),
+    "A": on_resource("Slow", schedule=S),
+    "B": on_resource("Box", schedule=S),
+    "Bad": alarm(),
 }
 BROKEN: Final[Definition] = {
     "A": activity(schedule=None, command="run #{noSuchField}"),
@@ -123,6 +131,7 @@ DEFINITIONS: Final[dict[str, Definition]] = {
     "shared": SHARED,
     "shared box": SHARED_BOX,
     "hourly box": HOURLY_BOX,
+    "slow box": SLOW_BOX,
     "broken": BROKEN,
     "past": PAST,
 }

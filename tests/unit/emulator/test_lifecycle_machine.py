@@ -41,7 +41,12 @@ class LifecycleMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.kit = Lifecycle(max_retries=RETRIES, lease_timeout=300.0, resource_worker_group="box")
+        self.kit = Lifecycle(
+            max_retries=RETRIES,
+            lease_timeout=300.0,
+            resource_worker_group="box",
+            resource_startup=90.0,  # which is beyond an initTimeout of a minute
+        )
         self.kinds: dict[str, str] = {}
         self.snapshots: dict[str, inv.Snapshot] = {}
         self.deleted: set[str] = set()

@@ -66,7 +66,11 @@ class Reader:
 
     def cascades(self, instance: Instance) -> bool:
         """Return whether it fails with what it depends on."""
-        return (self.text(instance, "failureAndRerunMode") or "").lower() == "cascade"
+        return self.says(instance, "failureAndRerunMode", "cascade")
+
+    def says(self, instance: Instance, key: str, value: str) -> bool:
+        """Return whether a field has this value, in any case."""
+        return (self.text(instance, key) or "").lower() == value
 
     def worker_group(self, instance: Instance) -> str | None:
         """Return the worker group whose polls get the tasks; `runsOn` wins."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 from aiodp.emulator._definition.kinds import Kind
@@ -45,7 +46,8 @@ class Resources:
         resource.resource_id = f"{prefix}-{self._ids.hexadecimal(digits)}"
         resource.ended_at = resource.reason = None
         self._lifecycle.set(resource, Status.CREATING, now)
-        self._timers.set(resource, Due.PHASE, now + self._settings.resource_startup)
+        started = min(self._settings.resource_startup, self._longest_start(resource))
+        self._timers.set(resource, Due.PHASE, now + started)
         limit = self._reader.period(resource, "terminateAfter")
         if limit is not None:
             self._timers.set(resource, Due.EXPIRY, now + limit)
@@ -74,7 +76,10 @@ class Resources:
 
     def _user_changed(self, user: Instance, resource: Instance, status: Status, now: float) -> None:
         wanted = status is Status.WAITING_FOR_RUNNER and resource.status not in _UP
-        if wanted and _is_lost(resource) and not user.rerun:
+        if status is Status.FAILED and resource.status in _UP and self._terminates(resource):
+            reason = f"{user.id} is FAILED, and actionOnTaskFailure is terminate"
+            self._lifecycle.cancel(resource, now, reason)
+        elif wanted and _is_lost(resource) and not user.rerun:
             self._lifecycle.cancel(user, now, f"{resource.id} is {resource.status}")
         elif wanted and _is_live(resource):  # otherwise when the pipeline is activated
             self._timers.stop(resource, Due.PHASE, Due.EXPIRY)
@@ -95,10 +100,32 @@ class Resources:
                 self._lifecycle.cancel(instance, now, f"{resource.id} is {status}")
 
     def _next_phase(self, resource: Instance, now: float) -> None:
-        if resource.status is Status.CREATING:
-            self._lifecycle.set(resource, Status.RUNNING, now)
-        elif resource.status is Status.SHUTTING_DOWN:
+        if resource.status is Status.SHUTTING_DOWN:
             self._lifecycle.set(resource, Status.FINISHED, now)
+        elif resource.status is Status.CREATING:
+            if self._longest_start(resource) < self._settings.resource_startup:
+                self._start_failed(resource, now)
+            else:
+                self._lifecycle.set(resource, Status.RUNNING, now)
+
+    def _longest_start(self, resource: Instance) -> float:
+        limit = self._reader.period(resource, "initTimeout")
+        return math.inf if limit is None else limit
+
+    def _start_failed(self, resource: Instance, now: float) -> None:
+        """Try again to create a resource, or give up."""
+        once = self._reader.says(resource, "actionOnResourceFailure", "retrynone")
+        if once or resource.tries_left <= 0:
+            self._lifecycle.end(resource, Status.FAILED, now, "It did not start in initTimeout")
+            return
+        resource.tries_left -= 1
+        resource.runs_at = now + self._reader.retry_delay(resource)
+        self._timers.stop(resource, Due.EXPIRY)
+        self._lifecycle.set(resource, Status.WAITING_ON_DEPENDENCIES, now)
+        self._lifecycle.consider(resource, now)
+
+    def _terminates(self, resource: Instance) -> bool:
+        return self._reader.says(resource, "actionOnTaskFailure", "terminate")
 
 
 def _users(resource: Instance) -> list[Instance]:
