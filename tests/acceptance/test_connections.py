@@ -63,7 +63,7 @@ def make_session(**config):
 
 @pytest.fixture
 def server():
-    with EmulatorServer() as running:
+    with EmulatorServer(allowed_hosts=["aws.test"]) as running:
         yield running
 
 
@@ -161,6 +161,7 @@ async def test_the_log_names_the_lookup_that_was_waited_for(server, session, mon
             ) as opened:
                 with pytest.raises(LeaseLost):
                     await opened.track(task_id).__aenter__()
+                release.set()  # or else the end waits for the lookup
         finally:
             release.set()
     assert "it waited for the address of aws.test" in caplog.text
