@@ -88,6 +88,7 @@ def test_a_task_of_the_sample_goes_from_poll_to_finished(client, pipeline):
     assert fields(client, pipeline, instance)["@status"] == "FINISHED"
 
 
+@pytest.mark.slow
 def test_a_canceled_instance_is_told_to_its_worker(client, pipeline):
     """SetStatus TRY_CANCEL is answered to the next report as canceled."""
     task = poll(client)
@@ -100,6 +101,7 @@ def test_a_canceled_instance_is_told_to_its_worker(client, pipeline):
     assert fields(client, pipeline, instance)["@status"] == "CANCELED"
 
 
+@pytest.mark.slow
 def test_a_deactivated_pipeline_cancels_what_runs(client, pipeline):
     """DeactivatePipeline cancels by default, and the pipeline becomes INACTIVE."""
     task = poll(client)
@@ -110,6 +112,7 @@ def test_a_deactivated_pipeline_cancels_what_runs(client, pipeline):
     assert {"key": "@pipelineState", "stringValue": "INACTIVE"} in described["fields"]
 
 
+@pytest.mark.slow
 def test_a_deleted_pipeline_is_gone(client, pipeline):
     """After DeletePipeline no list shows it, and a held task is refused by its name."""
     task = poll(client)

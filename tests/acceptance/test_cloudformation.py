@@ -111,6 +111,7 @@ def command_of_next_task(pipelines: Any) -> str | None:
     return str(next(field["stringValue"] for field in fields if field["key"] == "command"))
 
 
+@pytest.mark.slow
 def test_a_stack_runs_its_pipeline_over_http(server, connect):
     """A stack's pipeline has its parameters, runs by default, and goes with the stack."""
     stacks, pipelines = connect(server, "cloudformation"), connect(server)
@@ -272,6 +273,7 @@ def test_a_fault_fails_the_stack(service, stacks, kind):
         stacks.create_stack(StackName="stack", TemplateBody=template())
 
 
+@pytest.mark.slow
 def test_an_update_changes_the_pipeline_in_place(stacks, pipelines):
     """Other values are put and activated in the same pipeline."""
     pipeline_id = create(stacks, template())

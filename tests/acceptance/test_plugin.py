@@ -81,6 +81,7 @@ def test_each_test_has_a_service_of_its_own(pytester):
     run(pytester, test_it=body).assert_outcomes(passed=3)
 
 
+@pytest.mark.slow
 def test_misleading_variables_are_hidden(pytester, monkeypatch):
     """The user's own profile, endpoints and default session lead no test to AWS."""
     body = """

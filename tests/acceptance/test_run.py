@@ -206,6 +206,7 @@ def runner_log(tmp_path: Path) -> str:
 # AWS's samples
 
 
+@pytest.mark.slow
 def test_aws_samples_run_to_their_end(run, activate, service, server, connect, tmp_path):
     """Data is staged from S3, and logs lie where Task Runner puts them, here and in S3."""
     s3 = connect(server, "s3")
@@ -372,6 +373,7 @@ def test_a_status_that_is_refused_while_it_stops_is_1(start, activate, service, 
     assert process.returncode == 1
 
 
+@pytest.mark.slow
 def test_a_canceled_task_is_no_success(start, activate, service, tmp_path):
     """Its owner took it back, so what was counted on is not done."""
     pipeline_id = activate(command=GATED)
@@ -567,6 +569,7 @@ def test_a_hangup_right_after_another_signal_means_the_same(start, activate, ser
     assert statuses(service) == ["FINISHED"]
 
 
+@pytest.mark.slow
 def test_a_signal_ends_an_idle_runner(start):
     """Nothing is in hand: it ends within the seconds that a poll's answer may take."""
     with start() as process:

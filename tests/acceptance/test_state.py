@@ -231,6 +231,7 @@ def test_what_is_answered_while_the_server_stops_is_kept(tmp_path):
         assert set(answered) <= given
 
 
+@pytest.mark.slow
 def test_a_forked_child_does_not_stop_the_server(tmp_path):
     """It has none of the server's threads, so it would wait for them for ever."""
     script = """\

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 TOO_LONG = 20
 HOSTILE = '<img src=x onerror="window.hacked = true"><script>window.hacked = true</script>'
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.slow]
 
 
 class Page:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from selenium import webdriver
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.slow]
 
 BUCKET: Final = "inputs"
 TEMPLATE: Final = {

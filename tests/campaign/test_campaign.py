@@ -64,6 +64,7 @@ def test_a_seed_replays_exactly(seed, monkeypatch):
     assert first.fingerprint == second.fingerprint != other.fingerprint
 
 
+@pytest.mark.slow
 def test_nothing_is_remembered_when_a_run_is_over():
     """No engine and no record of a task outlives its processes."""
     before = kept()

@@ -77,6 +77,7 @@ def drawn() -> dict[type, set[Edge]]:
     return dict(zip((Task, Attempt, Instance), found, strict=True))
 
 
+@pytest.mark.slow
 def test_no_transition_is_missing_in_the_diagrams(watch, monkeypatch):
     """Owners, workers, time and faults do what they like: nothing happens that is not drawn.
 
