@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import errno
+import os
 import sqlite3
-from contextlib import closing
+import stat
+import subprocess
+import sys
+from contextlib import closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from aiodp.emulator import EmulatorServer
 from aiodp.emulator._store import Store
+
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -33,6 +41,17 @@ def test_a_second_user_is_refused(path):
     assert str(path) in (raised.value.strerror or "")
     store.close()
     Store(path).close()
+
+
+def test_a_refused_start_lets_no_other_process_in(path):
+    """A second server in this process leaves the first one's lock, and so does not share it."""
+    store = Store(path)
+    with pytest.raises(OSError, match="another server uses it"):
+        Store(path)
+    script = "import sys; from aiodp.emulator._store import Store; Store(sys.argv[1])"
+    done = subprocess.run([sys.executable, "-c", script, path], capture_output=True, check=False)
+    assert b"another server uses it" in done.stderr
+    store.close()
 
 
 def test_a_database_of_something_else_is_refused(path):
@@ -73,11 +92,11 @@ def test_a_place_where_no_file_can_be_is_refused(tmp_path):
         Store(tmp_path / "no" / "where")
 
 
-def test_a_file_which_cannot_be_written_is_refused(path, monkeypatch):
+def test_a_file_which_sqlite_cannot_write_is_refused(path, monkeypatch):
     """What can be read alone is no place to keep anything."""
     Store(path).close()
     connect = sqlite3.connect
-    monkeypatch.setattr(  # file modes do not bind every user
+    monkeypatch.setattr(
         sqlite3,
         "connect",
         lambda _, **options: connect(f"file:{path}?mode=ro", uri=True, **options),
@@ -87,22 +106,74 @@ def test_a_file_which_cannot_be_written_is_refused(path, monkeypatch):
     assert raised.value.errno == errno.EACCES
 
 
-def test_a_file_which_cannot_be_opened_is_refused(path, monkeypatch):
-    """If it is there it is a matter of rights."""
-    path.touch()
-    monkeypatch.setattr("os.access", lambda *_: False)  # file modes do not bind every user
+@pytest.mark.parametrize("umask", [0o000, 0o077, 0o277, 0o777], ids=oct)
+@pytest.mark.parametrize("before", ["nothing", "empty", "link"])
+def test_it_is_for_its_user_alone(path, umask, before):
+    """Whatever the umask, the mode of an empty file before it, and a link that leads to it."""
+    file = path.with_name("elsewhere") if before == "link" else path
+    if before == "link":
+        path.symlink_to(file.name)
+    if before == "empty":
+        path.touch(0o644)
+    umask_before = os.umask(umask)
+    try:
+        store = Store(path)
+    finally:
+        os.umask(umask_before)
+    modes = {made.name: stat.S_IMODE(made.stat().st_mode) for made in path.parent.iterdir()}
+    store.close()
+    assert file.name in modes
+    assert f"{file.name}-wal" in modes
+    assert set(modes.values()) == {0o600}
 
-    def connect(*_, **__):
-        error = sqlite3.OperationalError("unable to open database file")
-        error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
-        raise error
 
-    monkeypatch.setattr(sqlite3, "connect", connect)
-    with pytest.raises(PermissionError, match=f"{path} cannot be used: unable to open"):
+def test_what_is_no_file_keeps_its_mode(path):
+    """A pipe, or /dev/null, is refused as it is."""
+    os.mkfifo(path, 0o644)
+    with pytest.raises(OSError, match=f"the state file {path} cannot be used: it is no file"):
         Store(path)
-    path.unlink()
-    with pytest.raises(PermissionError):  # to make one in its folder
-        Store(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+@contextmanager
+def bound_by_modes():
+    """A folder of a user whom file modes bind, and this process as that user."""
+    user = os.geteuid() or NOBODY
+    with TemporaryDirectory() as folder:  # tmp_path is below folders of root alone
+        os.chown(folder, user, -1)
+        os.seteuid(user)
+        try:
+            yield Path(folder)
+        finally:
+            os.seteuid(os.getuid())
+
+
+def test_a_file_which_cannot_be_written_is_refused_and_left_alone():
+    """Nothing is made beside it, so that it can be used as soon as it may be written."""
+    with bound_by_modes() as folder:
+        path = folder / "state"
+        Store(path).close()
+        path.chmod(0o400)
+        with pytest.raises(OSError, match=f"the state file {path} cannot be used") as raised:
+            Store(path)
+        assert raised.value.errno == errno.EACCES
+        assert list(folder.iterdir()) == [path]
+        path.chmod(0o600)
+        Store(path).close()
+
+
+def test_a_folder_which_cannot_be_written_is_refused():
+    """Neither a new file nor what SQLite keeps beside an old one can be made in it."""
+    with bound_by_modes() as folder:
+        path = folder / "state"
+        for left in ([], [path]):
+            folder.chmod(0o500)
+            with pytest.raises(OSError, match=f"the state file {path} cannot be used") as raised:
+                Store(path)
+            assert raised.value.errno == errno.EACCES
+            folder.chmod(0o700)
+            assert list(folder.iterdir()) == left
+            Store(path).close()
 
 
 def test_an_empty_name_is_refused():

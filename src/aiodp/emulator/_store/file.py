@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import stat
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,7 +25,7 @@ _SETUP: Final = (
 )
 
 _ERRNO: Final = {
-    sqlite3.SQLITE_CANTOPEN: errno.ENOENT,
+    sqlite3.SQLITE_CANTOPEN: errno.EACCES,  # what it keeps beside the file
     sqlite3.SQLITE_READONLY: errno.EACCES,
     sqlite3.SQLITE_FULL: errno.ENOSPC,
 }
@@ -47,10 +48,7 @@ class Store:
             raise OSError(errno.ENOENT, "the state file has an empty name")
         self.path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
         self._lock = RLock()
-        if self.path.is_dir():
-            raise self._os_error(errno.EISDIR, "it is a directory")
-        with suppress(OSError):  # which SQLite raises, too
-            open_private(self.path, "ab").close()  # SQLite would let others read it
+        self._prepare()
         with self._explained():
             # None: transactions are begun by hand. No timeout: another server keeps it for long.
             self._connection = sqlite3.connect(
@@ -88,6 +86,29 @@ class Store:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+
+    def _prepare(self) -> None:
+        """Make the file for this user alone, unless there is something in it already.
+
+        SQLite would let others read a new one. Of one that it cannot write it would leave files
+        beside it which have its mode, and could not use them later. One that is there is not
+        opened here: to close it would end the lock of another server in this process.
+        """
+        target = Path(os.path.realpath(self.path))
+        try:
+            with suppress(FileExistsError):
+                open_private(target, "xb").close()
+            status = target.stat()
+            if stat.S_ISREG(status.st_mode) and status.st_size == 0:
+                target.chmod(0o600)
+        except OSError as error:
+            raise self._os_error(error.errno or errno.EIO, error.strerror or "") from error
+        if target.is_dir():
+            raise self._os_error(errno.EISDIR, "it is a directory")
+        if not target.is_file():
+            raise self._os_error(errno.EINVAL, "it is no file")
+        if not os.access(target, os.R_OK | os.W_OK, effective_ids=True):
+            raise self._os_error(errno.EACCES, os.strerror(errno.EACCES))
 
     def _open(self) -> None:
         with self._explained():
@@ -131,15 +152,7 @@ class Store:
             if primary == sqlite3.SQLITE_BUSY:
                 raise self._os_error(errno.EBUSY, "another server uses it") from error
             number = _ERRNO.get(primary, errno.EIO)
-            if primary == sqlite3.SQLITE_CANTOPEN and not self._may_be_opened():
-                number = errno.EACCES
             raise self._os_error(number, str(error)) from error
-
-    def _may_be_opened(self) -> bool:
-        """Return whether this process may open the file, or else make one in its folder."""
-        if self.path.exists():
-            return os.access(self.path, os.R_OK | os.W_OK)
-        return not self.path.parent.exists() or os.access(self.path.parent, os.W_OK | os.X_OK)
 
     def _os_error(self, number: int, reason: str) -> OSError:
         return OSError(number, f"the state file {self.path} cannot be used: {reason}")
