@@ -132,6 +132,39 @@ def test_it_stops_with_a_poll_held(emulate):
     assert process.returncode == 0
 
 
+def test_what_is_foreign_is_escaped(emulate, run, tmp_path):
+    """Names, ids and messages of files and calls print as one line, without escape codes."""
+    hostile = "\n\x9b31m\u202e"
+    shown = r"\n\x9b31m\u202e"
+    good = definition(
+        tmp_path, f"name{hostile}", objects=[DEFAULT, ACTIVITY | {f"field{hostile}": "value"}]
+    )
+    bad = definition(
+        tmp_path, "bad", objects=[DEFAULT, ACTIVITY | {"id": f"id{hostile}", "type": "No"}]
+    )
+    refused = run("emulate", "--load", str(bad))
+    missing = run("emulate", "--load", f"{tmp_path}/none{hostile}")
+    unknown = run("emulate", f"--option{hostile}")
+    with emulate("--load", str(good), "--activate") as process:
+        said = greeting(process)
+        host, port = address_of(client_of(exports(said)))
+        with closing(HTTPConnection(host, port)) as connection:
+            headers = {"X-Amz-Target": "DataPipeline.PollForTask\x9b"}
+            body = json.dumps({"workerGroup": f"group{hostile}"})
+            connection.request("POST", "/", body, headers)
+            assert connection.getresponse().status == 400
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=TOO_LONG)
+    for text in (said, out, err, refused.stderr, missing.stderr, unknown.stderr):
+        assert not [char for char in text if not char.isprintable() and char != "\n"]
+    assert f" SCHEDULED name{shown}\n" in said
+    assert f"field{shown}" in err
+    assert f"id{shown}" in refused.stderr
+    assert f"none{shown}" in missing.stderr
+    assert f"--option{shown}" in unknown.stderr
+    assert missing.stderr.count("\n") == unknown.stderr.count("\n") == 1
+
+
 def test_each_option_is_an_environment_variable_as_well(emulate):
     """`AIODP_EMULATE_*` set the port, the time scale and the group of the resources' tasks."""
     port = free_port()

@@ -129,6 +129,12 @@ def test_a_command_that_cannot_be_run_is_said(run, task_id, service, command, co
     assert statuses(service, task_id) == ["FAILED"]
 
 
+def test_what_is_foreign_is_escaped(run, task_id):
+    """A command's name has no escape codes on the terminal."""
+    done = run(task_id, "--", "no\x1b[2Jsuch\x9b31m\u202e")
+    assert r"no\x1b[2Jsuch\x9b31m\u202e cannot be run" in done.stderr
+
+
 # Fields and status
 
 

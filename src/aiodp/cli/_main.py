@@ -10,7 +10,7 @@ from typing import Final, NoReturn
 import click
 
 from aiodp import __version__
-from aiodp._redaction import redact
+from aiodp.cli._errors import message_of
 from aiodp.cli._shared import KILLED_BY_SIGNAL, hear_interrupts, hint
 
 _COMMANDS: Final = {
@@ -93,7 +93,7 @@ def _show(error: click.ClickException | FileNotFoundError) -> int:
         error = click.UsageError("the working directory is gone: change to one that exists.")
     if isinstance(error, FileNotFoundError):
         raise error
-    click.echo(f"aiodp: {redact(error.format_message())}{_help_pointer(error)}", err=True)
+    click.echo(f"aiodp: {message_of(error)}{_help_pointer(error)}", err=True)
     return error.exit_code
 
 

@@ -23,6 +23,17 @@ def hear_interrupts() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def printable(text: str) -> str:
+    """Escape what is not printable: what others wrote may hold line breaks or escape codes."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else _escaped(char) for char in text)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode()
+
+
 def hint(command: str = "") -> str:
     """Return how to install the extras that a command needs."""
     extras = "cli,emulator" if command in _LOCAL else "cli"

@@ -43,6 +43,13 @@ def test_a_finding_is_a_line_and_what_to_mend_another():
     assert Writer("utf-8").lines(finding) == "✗ clock: an hour late\n    → Set it."
 
 
+def test_what_others_said_has_no_escape_codes():
+    """An answer of a proxy, such as its error's text, prints as one line of printable text."""
+    finding = Finding.failed("calls", "so it said:\n\x1b[2J\x9b31m", "Ask\u202e it.")
+    expected = "x calls: so it said: \\x1b[2J\\x9b31m\n    -> Ask\\u202e it."
+    assert Writer("ascii").lines(finding) == expected
+
+
 def test_what_to_mend_is_written_once():
     """Eight calls that fail for one reason do not repeat what to do."""
     writer = Writer("utf-8")

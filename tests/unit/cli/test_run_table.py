@@ -75,6 +75,19 @@ def test_a_row_has_the_age_of_a_task_and_the_time_left_of_its_lease(sample):
     assert 19 < row.lease_left <= 20
 
 
+def test_what_others_named_has_no_escape_codes(sample):
+    """Ids, types and fields come from whoever wrote the definition."""
+
+    def start() -> list[Any]:
+        made = task("@A\x9b_Attempt=1")
+        made.type = "Shell\x1b[2J\n"
+        return [made]
+
+    [frame] = sample(start)
+    assert frame.rows[0].attempt == r"@A\x9b_Attempt=1"
+    assert frame.rows[0].type == r"Shell\x1b[2J\n"
+
+
 def test_totals_are_those_of_the_runner(sample):
     """A precondition that does not hold counts as finished."""
     [frame] = sample(list)

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from aiodp._redaction import redact
+from aiodp.cli._shared import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -124,4 +125,4 @@ def _can_encode(encoding: str, text: str) -> bool:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return printable(" ".join(text.split()))

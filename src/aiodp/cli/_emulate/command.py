@@ -14,7 +14,7 @@ import click
 from aiodp.cli._emulate.load import check_files, load, read_files
 from aiodp.cli._emulate.log import LogFormat, start_log
 from aiodp.cli._params import option
-from aiodp.cli._shared import hint
+from aiodp.cli._shared import hint, printable
 from aiodp.emulator import Settings
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ def _read_files(options: _Options, settings: Settings) -> list[DefinitionFile]:
     """Read the files of --load; raise for a file that the service refuses, before it is started."""
     files = read_files(options.load, options.values)
     for warning in check_files(files, settings, activate=options.activate):
-        click.echo(f"aiodp: warning: {warning}", err=True)
+        click.echo(f"aiodp: warning: {printable(warning)}", err=True)
     return files
 
 
@@ -228,7 +228,7 @@ def _pipelines(loaded: Sequence[Loaded]) -> str:
         (pipeline.pipeline_id, pipeline.state, pipeline.name, "" if pipeline.new else "(kept)")
         for pipeline in loaded
     ]
-    lines = [f"    {' '.join(row).rstrip()}\n" for row in rows]
+    lines = [f"    {printable(' '.join(row).rstrip())}\n" for row in rows]
     return f"Pipelines:\n\n{''.join(lines)}\n"
 
 

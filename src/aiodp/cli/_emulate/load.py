@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-import click
-
+from aiodp.cli._errors import LinesError
 from aiodp.emulator import Service, load_values
 from aiodp.emulator._definition.files import put, read_definition
 from aiodp.emulator._errors import ServiceError
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from aiodp.emulator._definition.files import Wire
 
 
-class LoadError(click.ClickException):
+class LoadError(LinesError):
     """A file cannot be loaded; the message has the file and all its errors."""
 
 
@@ -124,7 +123,7 @@ class _Calls:
 def _put(call: _Calls, pipeline_id: str, file: DefinitionFile) -> tuple[str, ...]:
     result = put(call, pipeline_id, file.definition)
     if result.errors:
-        raise LoadError("\n    ".join([f"{file.path} has errors:", *result.errors]))
+        raise LoadError(f"{file.path} has errors:", *result.errors)
     return tuple(f"{file.path}: {line}" for line in result.warnings)
 
 

@@ -1,4 +1,4 @@
-"""The log of `aiodp emulate`: a line on stderr for each call."""
+"""The log of `aiodp emulate`: a line on stderr for each call, and for each warning."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import logging
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
+
+from aiodp.cli._run.formatters import TextLines
 
 _CALLS_LOGGER: Final = "aiodp.emulator.calls"
 _SUBJECT_KEYS: Final = ("worker_group", "pipeline_id", "attempt_id", "task_id")
@@ -58,7 +60,14 @@ _FORMATTERS: Final = {LogFormat.TEXT: TextFormatter, LogFormat.JSON: JsonFormatt
 
 
 def start_log(log_format: LogFormat) -> None:
-    """Write the calls to stderr from now on. If the log is off, no record is created."""
+    """Write the calls to stderr from now on, and the warnings of everything else.
+
+    If the log is off, no record of a call is created.
+    """
+    others = logging.StreamHandler()
+    others.setFormatter(TextLines())
+    others.setLevel(logging.WARNING)
+    logging.getLogger().addHandler(others)
     if log_format is LogFormat.OFF:
         return
     handler = logging.StreamHandler()

@@ -15,6 +15,7 @@ from aiodp import ProgressReporter
 from aiodp._redaction import redact
 from aiodp.cli._hold.held_command import HeldCommand
 from aiodp.cli._hold.options import Options, all_options
+from aiodp.cli._shared import printable
 
 if TYPE_CHECKING:
     from aiodp.cli._hold.held_command import Say
@@ -81,7 +82,8 @@ def _sayer(*, quiet: bool) -> Say:
     def say(message: str, *, error: bool = False) -> None:
         if error or not quiet:
             with suppress(OSError):  # a closed terminal or a broken pipe must not lose the task
-                click.echo(f"aiodp hold: {redact(' '.join(message.split()))}", err=True)
+                line = printable(redact(" ".join(message.split())))
+                click.echo(f"aiodp hold: {line}", err=True)
 
     return say
 

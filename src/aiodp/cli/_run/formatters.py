@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from aiodp._redaction import HIDDEN, MIN_SECRET_LENGTH, redact
+from aiodp.cli._shared import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,17 +18,6 @@ EXTRAS: Final = ("task", "pipeline", "attempt", "type", "status", "seconds", "ki
 """Attributes of records that JSON lines have beside the message."""
 _MONTHS: Final = "JanFebMarAprMayJunJulAugSepOctNovDec"  # strftime's %b depends on the locale
 _NO_VALUE: Final = "-"
-
-
-def printable(text: str) -> str:
-    """Escape what is not printable: a command's output may hold line breaks or escape codes."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else _escaped(char) for char in text)
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape", "surrogatepass").decode()
 
 
 class _Formatter(logging.Formatter, ABC):

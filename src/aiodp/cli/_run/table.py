@@ -15,7 +15,7 @@ from rich.text import Text
 
 from aiodp._reporter.task import record_of
 from aiodp._types import RunEnd
-from aiodp.cli._run.formatters import printable
+from aiodp.cli._shared import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -145,8 +145,8 @@ class Screen(logging.Handler):
 def _row(task: Task, fields: Mapping[str, str]) -> Row:
     now = anyio.current_time()
     return Row(
-        attempt=task.attempt_id,
-        type=task.type,
+        attempt=printable(task.attempt_id),
+        type=printable(task.type),
         state=task.state.value,
         age=now - task.assigned_at,
         lease_left=max(0.0, task.deadline - now),
