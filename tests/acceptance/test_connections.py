@@ -33,6 +33,11 @@ pytestmark = pytest.mark.anyio
 
 BLOCKING = 20
 OVER_HTTPX = AioConfig(http_session_cls=HttpxSession)
+ROLE = {
+    "AWS_CONFIG_FILE": "[default]\nrole_arn = arn:aws:iam::123456789012:role/r\n"
+    "source_profile = base\nregion = us-east-1\n",
+    "AWS_SHARED_CREDENTIALS_FILE": "[base]\naws_access_key_id = id\naws_secret_access_key = key\n",
+}
 
 
 @pytest.fixture(
@@ -247,3 +252,29 @@ class TestSocketReserve:
         scarce = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         error = EndpointConnectionError(endpoint_url="https://aws.test", error=scarce)
         assert "raise `ulimit -n`" in describe(error)
+
+
+@pytest.fixture
+def role(server, monkeypatch, tmp_path):
+    """The files of a machine whose role is assumed by way of a name: `localhost`."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, text in ROLE.items():
+        (tmp_path / name).write_text(text)
+        monkeypatch.setenv(name, str(tmp_path / name))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", by_name(server))
+
+
+async def test_a_thread_of_its_own_renews_credentials_beside_work_in_threads(server, role, library):
+    """Twenty blocking calls fill the threads; a role is assumed by way of others."""
+    session = get_session()
+    session.set_default_client_config(AioConfig(proxies={}, http_session_cls=library[1]))
+    [task_id] = server.service().assign()
+    async with (
+        reporter(session, by_name(server), own_thread=True) as opened,
+        full_threads(),
+        opened.track(task_id) as task,
+    ):
+        while task.reports < 3:
+            await anyio.sleep(0.1)
+        assert opened.statistics().failed == {}
