@@ -86,6 +86,52 @@ async def test_time_that_is_frozen_for_the_event_loop_too_loses_no_lease(monkeyp
     assert caplog.text.count("time.monotonic was replaced") == 1
 
 
+FROZEN_WORK = """
+import asyncio, logging, sys, time
+from aiobotocore.session import get_session
+from aiodp import ProgressReporter
+from aiodp._concurrency import system_time
+from aiodp.testing import MemoryService
+from freezegun import freeze_time
+
+async def main():
+    memory = MemoryService(clock=system_time)
+    [task_id] = memory.assign()
+    async with (
+        ProgressReporter(memory.attach(get_session()), interval=0.1, lease_timeout=15) as reporter,
+        reporter.track(task_id) as task,
+    ):
+        for real_asyncio in (True, False):
+            print("frozen", flush=True)
+            with freeze_time("2031-01-01", real_asyncio=real_asyncio):
+                frozen, reports = time.time(), task.reports
+                while task.reports < reports + 2:
+                    await asyncio.to_thread(time.sleep, 0.02)
+                assert time.time() == frozen
+            reports = task.reports
+            while task.reports < reports + 2:
+                await asyncio.sleep(0.02)
+            print(task.state.value, flush=True)
+
+logging.basicConfig(stream=sys.stdout, format="%(message)s")
+asyncio.run(main())
+"""
+
+
+@pytest.mark.slow
+def test_freezegun_in_the_middle_of_a_run_loses_no_lease():
+    """Reports go on while it is years later for the program, and it is told what to do."""
+    pytest.importorskip("freezegun")
+    ran = subprocess.run(
+        [sys.executable, "-c", FROZEN_WORK], capture_output=True, text=True, timeout=60, check=False
+    )
+    first, second = ran.stdout.split("frozen\n")[1:]
+    assert first == "held\n", ran.stderr
+    assert "time.monotonic was replaced" in second
+    assert second.count("\n") == 2
+    assert second.endswith("\nheld\n")
+
+
 STOPPED_WORK = """
 import anyio, logging, sys
 from aiobotocore.session import get_session

@@ -5,13 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
-import asyncio, os
+import asyncio, os, sys
 from aiobotocore.session import get_session
 from aiodp import ProgressReporter, ReporterClosed, TaskStatus
 from aiodp.testing import MemoryService
 
-async def child(reporter, task, task_id):
+async def child(reporter, block, task, task_id):
     for name, use in {
         "track": lambda: reporter.track(task_id).__aenter__(),
         "report": task.report,
@@ -26,15 +28,18 @@ async def child(reporter, task, task_id):
             await asyncio.wait_for(use(), 30)
         except ReporterClosed as error:
             print(name, error, flush=True)
+    for opened in (block, reporter):
+        print("left", await asyncio.wait_for(opened.__aexit__(None, None, None), 30), flush=True)
 
 async def main():
     memory = MemoryService()
     task_id, another = memory.assign(2)
-    async with ProgressReporter(memory.attach(get_session())) as reporter:
-        async with reporter.track(task_id) as task:
+    session, own_thread = memory.attach(get_session()), len(sys.argv) > 1
+    async with ProgressReporter(session, own_thread=own_thread) as reporter:
+        async with (block := reporter.track(task_id)) as task:
             if not (pid := os.fork()):
                 try:
-                    asyncio.run(child(reporter, task, another))
+                    asyncio.run(child(reporter, block, task, another))
                 finally:
                     os._exit(0)
             await asyncio.to_thread(os.waitpid, pid, 0)
@@ -44,17 +49,22 @@ asyncio.run(main())
 """
 
 
-def test_in_a_forked_child_everything_of_a_reporter_raises_at_once():
-    """Whoever waits there would wait for ever, and what is read there is of the past."""
+@pytest.mark.parametrize("arguments", [[], ["own thread"]], ids=["same loop", "own thread"])
+def test_in_a_forked_child_everything_of_a_reporter_raises_at_once(arguments):
+    """Whoever waits there would wait for ever, and what is read there is of the past.
+
+    Leaving its blocks does nothing: neither thread nor engine is there to be waited for.
+    """
     ran = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", SCRIPT],
+        [sys.executable, "-W", "ignore", "-c", SCRIPT, *arguments],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    *told, end = ran.stdout.splitlines()
+    *told, left_track, left_reporter, end = ran.stdout.splitlines()
     names = ["track", "report", "wait", "set_status", "is_set", "state", "update", "raise_if_ended"]
     assert [line.split()[0] for line in told] == names, ran.stderr
     assert all("of which this one was forked" in line for line in told)
+    assert left_track == left_reporter == "left None"
     assert end == "False held"

@@ -208,8 +208,8 @@ class Engine:
 
     @property
     def _over(self) -> bool:
-        if self._stopping or self._canceled_at is None:
-            return self._stopping
+        if self._stopping or self.home.is_forked or self._canceled_at is None:
+            return self._stopping or self.home.is_forked
         return not self.tracked or self.clock.now() > self._canceled_at + EXIT_GRACE
 
     async def _run_shielded(self) -> None:

@@ -19,6 +19,7 @@ import anyio
 
 from aiodp._concurrency import bare_group, new_loop_runner, threadsafe_call
 from aiodp._errors import ReporterClosed
+from aiodp._reporter.home import Home
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -52,6 +53,7 @@ class LoopThread(Generic[_T]):
         self._opened = opened
         self._on_crash = on_crash
         self._on_orphaned = on_orphaned
+        self._home = Home()
         self._run_loop = new_loop_runner()
         self._call_home = threadsafe_call()
         self._call_there: Callable[[Callable[[], object]], object] | None = None
@@ -84,8 +86,10 @@ class LoopThread(Generic[_T]):
     async def close(self, *, canceled: bool, grace: float) -> None:
         """Leave the context manager; if this is canceled, wait for `grace` seconds at most.
 
-        Raises what the thread has ended with, if it was open.
+        Raises what the thread has ended with, if it was open. In a forked child there is no thread.
         """
+        if self._home.is_forked:
+            return
         self._leave(canceled=canceled)
         try:
             await self._ended.wait()

@@ -19,7 +19,7 @@ from aiodp._core.timing import Timing, seconds
 from aiodp._errors import ReporterClosed
 from aiodp._reporter.clock import LeaseClock
 from aiodp._reporter.engine import Engine
-from aiodp._reporter.home import entered_and_left_in_one_task
+from aiodp._reporter.home import OneTaskBlock
 from aiodp._reporter.own_thread import in_own_thread
 from aiodp._reporter.running import running
 from aiodp._reporter.status import StatusSetter
@@ -124,16 +124,18 @@ class ProgressReporter(AsyncContextManagerMixin):
         tracked = self._engine.tracked if self._engine else 0
         return f"<ProgressReporter {self._state}, {tracked} tracked>"
 
+    def __asynccontextmanager__(self) -> AbstractAsyncContextManager[Self]:
+        return OneTaskBlock(self._opened())
+
     @asynccontextmanager
-    async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
+    async def _opened(self) -> AsyncGenerator[Self]:
         if self._state != "new":
             raise ReporterClosed("a reporter can be entered once; make another one")
         self._state = "opening"
         try:
-            with entered_and_left_in_one_task("reporter"):
-                async with self._open_engine() as (self._engine, self._statuses):
-                    self._state = "open"
-                    yield self
+            async with self._open_engine() as (self._engine, self._statuses):
+                self._state = "open"
+                yield self
         finally:
             self._state = "closed"
 

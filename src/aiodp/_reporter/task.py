@@ -233,8 +233,9 @@ class Tracking(Generic[_T]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._engine is not None and self._record is not None:
-            await self._engine.release(self._record)
+        if self._engine is None or self._record is None or self._engine.home.is_forked:
+            return
+        await self._engine.release(self._record)
 
 
 def _assigned_at(given: float | None) -> float:
