@@ -167,7 +167,7 @@ async def test_nobody_listens():
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
         opening = ProgressReporter(
-            aws_session(), endpoint_url=f"http://127.0.0.1:{port}", **(FAST | {"ack_timeout": 0.5})
+            aws_session(), endpoint_url=f"http://127.0.0.1:{port}", **(FAST | {"ack_timeout": 2.0})
         )
         async with opening as opened:
             with pytest.raises(LeaseLost) as caught:
