@@ -1,4 +1,4 @@
-"""The command line: `aiodp demo`, `doctor`, `emulate`, `hold` and `run`."""
+"""The command line: `aiodp demo`, `doctor`, `emulate`, `hold`, `run` and `validate`."""
 
 from __future__ import annotations
 

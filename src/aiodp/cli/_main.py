@@ -19,6 +19,7 @@ _COMMANDS: Final = {
     "emulate": "Serve a local AWS Data Pipeline over HTTP.",
     "hold": "Keep a task alive while a command runs.",
     "run": "Work on the tasks of a worker group.",
+    "validate": "Check definition files without a server.",
 }
 """Command `x` is the function `x` of `aiodp.cli._x`."""
 

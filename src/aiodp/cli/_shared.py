@@ -7,8 +7,8 @@ from typing import Final
 
 KILLED_BY_SIGNAL: Final = 128
 """Shells add a signal's number to it for the exit code of a command that died of the signal."""
-_LOCAL: Final = frozenset({"demo", "emulate"})
-"""Commands that start a local service."""
+_LOCAL: Final = frozenset({"demo", "emulate", "validate"})
+"""Commands that need what the local service needs."""
 
 
 def die_of_interrupts() -> None:

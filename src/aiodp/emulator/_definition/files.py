@@ -67,6 +67,18 @@ def load_values(text: str) -> Wire:
     return _values(document["values"] if wrapped else document)
 
 
+def load_parameters(text: str) -> Wire:
+    """Translate a file of parameters, `{"parameters": [...]}`, into parameterObjects.
+
+    It is what `--parameter-objects` of the AWS CLI takes. Raises `ValueError` as
+    `load_definition` does.
+    """
+    document = _parse(text)
+    if not isinstance(document, dict) or not _is_list(document.get("parameters")):
+        raise FileError('a file of parameters is a JSON object with a list of "parameters"')
+    return [_parameter(number, item) for number, item in enumerate(document["parameters"])]
+
+
 def read_definition(text: str) -> Definition:
     """Return what a definition file says; raises `ValueError` as `load_definition` does."""
     objects, parameters, values = load_definition(text)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiodp.emulator._definition.validation.backfill import backfill_findings
 from aiodp.emulator._definition.validation.edits import edit_findings
 from aiodp.emulator._definition.validation.parameters import missing_values, parameter_findings
-from aiodp.emulator._definition.validation.parts import Draft, errors_of
+from aiodp.emulator._definition.validation.parts import Draft, Finding, Severity, errors_of
 from aiodp.emulator._definition.validation.references import circle_findings, reference_findings
 from aiodp.emulator._definition.validation.slots import both_findings, value_findings
 from aiodp.emulator._definition.validation.types import (
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from aiodp.emulator._definition.components import Definition
-    from aiodp.emulator._definition.validation.parts import Finding, Messages, Subject
+    from aiodp.emulator._definition.validation.parts import Messages, Subject
 
 _CHECKS: Final[tuple[Callable[[Subject], Iterator[Finding]], ...]] = (
     limit_findings,
@@ -56,15 +56,18 @@ _CHECKS: Final[tuple[Callable[[Subject], Iterator[Finding]], ...]] = (
 
 def fatal_errors(objects: list[dict[str, Any]], max_objects: int) -> Messages:
     """Return the errors for which a definition is not even stored (PutPipelineDefinition)."""
-    errors = [
-        {"id": item["id"] or "(none)", "errors": texts}
-        for item in objects
-        if (texts := _empty(item))
-    ]
+    errors = errors_of(fatal_findings(objects, max_objects))
+    return [item | {"id": item["id"] or "(none)"} for item in errors]
+
+
+def fatal_findings(objects: list[dict[str, Any]], max_objects: int) -> list[Finding]:
+    """Return the same as findings."""
+    fatal = [finding for item in objects for finding in _empty(item)]
     if len(objects) > max_objects:
         text = f"LIMIT_EXCEEDED: The pipeline has {len(objects)} objects, at most {max_objects}."
-        errors.append({"id": objects[max_objects]["id"] or "(none)", "errors": [text]})
-    return errors
+        first = objects[max_objects]["id"]
+        fatal.append(Finding(id=first, text=text, severity=Severity.ERROR))
+    return fatal
 
 
 def findings(definition: Definition, now: datetime | None = None) -> list[Finding]:
@@ -99,11 +102,14 @@ def activation_errors(definition: Definition, active: Definition | None = None) 
     return texts + [f"{name}: MISSING_VALUE: the parameter has no value." for name in missing]
 
 
-def _empty(item: dict[str, Any]) -> list[str]:
-    texts = [f"MISSING_FIELD: '{key}' is missing." for key in ("id", "name") if not item.get(key)]
+def _empty(item: dict[str, Any]) -> Iterator[Finding]:
+    missing = [key for key in ("id", "name") if not item.get(key)]
     empty = [
         field["key"]
         for field in item.get("fields", [])
         if not (field["stringValue"] if "stringValue" in field else field.get("refValue"))
     ]
-    return texts + [f"INVALID_FIELD_VALUE: '{key}' is empty." for key in empty]
+    texts = [(key, f"MISSING_FIELD: '{key}' is missing.") for key in missing]
+    texts += [(key, f"INVALID_FIELD_VALUE: '{key}' is empty.") for key in empty]
+    for key, text in texts:
+        yield Finding(id=item["id"], text=text, severity=Severity.ERROR, key=key)

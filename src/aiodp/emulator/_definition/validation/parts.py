@@ -110,8 +110,7 @@ class Subject:
 
     def type_of(self, object_id: str) -> str:
         """Return the type of another object, in the service's own words."""
-        target = self.draft.components.get(object_id)
-        return (target.type if target else "") or "Default"
+        return self.draft.components[object_id].type or "Default"
 
     def error(self, text: str, key: str | None = None) -> Finding:
         """Return an error, for which the pipeline cannot be activated."""

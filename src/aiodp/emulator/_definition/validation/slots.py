@@ -51,8 +51,9 @@ def both_findings(draft: Draft) -> Iterator[Finding]:
 
 
 def _fault(subject: Subject, field: Field, slot: SlotType) -> str | None:
-    if field.is_ref:
-        return wrong_type(field.key, slot, subject.type_of(field.value))
+    if field.is_ref:  # one that leads nowhere is an error already
+        known = field.value in subject.draft.own
+        return wrong_type(field.key, slot, subject.type_of(field.value)) if known else None
     if is_open(field.value):
         return None
     wanted = _CHECKS[slot](field.key.removeprefix("*"), field.value)

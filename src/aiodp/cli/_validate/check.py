@@ -1,0 +1,125 @@
+"""Reads definition files, and those of parameters and values, and finds what is wrong in them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
+
+from aiodp.cli._validate.remarks import Remark
+from aiodp.emulator import Settings
+from aiodp.emulator._definition.files import FileError, read_definition
+from aiodp.emulator._definition.limits import check_size
+from aiodp.emulator._definition.lines import Lines, Part
+from aiodp.emulator._definition.validation import fatal_findings, findings
+from aiodp.emulator._errors import ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+    from aiodp.emulator._definition.components import Definition
+    from aiodp.emulator._definition.files import Wire
+    from aiodp.emulator._definition.validation.parts import Finding
+
+T = TypeVar("T")
+
+
+class ReadError(Exception):
+    """A file cannot be read, or is no JSON of the form that it should have."""
+
+    def __init__(self, remark: Remark) -> None:
+        super().__init__(remark.text)
+        self.remark = remark
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JsonFile(Generic[T]):
+    """A file, what it says, and the lines on which it does."""
+
+    path: Path
+    content: T
+    lines: Lines
+
+    @classmethod
+    def read(cls, path: Path, load: Callable[[str], T]) -> Self:
+        """Read a file, whose text `load` takes. Raises `ReadError`."""
+        try:
+            text = path.read_text(encoding="utf-8-sig")  # an editor may write a byte order mark
+        except UnicodeDecodeError as error:
+            raise ReadError(Remark(path=path, text=f"it is not UTF-8: {error.reason}")) from error
+        except OSError as error:
+            raise ReadError(Remark(path=path, text=error.strerror or str(error))) from error
+        try:
+            return cls(path=path, content=load(text), lines=Lines(text))
+        except json.JSONDecodeError as error:
+            raise ReadError(Remark(path=path, text=str(error), line=error.lineno)) from error
+        except FileError as error:
+            raise ReadError(_of_form(error, path, text)) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checker:
+    """Checks definition files, whose parameters and values may be in files of their own."""
+
+    now: datetime
+    parameters: JsonFile[Wire] | None = None
+    values: JsonFile[Wire] | None = None
+
+    def check(self, path: Path) -> list[Remark]:
+        """Return what is wrong or odd in a definition file, by its lines."""
+        try:
+            file = JsonFile.read(path, read_definition)
+        except ReadError as error:
+            return [error.remark]
+        definition = self._completed(file.content)
+        try:
+            found = _findings(definition, self.now)
+        except ServiceError as error:
+            return [Remark(path=path, text=error.message)]
+        remarks = [self._placed(finding, file) for finding in found]
+        return sorted(remarks, key=lambda remark: (str(remark.path), remark.line or 0))
+
+    def _completed(self, definition: Definition) -> Definition:
+        if self.parameters is not None:
+            definition = replace(definition, parameter_objects=self.parameters.content)
+        return definition if self.values is None else definition.with_values(self.values.content)
+
+    def _placed(self, finding: Finding, definition: JsonFile[Definition]) -> Remark:
+        path = definition.path
+        line = definition.lines.of(finding.part, finding.id, finding.key)
+        beside = {Part.PARAMETER: self.parameters, Part.VALUE: self.values}.get(finding.part)
+        if beside and (found := beside.lines.of(finding.part, finding.id, finding.key)):
+            path, line = beside.path, found
+        return Remark(
+            path=path,
+            text=finding.text,
+            severity=finding.severity,
+            line=line,
+            part=finding.part,
+            id=finding.id,
+            field=finding.key,
+        )
+
+
+def _findings(definition: Definition, now: datetime) -> list[Finding]:
+    """Return what the service finds; raise `ServiceError` for a definition that is too large."""
+    if fatal := fatal_findings(definition.objects, Settings().max_objects):
+        return fatal
+    check_size(definition)
+    return findings(definition, now)
+
+
+def _of_form(error: FileError, path: Path, text: str) -> Remark:
+    if error.place is None:
+        return Remark(path=path, text=str(error))
+    place = error.place
+    return Remark(
+        path=path,
+        text=str(error),
+        line=Lines(text).place(place),
+        part=place.part,
+        id=place.id,
+        field=place.key,
+    )
