@@ -55,9 +55,12 @@ def test_memory_is_counted(run):
 
 def test_the_local_service_is_measured_in_memory_and_with_its_state_in_a_file(run):
     """A few leases and calls: each call is answered, and no lease is lost."""
-    table = run("emulator.py", "--leases", "20", "--rate", "20", "--seconds", "0.5")
+    few = ("--leases", "20", "--rate", "20", "--seconds", "0.5")
+    table = run("emulator.py", *few, "--instances", "300", "--activations", "20")
     assert table.count("calls/s") == 4
     assert table.count("{'ok': 10}") == 4
+    assert "\n300 instances are listed in " in table
+    assert "\n20 activations on demand, " in table
 
 
 def test_heartbeats_are_measured_beside_long_polls(run):

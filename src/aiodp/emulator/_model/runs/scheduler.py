@@ -30,7 +30,11 @@ if TYPE_CHECKING:
 
 _MAX_SKIPPED_SLOTS: Final = 100
 _MAX_AT_ONCE: Final = 20_000
-"""Instances of past slots that are made in a second; years of them would hold up other calls."""
+_MAX_IN_A_SECOND: Final = 1000
+"""Instances of past slots that are made at once, and after these in each second.
+
+Years of slots, all of them made by one call, would hold up the calls of others.
+"""
 
 
 class Scheduler:
@@ -125,10 +129,10 @@ class Scheduler:
 
     def _interval(self, timeline: Timeline) -> float:
         """Return how long after the slot that was made last the next may be made."""
-        members = timeline.pipeline.plans[-1].timelines[timeline.name]
-        at_once = max(1, _MAX_AT_ONCE // len(members))
-        pause = 0.0 if timeline.next_slot % at_once else 1.0
-        return max(self._settings.instance_interval, pause)
+        count = len(timeline.pipeline.plans[-1].timelines[timeline.name])
+        many = timeline.next_slot * count >= _MAX_AT_ONCE
+        pause = many and timeline.next_slot % max(1, _MAX_IN_A_SECOND // count) == 0
+        return max(self._settings.instance_interval, 1.0 if pause else 0.0)
 
     def _on_slot(self, timeline: Timeline, now: float) -> None:
         pipeline, slots = timeline.pipeline, timeline.slots
