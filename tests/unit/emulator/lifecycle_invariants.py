@@ -277,6 +277,7 @@ def check_progress(
         assert (
             (instance.id in marked and now.status == "FINISHED")
             or instance.id in rerun
+            or instance.value("runsOn") in rerun
             or (rerun and woken)
             or (instance.is_resource and (overridden or instance.status == "FINISHED"))
             or (instance.is_resource and (instance.value("@actualEndTime") or "") <= deactivated)
