@@ -20,6 +20,8 @@ from unit.emulator.validation_kit import activity, definition, errors, machine, 
         ({"input": ref("Machine")}, "must be of type 'DataNode'"),
         ({"output": ref("Hourly")}, "must be of type 'DataNode'"),
         ({"dependsOn": ref("Hourly")}, "must be of type 'RunnableObject'"),
+        ({"dependsOn": ref("Machine")}, "must be of type 'RunnableObject'. Found values of type"),
+        ({"dependsOn": ref("Ready")}, "must be of type 'RunnableObject'. Found values of type"),
         ({"precondition": ref("Data")}, "must be of type 'Precondition'"),
         ({"onFail": ref("Data")}, "must be of type 'Action'"),
         ({"onSuccess": ref("Base")}, "must be of type 'Action'. Found values of type 'Default'"),
@@ -31,7 +33,12 @@ def test_a_reference_must_lead_to_an_object_of_its_kind(changed, fragment):
     base = {"id": "Base", "myField": "x"}
     found = errors(
         definition(
-            schedule(), node(), machine(), base, activity(**({"parent": ref("Base")} | changed))
+            schedule(),
+            node(),
+            machine(),
+            {"id": "Ready", "type": "Exists"},
+            base,
+            activity(**({"parent": ref("Base")} | changed)),
         )
     )
     assert list(found) == ["Work"]

@@ -33,6 +33,8 @@ RUNNABLE: Final = frozenset(
     {BaseType.ACTIVITY, BaseType.DATA_NODE, BaseType.RESOURCE, BaseType.PRECONDITION}
 )
 """What the service makes instances of."""
+DEPENDABLE: Final = frozenset({BaseType.ACTIVITY, BaseType.DATA_NODE})
+"""What others can wait for by `dependsOn`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from aiodp.emulator._definition.object_types import RUNNABLE, TYPES, BaseType, base_of
+from aiodp.emulator._definition.object_types import DEPENDABLE, TYPES, BaseType, base_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,8 +89,8 @@ REFERENCES: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Fields which are references, and what they may refer to: a type or what it is a type of.
 
-`RunnableObject` is everything which has instances; `Default`, in the service's own words, is
-any object at all.
+`RunnableObject` is what comes to an end by its work, so no resource and no precondition; `Default`,
+in the service's own words, is any object at all.
 """
 
 _SLOTS: Final = {
@@ -137,5 +137,5 @@ def refers_to(expected: str, type_name: str) -> bool:
     if expected == "Default":
         return True
     if expected == "RunnableObject":
-        return base in RUNNABLE
+        return base in DEPENDABLE
     return expected in (type_name, base)

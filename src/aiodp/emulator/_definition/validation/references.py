@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from aiodp.emulator._definition.components import parent_of
-from aiodp.emulator._definition.object_types import TYPES, BaseType
+from aiodp.emulator._definition.object_types import DEPENDABLE, TYPES, BaseType
 from aiodp.emulator._definition.slot_types import REFERENCES, refers_to
 from aiodp.emulator._definition.validation.parts import wrong_type
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from aiodp.emulator._definition.validation.parts import Draft, Finding, Subject
 
 Edges = dict[str, set[str]]
-_DEPENDENT: Final = frozenset({BaseType.ACTIVITY, BaseType.DATA_NODE})
 
 
 def reference_findings(subject: Subject) -> Iterator[Finding]:
@@ -66,7 +65,7 @@ def _waits(draft: Draft) -> Edges:
     """Return which objects wait for which: see the Developer Guide, dp-concepts-datanodes."""
     edges: Edges = {subject.id: set() for subject in draft.subjects}
     for subject in draft.subjects:
-        if subject.base not in _DEPENDENT:
+        if subject.base not in DEPENDABLE:  # which are also those that wait
             continue
         edges[subject.id].update(_targets(subject, "dependsOn"))
         if subject.base is BaseType.ACTIVITY:
