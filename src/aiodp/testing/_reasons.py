@@ -62,6 +62,8 @@ def _attempt(attempt: Attempt) -> str:
     if attempt.task is not None and attempt.task.state is TaskState.ASSIGNED:
         return "for its worker to report"
     resource = attempt.instance.resource
+    if resource is None and attempt.instance.runs_on is not None:
+        return f"for {attempt.instance.runs_on}, which is still to be made"
     if resource is not None and resource.status is not Status.RUNNING:
         return f"for {resource.component.id}, which is {resource.status}"
     if attempt.queued:

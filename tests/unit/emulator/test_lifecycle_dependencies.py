@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from unit.emulator.lifecycle_objects import Ref, activity, at, daily, node, schedule, stamp
+from unit.emulator.lifecycle_objects import (
+    Ref,
+    activity,
+    at,
+    daily,
+    node,
+    schedule,
+    shell_precondition,
+    stamp,
+)
 
 WAITING, READY = "WAITING_ON_DEPENDENCIES", "WAITING_FOR_RUNNER"
 
@@ -160,6 +169,21 @@ def test_an_activity_waits_for_a_data_node_it_depends_on(kit):
     assert kit.refs(at("A"), "dependsOn") == [at("Data")]
     kit.finish("Maker")
     assert kit.statuses("Data", "A") == ["FINISHED", READY]
+
+
+def test_what_inherits_a_dependency_but_has_no_slot_is_left_alone(kit):
+    """A precondition waits as well; data which nobody uses is not made."""
+    kit.launch(
+        daily(
+            A=activity(),
+            B=activity(precondition=Ref("Pre")),
+            Base={"dependsOn": Ref("A")},
+            Pre=shell_precondition(parent=Ref("Base")),
+            Unused=node(schedule=None, parent=Ref("Base")),
+        )
+    )
+    assert kit.runs() == {at("A"): READY, at("B"): WAITING, at("Pre"): WAITING}
+    kit.finish("A", "Pre", "B")
 
 
 def test_a_data_node_waits_for_a_data_node_it_depends_on(kit):

@@ -134,6 +134,25 @@ def test_a_resource_ends_with_the_last_slot_of_its_activities(kit):
     assert kit.state() == "FINISHED"
 
 
+def test_slots_of_the_resource_alone_do_not_keep_a_pipeline_going(kit):
+    """It is FINISHED once its activities have no slots to come, and can be revived."""
+    definition = box_and_activity()
+    definition["Thirds"] = schedule("20 minutes", occurrences="1")
+    kit.launch(definition)
+    kit.move(60)
+    kit.finish("A", group="box")
+    kit.move(30)
+    assert kit.state() == "FINISHED"
+    assert "@nextRunTime" not in kit.record()
+    kit.move(hours=2)
+    assert kit.runs("Box") == {at("Box"): "FINISHED"}
+    definition["Thirds"] = schedule("20 minutes", occurrences="8")
+    assert kit.put(definition)["errored"] is False
+    kit.activate()
+    kit.move(60)
+    kit.finish(at("A", minutes=20), group="box")
+
+
 def test_a_resource_out_of_time_serves_no_later_slot(kit):
     """Activities whose slots begin after TIMEDOUT are CANCELED; the next hour has a new one."""
     kit.launch(box_and_activity(box={"terminateAfter": "30 minutes"}))

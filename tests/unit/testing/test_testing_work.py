@@ -161,6 +161,17 @@ def test_resources_are_named(kit):
     assert "@Box_2026-01-01T00:00:00: WAITING_ON_DEPENDENCIES, for what runs on it" in text
 
 
+def test_a_resource_which_is_still_to_be_made_is_named(kit):
+    """With a schedule of its own that begins later, there is no instance of it yet."""
+    later = SCHEDULE | {"id": "Later", "startDateTime": "2026-01-01T12:00:00"}
+    box = {"id": "Box", "type": "Ec2Resource", "schedule": {"ref": "Later"}}
+    definition = scheduled()
+    definition["objects"][1] = ACTIVITY | {"runsOn": {"ref": "Box"}}
+    pipeline = kit.pipeline({"objects": [*definition["objects"], box, later]})
+    text = said(kit, pipeline)
+    assert "for @Box_2026-01-01T12:00:00, which is still to be made" in text
+
+
 def test_a_pipeline_which_stands_is_named(kit):
     """Nobody can poll for what is deactivated, or paused."""
     pipeline = kit.activity()

@@ -79,6 +79,11 @@ class Plan:
         """Whether each activation makes a run."""
         return ON_DEMAND in self.timelines
 
+    def has_only_resources(self, timeline: str) -> bool:
+        """Return whether nothing has slots on a timeline but resources for others."""
+        members = self.timelines.get(timeline, ())
+        return all(self.parts[key].kind is Kind.RESOURCE for key in members)
+
     def share_slots(self, one: str, other: str) -> bool:
         """Return whether two components have instances in the slots of the same timeline."""
         nowhere: frozenset[str] = frozenset()

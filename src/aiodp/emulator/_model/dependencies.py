@@ -81,7 +81,8 @@ def dependants(instance: Instance, calendar: Calendar) -> Iterator[Instance]:
         yield pipeline.instances[instance.guards]
     plan = pipeline.plan or instance.plan  # the active one may have more which need it
     for dependant_id in plan.dependants.get(component_id, ()):
-        if plan.timelines_of[dependant_id] <= plan.timelines_of[component_id]:
+        slots = plan.timelines_of.get(dependant_id)  # which preconditions do not have
+        if slots is not None and slots <= plan.timelines_of[component_id]:
             sibling = instance.sibling(dependant_id)
             if sibling is not None:
                 yield sibling

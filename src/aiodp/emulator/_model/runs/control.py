@@ -157,6 +157,7 @@ class Control:
         if over and pipeline.state is Status.SCHEDULED and not pipeline.on_demand:
             pipeline.state = Status.FINISHED
             pipeline.finished_at = now
+            self._scheduler.stop(pipeline)
 
     def _finish_deactivation(self, pipeline: Pipeline, now: float) -> None:
         """Shut the resources down; once none is left the pipeline is INACTIVE."""

@@ -99,10 +99,12 @@ class Scheduler:
             self._timers.stop(timeline)
 
     def is_over(self, pipeline: Pipeline) -> bool:
-        """Return whether no more slots are to be made."""
+        """Return whether no more slots are to be made in which there is work."""
         timelines = pipeline.timelines.values()
         return bool(timelines) and not any(
-            timeline.slots is not None and timeline.slots.start(timeline.next_slot) is not None
+            timeline.slots is not None
+            and timeline.slots.start(timeline.next_slot) is not None
+            and not pipeline.plans[-1].has_only_resources(timeline.name)
             for timeline in timelines
         )
 
@@ -177,9 +179,7 @@ class Scheduler:
         members = pipeline.plans[-1].timelines[timeline]
         newest = [run for key in members for run in pipeline.of_component[key][-1:]]
         at = max([now, *(run.scheduled_at + 1.0 for run in newest if run.timeline == timeline)])
-        while any(
-            instance_id(key, self._calendar.stamp(at)) in pipeline.instances for key in members
-        ):
+        while any(instance_id(k, self._calendar.stamp(at)) in pipeline.instances for k in members):
             at += 1.0
         return at
 
