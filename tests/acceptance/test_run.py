@@ -591,6 +591,21 @@ def test_a_drain_that_takes_too_long_interrupts(start, activate, service):
     assert attempt_of(service, pipeline_id)[1]["errorId"] == "RunnerStopped"
 
 
+@pytest.mark.parametrize("handler", ["stuck", "in_thread"])
+def test_handlers_that_hang_do_not_outlast_the_drain_by_much(
+    start, activate, handlers, tmp_path, handler
+):
+    """Not even one that blocks the event loop: one signal is enough, and it is a failure."""
+    hasty = f"import aiodp.cli._run.session as s\ns._INTERRUPTED_TIMEOUT = 0.2\nfrom {handlers} "
+    (tmp_path / "hasty.py").write_text(f"{hasty} import *\n")
+    activate(command="true")
+    with start("--drain-timeout", "0.1", "--handler", f"hasty:{handler}") as process:
+        eventually((tmp_path / "begun").exists)
+        process.send_signal(signal.SIGTERM)
+        process.wait(TOO_LONG)
+    assert process.returncode == 1
+
+
 def test_a_second_signal_interrupts(start, activate, service, tmp_path):
     """The command is ended, its task FAILED, and the signal's number is in the exit code."""
     activate(command=f"echo $$ > $HOME/pid; {GATED}")

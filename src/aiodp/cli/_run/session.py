@@ -68,7 +68,7 @@ class Session:
         """
         self._upload = self._make_upload()
         self._last_upload = anyio.CancelScope()
-        self._signals = Signals(self._on_stop, _on_suspend)
+        self._signals = Signals(self._on_stop, _on_suspend, self._limit_end)
         self._signals.listen()
         async with anyio.create_task_group() as group:
             group.start_soon(_log_failure, self._rotate_hourly, name="aiodp run hourly")
@@ -161,13 +161,20 @@ class Session:
         elif count > 1:
             logger.warning("%s: the tasks are interrupted; the next one ends all", number.name)
             self.runner.cancel()
-            exit_after(KILLED_BY_SIGNAL + number, _INTERRUPTED_TIMEOUT)
         else:
             logger.warning("%s: draining; the next one interrupts the tasks", number.name)
             self._ended_before_stop = self.runner.statistics().ended
             self.runner.stop()
-            if (drain_timeout := self.options.drain_timeout) is not None:
-                exit_after(Exit.TASK_FAILED, drain_timeout + _INTERRUPTED_TIMEOUT)
+
+    def _limit_end(self, number: signal.Signals, count: int) -> None:
+        """Bound the time to the end of the process; called in a thread."""
+        drain_timeout = self.options.drain_timeout
+        if self._runner_ended:
+            return
+        if count > 1:
+            exit_after(KILLED_BY_SIGNAL + number, _INTERRUPTED_TIMEOUT)
+        elif drain_timeout is not None:
+            exit_after(Exit.TASK_FAILED, drain_timeout + _INTERRUPTED_TIMEOUT)
 
     async def _refresh_table(self) -> None:
         while True:

@@ -36,16 +36,21 @@ class Signals:
     """Receives signals in a thread, as a handler may block the event loop.
 
     The event loop calls `on_stop` with a signal and the number of signals so far, and `on_suspend`
-    for SIGTSTP, which does not suspend the process. The third signal ends it from the thread.
+    for SIGTSTP, which does not suspend the process. The thread calls `limit_end`, as `on_stop`, to
+    bound the time in which the process ends, and ends it at the third signal.
     """
 
     def __init__(
-        self, on_stop: Callable[[signal.Signals, int], None], on_suspend: Callable[[], None]
+        self,
+        on_stop: Callable[[signal.Signals, int], None],
+        on_suspend: Callable[[], None],
+        limit_end: Callable[[signal.Signals, int], None],
     ) -> None:
         self.received: list[signal.Signals] = []
         self._last_at = -math.inf
         self._on_stop = on_stop
         self._on_suspend = on_suspend
+        self._limit_end = limit_end
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wakeup_read, self._wakeup_write = socket.socketpair()
 
@@ -74,6 +79,7 @@ class Signals:
         count = len(self.received)
         if count > _MAX_GRACEFUL_SIGNALS:
             exit_now(KILLED_BY_SIGNAL + number)
+        self._limit_end(number, count)
         self._call(self._on_stop, number, count)
 
     def _call(self, function: Callable[..., object], *args: object) -> None:
