@@ -474,32 +474,34 @@ def test_a_session_of_its_own_has_the_same_identity_and_nothing_that_waits():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("own_thread", [True, False], ids=["own thread", "same loop"])
 @pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
-async def test_fifty_short_leases_and_a_loop_that_is_blocked_for_four_of_them(own_thread):
-    """Over HTTP, in real time: all are lost without a thread, and none with one."""
-    leases = Settings(lease_timeout=2.0, quotas=None)
-    options: dict[str, Any] = {"interval": 0.7, "lease_timeout": 2.0, "safety_margin": 0.1}
+async def test_fifty_short_leases_and_a_loop_that_is_blocked_for_four_of_them():
+    """Over HTTP, in real time, beside each other: all are lost without a thread, none with one."""
     session = get_session()
     session.set_credentials("key", "secret")
-    with ServerKit(leases) as server:
-        task_ids = server.assign(50)
+    with ServerKit(Settings(lease_timeout=2.0, quotas=None)) as server:
+        options: dict[str, Any] = {
+            "region_name": server.region_name,
+            "endpoint_url": server.endpoint,
+            "interval": 0.7,
+            "lease_timeout": 2.0,
+            "safety_margin": 0.1,
+            "quota": None,
+        }
         async with (
-            ProgressReporter(
-                session,
-                region_name=server.region_name,
-                endpoint_url=server.endpoint,
-                own_thread=own_thread,
-                quota=None,
-                **options,
-            ) as reporter,
+            ProgressReporter(session, own_thread=True, **options) as with_thread,
+            ProgressReporter(session, **options) as without,
             AsyncExitStack() as stack,
         ):
-            tasks = [await stack.enter_async_context(reporter.track(one)) for one in task_ids]
-            time.sleep(8 if own_thread else 3)  # noqa: ASYNC251 - this is what it is about
-            assert [task.lost.is_set() for task in tasks] == [not own_thread] * 50
-            owned = [server.task(one).state.value == "held" for one in task_ids]
-            assert owned == [own_thread] * 50
+            kept, lost = [
+                [await stack.enter_async_context(reporter.track(one)) for one in server.assign(50)]
+                for reporter in (with_thread, without)
+            ]
+            time.sleep(8)  # noqa: ASYNC251 - this is what it is about
+            assert [task.lost.is_set() for task in kept + lost] == [False] * 50 + [True] * 50
+            states = [server.task(task.task_id).state.value for task in kept + lost]
+            assert states[:50] == ["held"] * 50
+            assert "held" not in states[50:]
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
