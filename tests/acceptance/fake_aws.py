@@ -38,7 +38,8 @@ class Metadata(BaseHTTPRequestHandler):
             self.ROLE: "role",
             f"{self.ROLE}role": json.dumps(self.KEYS),
         }
-        content = documents.get(self.path, "").encode()
+        path = urlsplit(self.path).path  # over httpx it is a whole URL
+        content = documents.get(path, "").encode()
         _answer(self, 200 if content else 404, {}, content)
 
     do_GET = do_PUT = answer  # noqa: N815 - http.server's names

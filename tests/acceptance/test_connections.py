@@ -9,6 +9,7 @@ import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -23,10 +24,12 @@ from aiobotocore.httpxsession import HttpxSession
 from aiobotocore.session import get_session
 from botocore.exceptions import EndpointConnectionError
 
+from acceptance.fake_aws import metadata_at
 from aiodp import LeaseLost, ProgressReporter
-from aiodp._aws import addresses
+from aiodp._aws import addresses, renewal
 from aiodp._aws.connections import SocketReserve
 from aiodp._aws.errors import describe
+from aiodp._aws.threads import in_new_thread
 from aiodp.emulator import EmulatorServer, Fault, FaultKind
 
 pytestmark = pytest.mark.anyio
@@ -267,16 +270,53 @@ def role(server, monkeypatch, tmp_path):
     monkeypatch.setenv("AWS_ENDPOINT_URL", by_name(server))
 
 
-async def test_a_thread_of_its_own_renews_credentials_beside_work_in_threads(server, role, library):
-    """Twenty blocking calls fill the threads; a role is assumed by way of others."""
+def session_of_machine(library):
     session = get_session()
     session.set_default_client_config(AioConfig(proxies={}, http_session_cls=library[1]))
-    [task_id] = server.service().assign()
-    async with (
-        reporter(session, by_name(server), own_thread=True) as opened,
-        full_threads(),
-        opened.track(task_id) as task,
-    ):
+    return session
+
+
+async def reports_beside_full_threads(opened, task_id):
+    async with full_threads(), opened.track(task_id) as task:
         while task.reports < 3:
             await anyio.sleep(0.1)
         assert opened.statistics().failed == {}
+
+
+async def test_a_role_is_assumed_beside_work_in_threads(server, role, library, monkeypatch):
+    """Twenty blocking calls fill the threads; the name of STS is looked up by another."""
+    monkeypatch.setattr(renewal, "_PATIENCE", 0.2)
+    session = session_of_machine(library)
+    [task_id] = server.service().assign()
+    async with reporter(session, by_name(server)) as opened:
+        await reports_beside_full_threads(opened, task_id)
+    assert not (await session.get_credentials()).refresh_needed()
+
+
+async def test_metadata_are_read_beside_work_in_threads(server, role, library, monkeypatch):
+    """Credentials of the machine have run out; connections need threads, too."""
+    monkeypatch.setattr(renewal, "_PATIENCE", 0.2)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "none")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "none")
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        place = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", place)
+        session = session_of_machine(library)
+        [task_id] = server.service().assign()
+        with metadata_at(bound):
+            async with reporter(session, server.endpoint, region_name="us-east-1") as opened:
+                credentials = await session.get_credentials()
+                credentials._expiry_time = datetime(2020, 1, 1, tzinfo=UTC)
+                await reports_beside_full_threads(opened, task_id)
+            assert not credentials.refresh_needed()
+
+
+async def test_what_a_thread_raises_is_raised_to_those_who_wait():
+    """As a provider's error."""
+
+    def fail():
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await in_new_thread(fail, "failing").result()

@@ -17,6 +17,7 @@ from botocore.exceptions import NoCredentialsError
 
 from aiodp._aws.errors import CODES, CredentialsFailed
 from aiodp._aws.own_session import new_session
+from aiodp._aws.renewal import renew
 from aiodp._aws.waiting import waiting_for
 from aiodp._log import OncePer, logger
 from aiodp._redaction import remember
@@ -182,7 +183,7 @@ class SharedCredentials:
         """Ask the provider, once; return whether what it gave need not be renewed at once."""
         before = self._last
         try:
-            self._last = await self._held.get_frozen_credentials()
+            self._last = await renew(self._session, self._held)
         except Exception:
             if not await self._is_assumed_anew():
                 raise

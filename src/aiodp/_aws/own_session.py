@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _HTTP: Final = frozenset({"aiobotocore.httpsession", "aiobotocore.httpxsession"})
-_COPIED: Final = _HTTP | {
+BOTOCORE: Final = _HTTP | {
     f"{package}.{module}"
     for package in ("aiobotocore", "botocore")
     for module in ("credentials", "tokens", "utils")
@@ -65,7 +65,7 @@ def new_session(session: AioSession) -> AioSession:
     for name in ("_config", "_credentials"):
         setattr(own, name, None)
     providers = getattr(own.get_component("credential_provider"), "providers", ())
-    for provider in (one for one in providers if _modules(one) & _COPIED):
+    for provider in (one for one in providers if _modules(one) & BOTOCORE):
         cache = getattr(provider, "cache", None)
         if type(cache) is dict:
             cache.clear()  # it may be that of several providers
@@ -115,7 +115,7 @@ class _Copier:
                 return AsyncExitStack()
             case MethodType():
                 return MethodType(value.__func__, self.copy(value.__self__))
-            case FunctionType() if value.__closure__ and value.__module__ in _COPIED:
+            case FunctionType() if value.__closure__ and value.__module__ in BOTOCORE:
                 return self._copy_function(value)
             case partial():
                 words = {name: self.copy(part) for name, part in value.keywords.items()}
@@ -124,7 +124,7 @@ class _Copier:
                 return {key: self.copy(part) for key, part in value.items()}
             case list() | tuple() | set() if type(value) in (list, tuple, set):
                 return type(value)(self._copies(value))
-        return self._copy_object(value) if _modules(value) & _COPIED else value
+        return self._copy_object(value) if _modules(value) & BOTOCORE else value
 
     def _copy_object(self, value: Any) -> Any:
         if not hasattr(value, "__dict__") or isinstance(value, type):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from threading import Thread
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import anyio
@@ -54,3 +55,18 @@ class Threads:
     def close(self) -> None:
         """Start nothing more; what runs is left alone, and not waited for."""
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+def in_new_thread(work: Callable[[], _T], name: str) -> Job[_T]:
+    """Start work in a thread for it alone, which does not keep the program from ending."""
+    future: Future[_T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except Exception as error:  # noqa: BLE001 - for those who wait
+            future.set_exception(error)
+
+    job = Job(future)
+    Thread(target=run, name=name, daemon=True).start()
+    return job

@@ -1,0 +1,52 @@
+"""A renewal of credentials that waits for no thread which the program's work fills."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final
+
+import anyio
+from aiobotocore.session import AioSession
+
+from aiodp._aws.own_session import BOTOCORE, own_session
+from aiodp._aws.threads import in_new_thread
+from aiodp._concurrency import new_loop_runner
+
+_PATIENCE: Final = 10.0
+"""Seconds for a renewal in the event loop of the program."""
+_PROCESS: Final = "custom-process"
+"""The provider that needs no such thread, and may take long."""
+_STATE: Final = (
+    "_access_key",
+    "_secret_key",
+    "_token",
+    "_account_id",
+    "_expiry_time",
+    "_frozen_credentials",
+)
+
+
+async def renew(session: AioSession, held: Any) -> Any:
+    """Return credentials, frozen, after they have been renewed; raise what their provider raises.
+
+    A provider that calls over the network needs a thread of the event loop, for a name or for
+    certificates. If it has not succeeded in time, it is asked from an event loop of its own.
+    """
+    if not _needs_network(session, held):
+        return await held.get_frozen_credentials()
+    with anyio.move_on_after(_PATIENCE):
+        return await held.get_frozen_credentials()
+    own = vars(own_session(session))["_credentials"]
+    work = partial(new_loop_runner(), own.get_frozen_credentials)
+    await in_new_thread(work, "aiodp credentials").result()
+    known = vars(own)
+    vars(held).update({name: known[name] for name in _STATE})
+    return known["_frozen_credentials"]
+
+
+def _needs_network(session: AioSession, held: Any) -> bool:
+    """Return whether botocore itself renews them, by a call."""
+    if not isinstance(session, AioSession) or vars(session)["_credentials"] is not held:
+        return False
+    refresh = getattr(held, "_refresh_using", None)
+    return getattr(refresh, "__module__", None) in BOTOCORE and held.method != _PROCESS
