@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from acceptance.support import ROOT
+from acceptance.support import ROOT, SAMPLE
 
 TOO_LONG = 60
 START = "import sys; from _aiodp_command import main; sys.exit(main())"
@@ -88,3 +88,14 @@ def test_an_empty_option_is_refused(commands, clean_environment, arguments):
     assert done.returncode == 2
     assert f"{arguments[1][:-1]}'" in done.stderr
     assert "it is empty; give a value, or leave it out." in done.stderr
+
+
+def test_definitions_are_validated_without_a_server(commands, clean_environment, tmp_path):
+    """The exit code tells whether there are errors."""
+    faulty = tmp_path / "faulty.json"
+    faulty.write_text('{"objects": [{"id": "A", "type": "Nothing"}]}')
+    sound = commands.run("validate", SAMPLE, env=clean_environment, timeout=TOO_LONG)
+    assert (sound.returncode, sound.stderr) == (0, "")
+    done = commands.run("validate", SAMPLE, faulty, env=clean_environment, timeout=TOO_LONG)
+    assert done.returncode == 1
+    assert f"{faulty}:1: error: A.type: INVALID_FIELD_VALUE" in done.stdout

@@ -294,6 +294,19 @@ def _() -> None:
     assert given == ["1", "2", "3", "[1, 1]", "22", "23", "32", "33"]
 
 
+@proves("Roles, and `runsOn` or `workerGroup`")
+def _() -> None:
+    box = resource(terminateAfter="1 hour")
+    del box["role"]
+    objects = daily(A=activity(), B=activity(), Box=box)
+    del objects["B"]["workerGroup"]
+    answer = kit().put(objects)
+    told = {item["id"]: item["warnings"] for item in answer["validationWarnings"]}
+    assert answer["errored"] is False
+    assert told["Box"] == ["'role' is missing, which AWS asks for."]
+    assert ["WAITING_FOR_RUNNER" in warning for warning in told["B"]] == [True]
+
+
 @proves("A `region` which the guide does not list")
 def _() -> None:
     machine = resource(region="eu-north-1")

@@ -53,9 +53,7 @@ class JsonFile(Generic[T]):
             raise ReadError(Remark(path=path, text=error.strerror or str(error))) from error
         try:
             return cls(path=path, content=load(text), lines=Lines(text))
-        except json.JSONDecodeError as error:
-            raise ReadError(Remark(path=path, text=str(error), line=error.lineno)) from error
-        except FileError as error:
+        except ValueError as error:
             raise ReadError(_of_form(error, path, text)) from error
 
 
@@ -111,15 +109,12 @@ def _findings(definition: Definition, now: datetime) -> list[Finding]:
     return findings(definition, now)
 
 
-def _of_form(error: FileError, path: Path, text: str) -> Remark:
-    if error.place is None:
-        return Remark(path=path, text=str(error))
-    place = error.place
-    return Remark(
-        path=path,
-        text=str(error),
-        line=Lines(text).place(place),
-        part=place.part,
-        id=place.id,
-        field=place.key,
-    )
+def _of_form(error: ValueError, path: Path, text: str) -> Remark:
+    """Return what is wrong with the form of a file."""
+    line = error.lineno if isinstance(error, json.JSONDecodeError) else None
+    remark = Remark(path=path, text=str(error), line=line)
+    place = error.place if isinstance(error, FileError) else None
+    if place is None:
+        return remark
+    where = Lines(text).place(place)
+    return replace(remark, line=where, part=place.part, id=place.id, field=place.key)

@@ -122,7 +122,7 @@ def _no_price(key: str, value: str) -> str | None:
         return None
     if _DECIMAL.fullmatch(value) and 0.0 < float(value) < _MAX_PRICE:
         return None
-    return f"a price above 0 and below {_MAX_PRICE}, not {_quoted(value)}"
+    return f"a price above 0 and below {_MAX_PRICE:g}, or OnDemandPrice, not {_quoted(value)}"
 
 
 _CHECKS: Final[dict[SlotType, Callable[[str, str], str | None]]] = {
