@@ -182,6 +182,22 @@ def test_runs_are_found_by_their_actual_start(kit):
     assert sorted(kit.query("INSTANCE", recent)) == [at("A", hours=1), at("A", hours=2)]
 
 
+def test_dates_without_a_time_are_their_midnight(kit):
+    """As in the AWS CLI's own example, `list-runs --start-interval "2013-09-02","2013-09-11"`."""
+    kit.launch({"S": schedule("12 hours"), "A": activity(schedule=Ref("S"))})
+    kit.move(hours=48)
+    first, second, third = (stamp(hours=hours)[:10] for hours in (0, 24, 48))
+    slots = {
+        ("GE", second): [24, 36, 48],
+        ("LE", second): [0, 12, 24],
+        ("BETWEEN", first, second): [0, 12, 24],
+        ("BETWEEN", second, f"{third}Z"): [24, 36, 48],
+    }
+    for (operator, *values), hours in slots.items():
+        found = kit.query("INSTANCE", selector("@scheduledStartTime", operator, *values))
+        assert sorted(found) == sorted(at("A", hours=hour) for hour in hours)
+
+
 def test_many_instances_are_found_page_by_page(kit):
     """QueryObjects pages by 100; together the pages have each id once."""
     kit.launch({"S": schedule("15 minutes"), "A": activity(schedule=Ref("S"), maximumRetries="0")})
@@ -274,7 +290,7 @@ def test_dates_of_queries_may_end_with_a_z(kit):
 
 
 @pytest.mark.parametrize(
-    "text", ["yesterday", "2026-01-01", "2026-02-30T00:00:00", "", f"{stamp()}ZZ"]
+    "text", ["yesterday", "2026-01", "2026-02-30", "2026-02-30T00:00:00", "", f"{stamp()}ZZ"]
 )
 @pytest.mark.parametrize("operator", ["GE", "LE", "BETWEEN"])
 def test_queries_by_what_is_no_date(kit, operator, text):

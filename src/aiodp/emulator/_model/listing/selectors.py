@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from aiodp.emulator._calendar import parse_date
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from aiodp.emulator._model.records import Pipeline
 
 _MAX_SELECTORS: Final = 10
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _TIMES: Final = frozenset(
     {"@scheduledStartTime", "@scheduledEndTime", "@actualStartTime", "@actualEndTime"},
 )
@@ -76,12 +78,17 @@ def _check(selector: dict[str, Any]) -> None:
 
 
 def _date(text: str) -> str:
-    """Return a date as fields have it, without the Z which the AWS CLI and SDKs may add."""
+    """Return a date as fields have it, without the Z which the AWS CLI and SDKs may add.
+
+    The CLI's page of `list-runs` has dates without a time.
+    """
+    given = text.removesuffix("Z")
+    date = f"{given}T00:00:00" if _DAY.fullmatch(given) else given
     try:
-        parse_date(text.removesuffix("Z"))
+        parse_date(date)
     except ValueError as error:
         raise invalid(str(error)) from error
-    return text.removesuffix("Z")
+    return date
 
 
 def _matches(operator: dict[str, Any], value: str) -> bool:
