@@ -89,22 +89,46 @@ class ServiceClock(JumpingClock):
     """Seconds of the service since the clock was made.
 
     `scale` is how many of them pass in a real second: at 60 a minute of the service lasts a
-    second. Raises `ValueError` unless it is a positive, finite number.
+    second. With `behind` the clock starts that many seconds behind the time of day, and goes on in
+    real time once it has caught up, so that it is never ahead. Raises `ValueError` unless `scale`
+    is a positive, finite number, and `behind`, if it is given, a finite one of at least 0.
     """
 
-    def __init__(self, scale: float = 1.0) -> None:
+    def __init__(self, scale: float = 1.0, *, behind: float | None = None) -> None:
         if not (scale > 0 and math.isfinite(scale)):
             raise ValueError(f"the time scale must be a number above 0, not {scale!r}")
+        if behind is not None and not (behind >= 0 and math.isfinite(behind)):
+            raise ValueError(f"a clock starts 0 or more seconds behind, not {behind!r}")
         super().__init__(self._passed)
         self.scale = scale
+        self._behind = math.inf if behind is None else behind
         self._start = time.monotonic()
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return min(super().__call__(), self._limit())
 
     def real(self, seconds: float) -> float:
         """Return how many real seconds that many seconds of the service last."""
-        return seconds / self.scale
+        fast = seconds / self.scale
+        if self.scale <= 1:
+            return fast
+        until = (self._limit() - self()) / (self.scale - 1)
+        return fast if fast <= until else until + seconds - until * self.scale
+
+    def jump(self, seconds: float) -> None:
+        """Jump as any clock does; raises `ValueError` also if that would be ahead of the day."""
+        behind = self._limit() - self()
+        if seconds > behind:
+            raise ValueError(f"the clock is only {behind:g} s behind the time of day")
+        super().jump(seconds)
 
     def _passed(self) -> float:
         return (time.monotonic() - self._start) * self.scale
+
+    def _limit(self) -> float:
+        """Return the time of day as this clock would show it."""
+        return self._behind + time.monotonic() - self._start
 
 
 class ManualClock(JumpingClock):
