@@ -233,7 +233,7 @@ def test_list_runs_prints_what_aws_shows(aws, make, stamp, tmp_path):
     file = tmp_path / "grep.json"
     file.write_text(json.dumps(GREP))
     pipeline_id = make(file)
-    day = ("--start-interval", "2015-04-12T00:00:00,2015-04-13T00:00:00")
+    day = ("--start-interval", "2015-04-12,2015-04-13")
     assert lines(aws("list-runs", "--pipeline-id", pipeline_id, *day)) == listing(
         "2015-04-12T17:33:02",
         ("EC2ResourceObj", "CREATING", stamp()),

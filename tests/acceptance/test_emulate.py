@@ -9,6 +9,8 @@ import socket
 import subprocess
 import sys
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from http.client import HTTPConnection
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -30,14 +32,18 @@ OPTIONS = (
     "allowed-host",
     "port",
     "time-scale",
+    "epoch",
+    "catch-up",
     "resource-worker-group",
     "load",
     "values",
     "activate",
+    "start",
     "state",
     "ui",
     "log-format",
 )
+FIRST = "FIRST_ACTIVATION_DATE_TIME"
 DEFAULT = {"id": "Default", "scheduleType": "ondemand", "pipelineLogUri": "s3://logs/"}
 ACTIVITY = {
     "id": "Work",
@@ -308,6 +314,29 @@ def test_two_files_cannot_be_one_pipeline(run, tmp_path):
     assert done.stderr == f"aiodp: {paths[0]} and {paths[1]} would both be the pipeline same\n"
 
 
+def test_no_run_is_ahead_of_the_real_time(emulate, tmp_path):
+    """With `--catch-up` the AWS CLI's `list-runs`, which asks for starts until now, sees all."""
+    now = datetime.now(UTC)
+    epoch = now - timedelta(minutes=90)
+    schedule = {"id": "Hourly", "type": "Schedule", "period": "1 hour", "startAt": FIRST}
+    default = {"id": "Default", "scheduleType": "cron", "schedule": {"ref": "Hourly"}}
+    path = definition(tmp_path, "work", objects=[default, schedule, ACTIVITY])
+    scale = ("--time-scale", "1000000", "--epoch", f"{epoch:%Y-%m-%dT%H:%M:%S}", "--catch-up")
+    with emulate("--load", str(path), "--activate", *scale) as process:
+        text = greeting(process)
+        assert f"dates begin with {epoch:%Y-%m-%dT%H:%M:%S} UTC, and never run ahead" in text
+        client = client_of(exports(text))
+        [pipeline] = client.list_pipelines()["pipelineIdList"]
+        runs = partial(client.query_objects, pipelineId=pipeline["id"], sphere="INSTANCE")
+        found = runs()["ids"]
+        values = [f"{epoch:%Y-%m-%d}", f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}"]
+        started = {"type": "BETWEEN", "values": values}
+        selector = {"fieldName": "@actualStartTime", "operator": started}
+        assert runs(query={"selectors": [selector]})["ids"][: len(found)] == found
+        assert found
+        client.close()
+
+
 @pytest.mark.parametrize("option", ["--activate", "--values"])
 def test_some_options_need_a_file_to_load(run, option):
     """`--activate` and `--values` are of no use without `--load`, and say so."""
@@ -453,6 +482,8 @@ def test_a_port_which_is_taken_is_said_in_one_line(run):
         ("--allowed-host", "http://x", "a name without a port"),
         ("--port", "70000", "0<=x<=65535"),
         ("--port", "http", "integer"),
+        ("--epoch", "yesterday", "2012-12-31[T23:59:59]"),
+        ("--start", "2012-02-30", "2012-12-31[T23:59:59]"),
         ("--time-scale", "0", "x>0"),
         ("--time-scale", "-1", "x>0"),
         ("--time-scale", "nan", "finite"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -121,6 +122,22 @@ class Url(click.ParamType[str]):
             shown = str(value).rpartition("@")[2]  # without a password
             self.fail(f"{shown!r:.60} is not of the form http[s]://HOST[:PORT].", param, ctx)
         return str(value)
+
+
+class Timestamp(click.ParamType[datetime]):
+    """A date, or a date and a time; in UTC unless it says otherwise."""
+
+    name = "timestamp"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """Return the value; raise `click.BadParameter`."""
+        try:
+            date = datetime.fromisoformat(value)
+            return date.replace(tzinfo=date.tzinfo or UTC).astimezone(UTC)
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r:.40} is not of the form 2012-12-31[T23:59:59].", param, ctx)
 
 
 def option(*names: str, **settings: Any) -> Callable[[Any], Any]:

@@ -4,51 +4,29 @@ from __future__ import annotations
 
 import math
 import signal
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from aiodp.cli._emulate.greeting import greeting
 from aiodp.cli._emulate.load import check_files, load, read_files
 from aiodp.cli._emulate.log import LogFormat, start_log
-from aiodp.cli._params import option
+from aiodp.cli._emulate.options import Options
+from aiodp.cli._params import Timestamp, option
 from aiodp.cli._shared import hint, printable
-from aiodp.emulator import Settings
+from aiodp.emulator import ServiceClock, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aiodp.cli._emulate.load import DefinitionFile, Loaded
+    from aiodp.cli._emulate.load import DefinitionFile
     from aiodp.emulator import EmulatorServer
 
 _STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 _MAX_GROUP_LENGTH: Final = 1024  # the API reference of PollForTask
 
 _FILE: Final = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Options:
-    """The values of the options, by their names."""
-
-    host: str
-    allowed_host: tuple[str, ...]
-    port: int
-    time_scale: float
-    resource_worker_group: str | None
-    load: tuple[Path, ...]
-    values: Path | None
-    activate: bool
-    state: Path | None
-    ui: bool
-    log_format: str
-
-    def __post_init__(self) -> None:
-        for name in ("values", "activate"):
-            if getattr(self, name) and not self.load:
-                raise click.UsageError(f"--{name} needs --load.", click.get_current_context())
 
 
 def _finite(_: click.Context, __: click.Parameter, value: float) -> float:
@@ -95,6 +73,18 @@ def _worker_group(_: click.Context, __: click.Parameter, value: str | None) -> s
     help="How fast the service runs: at 60 one of its minutes lasts a second.",
 )
 @option(
+    "--epoch",
+    type=Timestamp(),
+    metavar="TIMESTAMP",
+    help="Date with which the service's time begins, in UTC; without it, now.",
+)
+@option(
+    "--catch-up",
+    is_flag=True,
+    help="Go on in real time when the service's date has reached the real one, and never be ahead "
+    "of it; needs --epoch.",
+)
+@option(
     "--resource-worker-group",
     metavar="NAME",
     callback=_worker_group,
@@ -118,6 +108,12 @@ def _worker_group(_: click.Context, __: click.Parameter, value: str | None) -> s
     "--activate",
     is_flag=True,
     help="Activate what is loaded.",
+)
+@option(
+    "--start",
+    type=Timestamp(),
+    metavar="TIMESTAMP",
+    help="Skip what is scheduled before this date, in UTC; needs --activate.",
 )
 @option(
     "--state",
@@ -144,11 +140,11 @@ def emulate(**given: Any) -> int:
     acknowledged, leases, cancellation, retries and the published quotas. Without
     --state nothing is kept when it stops; Ctrl-C and SIGTERM stop it.
     """
-    options = _Options(**given)
+    options = Options(**given)
     # Blocked before any thread is started, so that only `sigwait` receives them.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
     settings = Settings(
-        resource_worker_group=options.resource_worker_group, epoch=datetime.now(UTC)
+        resource_worker_group=options.resource_worker_group, epoch=options.first_date
     )
     files = _read_files(options, settings)
     server = _server(options, settings)
@@ -157,7 +153,7 @@ def emulate(**given: Any) -> int:
     return 0
 
 
-def _serve(server: EmulatorServer, files: Sequence[DefinitionFile], options: _Options) -> None:
+def _serve(server: EmulatorServer, files: Sequence[DefinitionFile], options: Options) -> None:
     try:
         server.start()
     except (OSError, ValueError) as error:  # about the port, or the file of --state
@@ -165,15 +161,17 @@ def _serve(server: EmulatorServer, files: Sequence[DefinitionFile], options: _Op
         raise click.ClickException(text or str(error)) from error
     try:
         service = server.service()
-        loaded = [load(service, file, activate=options.activate) for file in files]
-        click.echo(_greeting(server.endpoint, loaded, options))
+        loaded = [
+            load(service, file, activate=options.activate, start=options.start) for file in files
+        ]
+        click.echo(greeting(server.endpoint, loaded, options))
         signal.sigwait(_STOPPING)
     finally:
         server.stop()
     click.echo("aiodp emulate: stopped.")
 
 
-def _server(options: _Options, settings: Settings) -> EmulatorServer:
+def _server(options: Options, settings: Settings) -> EmulatorServer:
     try:
         from aiodp.emulator import EmulatorServer  # noqa: PLC0415 - it needs moto, an extra
     except ModuleNotFoundError as error:
@@ -184,7 +182,7 @@ def _server(options: _Options, settings: Settings) -> EmulatorServer:
         return EmulatorServer(
             options.host,
             options.port,
-            time_scale=options.time_scale,
+            clock=ServiceClock(options.time_scale, behind=options.behind),
             settings=settings,
             state=options.state,
             ui=options.ui,
@@ -196,52 +194,9 @@ def _server(options: _Options, settings: Settings) -> EmulatorServer:
         ) from error
 
 
-def _read_files(options: _Options, settings: Settings) -> list[DefinitionFile]:
+def _read_files(options: Options, settings: Settings) -> list[DefinitionFile]:
     """Read the files of --load; raise for a file that the service refuses, before it is started."""
     files = read_files(options.load, options.values)
-    for warning in check_files(files, settings, activate=options.activate):
+    for warning in check_files(files, settings, activate=options.activate, start=options.start):
         click.echo(f"aiodp: warning: {printable(warning)}", err=True)
     return files
-
-
-def _greeting(endpoint: str, loaded: Sequence[Loaded], options: _Options) -> str:
-    minute = f"{60 / options.time_scale:.3g} s"
-    page = f"See what it does: {endpoint}/aiodp-ui/\n\n" if options.ui else ""
-    return f"""\
-Serving AWS Data Pipeline, and the rest of moto, on {endpoint}
-Point an AWS client at it:
-
-    export AWS_ENDPOINT_URL={endpoint}
-    export AWS_ACCESS_KEY_ID=testing
-    export AWS_SECRET_ACCESS_KEY=testing
-    export AWS_DEFAULT_REGION=us-east-1
-
-{_pipelines(loaded)}{page}\
-A minute of the service lasts {minute}.{_scaling_hint(options.time_scale)}Ctrl-C stops it.
-"""
-
-
-def _pipelines(loaded: Sequence[Loaded]) -> str:
-    if not loaded:
-        return ""
-    rows = [
-        (pipeline.pipeline_id, pipeline.state, pipeline.name, "" if pipeline.new else "(kept)")
-        for pipeline in loaded
-    ]
-    lines = [f"    {printable(' '.join(row).rstrip())}\n" for row in rows]
-    return f"Pipelines:\n\n{''.join(lines)}\n"
-
-
-def _scaling_hint(time_scale: float) -> str:
-    if time_scale == 1:
-        return " "
-    options = f"**aiodp.testing.scaled({time_scale:g})"
-    scale = f"--time-scale {time_scale:g}"
-    return f""" Who works for it must keep up:
-
-    ProgressReporter(..., {options})
-    TaskRunner(..., {options})
-    aiodp run {scale} ...
-    aiodp hold {scale} ...
-
-"""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from aiodp.cli._errors import LinesError
 from aiodp.emulator import Service, load_values
@@ -12,11 +12,17 @@ from aiodp.emulator._errors import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from aiodp.emulator import Settings
     from aiodp.emulator._definition.components import Definition
     from aiodp.emulator._definition.files import Wire
+
+
+_PAST_HINT: Final = (
+    ": --start TIMESTAMP skips what is before it, --epoch TIMESTAMP lets the service begin then"
+)
 
 
 class LoadError(LinesError):
@@ -75,28 +81,36 @@ def read_files(paths: Sequence[Path], values: Path | None) -> list[DefinitionFil
 
 
 def check_files(
-    files: Iterable[DefinitionFile], settings: Settings, *, activate: bool
+    files: Iterable[DefinitionFile],
+    settings: Settings,
+    *,
+    activate: bool,
+    start: datetime | None = None,
 ) -> list[str]:
-    """Load files into a temporary service in memory; return the warnings.
+    """Load files into a temporary service in memory, as `load` does; return the warnings.
 
     Raises `LoadError` for the first file that the service refuses.
     """
     service = Service(lambda: 0.0, settings)
-    pipelines = [load(service, file, activate=activate) for file in files]
+    pipelines = [load(service, file, activate=activate, start=start) for file in files]
     return [warning for pipeline in pipelines for warning in pipeline.warnings]
 
 
-def load(service: _Service, file: DefinitionFile, *, activate: bool) -> Loaded:
+def load(
+    service: _Service, file: DefinitionFile, *, activate: bool, start: datetime | None = None
+) -> Loaded:
     """Create the pipeline of a file, unless it exists already with a definition.
 
-    With `activate` it is activated, if it never was. Raises `LoadError` if the service refuses it.
+    With `activate` it is activated, if it never was, from the date `start` on. Raises `LoadError`
+    if the service refuses it.
     """
     call = _Calls(service, file.path)
     pipeline_id: str = call("CreatePipeline", name=file.name, uniqueId=file.name)["pipelineId"]
     new = not call("GetPipelineDefinition", pipelineId=pipeline_id)["pipelineObjects"]
     warnings = _put(call, pipeline_id, file) if new else ()
     if activate and _state(call, pipeline_id) == "PENDING":
-        call("ActivatePipeline", pipelineId=pipeline_id)
+        stamp = {} if start is None else {"startTimestamp": start.timestamp()}
+        call("ActivatePipeline", pipelineId=pipeline_id, **stamp)
     return Loaded(
         name=file.name,
         pipeline_id=pipeline_id,
@@ -117,7 +131,8 @@ class _Calls:
         try:
             return self._service.perform(operation, **params)
         except ServiceError as error:
-            raise LoadError(f"{self.path}: {operation} is refused: {error.message}") from error
+            reason = error.message + (_PAST_HINT if "startTimestamp" in error.message else "")
+            raise LoadError(f"{self.path}: {operation} is refused: {reason}") from error
 
 
 def _put(call: _Calls, pipeline_id: str, file: DefinitionFile) -> tuple[str, ...]:
