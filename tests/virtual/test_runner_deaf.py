@@ -116,6 +116,42 @@ async def test_a_handler_that_awaits_a_deaf_task_is_closed_in_time(kit, runner, 
     handler.over.set()
 
 
+@asyncio_only
+async def test_tasks_that_a_handler_awaits_end_as_anywhere(kit, runner):
+    """With what they return or raise; if the runner stops, they clean up, and the handler after."""
+    pipeline = kit.activity()
+    seen = []
+
+    async def fail():
+        await asyncio.sleep(1)
+        raise ValueError("of the task")
+
+    async def clean_up():
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            await asyncio.sleep(5)
+            seen.append("task")
+
+    async def handler(_):
+        seen.append(await asyncio.create_task(asyncio.sleep(1, "result")))
+        with suppress(ValueError):
+            await asyncio.gather(fail(), asyncio.sleep(5))
+        try:
+            await asyncio.create_task(clean_up())
+        finally:
+            seen.append("handler")
+
+    one = runner(handler)
+    async with running(one):
+        await kit.held(pipeline)
+        await anyio.sleep(10)
+        assert seen == ["result"]
+        one.cancel()
+    assert seen == ["result", "task", "handler"]
+    assert attempts(kit, pipeline)[0]["errorId"] == "RunnerStopped"
+
+
 async def test_many_clean_ups_are_not_deafness(kit, runner, caplog):
     """A handler that closes hundreds of connections, one after the other, comes to its end."""
     pipeline = kit.activity()
