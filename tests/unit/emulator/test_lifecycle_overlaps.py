@@ -217,3 +217,41 @@ def test_what_has_no_schedule_waits_for_the_first_slot_to_come(kit, after):
 
 def single():
     return activity(schedule=None, dependsOn=Ref("A"))
+
+
+def test_slots_depend_on_the_newest_run_on_demand(kit):
+    """What is activated has no slots, so its newest run counts; an older one is no matter."""
+    kit.launch(
+        {
+            "Hourly": schedule("1 hour", startDateTime=stamp(minutes=30)),
+            "X": activity(schedule=None, scheduleType="ondemand", maxActiveInstances=2),
+            "A": activity(schedule=Ref("Hourly"), dependsOn=Ref("X")),
+        }
+    )
+    kit.move(minutes=10)
+    assert kit.activate() == {}
+    newest = at("X", minutes=10)
+    kit.move(minutes=20)
+    a = at("A", minutes=30)
+    assert kit.refs(a, "@waitingOn") == [newest]
+    kit.finish("X")
+    assert kit.status(a) == WAITING
+    kit.finish(newest)
+    assert kit.status(a) == READY
+
+
+def test_an_end_concerns_only_slots_which_overlap_it(kit):
+    """Of many slots that have begun only the one around it is released."""
+    kit.launch(
+        {
+            "Hourly": schedule("1 hour"),
+            "Daily": schedule(occurrences="1"),
+            "A": activity(schedule=Ref("Daily")),
+            "B": activity(schedule=Ref("Hourly"), dependsOn=Ref("C")),
+            "Thirds": schedule("20 minutes"),
+            "C": activity(schedule=Ref("Thirds")),
+        }
+    )
+    kit.move(hours=1, minutes=40)
+    kit.finish(*(at("C", minutes=n) for n in (60, 80, 100)))
+    assert kit.statuses("B", at("B", hours=1)) == [WAITING, READY]

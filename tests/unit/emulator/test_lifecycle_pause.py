@@ -87,6 +87,23 @@ def test_the_oldest_slot_comes_first_again(kit, how):
     assert taken[1:] == [at(name, hours=n) for n in (1, 2) for name in ("A", "B")]
 
 
+@pytest.mark.parametrize("end", ["TRY_CANCEL", "DeletePipeline"])
+@pytest.mark.parametrize("paused", [True, False])
+def test_what_has_ended_is_in_no_queue(kit, end, paused):
+    """It does not wait there for a poll that may never come, nor does it keep a place."""
+    kit.launch(slots(hourly()))
+    if paused:
+        kit.pause("A")
+        assert kit.take() is None
+    if end == "TRY_CANCEL":
+        assert kit.tell(end, "A") == {}
+    else:
+        kit.call(end, pipelineId=kit.pipeline_id)
+    assert not any(kit.service.model.leases.queues.values())
+    attempts = kit.service.model.catalog.pipelines[kit.pipeline_id].attempts.values()
+    assert [attempt.place for attempt in attempts] == [None]
+
+
 def test_what_was_paused_is_not_ahead_of_what_waited_longer(kit):
     """Tasks of other components which came meanwhile are behind it, those before stay before."""
     kit.launch({"S": hourly(), "B": activity(schedule=Ref("S")), "A": activity(schedule=Ref("S"))})

@@ -27,33 +27,46 @@ WAITING, READY = "WAITING_ON_DEPENDENCIES", "WAITING_FOR_RUNNER"
 THIRDS, HOURLY = Ref("Thirds"), Ref("Hourly")
 
 
-def two_schedules(**objects):
-    """Return a definition with a schedule of 20 minutes and one of an hour, begun together."""
-    return {"Thirds": schedule("20 minutes"), "Hourly": schedule("1 hour")} | objects
+@pytest.fixture(params=["A", "B"])
+def two_schedules(request):
+    """Return what makes a definition with schedules of 20 minutes and of an hour, begun together.
+
+    The slots of A's come first, or of B's.
+    """
+    first = request.param
+
+    def define(**objects):
+        both = {"Thirds": schedule("20 minutes"), "Hourly": schedule("1 hour")}
+        return {first: objects[first]} | both | objects
+
+    return define
 
 
-def shared(default=None, **common):
-    """Return a definition of an activity C which A needs each 20 minutes, and B each hour."""
-    return two_schedules(
-        Default={"workerGroup": "workers"} | (default or {}),
-        C=activity(schedule=None, **common),
-        A=activity(schedule=THIRDS, dependsOn=Ref("C")),
-        B=activity(schedule=HOURLY, dependsOn=Ref("C")),
-    )
+@pytest.fixture
+def shared(two_schedules):
+    """Return what defines an activity C which A needs each 20 minutes, and B each hour."""
+
+    def define(default=None, **common):
+        return two_schedules(
+            Default={"workerGroup": "workers"} | (default or {}),
+            C=activity(schedule=None, **common),
+            A=activity(schedule=THIRDS, dependsOn=Ref("C")),
+            B=activity(schedule=HOURLY, dependsOn=Ref("C")),
+        )
+
+    return define
 
 
-@pytest.mark.parametrize("first", ["A", "B"])
-def test_one_instance_serves_the_slots_which_begin_together(kit, first):
-    """Two polls get one task, whichever activity comes first in the definition."""
-    definition = shared()
-    kit.launch({first: definition[first]} | definition)
+def test_one_instance_serves_the_slots_which_begin_together(kit, shared):
+    """Two polls get one task, whichever schedule comes first in the definition."""
+    kit.launch(shared())
     assert sorted(kit.runs()) == [at("A"), at("B"), at("C")]
     kit.begin("C")
     assert kit.take() is None
     kit.service.audit.assert_single_owner()
 
 
-def test_both_wait_for_the_one_instance_and_are_released_by_it(kit):
+def test_both_wait_for_the_one_instance_and_are_released_by_it(kit, shared):
     """`dependsOn` and `@waitingOn` of both name it, and its end lets both go."""
     kit.launch(shared())
     for name in ("A", "B"):
@@ -63,7 +76,7 @@ def test_both_wait_for_the_one_instance_and_are_released_by_it(kit):
     assert kit.statuses("A", "B") == [READY, READY]
 
 
-def test_slots_which_begin_alone_have_an_instance_of_their_own(kit):
+def test_slots_which_begin_alone_have_an_instance_of_their_own(kit, shared):
     """C is made in each slot of either schedule, once."""
     kit.launch(shared())
     kit.move(minutes=60)
@@ -72,7 +85,7 @@ def test_slots_which_begin_alone_have_an_instance_of_their_own(kit):
     assert kit.statuses(at("A", minutes=20), at("A", minutes=40), "B") == [READY, WAITING, WAITING]
 
 
-def test_a_shared_instance_ends_with_the_shorter_slot(kit):
+def test_a_shared_instance_ends_with_the_shorter_slot(kit, shared):
     """`@scheduledEndTime` is the same at each start that the schedules have in common."""
     kit.launch(shared())
     kit.move(minutes=60)
@@ -81,7 +94,7 @@ def test_a_shared_instance_ends_with_the_shorter_slot(kit):
         assert end == stamp(minutes=minutes + 20)
 
 
-def test_a_shared_instance_of_style_timeseries_runs_at_the_end_of_the_shorter_slot(kit):
+def test_a_shared_instance_of_style_timeseries_runs_at_the_end_of_the_shorter_slot(kit, shared):
     """It need not wait for the end of the hour, and neither must its precondition."""
     kit.launch(
         shared(scheduleType="timeseries", precondition=Ref("Pre")) | {"Pre": shell_precondition()}
@@ -94,7 +107,7 @@ def test_a_shared_instance_of_style_timeseries_runs_at_the_end_of_the_shorter_sl
     assert kit.status("C") == READY
 
 
-def test_the_precondition_of_a_shared_instance_is_checked_once(kit):
+def test_the_precondition_of_a_shared_instance_is_checked_once(kit, shared):
     """There is one precondition for the one activity, and one worker checks it."""
     kit.launch(shared(precondition=Ref("Pre")) | {"Pre": shell_precondition()})
     assert sorted(kit.runs("Pre")) == [at("Pre")]
@@ -102,7 +115,7 @@ def test_the_precondition_of_a_shared_instance_is_checked_once(kit):
     assert kit.statuses("A", "B") == [READY, READY]
 
 
-def test_a_precondition_of_several_objects_is_checked_for_each(kit):
+def test_a_precondition_of_several_objects_is_checked_for_each(kit, two_schedules):
     """A and B have a precondition of their own each, though they share its component."""
     kit.launch(
         two_schedules(
@@ -115,7 +128,7 @@ def test_a_precondition_of_several_objects_is_checked_for_each(kit):
     assert kit.take_all() == [at("Pre"), f"{at('Pre')}_2"]
 
 
-def test_data_on_two_schedules_is_there_once(kit):
+def test_data_on_two_schedules_is_there_once(kit, two_schedules):
     """A data node without a schedule is guarded once for its readers on both schedules."""
     kit.launch(
         two_schedules(
@@ -130,7 +143,7 @@ def test_data_on_two_schedules_is_there_once(kit):
     assert kit.statuses("D", "A", "B") == ["FINISHED", READY, READY]
 
 
-def test_a_shared_resource_runs_the_tasks_of_both_schedules(kit):
+def test_a_shared_resource_runs_the_tasks_of_both_schedules(kit, two_schedules):
     """One instance is up until the last of both has ended; later slots have their own."""
     kit.launch(
         two_schedules(
@@ -165,7 +178,7 @@ def test_what_runs_once_shares_with_the_slot_that_begins_then(kit):
     assert kit.statuses("A", "Once") == [READY, READY]
 
 
-def test_a_shared_instance_is_canceled_once(kit):
+def test_a_shared_instance_is_canceled_once(kit, shared):
     """TRY_CANCEL reaches the worker that holds it, which is the only one."""
     kit.launch(shared())
     work = kit.begin("C")
@@ -174,7 +187,7 @@ def test_a_shared_instance_is_canceled_once(kit):
     assert kit.statuses("C", "A", "B") == ["CANCELED", WAITING, WAITING]
 
 
-def test_the_failure_of_a_shared_instance_reaches_both_schedules(kit):
+def test_the_failure_of_a_shared_instance_reaches_both_schedules(kit, shared):
     """In mode cascade both fail with it, and RERUN of it takes both along."""
     kit.launch(shared({"failureAndRerunMode": "cascade"}))
     kit.fail("C")
@@ -186,7 +199,7 @@ def test_the_failure_of_a_shared_instance_reaches_both_schedules(kit):
 
 
 @pytest.mark.settings(max_retries=1)
-def test_a_shared_instance_is_tried_again_as_one(kit):
+def test_a_shared_instance_is_tried_again_as_one(kit, shared):
     """Its second attempt is handed out once."""
     kit.launch(shared())
     kit.fail("C")
@@ -195,7 +208,7 @@ def test_a_shared_instance_is_tried_again_as_one(kit):
     assert kit.take() is None
 
 
-def test_a_shared_instance_is_late_once(kit):
+def test_a_shared_instance_is_late_once(kit, shared):
     """onLateAction fires once, counted from the time at which the one instance is to run."""
     late = {"lateAfterTimeout": "10 minutes", "onLateAction": Ref("Late")}
     kit.launch(shared(scheduleType="timeseries", **late) | {"Late": alarm()})
@@ -205,7 +218,7 @@ def test_a_shared_instance_is_late_once(kit):
     assert kit.fired() == [("Late", at("C"))]
 
 
-def test_a_deactivation_cancels_a_shared_instance_for_both(kit):
+def test_a_deactivation_cancels_a_shared_instance_for_both(kit, shared):
     """The one worker is told; the slots after the next activation go on."""
     kit.launch(shared())
     work = kit.begin("C")
@@ -216,7 +229,7 @@ def test_a_deactivation_cancels_a_shared_instance_for_both(kit):
     assert kit.status(at("C", minutes=20)) == READY
 
 
-def test_the_end_of_one_schedule_leaves_the_other(kit):
+def test_the_end_of_one_schedule_leaves_the_other(kit, shared):
     """Once A has no more slots, C is made in the slots of B alone."""
     definition = shared() | {"Thirds": schedule("20 minutes", occurrences="1")}
     kit.launch(definition)
@@ -225,7 +238,7 @@ def test_the_end_of_one_schedule_leaves_the_other(kit):
     assert kit.fields(at("C", hours=1))["@scheduledEndTime"] == stamp(hours=2)
 
 
-def test_slots_of_both_schedules_are_skipped_together(kit):
+def test_slots_of_both_schedules_are_skipped_together(kit, shared):
     """startTimestamp skips the shared instance as well, once."""
     kit.launch(shared(), start=1800)
     assert kit.statuses("C", "A", "B") == ["SKIPPED"] * 3
@@ -247,7 +260,7 @@ def test_an_object_that_joins_later_shares_what_is_there(kit):
     assert kit.statuses("A", "B") == [READY, READY]
 
 
-def test_a_shared_instance_outlives_a_restart(kit, tmp_path):
+def test_a_shared_instance_outlives_a_restart(kit, tmp_path, shared):
     """The restored service has one instance, which serves both."""
     store = Store(tmp_path / "state")
 

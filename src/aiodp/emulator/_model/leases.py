@@ -114,8 +114,7 @@ class Leases:
 
     def hand_out(self, attempt: Attempt, hostname: str, now: float) -> Task:
         """Assign an attempt under a new task id, which must be acknowledged in time."""
-        self.queues[attempt.worker_group or ""].pop(attempt, None)
-        attempt.place = None
+        self.withdraw(attempt)
         attempt.hostname = hostname
         task = Task(self._ids.task(), attempt, now)
         attempt.task = self.tasks[task.id] = attempt.pipeline.held[task.id] = task
@@ -123,6 +122,11 @@ class Leases:
         self._audit.note(AuditKind.ASSIGNED, attempt, now, task)
         self.rules.handed_out(attempt, now)
         return task
+
+    def withdraw(self, attempt: Attempt) -> None:
+        """Take an attempt from its queue, if it is in one."""
+        self.queues[attempt.worker_group or ""].pop(attempt, None)
+        attempt.place = None
 
     # What workers report
 
@@ -174,6 +178,9 @@ class Leases:
         state = TaskState.CANCELED if canceled else TaskState.DELETED
         for task in list(pipeline.held.values()):
             self._end(task, state, AuditKind.CANCELED, now, "deleted")
+        for instance in pipeline.open.values():
+            if instance.head is not None:
+                self.withdraw(instance.head)
 
     def give_away(self, task: Task, now: float) -> None:
         """End a task as if its lease had run out; raises `ValueError` if nobody holds it."""

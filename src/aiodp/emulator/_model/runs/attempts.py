@@ -153,6 +153,7 @@ class Attempts:
     def _close(self, attempt: Attempt, status: Status, now: float) -> None:
         attempt.status = status
         attempt.ended_at = now
+        self._leases.withdraw(attempt)
         self._timers.stop(attempt)
 
     def _broken_expression(self, attempt: Attempt, now: float) -> str | None:

@@ -59,9 +59,7 @@ def resource_seen_from(instance: Instance, component_id: str, calendar: Calendar
 
 def has_more_users(resource: Instance, calendar: Calendar) -> bool:
     """Return whether activities which are to run on a resource are still to be made."""
-    pipeline, plan = resource.pipeline, resource.pipeline.plan
-    if plan is None:
-        return False
+    pipeline, plan = resource.pipeline, resource.pipeline.plans[-1]
     start, stop = calendar.date(resource.scheduled_at), calendar.date(resource.ends_at)
     for component_id in plan.users.get(resource.component.id, ()):
         for name in plan.timelines_of[component_id]:
@@ -75,8 +73,7 @@ def has_more_users(resource: Instance, calendar: Calendar) -> bool:
 
 def _resource_at(pipeline: Pipeline, component_id: str, start: float, calendar: Calendar) -> str:
     """Return the instance of a resource in whose slot this time is, or which is nearest."""
-    part = pipeline.plan.parts[component_id] if pipeline.plan else None
-    timeline = pipeline.timelines.get((part and part.timeline) or "")
+    timeline = pipeline.timelines.get(pipeline.plans[-1].parts[component_id].timeline or "")
     if timeline is not None and timeline.slots is not None:
         slot = timeline.slots.start(timeline.slots.nearest(calendar.date(start)))
         start = start if slot is None else calendar.at(slot)

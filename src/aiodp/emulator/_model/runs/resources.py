@@ -102,11 +102,10 @@ class Resources:
     def _next_phase(self, resource: Instance, now: float) -> None:
         if resource.status is Status.SHUTTING_DOWN:
             self._lifecycle.set(resource, Status.FINISHED, now)
-        elif resource.status is Status.CREATING:
-            if self._longest_start(resource) < self._settings.resource_startup:
-                self._start_failed(resource, now)
-            else:
-                self._lifecycle.set(resource, Status.RUNNING, now)
+        elif self._longest_start(resource) < self._settings.resource_startup:
+            self._start_failed(resource, now)
+        else:
+            self._lifecycle.set(resource, Status.RUNNING, now)
 
     def _longest_start(self, resource: Instance) -> float:
         limit = self._reader.period(resource, "initTimeout")

@@ -5,25 +5,22 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from aiodp._core.period import split_period
-from aiodp.emulator._calendar import Slot, parse_date
-from aiodp.emulator._definition.expressions import ExpressionError
 from aiodp.emulator._definition.kinds import Kind
 from aiodp.emulator._definition.plan import ON_DEMAND, ONCE, Plan
-from aiodp.emulator._definition.slots import Period, Slots, parse_schedule_period
 from aiodp.emulator._errors import invalid
 from aiodp.emulator._model.ids import instance_id
 from aiodp.emulator._model.reading import on_demand_limit
 from aiodp.emulator._model.records import Instance, Pipeline, Status, Timeline
 from aiodp.emulator._model.runs.placement import resource_for
-from aiodp.emulator._model.scopes import ObjectScope
+from aiodp.emulator._model.runs.schedules import read_slots
 from aiodp.emulator._model.timers import Due
 from aiodp.emulator._settings import OnDemandBusy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from aiodp.emulator._calendar import Calendar
+    from aiodp.emulator._calendar import Slot
+    from aiodp.emulator._definition.slots import Slots
     from aiodp.emulator._model.context import Context
     from aiodp.emulator._model.runs.actions import Actions
     from aiodp.emulator._model.runs.lifecycle import Lifecycle
@@ -116,7 +113,7 @@ class Scheduler:
         slots = {}
         for name in plan.timelines:
             if name not in (ONCE, ON_DEMAND):
-                slots[name] = _read_slots(name, pipeline, plan, activated, self._calendar)
+                slots[name] = read_slots(name, pipeline, plan, activated, self._calendar)
         return slots
 
     def _arm(self, timeline: Timeline, now: float) -> None:
@@ -274,30 +271,3 @@ def _free_id(wanted: str, pipeline: Pipeline) -> str:
         n += 1
         free = f"{wanted}_{n}"
     return free
-
-
-def _occurrences(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise ValueError(f"{text!r} is no number of occurrences")
-    return int(text)
-
-
-def _read_slots(
-    schedule_id: str, pipeline: Pipeline, plan: Plan, activated: datetime, calendar: Calendar
-) -> Slots:
-    """Return the slots of a Schedule; raise InvalidRequestException if it cannot be understood."""
-    scope = ObjectScope(schedule_id, pipeline, calendar, plan=plan)
-    try:
-        period = scope.text("period") or ""
-        parse_schedule_period(period)
-        number, unit = split_period(period)
-        start, end = scope.text("startDateTime"), scope.text("endDateTime")
-        occurrences = scope.text("occurrences")
-        return Slots(
-            first=activated if start is None else parse_date(start),
-            period=Period(number=number, unit=f"{unit}s"),
-            end=None if end is None else parse_date(end),
-            occurrences=None if occurrences is None else _occurrences(occurrences),
-        )
-    except (ValueError, ExpressionError) as error:
-        raise invalid(f"The Schedule {schedule_id} cannot be followed: {error}") from error
