@@ -116,13 +116,17 @@ def _() -> None:
     assert sorted(service.runs("P") | service.runs("P_2")) == [at("P"), at("P") + "_2"]
 
 
-@proves("Whether a pipeline's health")
+@proves("What is an error of health")
 def _() -> None:
-    service = kit(daily(A=activity(), B=activity()), max_retries=0)
+    cascade = {"failureAndRerunMode": "cascade"}
+    ready = {"P": key_exists(preconditionTimeout="1 minute")}
+    objects = {"A": activity(), "B": activity(dependsOn=Ref("A"), **cascade), **ready}
+    service = kit(daily(**objects, C=activity(precondition=Ref("P"))), max_retries=0)
     service.fail("A")
-    assert service.record()["@healthStatus"] == "ERROR"
-    service.finish("B")
-    assert service.record()["@healthStatus"] == "HEALTHY"
+    service.move(60)
+    assert service.statuses("A", "B", "P") == ["FAILED", "CASCADE_FAILED", "FAILED"]
+    found = {name: service.fields(name).get("@healthStatus") for name in "ABCP"}
+    assert found == {"A": "ERROR", "B": "ERROR", "C": "ERROR", "P": None}
 
 
 # Limits

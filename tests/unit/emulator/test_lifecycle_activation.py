@@ -92,7 +92,7 @@ def test_there_is_no_next_run_after_the_last(kit):
 
 
 def test_the_health_of_a_pipeline(kit):
-    """`@healthStatus` is that of the instance which ended last."""
+    """With one component it is that of the instance which ended last."""
     kit.launch(ending())
     assert "@healthStatus" not in kit.record()
     kit.finish("A")

@@ -75,7 +75,7 @@ def test_another_format_is_refused(path):
     """The error names the file and both formats."""
     Store(path).close()
     execute(path, "PRAGMA user_version = 99")
-    with pytest.raises(ValueError, match=f"{path} has format 99, but .* has format 3"):
+    with pytest.raises(ValueError, match=f"{path} has format 99, but .* has format 4"):
         Store(path)
 
 

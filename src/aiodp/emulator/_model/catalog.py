@@ -96,6 +96,8 @@ class Catalog:
             raise invalid("The definition of a FINISHED pipeline cannot be changed")
         answer = _validated(pipeline, definition, self._calendar.date(now))
         store(pipeline, definition)
+        errors = [] if pipeline.active else answer["validationErrors"]
+        pipeline.errors = {item["id"]: "; ".join(item["errors"]) for item in errors}
         return answer
 
     def validate(self, params: dict[str, Any], now: float) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiodp.emulator._model.changes import Persisted
 from aiodp.emulator._model.ids import instance_id
+from aiodp.emulator._model.listing.health import Ends, Health
 from aiodp.emulator._model.listing.series import Series
 from aiodp.emulator._model.timers import Due, Timed
 
@@ -46,8 +47,7 @@ class Status(StrEnum):
     SKIPPED = "SKIPPED"
 
 
-GOOD: Final = frozenset({Status.FINISHED, Status.SKIPPED})
-"""What a dependant waits for."""
+GOOD: Final = frozenset({Status.FINISHED, Status.SKIPPED})  # what a dependant waits for
 BAD: Final = frozenset({Status.FAILED, Status.CANCELED, Status.CASCADE_FAILED, Status.TIMEDOUT})
 TERMINAL: Final = GOOD | BAD
 IDLE: Final = TERMINAL | {Status.WAITING_ON_DEPENDENCIES}
@@ -95,14 +95,13 @@ class Pipeline(Persisted):
         self.latest: Definition | None = None
         self.active: Definition | None = None
         self.components: dict[str, Component] = {}
-        self.plans: list[Plan] = []
-        """What was activated, in its order; the last is active."""
+        self.errors: dict[str, str] = {}  # of its objects, until one definition is active
+        self.plans: list[Plan] = []  # what was activated, in its order; the last is active
         self.paused: set[str] = set()
         self.first_activated_at: float | None = None
         self.latest_run_at: float | None = None
         self.finished_at: float | None = None
         self.deactivated_at: float | None = None
-        self.health: str | None = None
         self.timelines: dict[str, Timeline] = {}
         self.instances: Series[Instance] = Series()
         self.attempts: Series[Attempt] = Series()
@@ -113,6 +112,7 @@ class Pipeline(Persisted):
         self.active_instances: Counter[str] = Counter()
         self.users: defaultdict[str, dict[str, Instance]] = defaultdict(dict)  # by resource
         self.open: dict[str, Instance] = {}
+        self.ends = Ends()
 
     @property
     def plan(self) -> Plan | None:
@@ -168,8 +168,7 @@ class Timeline(Timed):
         super().__init__(pipeline.changes)
         self.pipeline = pipeline
         self.name = name
-        self.slots: Slots | None = None
-        """Of a Schedule, as it is in the active definition."""
+        self.slots: Slots | None = None  # of a Schedule, as it is in the active definition
         self.next_slot = 0
         self.made_at: float | None = None
 
@@ -197,14 +196,16 @@ class Instance(Timed):
         self.preconditions: tuple[str, ...] = ()
         self.resource_id: str | None = None
         self.cascaded_on: str | None = None
-        self.reason: str | None = None
-        """Why it was canceled, or has failed without an attempt whose error says it."""
+        self.reason: str | None = None  # of a cancellation, or of a failure without an attempt
         self.rerun = False
         self.max_retries = 0
         self.tries_left = 0
         self.attempts: list[Attempt] = []
         self.started_at: float | None = None
         self.ended_at: float | None = None
+        self.health: Health | None = None
+        self.checks = 0  # by the service, of a precondition
+        self.checked_at: float | None = None
 
     @property
     def component(self) -> Component:
@@ -256,8 +257,7 @@ class Attempt(Timed):
         self.worker_group: str | None = None
         self.lease_timeout = 0.0
         self.task: Task | None = None
-        self.place: int | None = None
-        """Its place in the queue of its worker group, kept while it is paused."""
+        self.place: int | None = None  # in the queue of its worker group, also while it is paused
         self.hostname = ""
         self.reported: Fields = {}
         self.outcome: Fields = {}

@@ -44,7 +44,8 @@ class ObjectScope:
     def fields(self) -> Fields:
         """The object's own fields, as they are now, with expressions in them."""
         if self._plan is not None and self._id in self._plan.components:
-            return component_fields(self._plan.components[self._id], self._pipeline) | self._extra
+            component = self._plan.components[self._id]
+            return component_fields(component, self._pipeline, self._calendar) | self._extra
         return fields_of(self._id, self._pipeline, self._calendar) | self._extra
 
     @property

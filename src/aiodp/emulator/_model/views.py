@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aiodp.emulator._definition.fields import Field, Fields, refs, strings, to_wire
-from aiodp.emulator._definition.kinds import Kind
+from aiodp.emulator._definition.kinds import SCHEDULED, Kind, kind_of
 from aiodp.emulator._model.dependencies import counterparts, needed
 from aiodp.emulator._model.listing.found_by import FOUND_BY, REFERENCES
-from aiodp.emulator._model.records import BAD, Attempt, Instance, Status
+from aiodp.emulator._model.records import Attempt, Instance, Status
+from aiodp.emulator._model.runs.health import health_after, health_of
 from aiodp.emulator._model.runs.placement import resource_seen_from
+from aiodp.emulator._model.timers import Due
 
 if TYPE_CHECKING:
     from aiodp.emulator._calendar import Calendar
@@ -91,7 +93,7 @@ def fields_of(object_id: str, pipeline: Pipeline, calendar: Calendar) -> Fields:
         return _attempt_fields(pipeline.attempts[object_id], calendar)
     if object_id in pipeline.instances:
         return _instance_fields(pipeline.instances[object_id], calendar)
-    return component_fields(pipeline.components[object_id], pipeline)
+    return component_fields(pipeline.components[object_id], pipeline, calendar)
 
 
 def pipeline_fields(pipeline: Pipeline, calendar: Calendar, account: str) -> Fields:
@@ -106,16 +108,17 @@ def pipeline_fields(pipeline: Pipeline, calendar: Calendar, account: str) -> Fie
         at_finishedTime=calendar.maybe(pipeline.finished_at),
         at_lastDeactivatedTime=calendar.maybe(pipeline.deactivated_at),
         at_nextRunTime=calendar.maybe(pipeline.next_run_at()),
-        at_healthStatus=pipeline.health,
+        at_healthStatus=health_of(pipeline),
         at_accountId=account,
         at_userId=account,
+        pipelineCreator=account,
         name=pipeline.name,
         uniqueId=pipeline.unique_id,
         description=pipeline.description,
     )
 
 
-def component_fields(component: Component, pipeline: Pipeline) -> Fields:
+def component_fields(component: Component, pipeline: Pipeline, calendar: Calendar) -> Fields:
     """Return the fields of a component of any of the pipeline's definitions."""
     active = Status.PENDING if pipeline.active is None else Status.SCHEDULED
     status = Status.PAUSED if component.id in pipeline.paused else active
@@ -127,13 +130,57 @@ def component_fields(component: Component, pipeline: Pipeline) -> Fields:
             at_status=status.value,
             at_version=str(pipeline.version),
             at_pipelineId=pipeline.id,
+            at_error=pipeline.errors.get(component.id) if pipeline.active is None else None,
         )
+        | _runtime_fields(component, pipeline, calendar)
     )
+
+
+def _runtime_fields(component: Component, pipeline: Pipeline, calendar: Calendar) -> Fields:
+    """Return what the guide's pages of objects list for this kind of component."""
+    kind = kind_of(component.type)
+    if kind is Kind.SCHEDULE:
+        return strings(at_firstActivationTime=calendar.maybe(pipeline.first_activated_at))
+    if kind not in SCHEDULED:
+        return {}
+    health, runs = (
+        pipeline.ends.healths.get(component.id),
+        pipeline.of_component.get(component.id, []),
+    )
+    latest = (run.scheduled_at for run in reversed(runs) if run.status is not Status.SKIPPED)
+    fields = strings(
+        at_lastDeactivatedTime=calendar.maybe(pipeline.deactivated_at),
+        at_finishedTime=calendar.maybe(pipeline.finished_at),
+        at_latestRunTime=calendar.maybe(next(latest, None)),
+        at_latestCompletedRunTime=calendar.maybe(pipeline.ends.latest_runs.get(component.id)),
+        at_nextRunTime=_next_run(component, pipeline),
+    )
+    if health is None:
+        return fields
+    return fields | strings(
+        at_healthStatus=health.status,
+        at_healthStatusFromInstanceId=health.instance_id,
+        at_healthStatusUpdatedTime=calendar.stamp(health.updated_at),
+    )
+
+
+def _next_run(component: Component, pipeline: Pipeline) -> str | None:
+    """Return when the next slot of a component starts, if it is to be made."""
+    names = pipeline.plan.timelines_of.get(component.id, ()) if pipeline.plan else ()
+    timelines = (pipeline.timelines[name] for name in names if name in pipeline.timelines)
+    starts = [
+        timeline.slots.start(timeline.next_slot)
+        for timeline in timelines
+        if timeline.slots is not None and timeline.due(Due.SLOT) is not None
+    ]
+    known = [start for start in starts if start is not None]
+    return f"{min(known):%Y-%m-%dT%H:%M:%S}" if known else None
 
 
 def _instance_fields(instance: Instance, calendar: Calendar) -> Fields:
     head = instance.head
     canceled = instance.status is Status.CANCELED
+    failed_resource = instance.kind is Kind.RESOURCE and not canceled
     return (
         _inherited(instance, calendar)
         | _common(instance, instance, calendar)
@@ -141,12 +188,14 @@ def _instance_fields(instance: Instance, calendar: Calendar) -> Fields:
             at_attemptCount=str(len(instance.attempts)) if head else None,
             at_triesLeft=str(instance.tries_left) if head else None,
             at_resourceId=instance.resource_id,
-            at_healthStatus=_health(instance),
+            at_healthStatus=health_after(instance.status) if instance.kind in SCHEDULED else None,
         )
+        | (_checks(instance, calendar) if instance.kind is Kind.SERVICE_PRECONDITION else {})
         | (_of_head(head, calendar) if head else {})
         | strings(
             cancellationReason=instance.reason if canceled else None,
             errorMessage=None if canceled else instance.reason,
+            at_failureReason=instance.reason if failed_resource else None,
         )
         | refs(
             at_headAttempt=head.id if head else None,
@@ -223,10 +272,10 @@ def _waiting_on(instance: Instance, calendar: Calendar) -> Fields:
     return {key: tuple(Field(key, instance.id, is_ref=True) for instance in unmet)} if unmet else {}
 
 
-def _health(instance: Instance) -> str | None:
-    if instance.status in BAD:
-        return "ERROR"
-    return "HEALTHY" if instance.status is Status.FINISHED else None
+def _checks(instance: Instance, calendar: Calendar) -> Fields:
+    """Return how often the service has checked a precondition, and when it did last."""
+    checks = str(instance.checks) if instance.checks else None
+    return strings(currentRetryCount=checks, lastRetryTime=calendar.maybe(instance.checked_at))
 
 
 def _common(run: Instance | Attempt, instance: Instance, calendar: Calendar) -> Fields:
@@ -239,7 +288,11 @@ def _common(run: Instance | Attempt, instance: Instance, calendar: Calendar) -> 
             if value is not None
         }
         | refs(node=instance.guards)
-        | strings(at_version=str(instance.version), at_pipelineId=instance.pipeline.id)
+        | strings(
+            at_version=str(instance.version),
+            at_pipelineId=instance.pipeline.id,
+            at_finishedTime=calendar.maybe(run.ended_at) if instance.kind in SCHEDULED else None,
+        )
     )
 
 

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from aiodp.emulator._model.records import LIVE, Status, TaskState
+from aiodp.emulator._model.runs.health import health_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -70,7 +71,7 @@ def _pipeline(pipeline: Pipeline) -> Row:
         "id": pipeline.id,
         "name": _short(pipeline.name),
         "state": pipeline.state.value,
-        "health": pipeline.health,
+        "health": health_of(pipeline),
         "nextRun": pipeline.next_run_at() if pipeline.state is Status.SCHEDULED else None,
         "counts": {status.value: counts[status] for status in Status if counts[status]},
     }

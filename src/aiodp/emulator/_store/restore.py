@@ -9,6 +9,7 @@ from aiodp.emulator._definition.plan import Plan
 from aiodp.emulator._model.audit import AuditEvent
 from aiodp.emulator._model.records import Attempt, Instance, Pipeline, Task, Timeline
 from aiodp.emulator._model.runner_registry import TaskRunnerView
+from aiodp.emulator._model.runs.health import count_end
 from aiodp.emulator._store.rows import InstanceRow, decode, fill
 from aiodp.emulator._store.tables import (
     ATTEMPTS,
@@ -80,7 +81,9 @@ class _Records:
             timeline.pipeline.timelines[name] = timeline
         for pipeline_id, instance_id, component_id, data in read(INSTANCES):
             pipeline = self.by_id[pipeline_id]
-            pipeline.add(self._instance(pipeline, instance_id, component_id, data))
+            instance = self._instance(pipeline, instance_id, component_id, data)
+            pipeline.add(instance)
+            count_end(instance)
         for pipeline_id, instance_id, _, data in read(ATTEMPTS):
             self._attempt(self.by_id[pipeline_id].instances[instance_id], data)
 

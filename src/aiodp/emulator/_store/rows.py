@@ -12,6 +12,7 @@ from msgspec import Struct, json
 
 from aiodp.emulator._definition.fields import Fields  # noqa: TC001 - msgspec reads the annotations
 from aiodp.emulator._definition.slots import Slots  # noqa: TC001
+from aiodp.emulator._model.listing.health import Health  # noqa: TC001
 from aiodp.emulator._model.records import (
     Attempt,
     Instance,
@@ -48,7 +49,7 @@ class PipelineRow(Struct):
     latest_run_at: float | None
     finished_at: float | None
     deactivated_at: float | None
-    health: str | None
+    errors: dict[str, str]
 
 
 class TimelineRow(Struct):
@@ -81,6 +82,9 @@ class InstanceRow(Struct):
     tries_left: int
     started_at: float | None
     ended_at: float | None
+    health: Health | None
+    checks: int
+    checked_at: float | None
     timers: Timings
 
 

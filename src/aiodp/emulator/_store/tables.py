@@ -7,7 +7,7 @@ from typing import Final
 
 APPLICATION: Final = 0x61696F64
 """SQLite's `application_id` of state files: "aiod"."""
-FORMAT: Final = 3
+FORMAT: Final = 4
 """SQLite's `user_version`: it is raised with each change of a table or of what its rows hold."""
 
 

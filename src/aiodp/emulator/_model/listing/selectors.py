@@ -58,8 +58,8 @@ class Selectors:
         if key == "name":
             return object_id if component is None else component.name
         if component is not None:
-            field = next(iter(component_fields(component, self._pipeline).get(key, ())), None)
-            return None if field is None else field.value
+            fields = component_fields(component, self._pipeline, self._calendar)
+            return next((field.value for field in fields.get(key, ())), None)
         run = self._pipeline.instances.get(object_id) or self._pipeline.attempts[object_id]
         return FOUND_BY[key](run, self._calendar)
 

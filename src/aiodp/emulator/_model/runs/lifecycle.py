@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from aiodp.emulator._definition.kinds import PRECONDITIONS, WITH_TASKS, Kind
 from aiodp.emulator._model.dependencies import dependants, needed
 from aiodp.emulator._model.records import BAD, TERMINAL, Instance, Pipeline, Status
+from aiodp.emulator._model.runs.health import note_end
 from aiodp.emulator._model.timers import Due
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 
 _UNTIL_ENDED: Final = (Due.RETRY, Due.TURN, Due.CHECK, Due.EXPIRY, Due.PHASE)
-_HEALTH: Final = {Status.FINISHED: "HEALTHY"} | dict.fromkeys(BAD, "ERROR")
 
 
 class AttemptMaker(Protocol):
@@ -133,7 +133,7 @@ class Lifecycle:
         instance.pipeline.change(instance, status)
         if status in TERMINAL:
             instance.ended_at = now
-            instance.pipeline.health = _HEALTH.get(status, instance.pipeline.health)
+            note_end(instance, now)
             self._timers.stop(instance, *_UNTIL_ENDED)
         self._changed.append((instance, status))
         self._drain(now)
@@ -238,6 +238,7 @@ class Lifecycle:
 def _reset(instance: Instance) -> None:
     instance.tries_left = instance.max_retries
     instance.rerun = True
-    instance.ended_at = instance.cascaded_on = instance.reason = None
+    instance.ended_at = instance.cascaded_on = instance.reason = instance.checked_at = None
+    instance.checks = 0
     if instance.status is Status.CASCADE_FAILED or not instance.attempts:
         instance.pipeline.change(instance, Status.WAITING_ON_DEPENDENCIES)

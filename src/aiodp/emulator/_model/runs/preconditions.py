@@ -46,6 +46,9 @@ class Preconditions:
         except ExpressionError as error:
             self._lifecycle.end(instance, Status.FAILED, now, str(error))
             return
+        if not held_back:
+            instance.checks += 1
+            instance.checked_at = now
         if met:
             self._lifecycle.set(instance, Status.FINISHED, now)
         else:
