@@ -76,6 +76,12 @@ def test_each_finding_has_its_object_its_field_and_its_line(validate, write):
     assert code == 1
 
 
+def test_a_missing_field_is_named(validate, write):
+    """On the line of its object."""
+    _, lines = validate(write('{"objects": [\n{"id": "S", "type": "Schedule",\n"startAt": "x"}]}'))
+    assert "FILE:2: error: S.period: MISSING_FIELD: 'period' is missing." in lines
+
+
 def test_findings_for_programs(validate, write):
     """One JSON object, with the same."""
     code, [line] = validate(write(FAULTY), AIODP_VALIDATE_FORMAT="json")

@@ -25,7 +25,7 @@ def type_findings(subject: Subject) -> Iterator[Finding]:
         if not field.is_ref and field.value not in TYPES and field.value != DEFAULT:
             yield subject.error(f"INVALID_FIELD_VALUE: there is no 'type' '{field.value}'.", "type")
     if not subject.component.type and not _is_base(subject):
-        yield subject.warning("'type' is missing: nothing is made of this object.")
+        yield subject.warning("'type' is missing: nothing is made of this object.", "type")
 
 
 def required_findings(subject: Subject) -> Iterator[Finding]:
@@ -35,7 +35,7 @@ def required_findings(subject: Subject) -> Iterator[Finding]:
         return
     for key in sorted(known.required):
         if not subject.has(key):
-            yield subject.error(f"MISSING_FIELD: '{key}' is missing.")
+            yield subject.error(f"MISSING_FIELD: '{key}' is missing.", key)
     given = [key for key in known.one_of if subject.has(key)]
     if known.one_of and not given:
         yield subject.error(f"MISSING_FIELD: one of {listed(known.one_of)} is needed.")
@@ -43,7 +43,7 @@ def required_findings(subject: Subject) -> Iterator[Finding]:
         yield subject.error(f"INVALID_FIELD_VALUE: {listed(given)} exclude each other.", min(given))
     for key in sorted(ROLES.get(subject.component.type, ())):
         if not subject.has(key):
-            yield subject.warning(f"'{key}' is missing, which AWS asks for.")
+            yield subject.warning(f"'{key}' is missing, which AWS asks for.", key)
 
 
 def unknown_findings(subject: Subject) -> Iterator[Finding]:
@@ -114,7 +114,8 @@ def default_findings(subject: Subject) -> Iterator[Finding]:
     if subject.id == DEFAULT and not subject.has("pipelineLogUri"):
         yield subject.warning(  # the service's own words, without a blank after the name
             "'pipelineLogUri'is missing. It is recommended to set this value on Default object "
-            "for better troubleshooting."
+            "for better troubleshooting.",
+            "pipelineLogUri",
         )
 
 
@@ -126,7 +127,8 @@ def _activity_findings(subject: Subject) -> Iterator[Finding]:
     if {"runsOn", "workerGroup"} <= set(subject.own):
         yield subject.warning("'workerGroup' is ignored, since there is 'runsOn'.", "workerGroup")
     if not subject.has("schedule") and not subject.component.on_demand:
-        yield subject.warning("'schedule' is missing: it runs once, at the first activation.")
+        text = "'schedule' is missing: it runs once, at the first activation."
+        yield subject.warning(text, "schedule")
 
 
 def _resource_findings(subject: Subject) -> Iterator[Finding]:
@@ -137,7 +139,8 @@ def _resource_findings(subject: Subject) -> Iterator[Finding]:
     if not subject.has("terminateAfter"):
         yield subject.warning(  # the service's own words
             "'terminateAfter' is missing. It is recommended to set this to avoid leaving "
-            "resource running for long duration."
+            "resource running for long duration.",
+            "terminateAfter",
         )
 
 
