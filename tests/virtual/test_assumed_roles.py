@@ -19,6 +19,7 @@ pytestmark = pytest.mark.anyio
 KEYS = "[base]\naws_access_key_id = {}\naws_secret_access_key = secret\n"
 BY_KEYS = "[default]\nrole_arn = arn:aws:iam::123456789012:role/r\nsource_profile = base\n"
 BY_TOKEN = "[default]\nrole_arn = arn:aws:iam::123456789012:role/r\nweb_identity_token_file = {}\n"
+by_token = pytest.mark.parametrize("machine", [BY_TOKEN], indirect=True, ids=["by a token"])
 GIVEN = """<{0}Response><{0}Result>
 <Credentials><AccessKeyId>{1}</AccessKeyId><SecretAccessKey>secret</SecretAccessKey>
 <SessionToken>token</SessionToken><Expiration>{2}</Expiration></Credentials>
@@ -35,10 +36,12 @@ class SecurityTokens:
         self.known = {"old"}
         self.given_to = []
         self.refused = 0
+        self.delay = 0.0
         self._lifetime = lifetime
         session.register("before-send.sts", self.answer)
 
-    def answer(self, request, **_):
+    async def answer(self, request, **_):
+        await anyio.sleep(self.delay)
         form = parse_qs(request.body.decode() if isinstance(request.body, bytes) else request.body)
         signature = str(request.headers.get("Authorization", "Credential=token/"))
         caller = signature.partition("Credential=")[2].partition("/")[0]
@@ -53,7 +56,7 @@ class SecurityTokens:
 
 
 @pytest.fixture
-def machine(monkeypatch, tmp_path):
+def machine(request, monkeypatch, tmp_path):
     """The two files of a machine's AWS configuration, and nothing else of it."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
@@ -61,7 +64,9 @@ def machine(monkeypatch, tmp_path):
     for variable in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         monkeypatch.setenv(variable, str(tmp_path / variable))
     (tmp_path / "AWS_SHARED_CREDENTIALS_FILE").write_text(KEYS.format("old"))
-    (tmp_path / "AWS_CONFIG_FILE").write_text(BY_KEYS)
+    (tmp_path / "token").write_text("token")
+    config = getattr(request, "param", BY_KEYS).format(tmp_path / "token")
+    (tmp_path / "AWS_CONFIG_FILE").write_text(config)
     return tmp_path
 
 
@@ -99,12 +104,24 @@ async def test_keys_behind_a_role_are_read_again_after_they_were_rotated(session
         assert reporter.statistics().failed == {}
 
 
-@pytest.mark.parametrize("by", ["keys", "token"])
-async def test_credentials_that_are_refused_do_not_come_from_a_cache(session, service, machine, by):
+@by_token
+async def test_a_renewal_may_take_long(session, service):
+    """The old credentials are valid meanwhile, and no attempt to report waits for the new ones."""
+    tokens = SecurityTokens(session, lifetime=800.0)
+    [task_id] = service.assign()
+    async with ProgressReporter(session) as reporter, reporter.track(task_id) as task:
+        tokens.delay = 100.0
+        await anyio.sleep(600)
+        assert len(tokens.given_to) > 3
+        assert not task.ended.is_set()
+        assert reporter.statistics().failed == {}
+
+
+@pytest.mark.parametrize(
+    "machine", [BY_KEYS, BY_TOKEN], indirect=True, ids=["by keys", "by a token"]
+)
+async def test_credentials_that_are_refused_do_not_come_from_a_cache(session, service):
     """The sessions of a role were revoked: it is assumed again, once."""
-    if by == "token":
-        (machine / "token").write_text("token")
-        (machine / "AWS_CONFIG_FILE").write_text(BY_TOKEN.format(machine / "token"))
     tokens = SecurityTokens(session, lifetime=3600.0)
     revoked: list[str] = []
     refuse(session, service, revoked)

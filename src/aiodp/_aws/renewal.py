@@ -10,7 +10,7 @@ from aiobotocore.session import AioSession
 
 from aiodp._aws.own_session import BOTOCORE, own_session
 from aiodp._aws.threads import in_new_thread
-from aiodp._concurrency import new_loop_runner
+from aiodp._concurrency import follows_system_time, new_loop_runner
 
 _PATIENCE: Final = 10.0
 """Seconds for a renewal in the event loop of the program."""
@@ -32,7 +32,7 @@ async def renew(session: AioSession, held: Any) -> Any:
     A provider that calls over the network needs a thread of the event loop, for a name or for
     certificates. If it has not succeeded in time, it is asked from an event loop of its own.
     """
-    if not _needs_network(session, held):
+    if not (_needs_network(session, held) and follows_system_time()):
         return await held.get_frozen_credentials()
     with anyio.move_on_after(_PATIENCE):
         return await held.get_frozen_credentials()

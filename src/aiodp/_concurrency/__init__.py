@@ -6,6 +6,7 @@ from aiodp._concurrency.interruptible import Interrupt, interruptible
 from aiodp._concurrency.loop import (
     cancellation_requested,
     clock,
+    follows_system_time,
     may_replace_handler,
     new_loop_runner,
     running_loop,
@@ -21,6 +22,7 @@ __all__ = [
     "cancellation_requested",
     "clock",
     "first_of",
+    "follows_system_time",
     "for_each",
     "interruptible",
     "may_replace_handler",

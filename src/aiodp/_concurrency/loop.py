@@ -86,28 +86,32 @@ def threadsafe_call() -> Callable[[Callable[[], object]], object]:
     return current_trio_token().run_sync_soon
 
 
+def follows_system_time() -> bool:
+    """Return whether another event loop has the time of this one, which tests may make up."""
+    if on_asyncio():
+        loop = asyncio.get_running_loop()
+        return not isinstance(loop, asyncio.BaseEventLoop) or (
+            type(loop).time is asyncio.BaseEventLoop.time
+        )
+    from trio.lowlevel import current_clock  # noqa: PLC0415 - trio is an extra
+    from trio.testing import MockClock  # noqa: PLC0415 - trio is an extra
+
+    return not isinstance(current_clock(), MockClock)
+
+
 def new_loop_runner() -> Callable[[Callable[[], Awaitable[None]]], None]:
     """Return a function that runs another one in an event loop of the same kind, in any thread.
 
     `anyio.current_time()` is the same there. Raises `RuntimeError` in an event loop whose time is
     made up, which no other can follow.
     """
-    if on_asyncio():
-        loop = asyncio.get_running_loop()
-        follows = not isinstance(loop, asyncio.BaseEventLoop) or (
-            type(loop).time is asyncio.BaseEventLoop.time
-        )
-        run = partial(anyio.run, backend="asyncio")
-    else:
-        from trio.lowlevel import current_clock  # noqa: PLC0415 - trio is an extra
-        from trio.testing import MockClock  # noqa: PLC0415 - trio is an extra
-
-        clock = current_clock()
-        follows = not isinstance(clock, MockClock)
-        run = partial(anyio.run, backend="trio", backend_options={"clock": clock})
-    if not follows:
+    if not follows_system_time():
         raise RuntimeError("a thread of its own cannot follow this event loop's virtual time")
-    return run
+    if on_asyncio():
+        return partial(anyio.run, backend="asyncio")
+    from trio.lowlevel import current_clock  # noqa: PLC0415 - trio is an extra
+
+    return partial(anyio.run, backend="trio", backend_options={"clock": current_clock()})
 
 
 def may_replace_handler(handler: object) -> bool:
