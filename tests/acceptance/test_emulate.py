@@ -36,6 +36,7 @@ OPTIONS = (
     "catch-up",
     "resource-worker-group",
     "load",
+    "parameters",
     "values",
     "activate",
     "start",
@@ -254,6 +255,25 @@ def test_values_of_a_file_win_over_those_of_the_definition(emulate, tmp_path, va
         client.close()
 
 
+def test_parameters_and_values_may_be_in_files_of_their_own(emulate, tmp_path):
+    """As `--parameter-objects` and `--parameter-values` of the AWS CLI; an unknown name is said."""
+    parameters, values = tmp_path / "parameters.json", tmp_path / "values.json"
+    parameters.write_text(json.dumps({"parameters": [{"id": "myCommand", "default": "date"}]}))
+    values.write_text(json.dumps({"myComand": "true"}))
+    path = definition(tmp_path, "one", parameters=[], values={})
+    beside = ("--parameters", str(parameters), "--values", str(values))
+    with emulate("--load", str(path), "--activate", *beside) as process:
+        client = client_of(exports(greeting(process)))
+        objects = client.poll_for_task(workerGroup="workers")["taskObject"]["objects"]
+        [attempt] = [one for key, one in objects.items() if "_Attempt=" in key]
+        assert {"key": "command", "stringValue": "date"} in attempt["fields"]
+        client.close()
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=TOO_LONG)
+    warning = err.splitlines()[0]
+    assert warning.startswith(f"aiodp: warning: {path}: myComand: It has a value, but is not decl")
+
+
 def test_a_definition_with_errors_is_not_served(run, tmp_path):
     """Each error is a line with the object's id, and the command ends before it serves."""
     wrong = ACTIVITY | {"dependsOn": {"ref": "Nowhere"}, "attemptTimeout": "soon"}
@@ -270,7 +290,12 @@ def test_a_definition_with_errors_is_not_served(run, tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("{", "line 1 column 2"), ("[]", '"objects"'), ('{"objects": [{}]}', '"id"')],
+    [
+        ("{", "line 1 column 2"),
+        ("[]", '"objects"'),
+        ('{"objects": [{}]}', '"id"'),
+        ("objects: []", "YAML"),
+    ],
 )
 def test_a_file_which_is_no_definition_is_said_in_one_line(run, tmp_path, text, reason):
     """What is no definition ends the command with a line that names the file and the reason."""
@@ -337,10 +362,10 @@ def test_no_run_is_ahead_of_the_real_time(emulate, tmp_path):
         client.close()
 
 
-@pytest.mark.parametrize("option", ["--activate", "--values"])
+@pytest.mark.parametrize("option", ["--activate", "--values", "--parameters"])
 def test_some_options_need_a_file_to_load(run, option):
-    """`--activate` and `--values` are of no use without `--load`, and say so."""
-    value = [__file__] if option == "--values" else []
+    """`--activate`, `--values` and `--parameters` are of no use without `--load`, and say so."""
+    value = [] if option == "--activate" else [__file__]
     done = run("emulate", option, *value)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"aiodp: {option} needs --load. See aiodp emulate --help.\n"
@@ -390,7 +415,7 @@ def test_the_log_can_be_off(emulate, tmp_path):
 
 def test_a_pipeline_is_loaded_once(tmp_path):
     """What is loaded already stays as it is, and is not activated a second time."""
-    [file] = read_files([definition(tmp_path, "one")], None)
+    [file] = read_files([definition(tmp_path, "one")])
     service = Service(lambda: 0.0)
     first = load(service, file, activate=False)
     second = load(service, file, activate=True)
@@ -408,7 +433,7 @@ def test_a_pipeline_is_loaded_once(tmp_path):
 
 def test_to_load_spends_no_quota(tmp_path):
     """However many files are loaded, the account's quotas and counters are as they were."""
-    files = read_files([definition(tmp_path, f"p{n}") for n in range(60)], None)
+    files = read_files([definition(tmp_path, f"p{n}") for n in range(60)])
     service = Service(lambda: 0.0)
     assert all(load(service, file, activate=True).state == "SCHEDULED" for file in files)
     assert not service.calls

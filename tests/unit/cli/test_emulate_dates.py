@@ -40,7 +40,8 @@ def options(**given: Any) -> Options:
     values: dict[str, Any] = {"host": "127.0.0.1", "log_format": "text", "port": 0}
     values |= {"time_scale": 1.0, "allowed_host": (), "load": ()}
     values |= dict.fromkeys(("catch_up", "activate", "ui"), False)
-    values |= dict.fromkeys(("epoch", "resource_worker_group", "values", "start", "state"))
+    values |= dict.fromkeys(("epoch", "resource_worker_group", "start", "state"))
+    values |= dict.fromkeys(("parameters", "values"))
     return Options(now=NOW, **(values | given))
 
 
@@ -49,7 +50,7 @@ def file(tmp_path: Path) -> Any:
     """A definition whose schedule begins at a date of the past."""
     path = tmp_path / "daily.json"
     path.write_text(json.dumps(DEFINITION))
-    [read] = read_files([path], None)
+    [read] = read_files([path])
     return read
 
 

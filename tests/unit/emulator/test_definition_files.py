@@ -68,6 +68,8 @@ def test_a_key_that_is_there_twice_is_a_list():
     ("text", "named"),
     [
         ("", "Expecting value"),
+        ("objects:\n  - id: A\n", "JSON.*YAML"),
+        ("---\nobjects: []\n", "JSON.*YAML"),
         ("[]", '"objects"'),
         ("{}", '"objects"'),
         ('{"objects": 1}', '"objects"'),

@@ -126,11 +126,20 @@ def test_ids_are_unique():
     assert found == {"Data": ["DUPLICATE_ID: The id 'Data' is not unique."]}
 
 
-@pytest.mark.parametrize("name", ["NoSuchActivity", "shellcommandactivity", "#{myType}"])
-def test_types_are_the_guide_s(name):
-    """A type which the guide has not is an error; types are not evaluated."""
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("NoSuchActivity", ""),
+        ("shellcommandactivity", " Did you mean 'ShellCommandActivity'?"),
+        ("ShellComandActivity", " Did you mean 'ShellCommandActivity'?"),
+        ("S3Datanode", " Did you mean 'S3DataNode'?"),
+        ("#{myType}", ""),
+    ],
+)
+def test_types_are_the_guide_s(name, hint):
+    """A type which the guide has not is an error, with one like it; types are not evaluated."""
     found = errors(definition({"id": "A", "type": name}, values={"myType": "Terminate"}))
-    assert found == {"A": [f"INVALID_FIELD_VALUE: there is no 'type' '{name}'."]}
+    assert found == {"A": [f"INVALID_FIELD_VALUE: there is no 'type' '{name}'.{hint}"]}
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,12 @@ def test_a_plain_definition_has_no_warnings():
         ({"retryDelay": "1 minute"}, "'retryDelay' is below 2 minutes"),
         ({"color": "red"}, "'color' is not a field of ShellCommandActivity"),
         ({"mycolor": "red"}, "'mycolor' is not a field of ShellCommandActivity"),
+        (
+            {"comand": "x"},
+            "'comand' is not a field of ShellCommandActivity. Did you mean 'command'?",
+        ),
+        ({"workergrup": "w"}, "ShellCommandActivity. Did you mean 'workerGroup'?"),
+        ({"*onSucces": "x"}, "ShellCommandActivity. Did you mean 'onSuccess'?"),
         ({"@status": "FINISHED"}, "'@status' is a field which only the service sets"),
         ({"stdout": "#{myPath}"}, "'stdout': 'myPath' is neither a field nor a parameter"),
         ({"command": "#{node.command}"}, "'command': 'node' is for preconditions and actions"),
@@ -51,6 +57,14 @@ def test_each_oddity_of_an_activity_is_one_warning(changed, fragment):
     assert len(found["Work"]) == 1
     assert fragment in found["Work"][0]
     assert errors(made) == {}
+
+
+def test_no_more_than_some_words_are_looked_up():
+    """A definition of wrong words alone does not hold up the service."""
+    fields = {f"comand{n}": "x" for n in range(100)}
+    [found] = warnings(definition(schedule(), activity(**fields))).values()
+    assert len(found) == 100
+    assert 0 < len([text for text in found if "Did you mean" in text]) <= 20
 
 
 def test_a_script_may_have_arguments():

@@ -99,6 +99,13 @@ def _worker_group(_: click.Context, __: click.Parameter, value: str | None) -> s
     "the environment variable with a colon between.",
 )
 @option(
+    "--parameters",
+    type=_FILE,
+    metavar="FILE",
+    help="File with the parameters of what is loaded, instead of those in the definitions: "
+    '{"parameters": [...]}.',
+)
+@option(
     "--values",
     type=_FILE,
     metavar="FILE",
@@ -196,7 +203,7 @@ def _server(options: Options, settings: Settings) -> EmulatorServer:
 
 def _read_files(options: Options, settings: Settings) -> list[DefinitionFile]:
     """Read the files of --load; raise for a file that the service refuses, before it is started."""
-    files = read_files(options.load, options.values)
+    files = read_files(options.load, options.parameters, options.values)
     for warning in check_files(files, settings, activate=options.activate, start=options.start):
         click.echo(f"aiodp: warning: {printable(warning)}", err=True)
     return files

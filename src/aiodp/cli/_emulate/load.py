@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from aiodp.cli._errors import LinesError
 from aiodp.emulator import Service, load_values
-from aiodp.emulator._definition.files import put, read_definition
+from aiodp.emulator._definition.files import load_parameters, put, read_definition
 from aiodp.emulator._errors import ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
     from pathlib import Path
 
     from aiodp.emulator import Settings
     from aiodp.emulator._definition.components import Definition
-    from aiodp.emulator._definition.files import Wire
 
+
+T = TypeVar("T")
 
 _PAST_HINT: Final = (
     ": --start TIMESTAMP skips what is before it, --epoch TIMESTAMP lets the service begin then"
@@ -40,15 +41,6 @@ class DefinitionFile:
     path: Path
     definition: Definition
 
-    @classmethod
-    def read(cls, path: Path, values: Wire) -> Self:
-        """Read a definition file. Raises `LoadError` if it is not one."""
-        try:
-            definition = read_definition(_text(path))
-        except ValueError as error:
-            raise LoadError(f"{path}: {error}") from error
-        return cls(path=path, definition=definition.with_values(values))
-
     @property
     def name(self) -> str:
         """Name and uniqueId of the pipeline, so loading the file again creates no second one."""
@@ -66,8 +58,12 @@ class Loaded:
     warnings: tuple[str, ...]
 
 
-def read_files(paths: Sequence[Path], values: Path | None) -> list[DefinitionFile]:
-    """Read definition files, and the file with values for all of them.
+def read_files(
+    paths: Sequence[Path], parameters: Path | None = None, values: Path | None = None
+) -> list[DefinitionFile]:
+    """Read definition files, and those with parameters and values for all of them.
+
+    The parameters of a file of their own replace those of the definitions; values override.
 
     Raises `LoadError` for a file that is not one, and for two files with the same name.
     """
@@ -76,8 +72,15 @@ def read_files(paths: Sequence[Path], values: Path | None) -> list[DefinitionFil
         first = names.setdefault(path.stem, path)
         if first is not path:
             raise LoadError(f"{first} and {path} would both be the pipeline {path.stem}")
-    given = [] if values is None else _values(values)
-    return [DefinitionFile.read(path, given) for path in paths]
+    given = [] if values is None else _read(values, load_values)
+    definitions = [_read(path, read_definition).with_values(given) for path in paths]
+    if parameters is not None:
+        declared = _read(parameters, load_parameters)
+        definitions = [replace(each, parameter_objects=declared) for each in definitions]
+    return [
+        DefinitionFile(path=path, definition=definition)
+        for path, definition in zip(paths, definitions, strict=True)
+    ]
 
 
 def check_files(
@@ -148,9 +151,10 @@ def _state(call: _Calls, pipeline_id: str) -> str:
     return str(fields["@pipelineState"])
 
 
-def _values(path: Path) -> Wire:
+def _read(path: Path, parse: Callable[[str], T]) -> T:
+    """Return what a file says; raise `LoadError` if it is not of the form that it should have."""
     try:
-        return load_values(_text(path))
+        return parse(_text(path))
     except ValueError as error:
         raise LoadError(f"{path}: {error}") from error
 

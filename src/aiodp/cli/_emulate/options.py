@@ -24,6 +24,7 @@ class Options:
     catch_up: bool
     resource_worker_group: str | None
     load: tuple[Path, ...]
+    parameters: Path | None
     values: Path | None
     activate: bool
     start: datetime | None
@@ -34,7 +35,8 @@ class Options:
 
     def __post_init__(self) -> None:
         """Raise `click.UsageError` for values that make no sense together."""
-        for name, needed in (("values", "load"), ("activate", "load"), ("start", "activate")):
+        needs = dict.fromkeys(("parameters", "values", "activate"), "load") | {"start": "activate"}
+        for name, needed in needs.items():
             if getattr(self, name) and not getattr(self, needed):
                 raise _usage_error(f"--{name} needs --{needed}.")
         if not self.catch_up:

@@ -111,6 +111,10 @@ def _lines(items: Iterable[dict[str, Any]], key: str) -> Iterator[str]:
 def _parse(text: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_folded)
+    except json.JSONDecodeError:
+        if text.strip() and not text.lstrip().startswith(("{", "[")):
+            raise FileError("it must be JSON, with { at its beginning; YAML is not read") from None
+        raise
     except RecursionError:
         raise FileError("the JSON is nested too deep") from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import Enum, auto
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +23,8 @@ Messages = list[dict[str, Any]]
 
 MAX_TEXT: Final = 10_000
 """Longest message of a validation (the API's validationMessage)."""
+_MAX_HINTS: Final = 20
+_SIMILAR: Final = 0.8  # from 0 to 1, as `difflib` measures it
 
 
 class Severity(Enum):
@@ -51,6 +54,7 @@ class Draft:
             item["id"]: from_wire(item.get("fields", [])) for item in definition.objects
         }
         self.components: Mapping[str, Component] = definition.components()
+        self._hints = 0
 
     @cached_property
     def subjects(self) -> list[Subject]:
@@ -68,6 +72,17 @@ class Draft:
         """Whether any object says that it runs on demand."""
         types = (own.get("scheduleType", ()) for own in self.own.values())
         return any(field.value.lower() == "ondemand" for fields in types for field in fields)
+
+    def hint(self, word: str, known: Iterable[str]) -> str:
+        """Return a sentence with the known word that this one is like, if there is one.
+
+        Only for the first unknown words, as the search takes a millisecond.
+        """
+        self._hints += 1
+        if self._hints > _MAX_HINTS:
+            return ""
+        similar = get_close_matches(word, sorted(known), n=1, cutoff=_SIMILAR)
+        return f" Did you mean '{similar[0]}'?" if similar else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,9 @@ def type_findings(subject: Subject) -> Iterator[Finding]:
     """Check that the type, which is not evaluated, is one of the guide's (dp-pipeline-objects)."""
     for field in subject.own.get("type", ()):
         if not field.is_ref and field.value not in TYPES and field.value != DEFAULT:
-            yield subject.error(f"INVALID_FIELD_VALUE: there is no 'type' '{field.value}'.", "type")
+            hint = subject.draft.hint(field.value, TYPES)
+            text = f"INVALID_FIELD_VALUE: there is no 'type' '{field.value}'.{hint}"
+            yield subject.error(text, "type")
     if not subject.component.type and not _is_base(subject):
         yield subject.warning("'type' is missing: nothing is made of this object.", "type")
 
@@ -53,7 +55,9 @@ def unknown_findings(subject: Subject) -> Iterator[Finding]:
         if key.startswith("@"):
             yield subject.warning(f"'{key}' is a field which only the service sets.", key)
         elif known is not None and not _knows(known.fields, key):
-            yield subject.warning(f"'{key}' is not a field of {subject.component.type}.", key)
+            hint = subject.draft.hint(key.removeprefix("*"), known.fields)
+            text = f"'{key}' is not a field of {subject.component.type}.{hint}"
+            yield subject.warning(text, key)
 
 
 def schedule_findings(subject: Subject) -> Iterator[Finding]:
