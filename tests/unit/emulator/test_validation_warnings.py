@@ -101,6 +101,7 @@ def test_cascade_and_a_backfill(mode):
         {"schedule": None},
         {"schedule": None, "scheduleType": "ondemand"},
         {"schedule": ref("First")},
+        {"schedule": ref("Open")},
         {"failureAndRerunMode": "none"},
     ],
 )
@@ -108,7 +109,14 @@ def test_no_backfill_or_no_cascade(fields):
     """What has no start in the past, or does not cascade, is not warned of."""
     first = {"id": "First", "type": "Schedule", "period": "1 hour"}
     first |= {"startAt": "FIRST_ACTIVATION_DATE_TIME"}
-    made = definition(first, schedule(), activity(**({"failureAndRerunMode": "cascade"} | fields)))
+    open_start = {
+        "id": "Open",
+        "type": "Schedule",
+        "period": "1 hour",
+        "startDateTime": "#{myStart}",
+    }
+    work = activity(**({"failureAndRerunMode": "cascade"} | fields))
+    made = definition(first, open_start, schedule(), work)
     found = warnings(made, datetime(2027, 1, 1, tzinfo=UTC)).get("Work", [])
     assert not any("backfill" in text for text in found)
 
