@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from dataclasses import dataclass
 from enum import StrEnum, auto
 from itertools import pairwise
@@ -36,6 +36,8 @@ class AuditKind(StrEnum):
     """An instance's `onSuccess`, `onFail` or `onLateAction` was done; `detail`: its id."""
 
 
+MAX_EVENTS: Final = 100_000
+DROPPED_AT_ONCE: Final = 10_000
 _ENDS: Final = frozenset(
     {AuditKind.CANCELED, AuditKind.REASSIGNED, AuditKind.LAPSED, AuditKind.STATUS},
 )
@@ -68,11 +70,13 @@ class Ownership:
 
 
 class Audit(list[AuditEvent]):
-    """All events in their order."""
+    """All events in their order, or the latest hundred thousand if there were more."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._by_task: defaultdict[str, list[AuditEvent]] = defaultdict(list)
+        self.dropped = 0
+        """How many events were dropped, because there were so many newer ones."""
+        self._by_task: defaultdict[str, deque[AuditEvent]] = defaultdict(deque)
 
     def note(
         self,
@@ -102,10 +106,20 @@ class Audit(list[AuditEvent]):
         """Add an event: a new one, or one from a store."""
         self.append(event)
         self._by_task[event.task_id].append(event)
+        if len(self) >= MAX_EVENTS + DROPPED_AT_ONCE:
+            self._drop(DROPPED_AT_ONCE)
+
+    def page(self, since: int, most: int | None = None) -> tuple[int, list[AuditEvent]]:
+        """Return the number of an event, and it and the later ones, `most` at most.
+
+        It is the event `since`, counted from 0, or else the first of those which were not dropped.
+        """
+        start = max(0, since - self.dropped)
+        return start + self.dropped, self[start : None if most is None else start + most]
 
     def of(self, task_id: str, *kinds: AuditKind) -> list[AuditEvent]:
         """Return the events of a task, of these kinds or of all."""
-        events = self._by_task.get(task_id, [])
+        events = self._by_task.get(task_id, ())
         return [event for event in events if not kinds or event.kind in kinds]
 
     def owners(self, object_id: str, pipeline_id: str | None = None) -> list[Ownership]:
@@ -120,6 +134,15 @@ class Audit(list[AuditEvent]):
             and pipeline_id in (None, event.pipeline_id)
         ]
         return list(_ownerships(events))
+
+    def _drop(self, count: int) -> None:
+        for event in self[:count]:
+            events = self._by_task[event.task_id]
+            events.popleft()
+            if not events:
+                del self._by_task[event.task_id]
+        del self[:count]
+        self.dropped += count
 
     def assert_single_owner(self) -> None:
         """Raise `AssertionError` if any instance ever had two owners at one time."""

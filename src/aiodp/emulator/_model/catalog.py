@@ -11,11 +11,12 @@ from aiodp.emulator._definition.validation import fatal_errors, findings
 from aiodp.emulator._definition.validation.edits import edit_findings, only_moves_end
 from aiodp.emulator._definition.validation.parts import errors_of, warnings_of
 from aiodp.emulator._errors import ServiceError, invalid
+from aiodp.emulator._model.deleted import Deleted
 from aiodp.emulator._model.records import Pipeline, Status
 from aiodp.emulator._model.views import pipeline_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from aiodp.emulator._definition.validation.parts import Messages
@@ -35,7 +36,10 @@ class Catalog:
         self._calendar = context.calendar
         self._changes = context.changes
         self.pipelines: dict[str, Pipeline] = {}
-        """All that were ever made, in their order, the deleted ones too."""
+        """All in the order in which they were made, the deleted ones too, but not the oldest."""
+        self.deleted = Deleted(self._forget, self._drop)
+        self.on_forgotten: Callable[[Pipeline], None] = lambda _: None
+        """Called with a deleted pipeline of which its name alone is kept from now on."""
         self._by_key: dict[tuple[str, str], Pipeline] = {}
         self._counted = 0
 
@@ -73,6 +77,21 @@ class Catalog:
         pipeline.deleted = True
         self._counted -= not pipeline.helper
         self._by_key.pop((pipeline.name, pipeline.unique_id), None)
+
+    def _forget(self, pipeline: Pipeline) -> None:
+        if self._changes is not None:
+            self._changes.forget(pipeline, pipeline.id)
+        name = Pipeline(
+            pipeline.id, pipeline.name, pipeline.unique_id, pipeline.created_at, self._changes
+        )
+        name.deleted, name.helper = True, pipeline.helper
+        self.pipelines[pipeline.id] = name
+        self.on_forgotten(pipeline)
+
+    def _drop(self, pipeline_id: str) -> None:
+        name = self.pipelines.pop(pipeline_id)
+        if self._changes is not None:
+            self._changes.forget(name, pipeline_id, name=True)
 
     def create(self, params: dict[str, Any], now: float) -> dict[str, Any]:
         """CreatePipeline: the same name and uniqueId give the same pipeline."""

@@ -17,9 +17,11 @@ class Changes:
 
     def __init__(self) -> None:
         self._records: dict[Persisted, None] = {}
+        self.forgotten: dict[str, bool] = {}
+        """Ids of pipelines of which nothing is to be kept but the name, or if true nothing."""
 
     def __bool__(self) -> bool:
-        return bool(self._records)
+        return bool(self._records or self.forgotten)
 
     def add(self, record: Persisted) -> None:
         """Note a record."""
@@ -32,6 +34,13 @@ class Changes:
     def clear(self) -> None:
         """Forget them, because they are saved."""
         self._records.clear()
+        self.forgotten.clear()
+
+    def forget(self, pipeline: Persisted, pipeline_id: str, *, name: bool = False) -> None:
+        """Note that a pipeline is forgotten with all its records, maybe with its name as well."""
+        kept = [one for one in self._records if getattr(one, "pipeline", one) is not pipeline]
+        self._records = dict.fromkeys(kept)
+        self.forgotten[pipeline_id] = name
 
 
 class Persisted:

@@ -125,7 +125,11 @@ class Leases:
 
     def withdraw(self, attempt: Attempt) -> None:
         """Take an attempt from its queue, if it is in one."""
-        self.queues[attempt.worker_group or ""].pop(attempt, None)
+        group = attempt.worker_group or ""
+        self.queues[group].pop(attempt, None)
+        if not self.queues[group]:  # a resource has a group of its own, for a while
+            del self.queues[group]
+            self._disordered.discard(group)
         attempt.place = None
 
     # What workers report
@@ -181,6 +185,13 @@ class Leases:
         for instance in pipeline.open.values():
             if instance.head is not None:
                 self.withdraw(instance.head)
+
+    def forget(self, pipeline: Pipeline) -> None:
+        """Forget the tasks of a deleted pipeline: their ids mean nothing any more."""
+        for task in [task for task in self.tasks.values() if task.pipeline is pipeline]:
+            self._timers.stop(task)
+            del self.tasks[task.id]
+        self._timers.compact()
 
     def give_away(self, task: Task, now: float) -> None:
         """End a task as if its lease had run out; raises `ValueError` if nobody holds it."""

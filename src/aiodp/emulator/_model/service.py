@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from aiodp.emulator._clock import JumpingClock
 from aiodp.emulator._errors import ServiceError
@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from aiodp.emulator._model.replies import Answer, Reply
     from aiodp.emulator._model.runner_registry import TaskRunnerView
 
+_MAX_NAME: Final = 1024  # characters of an operation's name
+_MAX_SHOWN: Final = 100
+_MAX_UNKNOWN: Final = 100
+"""Unknown operations that are counted by their names, which anybody may make up."""
+
 
 class Service:
     """The service's state and rules.
@@ -51,7 +56,10 @@ class Service:
         self._subscribers: dict[object, Callable[[], None]] = {}
         self.faults = Faults(self._clock)
         self.calls: Counter[tuple[str, str]] = Counter()
-        """Calls by operation and outcome: `"ok"`, an error's code, or a fault's name."""
+        """Calls by operation and outcome: `"ok"`, an error's code, or a fault's name.
+
+        Of operations which the API does not have the first hundred count, then `"(others)"`.
+        """
         now = self._clock()
         self._quotas = Quotas(self.settings.quotas, now)
         context = Context.make(self.settings, outside, restored, now=now, notify=self._notify)
@@ -229,7 +237,7 @@ class Service:
     ) -> dict[str, Any] | HeldPoll | ServiceError | None:
         handler = self._operations.get(operation)
         if handler is None:
-            message = f"The local service has no operation {operation}"
+            message = f"The local service has no operation {operation[:_MAX_SHOWN]}"
             return ServiceError("UnknownOperationException", message)
         try:
             self._quotas.spend(operation, now)
@@ -255,7 +263,15 @@ class Service:
         return self.advance()
 
     def _count(self, operation: str, outcome: str) -> None:
-        self.calls[operation, outcome] += 1
+        self.calls[self._counted_as(operation), outcome] += 1
+
+    def _counted_as(self, operation: str) -> str:
+        """Return an operation's name, of those that the API does not have only some."""
+        if operation in self._operations:
+            return operation
+        unknown = {name for name, _ in self.calls} - self._operations.keys()
+        new = len(unknown) < _MAX_UNKNOWN and len(operation) <= _MAX_NAME
+        return operation if new or operation in unknown else "(others)"
 
     def _notify(self) -> None:
         for callback in list(self._subscribers.values()):

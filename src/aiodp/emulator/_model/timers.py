@@ -107,6 +107,14 @@ class Timers:
         for owner in owners:
             cls.stop(owner)
 
+    def compact(self) -> None:
+        """Let go of the records of timers which were stopped."""
+        for _, _, timer in self._heap:
+            if timer.due is None:
+                timer.entry = None
+        self._heap = [entry for entry in self._heap if entry[2].due is not None]
+        heapq.heapify(self._heap)
+
     def next(self) -> float | None:
         """Return when the next thing is due."""
         while self._heap:

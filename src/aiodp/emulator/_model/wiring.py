@@ -39,6 +39,7 @@ def build(context: Context) -> Model:
     """Return a model without any pipelines."""
     catalog = Catalog(context)
     leases = Leases(context)
+    catalog.on_forgotten = leases.forget
     queries = Queries(context, catalog)
     return Model(
         context=context,

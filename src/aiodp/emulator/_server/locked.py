@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from copy import deepcopy
-from threading import Condition, RLock
-from typing import TYPE_CHECKING, Any
+from threading import Condition, Lock, RLock
+from typing import TYPE_CHECKING, Any, Final
 
 from aiodp._log import logger_of
 from aiodp.emulator._clock import JumpingClock
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from aiodp.emulator._settings import Settings
 
 logger = logger_of("aiodp.emulator")
+
+_OF_WORKERS: Final = frozenset(
+    {"PollForTask", "ReportTaskProgress", "ReportTaskRunnerHeartbeat", "SetTaskStatus"}
+)
 
 
 class LockedService:
@@ -55,6 +59,8 @@ class LockedService:
         self._on_change = on_change
         self._persistence = persistence or InMemory()
         self._changed = Condition(RLock())
+        self._owners = Lock()
+        """For the calls of pipelines' owners, so that one at most is ahead of a worker's call."""
         self._closed = False
         self._time = JumpingClock(clock)
         rate = 1.0 / clock.real(1.0)
@@ -104,12 +110,17 @@ class LockedService:
         Raises `DroppedConnectionError` where there is no answer: by a fault, for a client which
         has gone, and when the service is reset or closed meanwhile.
         """
-        with self._changed:
-            self._check_open()
-            try:
-                return self._waiting.wait_for(self._service.request(operation, params), gone)
-            finally:
-                self._save()
+        with ExitStack() as turn:
+            if operation not in _OF_WORKERS:
+                turn.enter_context(self._owners)
+            with self._changed:
+                self._check_open()
+                try:
+                    reply = self._service.request(operation, params)
+                    turn.close()
+                    return self._waiting.wait_for(reply, gone)
+                finally:
+                    self._save()
 
     def run_due(self) -> float:
         """Let happen what is due; return the real seconds until something else is, or infinity."""
@@ -209,7 +220,7 @@ class LockedService:
         """Return the events of the audit from the one with that number on, `most` at most."""
         with self.read() as service:
             service.advance()
-            return service.audit[since : None if most is None else since + most]
+            return service.audit.page(since, most)[1]
 
     @property
     def calls(self) -> Counter[tuple[str, str]]:

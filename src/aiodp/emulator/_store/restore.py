@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiodp.emulator._definition.components import Definition
 from aiodp.emulator._definition.plan import Plan
-from aiodp.emulator._model.audit import AuditEvent
+from aiodp.emulator._model.audit import DROPPED_AT_ONCE, AuditEvent
 from aiodp.emulator._model.records import Attempt, Instance, Pipeline, Task, Timeline
 from aiodp.emulator._model.runner_registry import TaskRunnerView
 from aiodp.emulator._model.runs.health import count_end
@@ -34,10 +34,13 @@ if TYPE_CHECKING:
 
 def restore(service: Service, read: Read) -> None:
     """Put everything into a new service; `read` returns the rows of a table."""
+    audit = service.audit
     for number, data in read(EVENTS):
-        if number != len(service.audit):
-            raise ValueError(f"event {len(service.audit)} is missing")
-        service.audit.add(decode(data, AuditEvent))
+        if not audit and number % DROPPED_AT_ONCE == 0:
+            audit.dropped = number
+        if number != audit.dropped + len(audit):
+            raise ValueError(f"event {audit.dropped + len(audit)} is missing")
+        audit.add(decode(data, AuditEvent))
     service.calls.update({(operation, outcome): n for operation, outcome, n in read(CALLS)})
     runners = [decode(data, TaskRunnerView) for _, data in read(RUNNERS)]
     service.model.runners.restore(runners)
@@ -46,6 +49,9 @@ def restore(service: Service, read: Read) -> None:
     service.model.catalog.restore(records.by_id.values())
     records.runs(read)
     service.model.leases.restore(records.attempts, records.tasks(read))
+    for pipeline in records.by_id.values():
+        if pipeline.deleted:
+            service.model.catalog.deleted.add(pipeline)
 
 
 class _Records:

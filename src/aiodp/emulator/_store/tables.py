@@ -52,6 +52,11 @@ class Table:
         """The statement that removes the rows of a service."""
         return f"DELETE FROM {self.name} WHERE service = ?"  # noqa: S608
 
+    @property
+    def forget(self) -> str:
+        """The statement that removes the rows of a pipeline."""
+        return f"DELETE FROM {self.name} WHERE service = ? AND pipeline = ?"  # noqa: S608
+
 
 SERVICES: Final = """\
 CREATE TABLE services (
@@ -76,9 +81,13 @@ INSTANCES: Final = Table(name="instances", keys=("pipeline", "id"), others=("com
 ATTEMPTS: Final = Table(name="attempts", keys=("pipeline", "instance", "number"))
 TASKS: Final = Table(name="tasks", keys=("id",), others=("pipeline", "instance", "attempt", "data"))
 EVENTS: Final = Table(name="events", keys=("number",))
+DROP_EVENTS: Final = "DELETE FROM events WHERE service = ? AND number < ?"
 RUNNERS: Final = Table(name="runners", keys=("id",))
 CALLS: Final = Table(name="calls", keys=("operation", "outcome"), others=("count",))
+DROP_PIPELINE: Final = "DELETE FROM pipelines WHERE service = ? AND id = ?"
 
+OF_PIPELINE: Final = (DEFINITIONS, TIMELINES, INSTANCES, ATTEMPTS, TASKS)
+"""The tables with a column `pipeline`."""
 TABLES: Final = (
     PIPELINES,
     DEFINITIONS,

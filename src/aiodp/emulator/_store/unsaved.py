@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from aiodp.emulator._model.records import Attempt, Instance, Pipeline, Task, Timeline
 from aiodp.emulator._store.rows import encode, encode_record
@@ -11,8 +11,11 @@ from aiodp.emulator._store.tables import (
     ATTEMPTS,
     CALLS,
     DEFINITIONS,
+    DROP_EVENTS,
+    DROP_PIPELINE,
     EVENTS,
     INSTANCES,
+    OF_PIPELINE,
     PIPELINES,
     RUNNERS,
     TASKS,
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 
     Row = tuple[Any, ...]
 
+_ROLES: Final = ("latest", "active")
+
 
 class Unsaved:
     """Compares a service with what was saved of it; `changes` names the changed records."""
@@ -38,6 +43,7 @@ class Unsaved:
         self._service = service
         self._changes = changes
         self._events = 0
+        self._dropped = 0
         self._calls: dict[tuple[str, str], int] = {}
         self._runners: tuple[TaskRunnerView, ...] = ()
         self._definitions: dict[tuple[str, str], Definition] = {}
@@ -56,17 +62,25 @@ class Unsaved:
         rows[CALLS] += [(*key, count) for key, count in self._new_calls()]
         return [
             *self._new_runners(),
+            *self._dropped_events(),
             *((table.put, new_rows) for table, new_rows in rows.items() if new_rows),
+            *self._forgotten(),
         ]
 
     def saved(self) -> None:
         """Note that all of it is saved now."""
+        audit = self._service.audit
         for record in self._changes.all():
             if isinstance(record, Pipeline):
                 self._definitions.update(_definitions(record))
                 self._plans[record.id] = len(record.plans)
+        for pipeline_id in self._changes.forgotten:
+            self._plans.pop(pipeline_id, None)
+            for role in _ROLES:
+                self._definitions.pop((pipeline_id, role), None)
         self._changes.clear()
-        self._events = len(self._service.audit)
+        self._events = audit.dropped + len(audit)
+        self._dropped = audit.dropped
         self._calls.update(self._new_calls())
         self._runners = self._service.runners
 
@@ -78,8 +92,20 @@ class Unsaved:
             yield pipeline.id, str(n), encode(pipeline.plans[n].definition)
 
     def _new_events(self) -> Iterator[Row]:
-        events = self._service.audit[self._events :]
-        yield from ((n, encode(event)) for n, event in enumerate(events, self._events))
+        first, events = self._service.audit.page(self._events)
+        yield from ((n, encode(event)) for n, event in enumerate(events, first))
+
+    def _dropped_events(self) -> Iterator[tuple[str, list[Row]]]:
+        dropped = self._service.audit.dropped
+        if dropped > self._dropped:
+            yield DROP_EVENTS, [(dropped,)]
+
+    def _forgotten(self) -> Iterator[tuple[str, list[Row]]]:
+        forgotten = self._changes.forgotten.items()
+        if forgotten:
+            ids: list[Row] = [(pipeline_id,) for pipeline_id, _ in forgotten]
+            yield from ((table.forget, ids) for table in OF_PIPELINE)
+            yield DROP_PIPELINE, [(pipeline_id,) for pipeline_id, name in forgotten if name]
 
     def _new_calls(self) -> list[tuple[tuple[str, str], int]]:
         saved = self._calls
@@ -95,7 +121,7 @@ class Unsaved:
 
 def _definitions(pipeline: Pipeline) -> Iterable[tuple[tuple[str, str], Definition]]:
     """Return the definitions that a pipeline can replace, by its id and their role."""
-    by_role = {"latest": pipeline.latest, "active": pipeline.active}
+    by_role = dict(zip(_ROLES, (pipeline.latest, pipeline.active), strict=True))
     return [((pipeline.id, role), known) for role, known in by_role.items() if known is not None]
 
 

@@ -118,6 +118,7 @@ class Control:
         self._timers.stop_all(
             *pipeline.timelines.values(), *pipeline.instances.values(), *pipeline.attempts.values()
         )
+        self._catalog.deleted.add(pipeline)
 
     def set_status(self, params: dict[str, Any], now: float) -> None:
         """SetStatus of components or of instances, never both; its values are of any case."""

@@ -139,8 +139,10 @@ def _terminate(request: Input) -> dict[str, Any]:
 def _audit(request: Input) -> dict[str, Any]:
     """List who was given which task when; ?since= takes the "next" of the answer before."""
     since = whole("since", request.query("since").get("since", "0"))
-    events = request.service().events(since, _MAX_EVENTS)
-    return {"next": since + len(events), "events": [shown(event) for event in events]}
+    with request.service().read() as service:
+        service.advance()
+        first, events = service.audit.page(since, _MAX_EVENTS)
+    return {"next": first + len(events), "events": [shown(event) for event in events]}
 
 
 def _calls(request: Input) -> dict[str, Any]:
