@@ -90,6 +90,27 @@ def test_it_runs_on_the_resource_of_an_activity_on_another_schedule(kit, schedul
     assert kit.status("Data") == "FINISHED"
 
 
+@pytest.mark.settings(resource_worker_group="box")
+def test_it_runs_on_the_last_resource_where_the_activity_has_no_more_slots(kit):
+    """Data of later slots, which no run of the activity needs, is checked all the same."""
+    kit.launch(
+        daily(
+            Hourly=hourly(occurrences="2"),
+            Once=hourly(occurrences="1"),
+            Box=resource(schedule=None),
+            Data=node(schedule=Ref("Hourly"), precondition=Ref("Pre")),
+            A=on_resource(schedule=Ref("Once"), input=Ref("Data")),
+            Pre=shell_precondition(),
+        )
+    )
+    kit.move(60)
+    kit.finish("Pre", "A", group="box")
+    kit.move(hours=1)
+    kit.finish(at("Pre", hours=1), group="box")
+    kit.move(30)
+    assert kit.state() == "FINISHED"
+
+
 def test_a_group_may_be_an_expression_of_an_activity_on_another_schedule(kit):
     """It is evaluated for the activity, not for the precondition."""
     kit.launch(

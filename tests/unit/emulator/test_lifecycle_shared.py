@@ -163,6 +163,26 @@ def test_a_shared_resource_runs_the_tasks_of_both_schedules(kit, two_schedules):
     assert kit.statuses("Box", at("Box", minutes=20)) == ["FINISHED", "RUNNING"]
 
 
+def test_a_shared_resource_waits_for_no_slot_that_begins_later(kit):
+    """A slot of the other schedule which begins amid its own has a resource of its own."""
+    kit.launch(
+        {
+            "Thirds": schedule("20 minutes", occurrences="3"),
+            "Halves": schedule("30 minutes", occurrences="2"),
+            "Box": resource(schedule=None),
+            "A": on_resource(schedule=THIRDS),
+            "B": on_resource(schedule=Ref("Halves")),
+        }
+    )
+    kit.move(minutes=21)
+    kit.finish(at("A", minutes=20), group="box")
+    assert kit.status(at("Box", minutes=20)) == "SHUTTING_DOWN"
+    kit.move(minutes=20)
+    kit.finish("A", "B", at("B", minutes=30), at("A", minutes=40), group="box")
+    kit.move(60)
+    assert kit.state() == "FINISHED"
+
+
 def test_what_runs_once_shares_with_the_slot_that_begins_then(kit):
     """The single run of what has no schedule has the second of a slot's start in its id as well."""
     kit.launch(

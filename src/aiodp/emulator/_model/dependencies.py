@@ -52,7 +52,7 @@ def counterparts(instance: Instance, component_id: str, calendar: Calendar) -> N
     if sibling is not None:
         return Needed(instances=(sibling,), complete=True)
     pipeline = instance.pipeline
-    starts = slots_overlapping(instance, component_id, calendar)
+    starts = _slots_overlapping(instance, component_id, calendar)
     if starts is None:  # on demand, or without a schedule
         newest = tuple(pipeline.of_component[component_id][-1:])
         return Needed(instances=newest, complete=bool(newest))
@@ -61,7 +61,7 @@ def counterparts(instance: Instance, component_id: str, calendar: Calendar) -> N
     return Needed(instances=tuple(made), complete=len(made) == len(wanted))
 
 
-def slots_overlapping(
+def _slots_overlapping(
     instance: Instance, component_id: str, calendar: Calendar
 ) -> list[float] | None:
     """Return when the slots of a component's schedule which overlap the instance's slot start."""

@@ -6,10 +6,11 @@ A resource with a schedule of its own serves all activities whose slots begin in
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from aiodp.emulator._definition.kinds import PRECONDITIONS, Kind
-from aiodp.emulator._model.dependencies import counterparts, slots_overlapping
+from aiodp.emulator._model.dependencies import counterparts
 from aiodp.emulator._model.ids import instance_id
 
 if TYPE_CHECKING:
@@ -47,9 +48,10 @@ def resource_for(instance: Instance, calendar: Calendar) -> str | None:
         return None
     if owner is not None:
         return _resource_at(owner.pipeline, part.resource, owner.scheduled_at, calendar)
-    guarded = instance.pipeline.instances[instance.guards or instance.id]
-    starts = slots_overlapping(guarded, part.component.id, calendar) or [guarded.scheduled_at]
-    return _resource_at(instance.pipeline, part.resource, starts[0], calendar)
+    pipeline = instance.pipeline
+    timeline = instance.plan.timeline_of(part.component.id, instance.timeline)
+    start = _slot_start(pipeline, timeline, instance.scheduled_at, calendar)
+    return _resource_at(pipeline, part.resource, start, calendar)
 
 
 def resource_seen_from(instance: Instance, component_id: str, calendar: Calendar) -> str:
@@ -61,6 +63,8 @@ def has_more_users(resource: Instance, calendar: Calendar) -> bool:
     """Return whether activities which are to run on a resource are still to be made."""
     pipeline, plan = resource.pipeline, resource.pipeline.plans[-1]
     start, stop = calendar.date(resource.scheduled_at), calendar.date(resource.ends_at)
+    if resource.part.timeline is None:  # then it is only for slots which start with its own
+        stop = start + datetime.resolution
     for component_id in plan.users.get(resource.component.id, ()):
         for name in plan.timelines_of[component_id]:
             timeline = pipeline.timelines.get(name)
@@ -72,9 +76,16 @@ def has_more_users(resource: Instance, calendar: Calendar) -> bool:
 
 
 def _resource_at(pipeline: Pipeline, component_id: str, start: float, calendar: Calendar) -> str:
-    """Return the instance of a resource in whose slot this time is, or which is nearest."""
-    timeline = pipeline.timelines.get(pipeline.plans[-1].parts[component_id].timeline or "")
-    if timeline is not None and timeline.slots is not None:
-        slot = timeline.slots.start(timeline.slots.nearest(calendar.date(start)))
-        start = start if slot is None else calendar.at(slot)
-    return instance_id(component_id, calendar.stamp(start))
+    """Return the id of a resource's instance in whose slot this time is, or which is nearest."""
+    timeline = pipeline.plans[-1].parts[component_id].timeline
+    at = _slot_start(pipeline, timeline or "", start, calendar)
+    return instance_id(component_id, calendar.stamp(at))
+
+
+def _slot_start(pipeline: Pipeline, name: str, at: float, calendar: Calendar) -> float:
+    """Return when the slot of a timeline begins in which a time is, or which is nearest."""
+    timeline = pipeline.timelines.get(name)
+    if timeline is None or timeline.slots is None:
+        return at
+    start = timeline.slots.start(timeline.slots.nearest(calendar.date(at)))
+    return at if start is None else calendar.at(start)
