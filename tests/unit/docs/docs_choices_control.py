@@ -92,7 +92,7 @@ def _() -> None:
     assert service.status("Box") == "FINISHED"
 
 
-@proves("`terminateAfter`: an Integer")
+@proves("`terminateAfter` of an EmrCluster")
 def _() -> None:
     service = kit(
         daily(Box=resource(terminateAfter="1 minute"), A=on_resource()),
@@ -106,6 +106,9 @@ def _() -> None:
     assert service.status("Box") == "SHUTTING_DOWN"
     service = kit(daily(Box=resource(terminateAfter="1 minute"), A=on_resource()))
     service.move(60)
+    assert service.status("Box") == "TIMEDOUT"
+    service = kit(daily(Box=resource(type="EmrCluster", terminateAfter="1"), A=on_resource()))
+    service.move(3600)
     assert service.status("Box") == "TIMEDOUT"
 
 

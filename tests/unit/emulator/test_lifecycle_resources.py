@@ -206,6 +206,19 @@ def test_a_timeout_does_not_touch_what_has_ended(kit):
     assert kit.statuses("Box", "A", "B") == ["TIMEDOUT", "FINISHED", "CANCELED"]
 
 
+@pytest.mark.parametrize(
+    ("life", "status"), [("2", "TIMEDOUT"), ("2 hours", "TIMEDOUT"), ("0", "RUNNING")]
+)
+def test_a_number_is_the_hours_of_a_cluster(kit, life, status):
+    """The page of EmrCluster has an Integer of hours in its table, and periods in its examples."""
+    cluster = resource(type="EmrCluster", myLife=life, terminateAfter="#{myLife}")
+    kit.launch(daily(Box=cluster, A=on_resource()))
+    kit.move(7199)
+    assert kit.status("Box") == "RUNNING"
+    kit.move(1)
+    assert kit.status("Box") == status
+
+
 def test_the_time_of_a_resource_begins_with_its_creation(kit):
     """terminateAfter does not count while the resource waits."""
     kit.launch(

@@ -40,7 +40,7 @@ BAD: dict[SlotType, tuple[str, ...]] = {
     SlotType.DOUBLE: ("half", "0.05", "1.1", "-0.5", "0,5"),
     SlotType.ENUMERATION: ("nonsense", "1", "true"),
     SlotType.INTEGER: ("many", "-1", "1.5", "0x10"),
-    SlotType.PERIOD: ("soon", "5", "0 hours", "1.5 hours"),
+    SlotType.PERIOD: ("soon", "-5", "0 hours", "1.5 hours"),
     SlotType.STRING: (),
 }
 BASES = {
@@ -228,6 +228,14 @@ def test_fields_which_nobody_documents_may_be_anything():
     """The user's own fields take strings and references, one or many."""
     fields: dict[str, Any] = {"myList": [ref("Hourly"), "text"], "color": [ref("Hourly"), "red"]}
     assert errors(definition(schedule(), activity(**fields))) == {}
+
+
+def test_a_cluster_may_last_a_number_of_hours():
+    """That is what its page says; other periods have a unit."""
+    cluster = {"id": "Cluster", "type": "EmrCluster", "terminateAfter": "2"}
+    machine = {"id": "Machine", "type": "Ec2Resource", "terminateAfter": "2"}
+    assert list(errors(definition(cluster, machine))) == ["Machine"]
+    assert list(errors(definition(cluster | {"terminateAfter": "0"}))) == ["Cluster"]
 
 
 def test_a_region_may_have_underscores():

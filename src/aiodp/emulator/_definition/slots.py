@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count, takewhile
@@ -111,3 +112,13 @@ def parse_schedule_period(text: str) -> float:
     if not _MIN_SECONDS <= seconds <= _MAX_SECONDS:
         raise ValueError(f"{text!r} is not between 15 minutes and 3 years")
     return seconds
+
+
+def parse_lifetime(type_name: str, text: str) -> float:
+    """Return the seconds of a `terminateAfter`, a Period; of an EmrCluster a number is hours.
+
+    Raises `ValueError` if it is neither (the Developer Guide, dp-object-emrcluster, whose table
+    says an Integer of hours while its examples have Periods).
+    """
+    hours = type_name == "EmrCluster" and re.fullmatch(r"[1-9]\d{0,8}", text, re.ASCII)
+    return parse_period(f"{text} hours" if hours else text)

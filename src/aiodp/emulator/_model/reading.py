@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiodp._core.period import parse_period
 from aiodp.emulator._definition.expressions import ExpressionError, Work, has_expression
+from aiodp.emulator._definition.slots import parse_lifetime
 from aiodp.emulator._model.runs.placement import activity_of
 from aiodp.emulator._model.scopes import ObjectScope
 
@@ -43,6 +44,13 @@ class Reader:
         """Return a period in seconds."""
         with suppress(ValueError):
             return parse_period(self.text(instance, key) or "")
+        return None
+
+    def lifetime(self, resource: Instance) -> float | None:
+        """Return how many seconds a resource may last."""
+        with suppress(ValueError):
+            text = self.text(resource, "terminateAfter") or ""
+            return parse_lifetime(resource.component.type, text)
         return None
 
     def lease(self, instance: Instance) -> float:

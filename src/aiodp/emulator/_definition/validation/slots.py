@@ -9,7 +9,11 @@ from aiodp._core.period import parse_period
 from aiodp.emulator._calendar import parse_date
 from aiodp.emulator._definition.expressions.errors import shortened
 from aiodp.emulator._definition.slot_types import CHOICES, MULTIPLE, SlotType, slot_type
-from aiodp.emulator._definition.slots import ON_DEMAND_PERIOD, parse_schedule_period
+from aiodp.emulator._definition.slots import (
+    ON_DEMAND_PERIOD,
+    parse_lifetime,
+    parse_schedule_period,
+)
 from aiodp.emulator._definition.validation.parts import Finding, Severity, is_open, wrong_type
 
 if TYPE_CHECKING:
@@ -56,7 +60,11 @@ def _fault(subject: Subject, field: Field, slot: SlotType) -> str | None:
         return wrong_type(field.key, slot, subject.type_of(field.value)) if known else None
     if is_open(field.value):
         return None
-    wanted = _CHECKS[slot](field.key.removeprefix("*"), field.value)
+    key = field.key.removeprefix("*")
+    if key == "terminateAfter":
+        wanted = _no_lifetime(subject.component.type, field.value)
+    else:
+        wanted = _CHECKS[slot](key, field.value)
     if wanted and _is_secret(subject, field.key):
         wanted = f"of type '{slot}'"
     return wanted and f"INVALID_FIELD_VALUE: '{field.key}' value must be {wanted}."
@@ -96,6 +104,14 @@ def _no_period(key: str, value: str) -> str | None:
     try:
         if key != "period" or value != ON_DEMAND_PERIOD:
             parse(value)
+    except ValueError as error:
+        return f"a period: {error}"
+    return None
+
+
+def _no_lifetime(type_name: str, value: str) -> str | None:
+    try:
+        parse_lifetime(type_name, value)
     except ValueError as error:
         return f"a period: {error}"
     return None

@@ -48,7 +48,7 @@ class Resources:
         self._lifecycle.set(resource, Status.CREATING, now)
         started = min(self._settings.resource_startup, self._longest_start(resource))
         self._timers.set(resource, Due.PHASE, now + started)
-        limit = self._reader.period(resource, "terminateAfter")
+        limit = self._reader.lifetime(resource)
         if limit is not None:
             self._timers.set(resource, Due.EXPIRY, now + limit)
 
