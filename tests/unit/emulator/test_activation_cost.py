@@ -10,13 +10,17 @@ from aiodp.emulator import LockedService, Settings
 from aiodp.emulator._clock import ManualClock
 from aiodp.emulator._model.listing.series import Series
 from aiodp.emulator._store import ServiceStore, Store
+from unit.emulator.lifecycle_kit import Lifecycle
 from unit.emulator.lifecycle_objects import (
     Ref,
     activity,
+    after,
     daily,
     on_demand,
     on_resource,
     resource,
+    schedule,
+    stamp,
     wire_objects,
 )
 
@@ -72,6 +76,20 @@ def test_runs_within_one_second_do_not_search_for_a_free_one(kit):
         kit.end(kit.get())
         costs.append(steps(kit.activate))
     assert len(set(kit.runs())) == RUNS + 1
+    assert max(costs) <= 1.02 * min(costs)
+
+
+def test_the_end_of_an_instance_costs_the_same_however_many_wait():
+    """What `maxActiveInstances` and dependencies hold back is not looked at again each time."""
+    costs = []
+    for days in (2, 20):
+        kit = Lifecycle(max_backfill=None, instance_interval=0.0)
+        past = schedule("1 hour", startDateTime=stamp(days=-days))
+        parts = {"A": activity(schedule=Ref("S")), "B": after("A", schedule=Ref("S"))}
+        kit.launch({"S": past} | parts)
+        for _ in range(12):  # the first end of each component looks at all that wait, once
+            kit.end(kit.get())
+        costs.append(steps(lambda kit=kit: [kit.end(kit.get()) for _ in range(20)]))
     assert max(costs) <= 1.02 * min(costs)
 
 

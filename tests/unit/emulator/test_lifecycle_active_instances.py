@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from unit.emulator.lifecycle_objects import Ref, activity, at, hourly, schedule, slots
+from unit.emulator.lifecycle_objects import Ref, activity, at, hourly, schedule, slots, stamp
 
 WAITING, READY = "WAITING_ON_DEPENDENCIES", "WAITING_FOR_RUNNER"
 
@@ -85,3 +85,23 @@ def test_a_rerun_does_not_count_as_active(kit):
     kit.begin("A")
     kit.move(hours=1)
     assert kit.status(at("A", hours=1)) == READY
+
+
+@pytest.mark.settings(instance_interval=0.0)
+def test_each_instance_keeps_to_the_limit_of_its_own_definition(kit):
+    """One of an earlier definition waits for all others to end, and has its turn then."""
+
+    def limited(most):
+        return slots(hourly(startDateTime=stamp(hours=-2)), maxActiveInstances=most)
+
+    kit.launch(limited(1))
+    kit.put(limited(3))
+    kit.activate()
+    kit.finish(at("A", hours=-2))
+    kit.move(hours=1)
+    names = [at("A", hours=hour) for hour in (-1, 0, 1)]
+    assert kit.statuses(*names) == [READY, WAITING, READY]
+    kit.finish(names[2])
+    assert kit.status(names[1]) == WAITING
+    kit.finish(names[0])
+    assert kit.status(names[1]) == READY

@@ -14,6 +14,7 @@ from aiodp.emulator._model.changes import Persisted
 from aiodp.emulator._model.ids import instance_id
 from aiodp.emulator._model.listing.health import Ends, Health
 from aiodp.emulator._model.listing.series import Series
+from aiodp.emulator._model.runs.waiting import Waiting
 from aiodp.emulator._model.timers import Due, Timed
 
 if TYPE_CHECKING:
@@ -50,8 +51,7 @@ class Status(StrEnum):
 GOOD: Final = frozenset({Status.FINISHED, Status.SKIPPED})  # what a dependant waits for
 BAD: Final = frozenset({Status.FAILED, Status.CANCELED, Status.CASCADE_FAILED, Status.TIMEDOUT})
 TERMINAL: Final = GOOD | BAD
-IDLE: Final = TERMINAL | {Status.WAITING_ON_DEPENDENCIES}
-"""Statuses in which an instance does not count as active."""
+IDLE: Final = TERMINAL | {Status.WAITING_ON_DEPENDENCIES}  # in these it does not count as active
 
 
 class TaskState(StrEnum):
@@ -108,7 +108,7 @@ class Pipeline(Persisted):
         self.held: dict[str, Task] = {}
         # What follows is counted from the instances.
         self.of_component: defaultdict[str, list[Instance]] = defaultdict(list)
-        self.waiting: defaultdict[str, dict[str, Instance]] = defaultdict(dict)
+        self.waiting: defaultdict[str, Waiting[Instance]] = defaultdict(Waiting)
         self.active_instances: Counter[str] = Counter()
         self.users: defaultdict[str, dict[str, Instance]] = defaultdict(dict)  # by resource
         self.open: dict[str, Instance] = {}
@@ -158,7 +158,7 @@ class Pipeline(Persisted):
             self.active_instances[component_id] += sign
         if instance.status is Status.WAITING_ON_DEPENDENCIES:
             waiting = self.waiting[component_id]
-            waiting.update({instance.id: instance}) if sign > 0 else waiting.pop(instance.id)
+            waiting.add(instance) if sign > 0 else waiting.pop(instance.id)
 
 
 class Timeline(Timed):

@@ -173,16 +173,23 @@ class Lifecycle:
             return self.resources.is_wanted(instance)
         if instance.rerun or instance.kind in PRECONDITIONS:
             return True
-        return pipeline.active_instances[component] < self._reader.max_active(instance)
+        if pipeline.active_instances[component] < self._reader.max_active(instance):
+            return True
+        pipeline.waiting[component].hold_back(instance)
+        return False
 
     def _start_next(self, ended: Instance, now: float) -> None:
         """Start instances which `maxActiveInstances` has held back, the oldest first."""
         pipeline, component = ended.pipeline, ended.component.id
         most = self._reader.max_active(ended)
-        for instance in list(pipeline.waiting[component].values()):
-            if pipeline.active_instances[component] >= most or now < instance.runs_at:
+        waiting = pipeline.waiting[component]
+        while pipeline.active_instances[component] < most:
+            instance = waiting.pop_next()
+            if instance is None:
                 return
             self.consider(instance, now)
+            if waiting.is_held_back(instance):  # by another `maxActiveInstances` than of `ended`
+                return
 
     def _cascade(self, instance: Instance, failed: Instance, now: float) -> None:
         instance.cascaded_on = failed.id
