@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -116,6 +117,7 @@ def serve(connect: Callable[..., Any], port: int = 0) -> Iterator[EmulatorServer
             put(s3, key, content_type, text)
         server.service().perform("CreatePipeline", name="mine", uniqueId="mine")
         yield server
+        urlopen(Request(f"{server.endpoint}/moto-api/reset", method="POST")).close()
 
 
 def put(s3: Any, key: str, content_type: str, text: str) -> None:
