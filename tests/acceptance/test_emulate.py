@@ -159,7 +159,11 @@ def test_what_is_foreign_is_escaped(emulate, run, tmp_path):
             headers = {"X-Amz-Target": "DataPipeline.PollForTask\x9b"}
             body = json.dumps({"workerGroup": f"group{hostile}"})
             connection.request("POST", "/", body, headers)
-            assert connection.getresponse().status == 400
+            answer = connection.getresponse()
+            assert (answer.status, bool(answer.read())) == (400, True)
+            headers = {"Authorization": "AWS4-HMAC-SHA256 Credential=a/b/no\x9b/such\x9b/c, S=1"}
+            connection.request("GET", "/", headers=headers)
+            assert connection.getresponse().status == 500
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=TOO_LONG)
     for text in (said, out, err, refused.stderr, missing.stderr, unknown.stderr):

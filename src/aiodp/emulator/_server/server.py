@@ -179,7 +179,7 @@ class _Front:
     def __init__(self, emulation: Emulation, admin: Admin) -> None:
         self._emulation = emulation
         self._admin = admin
-        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._moto = _Moto(create_backend_app)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if refusal := self._admin.refusal(environ):
@@ -213,6 +213,14 @@ class _Front:
     def _check(self) -> None:
         if self._emulation.closed:
             raise DroppedConnectionError
+
+
+class _Moto(DomainDispatcherApplication):
+    """Moto's dispatch, which prints hosts that it does not know: parts of a request."""
+
+    def get_backend_for_host(self, host: str | None) -> Any:
+        """Return what moto does for a host, whose name is made printable."""
+        return super().get_backend_for_host(host and host.encode("unicode_escape").decode())
 
 
 def _headers(environ: dict[str, Any]) -> Iterator[tuple[str, str]]:
