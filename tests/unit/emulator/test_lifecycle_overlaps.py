@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 import pytest
 
+from aiodp.emulator._model import dependencies
 from unit.emulator.lifecycle_objects import Ref, activity, at, on_demand, schedule, stamp
 
 WAITING, READY = "WAITING_ON_DEPENDENCIES", "WAITING_FOR_RUNNER"
@@ -255,3 +258,40 @@ def test_an_end_concerns_only_slots_which_overlap_it(kit):
     kit.move(hours=1, minutes=40)
     kit.finish(*(at("C", minutes=n) for n in (60, 80, 100)))
     assert kit.statuses("B", at("B", hours=1)) == [WAITING, READY]
+
+
+def test_what_was_made_before_its_schedule_was_cut_is_released(kit):
+    """A slot which the newest definition does not have any more is still waited for."""
+    definition = {
+        "Thirds": schedule("20 minutes"),
+        "Hourly": schedule("1 hour", occurrences="2"),
+        "A": activity(schedule=Ref("Thirds")),
+        "B": activity(schedule=Ref("Hourly"), dependsOn=Ref("A")),
+    }
+    kit.launch(definition)
+    kit.move(hours=1, minutes=40)
+    definition["Hourly"] = schedule("1 hour", occurrences="1")
+    assert kit.put(definition)["errored"] is False
+    assert kit.activate() == {}
+    kit.finish(*(at("A", minutes=n) for n in (60, 80, 100)))
+    assert kit.status(at("B", hours=1)) == READY
+
+
+@pytest.mark.settings(instance_interval=0.0, max_active_instances=1000)
+def test_the_cost_of_an_end_does_not_grow_with_the_past(kit, monkeypatch):
+    """Only slots around the one that ended are looked at, however many have begun."""
+    check = Mock(wraps=dependencies._is_counterpart)
+    monkeypatch.setattr(dependencies, "_is_counterpart", check)
+    kit.launch(
+        {
+            "Thirds": schedule("20 minutes"),
+            "Hourly": schedule("1 hour"),
+            "A": activity(schedule=Ref("Thirds")),
+            "B": activity(schedule=Ref("Hourly"), dependsOn=Ref("A")),
+        }
+    )
+    kit.move(hours=100)
+    kit.begin(at("A", hours=50))
+    check.reset_mock()
+    kit.finish(at("A", hours=50))
+    assert check.call_count == 1

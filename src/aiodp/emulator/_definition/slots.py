@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import count, takewhile
+from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from dateutil.relativedelta import relativedelta
@@ -62,8 +62,12 @@ class Slots:
         """Return when slot n ends, which is when the next would start."""
         return self._boundary(n + 1)
 
-    def overlapping(self, start: datetime, stop: datetime) -> Iterator[int]:
-        """Yield the slots which overlap the time from `start` to before `stop`.
+    def without_end(self) -> Slots:
+        """Return these slots and all that would follow."""
+        return replace(self, end=None, occurrences=None)
+
+    def overlapping(self, start: datetime, stop: datetime) -> Iterator[datetime]:
+        """Yield when the slots start which overlap the time from `start` to before `stop`.
 
         A time without a length overlaps the slot it is in, or else the first.
         """
@@ -71,7 +75,10 @@ class Slots:
             start = max(start, self.first)
             stop = start + datetime.resolution
         from_n = next(n for n in count(self._guess(start)) if self.stop(n) > start)
-        yield from takewhile(lambda n: self._starts_before(n, stop), count(from_n))
+        for date in map(self.start, count(from_n)):
+            if date is None or date >= stop:
+                return
+            yield date
 
     def nearest(self, date: datetime) -> int:
         """Return the slot in which a date is, or else the first or the last one."""
@@ -83,10 +90,6 @@ class Slots:
         known = [limit for limit in (date, self.end) if limit is not None]
         before = next(n for n in count(self._guess(min(known))) if self._boundary(n) >= min(known))
         return before if self.occurrences is None else min(before, self.occurrences)
-
-    def _starts_before(self, n: int, stop: datetime) -> bool:
-        start = self.start(n)
-        return start is not None and start < stop
 
     def _guess(self, date: datetime) -> int:
         """Return a slot at or before the one of this date."""

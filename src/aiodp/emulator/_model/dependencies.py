@@ -9,7 +9,7 @@ from aiodp.emulator._model.ids import instance_id
 from aiodp.emulator._model.records import GOOD
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from aiodp.emulator._calendar import Calendar
     from aiodp.emulator._model.records import Instance
@@ -70,8 +70,7 @@ def _slots_overlapping(
     if timeline is None or timeline.slots is None:
         return None
     start, stop = calendar.date(instance.scheduled_at), calendar.date(instance.ends_at)
-    dates = (timeline.slots.start(n) for n in timeline.slots.overlapping(start, stop))
-    return [calendar.at(date) for date in dates if date is not None]
+    return [calendar.at(date) for date in timeline.slots.overlapping(start, stop)]
 
 
 def dependants(instance: Instance, calendar: Calendar) -> Iterator[Instance]:
@@ -87,9 +86,27 @@ def dependants(instance: Instance, calendar: Calendar) -> Iterator[Instance]:
             if sibling is not None:
                 yield sibling
             continue
-        for dependant in pipeline.of_component[dependant_id]:
+        for dependant in _around(instance, dependant_id, slots or frozenset(), calendar):
             if _is_counterpart(instance, dependant, calendar):
                 yield dependant
+
+
+def _around(
+    instance: Instance, component_id: str, names: frozenset[str], calendar: Calendar
+) -> Iterable[Instance]:
+    """Return the instances of a component on other timelines which may overlap an instance."""
+    pipeline = instance.pipeline
+    slots = [pipeline.timelines[name].slots for name in names if name in pipeline.timelines]
+    if None in slots or not slots or instance.scheduled_at == instance.ends_at:
+        return pipeline.of_component[component_id]
+    start, stop = calendar.date(instance.scheduled_at), calendar.date(instance.ends_at)
+    keys = (
+        instance_id(component_id, calendar.stamp(calendar.at(date)))
+        for each in slots
+        if each is not None
+        for date in each.without_end().overlapping(start, stop)
+    )
+    return [pipeline.instances[key] for key in dict.fromkeys(keys) if key in pipeline.instances]
 
 
 def _is_counterpart(instance: Instance, dependant: Instance, calendar: Calendar) -> bool:
