@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from aiodp.emulator import load_definition
+from aiodp.emulator import Settings, load_definition
+from aiodp.emulator._clock import ManualClock
 from aiodp.emulator._definition import components
 from aiodp.emulator._definition.expressions import count_words, template
 from aiodp.emulator._definition.expressions.errors import ReasonError
@@ -21,6 +22,7 @@ from aiodp.emulator._definition.size import (
     Size,
 )
 from aiodp.emulator._errors import ServiceError
+from aiodp.emulator._server.locked import LockedService
 from unit.emulator.service_kit import Kit
 
 OPERATIONS = ("PutPipelineDefinition", "ValidatePipelineDefinition")
@@ -184,3 +186,40 @@ def test_trees_are_kept_up_to_a_length():
     trees.get("d" * 7)
     trees.get("d" * 7)
     assert read[-2:] == ["d" * 7] * 2
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_definition_is_examined_before_the_service_is_locked(operation, monkeypatch):
+    """What a call needs no state for is done once, and not while others wait for the lock."""
+    locked = LockedService(ManualClock(), Settings(quotas=None))
+    pipeline_id = locked.perform("CreatePipeline", name="p", uniqueId="u")["pipelineId"]
+    held: list[bool] = []
+
+    def read(*given: Any) -> Any:
+        held.append(locked._changed._is_owned())  # type: ignore[attr-defined]
+        return inherit(*given)
+
+    inherit = components._inherit
+    monkeypatch.setattr(components, "_inherit", read)
+    request, _ = TOO_LARGE["what 100 objects of 50 fields have"]
+    answer = locked.request(operation, {"pipelineId": pipeline_id} | request)
+    assert answer.outcome == "ok"
+    assert held == [False] * 100
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [wire(*heirs(101)), {"pipelineObjects": [{}]}, wire({"id": "A", "x": "#{"}), {}],
+    ids=["fatal", "malformed", "with errors", "empty"],
+)
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_prepared_call_is_answered_as_any_other(operation, request_):
+    """Preparing changes no answer, whatever is wrong with the request."""
+    answers = []
+    for prepare in (True, False):
+        service = Kit().service
+        made = service.perform("CreatePipeline", name="p", uniqueId="u")
+        params = made | request_
+        given = service.prepare(operation, params) if prepare else params
+        answers.append(service.request(operation, given))
+    assert answers[0] == answers[1]

@@ -280,11 +280,11 @@ def test_one_expression_has_limits(expression, reason):
 
 def test_work_counts_steps_and_bytes():
     """Reading a source counts its words, once; beyond a limit each call raises."""
-    work = Work(10, 100)
+    work = Work(20, 100)
     work.read("a + b")
     work.read("a + b")
-    work.spend(7)
-    with pytest.raises(ReasonError, match="more than 10 steps"):
+    work.spend(8)
+    with pytest.raises(ReasonError, match="more than 20 steps"):
         work.spend(1)
     work.keep(100)
     with pytest.raises(ReasonError, match="more than 100 bytes"):

@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from aiodp.emulator._definition.expressions.template import is_list
 from aiodp.emulator._definition.fields import Field, Fields, from_wire
 from aiodp.emulator._definition.size import Size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+T = TypeVar("T")
 
 DEFAULT: Final = "Default"
 _MAX_FILLED_VALUES: Final = 1000
@@ -76,17 +77,20 @@ class Definition:
     parameter_objects: list[dict[str, Any]]
     parameter_values: list[dict[str, Any]]
 
+    def once(self, what: str, find: Callable[[], T]) -> T:
+        """Return what `find` returns, which is called once for each `what`."""
+        known: dict[str, T] = self.__dict__
+        if f"_{what}" not in known:
+            known[f"_{what}"] = find()
+        return known[f"_{what}"]
+
     def check_size(self) -> None:
         """Raise InvalidRequestException, which names the limit, if it has too many components."""
-        self.__dict__.setdefault("_components", self._read(Size()))
+        self.once("components", lambda: self._read(Size()))
 
     def components(self) -> dict[str, Component]:
         """Return every object by id, with the fields which it inherits, parameters filled in."""
-        return dict(self._components)
-
-    @cached_property
-    def _components(self) -> dict[str, Component]:
-        return self._read(Size(math.inf, math.inf))
+        return dict(self.once("components", lambda: self._read(Size(math.inf, math.inf))))
 
     def _read(self, size: Size) -> dict[str, Component]:
         own = {item["id"]: from_wire(item.get("fields", [])) for item in self.objects}

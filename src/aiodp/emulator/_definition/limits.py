@@ -12,6 +12,7 @@ from aiodp.emulator._definition.size import (
     MAX_WORDS,
     too_large,
 )
+from aiodp.emulator._errors import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +23,20 @@ if TYPE_CHECKING:
 
 def check_size(definition: Definition) -> None:
     """Raise InvalidRequestException, which names the limit, for a definition that is too large."""
+    refusal = definition.once("refusal", lambda: _refusal(definition))
+    if refusal is not None:
+        raise refusal
+
+
+def _refusal(definition: Definition) -> ServiceError | None:
+    try:
+        _check(definition)
+    except ServiceError as error:
+        return error
+    return None
+
+
+def _check(definition: Definition) -> None:
     attributes = sum(len(item.get("attributes", ())) for item in definition.parameter_objects)
     if attributes + len(definition.parameter_values) > MAX_PARAMETER_VALUES:
         raise too_large(f"{MAX_PARAMETER_VALUES} values and attributes of parameters")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from aiodp.emulator._definition.components import Definition
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from aiodp.emulator._model.context import Context
 
 ACCOUNT: Final = "123456789012"
+EXAMINED: Final = "examined"
+"""A member of a request which was prepared: its definition."""
 _PAGE_SIZE: Final = 50
 _MAX_TAGS: Final = 10  # the model's tagList
 
@@ -204,8 +207,19 @@ def store(pipeline: Pipeline, definition: Definition) -> None:
         pipeline.components = definition.components()
 
 
+def examined(params: dict[str, Any], max_objects: int) -> Definition:
+    """Return the definition of a request, with all found out about it that needs no pipeline."""
+    definition = _definition(params)
+    if not fatal_errors(definition.objects, max_objects):
+        with suppress(ServiceError):  # which the call itself will raise
+            check_size(definition)
+            findings(definition)
+    return definition
+
+
 def _definition(params: dict[str, Any]) -> Definition:
-    return Definition(
+    known: Definition | None = params.get(EXAMINED)
+    return known or Definition(
         objects=params["pipelineObjects"],
         parameter_objects=params.get("parameterObjects", []),
         parameter_values=params.get("parameterValues", []),

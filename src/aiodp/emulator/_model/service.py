@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiodp.emulator._clock import JumpingClock
 from aiodp.emulator._errors import ServiceError
 from aiodp.emulator._model import helpers
+from aiodp.emulator._model.catalog import EXAMINED, examined
 from aiodp.emulator._model.context import Context
 from aiodp.emulator._model.fault_injection import Call, apply_fault
 from aiodp.emulator._model.faults import Faults
@@ -32,6 +33,11 @@ _MAX_NAME: Final = 1024  # characters of an operation's name
 _MAX_SHOWN: Final = 100
 _MAX_UNKNOWN: Final = 100
 """Unknown operations that are counted by their names, which anybody may make up."""
+_WITH_DEFINITION: Final = frozenset({"PutPipelineDefinition", "ValidatePipelineDefinition"})
+
+
+class Prepared(dict[str, Any]):
+    """A request which has been read already."""
 
 
 class Service:
@@ -102,6 +108,19 @@ class Service:
             return apply_fault(fault, self._call(operation, params, now))
         reply = self._serve(operation, params, now)
         return counted(reply, lambda outcome: self._count(operation, outcome))
+
+    def prepare(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Return the request with that done which needs no state of the service.
+
+        That is most of the work with a large definition, and safe for threads.
+        """
+        if operation not in _WITH_DEFINITION:
+            return params
+        try:
+            read = read_request(operation, params)
+            return Prepared(read | {EXAMINED: examined(read, self.settings.max_objects)})
+        except ServiceError:  # which the call itself will answer
+            return params
 
     def advance(self) -> float:
         """Let everything happen that is due by now; return the service time."""
@@ -241,7 +260,7 @@ class Service:
             return ServiceError("UnknownOperationException", message)
         try:
             self._quotas.spend(operation, now)
-            read = read_request(operation, params)
+            read = params if isinstance(params, Prepared) else read_request(operation, params)
             result: dict[str, Any] | HeldPoll | None = handler(read, now)
         except ServiceError as error:
             return error

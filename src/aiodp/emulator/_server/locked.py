@@ -113,6 +113,7 @@ class LockedService:
         with ExitStack() as turn:
             if operation not in _OF_WORKERS:
                 turn.enter_context(self._owners)
+                params = self._service.prepare(operation, params)
             with self._changed:
                 self._check_open()
                 try:

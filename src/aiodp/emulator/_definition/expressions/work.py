@@ -8,14 +8,15 @@ from aiodp.emulator._definition.expressions.errors import ReasonError
 from aiodp.emulator._definition.expressions.template import words
 
 MAX_STEPS: Final = 50_000
+_STEPS_OF_WORD: Final = 4
 MAX_BYTES: Final = 4 * 1024**2
 
 
 class Work:
     """Counts steps, and the bytes of all texts that are made on the way.
 
-    Reading an expression takes a step for each of its words, once. All methods raise `ReasonError`
-    beyond a limit, before the step is done.
+    Reading an expression takes four steps for each of its words, once. All methods raise
+    `ReasonError` beyond a limit, before the step is done.
     """
 
     def __init__(self, steps: int = MAX_STEPS, size: int = MAX_BYTES) -> None:
@@ -35,7 +36,7 @@ class Work:
         """Count the reading of an expression, if it has not been read yet."""
         if source not in self._read:
             self._read.add(source)
-            self.spend(words(source))
+            self.spend(_STEPS_OF_WORD * words(source))
 
     def keep(self, size: int) -> None:
         """Count bytes of a text."""

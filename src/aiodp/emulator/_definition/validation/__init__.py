@@ -75,6 +75,11 @@ def findings(definition: Definition, now: datetime | None = None) -> list[Findin
 
     Without `now` nothing is said of what starts in the past.
     """
+    found = list(definition.once("findings", lambda: _findings(definition)))
+    return found if now is None else [*found, *backfill_findings(Draft(definition), now)]
+
+
+def _findings(definition: Definition) -> list[Finding]:
     draft = Draft(definition)
     counts = Counter(item["id"] for item in definition.objects)
     checks = [(subject, check) for subject in draft.subjects for check in _CHECKS]
@@ -87,7 +92,6 @@ def findings(definition: Definition, now: datetime | None = None) -> list[Findin
         if counts[subject.id] > 1
     ]
     all_findings += parameter_findings(definition)
-    all_findings += backfill_findings(draft, now) if now else ()
     return all_findings
 
 
