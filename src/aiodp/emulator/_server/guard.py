@@ -8,12 +8,15 @@ neither of the first two.
 
 from __future__ import annotations
 
+import json
 import re
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
+from xml.sax.saxutils import escape
 
 from werkzeug.exceptions import Forbidden
+from werkzeug.wrappers import Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -74,6 +77,14 @@ class Guard:
         if environ["REQUEST_METHOD"] != "POST" and _changes_by_get(environ["PATH_INFO"]):
             raise Forbidden("this is for POST only, which a page cannot send unnoticed")
 
+    def refusal(self, environ: WSGIEnvironment) -> Response | None:
+        """Return the answer to a request which a foreign page may have sent; `None` for others."""
+        try:
+            self.check(environ)
+        except Forbidden as error:
+            return _refusal(error.description or "", environ)
+        return None
+
     def _is_own(self, name: str) -> bool:
         published = "." in name and name.rpartition(".")[2] not in _UNPUBLISHED
         return bool(name) and (
@@ -100,6 +111,16 @@ def isolated(start_response: Callable[..., Any]) -> Callable[..., Any]:
         return start_response(status, [*kept, *_ISOLATION.items()], *more)
 
     return start
+
+
+def _refusal(text: str, environ: WSGIEnvironment) -> Response:
+    """Return it as AWS's clients read it: XML for services without a target, such as S3."""
+    if "HTTP_AUTHORIZATION" in environ and "HTTP_X_AMZ_TARGET" not in environ:
+        message = f"<Code>Forbidden</Code><Message>{escape(text)}</Message>"
+        body = f"<ErrorResponse><Error>{message}</Error></ErrorResponse>"
+        return Response(body, 403, _ISOLATION, content_type="text/xml")
+    body = json.dumps({"error": text, "message": text}) + "\n"
+    return Response(body, 403, _ISOLATION, content_type="application/json")
 
 
 def _name(host: str) -> str:

@@ -117,8 +117,8 @@ class EmulatorServer:
             if self._state is not None:
                 store = stack.enter_context(closing(Store(self._state)))
             emulation = stack.enter_context(install(clock, settings, store))
-            admin = Admin(emulation, self._guard, ui=self._ui)
-            server = Server(self._host, self._port, _Front(emulation, admin))
+            admin = Admin(emulation, ui=self._ui)
+            server = Server(self._host, self._port, _Front(emulation, admin, self._guard))
             server.start()
             stack.callback(server.stop, STOP_TIMEOUT)
             stack.callback(emulation.close)  # called first, so that no request is held any more
@@ -176,13 +176,14 @@ class EmulatorServer:
 class _Front:
     """Takes the service's own requests without moto's dispatch, which would take longer."""
 
-    def __init__(self, emulation: Emulation, admin: Admin) -> None:
+    def __init__(self, emulation: Emulation, admin: Admin, guard: Guard) -> None:
         self._emulation = emulation
         self._admin = admin
+        self._guard = guard
         self._moto = _Moto(create_backend_app)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if refusal := self._admin.refusal(environ):
+        if refusal := self._guard.refusal(environ):
             return refusal(environ, start_response)
         target = environ.get("HTTP_X_AMZ_TARGET", "")
         # Moto cannot read a target without a dot, which is no operation of any service.

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-    from aiodp.emulator._server.guard import Guard
     from aiodp.emulator._server.moto import Emulation
 
 _PREFIXES: Final = ("aiodp-api", "aiodp-ui")
@@ -48,9 +47,8 @@ def is_control(environ: WSGIEnvironment) -> bool:
 class Admin:
     """The WSGI application of the control paths, and with `ui` of the page about the service."""
 
-    def __init__(self, emulation: Emulation, guard: Guard, *, ui: bool) -> None:
+    def __init__(self, emulation: Emulation, *, ui: bool) -> None:
         self._emulation = emulation
-        self._guard = guard
         self._ui: Any = import_module("aiodp.emulator._server.page") if ui else None
         self._handlers = self._table()
         rules = [
@@ -67,18 +65,6 @@ class Admin:
             response = _refusal(error, request)
         response.headers.update(_HEADERS)
         return response(environ, start_response)
-
-    def refusal(self, environ: WSGIEnvironment) -> Response | None:
-        """Return the answer which refuses a request of a foreign page; `None` for any other."""
-        try:
-            self._guard.check(environ)
-        except HTTPException as error:
-            # AWS's clients show what is called `message`.
-            text = error.description
-            response = _json({"error": text, "message": text}, error.code or 400)
-            response.headers.update(_HEADERS)
-            return response
-        return None
 
     def _table(self) -> dict[tuple[str, str], Callable[[Input], dict[str, Any]]]:
         handlers = {
