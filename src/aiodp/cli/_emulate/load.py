@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from aiodp.emulator import Settings
     from aiodp.emulator._definition.components import Definition
+    from aiodp.emulator._definition.files import Wire
 
 
 T = TypeVar("T")
@@ -63,7 +64,8 @@ def read_files(
 ) -> list[DefinitionFile]:
     """Read definition files, and those with parameters and values for all of them.
 
-    The parameters of a file of their own replace those of the definitions; values override.
+    The parameters of a file of their own replace those of the definitions; values override theirs,
+    in the definitions that have such a parameter.
 
     Raises `LoadError` for a file that is not one, and for two files with the same name.
     """
@@ -72,14 +74,25 @@ def read_files(
         first = names.setdefault(path.stem, path)
         if first is not path:
             raise LoadError(f"{first} and {path} would both be the pipeline {path.stem}")
-    given = [] if values is None else _read(values, load_values)
-    definitions = [_read(path, read_definition).with_values(given) for path in paths]
+    definitions = [_read(path, read_definition) for path in paths]
     if parameters is not None:
         declared = _read(parameters, load_parameters)
         definitions = [replace(each, parameter_objects=declared) for each in definitions]
+    if values is not None:
+        definitions = _with_values(definitions, _read(values, load_values))
     return [
         DefinitionFile(path=path, definition=definition)
         for path, definition in zip(paths, definitions, strict=True)
+    ]
+
+
+def _with_values(definitions: Sequence[Definition], values: Wire) -> list[Definition]:
+    """Return the definitions with the values that they declare, and those that none does."""
+    names = [{item["id"] for item in each.parameter_objects} for each in definitions]
+    others = {value["id"] for value in values}.difference(*names)
+    return [
+        each.with_values([value for value in values if value["id"] in own | others])
+        for each, own in zip(definitions, names, strict=True)
     ]
 
 
