@@ -130,11 +130,10 @@ def test_it_keeps_its_promises_in_plain_lines(usual):
         "the service resets connections",
         "the service does not answer",
         "the service throttles every call",
-        "lost: 01\n",
-        "held: 01/2\n",
-        "finished: 01/2\n",
     ):
         assert act in done.out
+    for state, label in (("lost", "01"), ("held", "01/2"), ("finished", "01/2")):
+        assert re.search(rf"{state}: (.* )?{label}( |$)", done.out, re.MULTILINE)  # maybe not alone
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from aiodp._aws.waiting import answer_within
+from aiodp._concurrency import bare_group
 from aiodp._core.lease import TICK
 from aiodp._core.schedule import Schedule
 from aiodp._errors import ReporterClosed
@@ -70,10 +71,10 @@ class Engine:
         try:
             while not self._over:
                 await self._run_shielded()
-        except BaseException as error:  # noqa: BLE001 - raised again if it is no mere exception
-            failure = self.crash(error)
-            if not isinstance(failure, Exception):
-                raise failure from None
+        except BaseException as error:
+            self.crash(error)
+            if not isinstance(error, Exception):
+                raise
         self.schedule.lose_all(LostReason.REPORTER_CLOSED)
         self._publish()
 
@@ -220,7 +221,7 @@ class Engine:
         """
         try:
             with anyio.CancelScope(shield=True):
-                async with anyio.create_task_group() as reports:
+                async with bare_group() as reports:
                     await self._pump(reports)
         except anyio.get_cancelled_exc_class():
             self._canceled_at = self.clock.now()
@@ -285,13 +286,10 @@ class Engine:
                 self._log.lease_ended(registration)
             registration.on_change()
 
-    def crash(self, error: BaseException) -> BaseException:
-        """End every lease; return the error that is the cause, without groups around it."""
-        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-            error = error.exceptions[0]
+    def crash(self, error: BaseException) -> None:
+        """End every lease because of an error."""
         self.failure = error
         self._left.set()
         logger.critical("the reporter crashed, every task is lost", exc_info=error)
         self.schedule.lose_all(LostReason.REPORTER_FAILED, error)
         self._publish()
-        return error

@@ -43,6 +43,11 @@ def log() -> TaskLog:
     return log
 
 
+@pytest.fixture(autouse=True)
+def _no_time_passes(monkeypatch):
+    monkeypatch.setattr(anyio, "current_time", lambda: 1000.0)
+
+
 async def drawn(log: TaskLog, width: int, height: int, encoding: str = "utf-8") -> list[str]:
     """Return the lines of the table as a terminal of that size shows them."""
     held = SimpleNamespace(deadline=anyio.current_time() + 4.001, state=LeaseState.HELD)
