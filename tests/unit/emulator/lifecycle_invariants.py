@@ -62,6 +62,8 @@ class Snapshot:
     state: str
     next_run: str | None
     deactivated: str | None
+    health: str | None
+    components: list[Seen]
     instances: dict[str, Seen]
     attempts: dict[str, Seen]
 
@@ -87,7 +89,7 @@ def take_snapshot(kit: Lifecycle, call: Callable[..., dict[str, Any]]) -> Snapsh
     record = call("DescribePipelines", pipelineIds=[kit.pipeline_id])
     fields = _fields(record["pipelineDescriptionList"][0])
     seen = {}
-    for sphere in ("INSTANCE", "ATTEMPT"):
+    for sphere in ("COMPONENT", "INSTANCE", "ATTEMPT"):
         ids = call("QueryObjects", pipelineId=kit.pipeline_id, sphere=sphere)["ids"]
         assert len(ids) == len(set(ids)), f"an id is there twice: {ids}"
         seen[sphere] = {item.id: item for item in _described(kit, call, ids)}
@@ -95,6 +97,8 @@ def take_snapshot(kit: Lifecycle, call: Callable[..., dict[str, Any]]) -> Snapsh
         state=fields["@pipelineState"][0],
         next_run=next(iter(fields.get("@nextRunTime", [])), None),
         deactivated=next(iter(fields.get("@lastDeactivatedTime", [])), None),
+        health=next(iter(fields.get("@healthStatus", [])), None),
+        components=list(seen["COMPONENT"].values()),
         instances=seen["INSTANCE"],
         attempts=seen["ATTEMPT"],
     )
@@ -132,6 +136,7 @@ def check(
     check_attempts(snapshot, retries, counted=not overridden)
     check_waiting(snapshot)
     check_cascades(snapshot)
+    check_health(snapshot)
     check_state(snapshot, len(live), on_demand=on_demand, overridden=overridden)
     if not overridden:
         check_dependencies(snapshot)
@@ -150,6 +155,15 @@ def check_ids(service: Service, pipeline_id: str) -> None:
     assert all(pipeline.instances[instance.id] is instance for instance in made)
     held = [task.attempt.instance.id for task in pipeline.held.values()]
     assert len(held) == len(set(held)), f"an instance is held twice: {held}"
+
+
+def check_health(snapshot: Snapshot) -> None:
+    """A pipeline is ERROR while one of its components is, and HEALTHY if one has ended well."""
+    healths = {component.value("@healthStatus") for component in snapshot.components}
+    worst = [health for health in ("ERROR", "HEALTHY") if health in healths]
+    assert snapshot.health == next(iter(worst), None), healths
+    sources = {component.value("@healthStatusFromInstanceId") for component in snapshot.components}
+    assert sources <= {None, *snapshot.instances}, sources
 
 
 def check_attempts(snapshot: Snapshot, retries: int, *, counted: bool) -> None:
@@ -191,9 +205,9 @@ def check_dependencies(snapshot: Snapshot) -> None:
     """
     for instance in snapshot.instances.values():
         if instance.value("type") == "ShellCommandActivity" and snapshot.attempts_of(instance.id):
-            for needed in snapshot.refs(instance, *_REQUIRED):
-                assert needed.status in GOOD, (
-                    f"{instance.id} was tried, {needed.id} is {needed.status}"
+            for other in snapshot.refs(instance, *_REQUIRED):
+                assert other.status in GOOD, (
+                    f"{instance.id} was tried, {other.id} is {other.status}"
                 )
 
 
@@ -203,10 +217,10 @@ def check_waiting(snapshot: Snapshot) -> None:
         if instance.status != _WAITING:
             assert "@waitingOn" not in instance.fields, f"{instance.id} is {instance.status}"
             continue
-        for needed in snapshot.refs(instance, "@waitingOn"):
-            assert needed.status not in GOOD, f"{instance.id} waits on {needed.id}: {needed.status}"
+        for other in snapshot.refs(instance, "@waitingOn"):
+            assert other.status not in GOOD, f"{instance.id} waits on {other.id}: {other.status}"
             if instance.value("failureAndRerunMode") == "cascade" and snapshot.state == "SCHEDULED":
-                assert needed.status not in BAD, f"{instance.id} waits on failed {needed.id}"
+                assert other.status not in BAD, f"{instance.id} waits on failed {other.id}"
 
 
 def check_cascades(snapshot: Snapshot) -> None:

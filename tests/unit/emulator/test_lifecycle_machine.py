@@ -23,6 +23,7 @@ from unit.emulator import lifecycle_invariants as inv
 from unit.emulator.lifecycle_definitions import DEFINITIONS
 from unit.emulator.lifecycle_kit import Lifecycle
 from unit.emulator.lifecycle_objects import EPOCH, wire_objects
+from unit.emulator.lifecycle_turns import check_turns
 from unit.emulator.service_kit import parse
 
 RETRIES = 1
@@ -335,6 +336,7 @@ class LifecycleMachine(RuleBasedStateMachine):
     def _check(self, pipeline_id: str) -> None:
         self.kit.pipeline_id = pipeline_id
         inv.check_ids(self.kit.service, pipeline_id)
+        check_turns(self.kit.service, pipeline_id)
         snapshot = inv.take_snapshot(self.kit, self.call)
         overridden = pipeline_id in self.overridden
         live = self._live_tasks(pipeline_id)
