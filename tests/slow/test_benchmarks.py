@@ -93,3 +93,9 @@ def test_a_report_from_a_thread_is_measured(run):
     """The ratio comes out; that it is small is measured by longer runs."""
     few = ("--tasks", "5", "--rounds", "1", "--seconds", "0.6", "--max-ratio", "100")
     assert run("own_thread.py", *few).endswith("holds\n")
+
+
+def test_a_report_is_measured_beside_the_largest_definitions(run):
+    """All of them are answered as they should be, and the service stays small."""
+    printed = run("large.py", "--reports", "60", "--later", "60")
+    assert printed.count("memory") == 2

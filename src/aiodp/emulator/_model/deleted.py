@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 MAX_KEPT_VALUES: Final = 50_000
 """Fields, instances, attempts and tasks of all deleted pipelines of which all is kept."""
+INSTANCE_VALUES: Final = 20
+"""About how many values an instance has, or an attempt."""
 MAX_KEPT_NAMES: Final = 1_000
 """Deleted pipelines of which it is known that they were deleted."""
 
@@ -45,7 +47,7 @@ class Deleted:
 
 
 def _values(pipeline: Pipeline) -> int:
-    """Return about how many values a pipeline has in memory; an instance has some twenty."""
+    """Return about how many values a pipeline has in memory."""
     definitions = [pipeline.latest, pipeline.active, *(plan.definition for plan in pipeline.plans)]
     written = sum(
         len(item.get("fields", ()))
@@ -53,4 +55,5 @@ def _values(pipeline: Pipeline) -> int:
         for item in definition.objects
     )
     inherited = sum(len(component.fields) for component in pipeline.components.values())
-    return written + inherited + 20 * (len(pipeline.instances) + len(pipeline.attempts))
+    made = len(pipeline.instances) + len(pipeline.attempts)
+    return written + inherited + INSTANCE_VALUES * made
