@@ -160,8 +160,7 @@ def check_ids(service: Service, pipeline_id: str) -> None:
 def check_health(snapshot: Snapshot) -> None:
     """A pipeline is ERROR while one of its components is, and HEALTHY if one has ended well."""
     healths = {component.value("@healthStatus") for component in snapshot.components}
-    worst = [health for health in ("ERROR", "HEALTHY") if health in healths]
-    assert snapshot.health == next(iter(worst), None), healths
+    assert snapshot.health == next((one for one in ("ERROR", "HEALTHY") if one in healths), None)
     sources = {component.value("@healthStatusFromInstanceId") for component in snapshot.components}
     assert sources <= {None, *snapshot.instances}, sources
 
