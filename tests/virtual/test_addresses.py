@@ -30,7 +30,7 @@ class Lookup:
         return anyio.current_time() >= self._over_at
 
     async def result(self):
-        await anyio.sleep(self._over_at - anyio.current_time())
+        await anyio.sleep(max(0.0, self._over_at - anyio.current_time()))
         if isinstance(self._answer, Exception):
             raise self._answer
         return self._answer
@@ -123,3 +123,17 @@ async def test_a_name_that_was_never_known_is_an_error(addresses, server):
     server.answer = FAILED
     with pytest.raises(socket.gaierror):
         await find(addresses)
+
+
+async def test_a_lookup_that_ends_between_two_attempts_is_not_made_again(addresses, server):
+    """A first lookup of 34 s, attempts of 10 s, and growing pauses: nobody waits when it ends."""
+    server.delay = 34.0
+    for pause in (1, 2, 3):
+        await answer_within(10, find(addresses))
+        await anyio.sleep(pause)
+    assert await answer_within(10, find(addresses)) == FIRST
+    assert server.asked == 1
+    await anyio.sleep(31)
+    with anyio.move_on_after(1):
+        await find(addresses)
+    assert server.asked == 2

@@ -73,11 +73,21 @@ class Addresses:
     async def _look_up(self, key: _Key) -> list[Address]:
         """Wait for the lookup that is under way, or a new one."""
         job = self._lookups.get(key)
-        if job is None or job.done:
+        if job is None:
             job = self._lookups[key] = self._threads.start(partial(_look_up, *key))
-        addresses = await job.result()
+        try:
+            addresses = await job.result()
+        except Exception:
+            self._end(key, job)
+            raise
+        self._end(key, job)
         self._known[key] = _Known(addresses, anyio.current_time())
         return addresses
+
+    def _end(self, key: _Key, job: Job[list[Address]]) -> None:
+        """Look up anew the next time; one that ended when nobody waited is for who asks next."""
+        if self._lookups.get(key) is job:
+            del self._lookups[key]
 
 
 def _look_up(host: str, port: int, family: int) -> list[Address]:
