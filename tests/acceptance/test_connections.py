@@ -29,7 +29,6 @@ from aiodp import LeaseLost, ProgressReporter
 from aiodp._aws import addresses, renewal
 from aiodp._aws.connections import SocketReserve
 from aiodp._aws.errors import describe
-from aiodp._aws.threads import in_new_thread
 from aiodp.emulator import EmulatorServer, Fault, FaultKind
 
 pytestmark = pytest.mark.anyio
@@ -296,6 +295,7 @@ async def test_a_role_is_assumed_beside_work_in_threads(server, role, library, m
 async def test_metadata_are_read_beside_work_in_threads(server, role, library, monkeypatch):
     """Credentials of the machine have run out; connections need threads, too."""
     monkeypatch.setattr(renewal, "_PATIENCE", 0.2)
+    monkeypatch.setattr(renewal, "_STATE", (*renewal._STATE, "_of_another_version"))
     monkeypatch.setenv("AWS_CONFIG_FILE", "none")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "none")
     with socket.socket() as bound:
@@ -310,13 +310,3 @@ async def test_metadata_are_read_beside_work_in_threads(server, role, library, m
                 credentials._expiry_time = datetime(2020, 1, 1, tzinfo=UTC)
                 await reports_beside_full_threads(opened, task_id)
             assert not credentials.refresh_needed()
-
-
-async def test_what_a_thread_raises_is_raised_to_those_who_wait():
-    """As a provider's error."""
-
-    def fail():
-        raise ValueError("no")
-
-    with pytest.raises(ValueError, match="no"):
-        await in_new_thread(fail, "failing").result()

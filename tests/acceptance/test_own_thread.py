@@ -473,6 +473,58 @@ def test_a_session_of_its_own_has_the_same_identity_and_nothing_that_waits():
     assert own_session("another kind") == "another kind"
 
 
+def test_a_session_of_another_version_is_copied_as_far_as_it_is_known() -> None:
+    """What is private in botocore today may be gone tomorrow: then nothing of it is copied."""
+    session = get_session()
+    session.set_credentials("key", "secret")
+    del session._auth_token
+    own = own_session(session)
+    assert own._credentials.access_key == "key"
+    assert own._credentials is not session._credentials
+    bare = get_session()
+    kept = bare._components
+    for name in ("_credentials", "_internal_components", "_components"):
+        delattr(bare, name)
+    assert not hasattr(own_session(bare), "_components")
+    vars(kept).clear()
+    bare._components = kept
+    assert own_session(bare)._components is not kept
+
+
+async def test_credentials_that_the_program_sets_are_used_in_the_thread(session, service):
+    """It has new ones now and then, and sets them in the session that it has."""
+    session.set_credentials("first", "secret")
+    (task_id,) = service.assign()
+    used = []
+
+    def note(request: Any, **_: object) -> None:
+        used.append(str(request.headers["Authorization"]).partition("Credential=")[2][:5])
+
+    session.get_component("event_emitter").register_first("before-send.data-pipeline", note)
+    async with ProgressReporter(session, **OPTIONS) as reporter, reporter.track(task_id) as task:
+        block_until(lambda: task.reports >= 2)
+        session.set_credentials("other", "secret")
+        block_until(lambda: "other" in used)
+        reports = task.reports
+        block_until(lambda: task.reports >= reports + 2)
+    assert used == sorted(used)
+    assert set(used) == {"first", "other"}
+
+
+async def test_a_thread_that_cannot_be_started_is_told(session, monkeypatch):
+    """The process may have no more of them; nothing waits for one that never ran."""
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == NAME:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(RuntimeError, match="start new thread"):
+        await ProgressReporter(session, **OPTIONS).__aenter__()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
 async def test_fifty_short_leases_and_a_loop_that_is_blocked_for_four_of_them():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from aiobotocore.credentials import (
 
 from aiodp import ProgressReporter, ReportRejected, TaskRunner
 from aiodp.testing import Fault, FaultKind
+from virtual.kit import asyncio_only
 
 pytestmark = pytest.mark.anyio
 
@@ -233,3 +235,104 @@ async def test_a_runner_outlives_metadata_that_come_late(kit, new_session):
         await anyio.sleep(60)
         chain.found = AioCredentials("late", "secret", method="iam-role")
     assert 60 <= done[0] < 360
+
+
+def key_of(request):
+    """Return the key that a request is signed with."""
+    signature = str(request.headers["Authorization"])
+    return signature.partition("Credential=")[2].partition("/")[0]
+
+
+def keys_used(session):
+    """Return the keys that calls are signed with from now on, each with its time."""
+    used = []
+
+    def note(request, **_):
+        used.append((anyio.current_time(), key_of(request)))
+
+    session.get_component("event_emitter").register_first("before-send.data-pipeline", note)
+    return used
+
+
+@asyncio_only
+async def test_a_provider_that_is_canceled_elsewhere_ends_nothing_else(
+    session, service, provider, caplog
+):
+    """What it awaited was canceled by another task; that is its failure, and nobody else's."""
+
+    async def fetch():
+        provider.error = asyncio.CancelledError() if provider.asked < 2 else None
+        return await provider.fetch()
+
+    credentials = provider.credentials(expires_in=700.0)
+    credentials._refresh_using = fetch
+    hold(session, credentials)
+    [task_id] = service.assign()
+    done = False
+    async with ProgressReporter(session) as reporter, reporter.track(task_id) as task:
+        await anyio.sleep(600)
+        assert not task.ended.is_set()
+        done = True
+    assert done
+    assert provider.asked == 3
+    assert "custom-process: their renewal was canceled" in caplog.text
+
+
+async def test_credentials_are_renewed_while_work_that_was_canceled_cleans_up(
+    session, service, provider
+):
+    """Heartbeats go on through it, for longer than the credentials live."""
+    provider.delay = 1.0
+    provider._lifetime = 120.0
+    hold(session, provider.credentials(expires_in=120.0))
+    [task_id] = service.assign()
+    with anyio.move_on_after(10) as scope:
+        async with ProgressReporter(session) as reporter, reporter.track(task_id) as task:
+            try:
+                await anyio.sleep_forever()
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await anyio.sleep(800)
+                assert not task.ended.is_set()
+    assert scope.cancelled_caught
+
+
+async def test_leaving_breaks_a_renewal_off(session, service, provider):
+    """It would take a minute, and nothing is signed any more."""
+    provider.delay = 60.0
+    hold(session, provider.credentials(expires_in=700.0))
+    [task_id] = service.assign()
+    async with ProgressReporter(session) as reporter:
+        await track(reporter, task_id)
+    assert provider.asked == 1
+    assert anyio.current_time() < 60
+
+
+async def test_a_renewal_of_credentials_that_were_replaced_changes_nothing(
+    session, service, provider
+):
+    """It ends after the program has set others, which are to be renewed, too."""
+    provider.delay = 30.0
+    others = Provider(type(provider.credentials(0.0)))
+    others.key = "other"
+    hold(session, provider.credentials(expires_in=700.0))
+    used = keys_used(session)
+    [task_id] = service.assign()
+    async with ProgressReporter(session, interval=5.0) as reporter, reporter.track(task_id):
+        await anyio.sleep(12)
+        hold(session, others.credentials(expires_in=-1.0))
+        await anyio.sleep(100)
+    assert {key for at, key in used if at < 12} == {"first"}
+    assert {key for at, key in used if at > 12} == {"other"}
+
+
+async def test_keys_that_a_client_was_given_are_its_own(session, service):
+    """A session of the program's own kind may give them to each client that it makes."""
+    make = session.create_client
+    keys = {"aws_access_key_id": "given", "aws_secret_access_key": "secret"}
+    vars(session)["create_client"] = lambda *args, **options: make(*args, **options, **keys)
+    used = keys_used(session)
+    [task_id] = service.assign()
+    async with ProgressReporter(session) as reporter:
+        await track(reporter, task_id)
+    assert {key for _, key in used} == {"given"}

@@ -7,7 +7,7 @@ would never end if it takes longer: here attempts wait for it, but none of them 
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -16,23 +16,22 @@ from botocore import UNSIGNED
 from botocore.exceptions import NoCredentialsError
 
 from aiodp._aws.errors import CODES, CredentialsFailed
-from aiodp._aws.own_session import new_session
+from aiodp._aws.own_session import follow_source, new_session
 from aiodp._aws.renewal import renew
+from aiodp._aws.secrets import credentials_of
+from aiodp._aws.shared_work import SharedWork
 from aiodp._aws.waiting import waiting_for
+from aiodp._concurrency import bare_group
 from aiodp._log import OncePer, logger
 from aiodp._redaction import remember
 from aiodp._types import ReportKind
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection
+    from collections.abc import AsyncIterator, Collection
 
     from aiobotocore.session import AioSession
     from anyio.abc import TaskGroup
 
-_MAX_RENEWAL: Final = 300.0
-"""Seconds for one renewal; a process that asks a person may take minutes."""
-_MIN_DELAY: Final = 1.0  # seconds after a first failure
-_MAX_DELAY: Final = 30.0
 _SLOW: Final = 10.0
 _LOG_INTERVAL: Final = 300.0
 _DENIED: Final = frozenset(
@@ -42,66 +41,12 @@ _DENIED: Final = frozenset(
 _REFUSED: Final = frozenset(CODES[ReportKind.CONFIGURATION])
 INVALID: Final = _REFUSED - _DENIED | {"InvalidToken"}
 """What S3 says to bad credentials; to denied access it says so for reasons of a bucket."""
+_EXPLICIT: Final = "explicit"
+"""What the program itself has given, to a session or to a client."""
 _ASSUMED_ROLE: Final = "assume-role"
 """The provider that alone has others behind it, whose keys it reads once."""
 _SUCCESSFUL: Final = 300
 _GENERATION: Final = "aiodp_generation"
-
-
-class Shared:
-    """Work for which any number of tasks wait; none of them cuts it off.
-
-    Work that fails, or that returns False for "to no avail", is begun again after a growing delay
-    only; until then, its result stands. `fail` makes of an error what those who wait raise.
-    """
-
-    def __init__(
-        self,
-        group: TaskGroup,
-        work: Callable[[], Awaitable[bool]],
-        fail: Callable[[Exception], Exception],
-    ) -> None:
-        self.began_at: float | None = None
-        self._group = group
-        self._work = work
-        self._fail = fail
-        self._done = anyio.Event()
-        self._error: Exception | None = None
-        self._delay = 0.0
-        self._next_at = -1.0
-
-    def begin(self) -> None:
-        """Begin it, unless it is under way or is not to be begun again yet."""
-        if self.began_at is None and anyio.current_time() >= self._next_at:
-            self.began_at = anyio.current_time()
-            self._done = anyio.Event()
-            self._group.start_soon(self._run, name="aiodp credentials")
-
-    async def wait(self) -> None:
-        """Begin it if it may be, and wait for its end; raise what it raised."""
-        self.begin()
-        await self._done.wait()
-        if self._error is not None:
-            raise self._error
-
-    def forgive(self) -> None:
-        """Let it begin at once the next time."""
-        self._delay, self._next_at = 0.0, -1.0
-
-    async def _run(self) -> None:
-        self._error = CredentialsFailed(RuntimeError("their renewal was canceled"))
-        avail = False
-        try:
-            with anyio.fail_after(_MAX_RENEWAL):
-                avail = await self._work()
-            self._error = None
-        except Exception as error:  # noqa: BLE001 - of a provider
-            self._error = self._fail(error)
-        finally:
-            self._delay = 0.0 if avail else min(_MAX_DELAY, max(_MIN_DELAY, 2 * self._delay))
-            self._next_at = anyio.current_time() + self._delay
-            self.began_at = None
-            self._done.set()
 
 
 class SharedCredentials:
@@ -110,9 +55,7 @@ class SharedCredentials:
     These are looked for when the service answers with one of the codes in `refused`.
     """
 
-    def __init__(
-        self, session: AioSession, group: TaskGroup, refused: Collection[str] = _REFUSED
-    ) -> None:
+    def __init__(self, session: AioSession, group: TaskGroup, refused: Collection[str]) -> None:
         self._session = session
         self._refused = refused
         self._of_session: Any = None
@@ -120,16 +63,24 @@ class SharedCredentials:
         self._last: Any = None  # the last ones that were good, frozen
         self._generation = 0
         self._is_invalid = False
-        self._load = Shared(group, self._load_those_of_session, self._fail)
-        self._renewal = Shared(group, self._renew, self._fail)
-        self._search = Shared(group, self._look_for_others, self._fail)
+        self._load = SharedWork(group, self._load_those_of_session, self._fail)
+        self._renewal = SharedWork(group, self._renew, self._fail)
+        self._search = SharedWork(group, self._look_for_others, self._fail)
         self._log = OncePer(_LOG_INTERVAL)
 
     def attach(self, client: Any) -> None:
-        """Sign the calls of a client from now on."""
+        """Sign the calls of a client from now on, unless it was given keys of its own."""
+        given = credentials_of(client)
+        if getattr(given, "method", None) == _EXPLICIT and given is not self._loaded:
+            return
         service = client.meta.service_model.service_id.hyphenize()
         client.meta.events.register(f"before-sign.{service}", self._sign)
         client.meta.events.register_first(f"needs-retry.{service}", self._repeat_if_refused)
+
+    def stop(self) -> None:
+        """Break off what is under way, for nothing is signed any more."""
+        for shared in (self._load, self._renewal, self._search):
+            shared.stop()
 
     async def _sign(self, request: Any, signature_version: Any = None, **_: Any) -> None:
         if signature_version is UNSIGNED:
@@ -151,6 +102,7 @@ class SharedCredentials:
 
     async def _find(self) -> None:
         """Take those of the session; raise `CredentialsFailed` if it finds none."""
+        follow_source(self._session)
         if self._of_session is None:
             await self._load.wait()
         elif (found := await self._session.get_credentials()) is not self._of_session:
@@ -159,14 +111,29 @@ class SharedCredentials:
     def _hold(self, found: Any) -> None:
         self._of_session = self._held = found
         self._last = getattr(found, "_frozen_credentials", None)  # not renewed
+        self._renewal.forgive()
+
+    @property
+    def _loaded(self) -> Any:
+        return getattr(self._session, "_credentials", None)
+
+    @property
+    def _are_to_be_renewed(self) -> bool:
+        needs = getattr(self._held, "refresh_needed", None)
+        return needs is not None and needs()
+
+    @property
+    def _are_expired(self) -> bool:
+        return self._last is None or self._held.refresh_needed(0)
 
     async def _current(self) -> Any:
         """Return credentials to sign with, frozen; raise `CredentialsFailed`."""
-        needs = getattr(self._held, "refresh_needed", None)
-        if needs is None or not needs():
+        if not self._are_to_be_renewed:
             self._last = await self._held.get_frozen_credentials()
-        elif self._last is None or needs(0):
+        elif self._are_expired:
             await self._renewal.wait()
+            if self._are_to_be_renewed and self._are_expired:
+                raise self._fail(RuntimeError("others were set while they were renewed"))
         else:
             self._renewal.begin()
             self._log_if_slow()
@@ -181,17 +148,18 @@ class SharedCredentials:
 
     async def _renew(self) -> bool:
         """Ask the provider, once; return whether what it gave need not be renewed at once."""
-        before = self._last
+        held, before = self._held, self._last
         try:
-            self._last = await renew(self._session, self._held)
+            frozen = await renew(self._session, held)
         except Exception:
-            if not await self._is_assumed_anew():
+            if self._held is held and not await self._is_assumed_anew():
                 raise
         else:
-            if self._last == before:  # it failed, which is no error yet
-                await self._is_assumed_anew()
-        needs = getattr(self._held, "refresh_needed", None)
-        return needs is None or not needs()
+            if self._held is held:  # and the user has not set others meanwhile
+                self._last = frozen
+                if frozen == before:  # it failed, which is no error yet
+                    await self._is_assumed_anew()
+        return not self._are_to_be_renewed
 
     async def _is_assumed_anew(self) -> bool:
         """Assume a role by the keys that the files hold now: those that were read may be gone."""
@@ -230,7 +198,7 @@ class SharedCredentials:
             return 0 if await self._is_renewed_since(generation) else None
 
     async def _is_renewed_since(self, generation: int) -> bool:
-        if self._generation == generation and getattr(self._held, "method", "") != "explicit":
+        if self._generation == generation and getattr(self._held, "method", "") != _EXPLICIT:
             with suppress(CredentialsFailed):  # the refusal is the answer
                 await self._search.wait()
         return self._generation != generation
@@ -248,10 +216,23 @@ class SharedCredentials:
         frozen = None if found is None else await found.get_frozen_credentials()
         if frozen is None or frozen == self._last:
             return False
-        if getattr(self._session, "_credentials", None) is self._of_session:
+        if self._loaded is self._of_session:
             setattr(self._session, "_credentials", found)  # noqa: B010 - for clients made later
             self._of_session = found
         self._held, self._last = found, frozen
         self._generation += 1
         logger.warning("credentials %s; others were found, and are used from now on", what)
         return True
+
+
+@asynccontextmanager
+async def shared_credentials(
+    session: AioSession, refused: Collection[str] = _REFUSED
+) -> AsyncIterator[SharedCredentials]:
+    """Renew the credentials of a session beside the block."""
+    async with bare_group() as group:
+        credentials = SharedCredentials(session, group, refused)
+        try:
+            yield credentials
+        finally:
+            credentials.stop()

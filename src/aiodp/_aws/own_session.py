@@ -37,7 +37,10 @@ _CLOSED: Final = {
     "_sessions": None,
 }
 """What a session of HTTP is before it is opened."""
-_LOCATORS: Final = ("_components", "_internal_components")
+_SOURCE: Final = "_aiodp_source"
+"""Where a session notes which one it is a copy of, and what credentials that had."""
+_IDENTITY: Final = frozenset({"_credentials", "_auth_token"})
+_LOCATORS: Final = frozenset({"_components", "_internal_components"})
 _PARTS: Final = ("credential_provider", "token_provider")
 
 
@@ -45,13 +48,20 @@ def own_session(session: AioSession) -> AioSession:
     """Return a session with the same identity, for clients in another thread's event loop."""
     if not isinstance(session, AioSession):  # what else makes clients is the user's own
         return session
-    own = copy.copy(session)
-    copier = _Copier(session, own)
-    for name in ("_credentials", "_auth_token"):
-        setattr(own, name, copier.copy(getattr(session, name)))
-    for name in _LOCATORS:
-        setattr(own, name, copier.copy_locator(getattr(session, name)))
-    return own
+    return _Copier(session).own
+
+
+def own_credentials(session: AioSession, held: Any) -> Any:
+    """Return a copy of a session's credentials, to be renewed in another thread's event loop."""
+    return _Copier(session).copy(held)
+
+
+def follow_source(own: AioSession) -> None:
+    """Take over the credentials that were set in the session that this is a copy of, if any."""
+    source, before = getattr(own, "__dict__", {}).get(_SOURCE, (own, None))
+    found = getattr(source, "_credentials", None)
+    if source is not own and found is not None and found is not before:
+        vars(own).update({"_credentials": own_credentials(source, found), _SOURCE: (source, found)})
 
 
 def new_session(session: AioSession) -> AioSession:
@@ -81,11 +91,19 @@ def _ask_nobody(_: str) -> str:
 
 
 class _Copier:
-    """Copies what is botocore's, with new locks; what is the user's is shared."""
+    """Copies what is botocore's, with new locks; what is the user's is shared.
 
-    def __init__(self, session: AioSession, own: AioSession) -> None:
-        self._done: dict[int, Any] = {id(session): own}
+    An attribute that another version of botocore does not have is left out.
+    """
+
+    def __init__(self, session: AioSession) -> None:
+        self.own = copy.copy(session)
+        self._done: dict[int, Any] = {id(session): self.own}
         self._kept: list[Any] = []  # so that no id is given twice
+        known, parts = vars(session), vars(self.own)
+        parts[_SOURCE] = (session, known.get("_credentials"))
+        parts |= {name: self.copy(known[name]) for name in _IDENTITY & known.keys()}
+        parts |= {name: self._copy_locator(known[name]) for name in _LOCATORS & known.keys()}
 
     def copy(self, value: Any) -> Any:
         """Return the other session's own of a value."""
@@ -95,20 +113,21 @@ class _Copier:
             self._done[id(value)] = self._copy(value)
         return self._done[id(value)]
 
-    def copy_locator(self, locator: Any) -> Any:
+    def _copy_locator(self, locator: Any) -> Any:
         """Return a locator of components with its own that refresh, made or still to be made."""
-        own = copy.copy(locator)
-        own.__dict__.update(
+        own, known = copy.copy(locator), vars(locator)
+        made, deferred = known.get("_components", {}), known.get("_deferred", {})
+        vars(own).update(
             _components={
-                name: self.copy(part) if name in _PARTS else part
-                for name, part in vars(locator)["_components"].items()
+                name: self.copy(part) if name in _PARTS else part for name, part in made.items()
             },
-            _deferred={name: self.copy(make) for name, make in vars(locator)["_deferred"].items()},
+            _deferred={name: self.copy(make) for name, make in deferred.items()},
         )
         return own
 
     def _copy(self, value: Any) -> Any:  # noqa: PLR0911 - one line for each kind
-        if hasattr(value, "locked") and inspect.iscoroutinefunction(value.acquire):
+        acquire = getattr(value, "acquire", None)
+        if hasattr(value, "locked") and inspect.iscoroutinefunction(acquire):
             return type(value)()
         match value:
             case AsyncExitStack():

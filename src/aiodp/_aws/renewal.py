@@ -8,8 +8,8 @@ from typing import Any, Final
 import anyio
 from aiobotocore.session import AioSession
 
-from aiodp._aws.own_session import BOTOCORE, own_session
-from aiodp._aws.threads import in_new_thread
+from aiodp._aws.own_session import BOTOCORE, own_credentials
+from aiodp._aws.threads import Threads
 from aiodp._concurrency import follows_system_time, new_loop_runner
 
 _PATIENCE: Final = 10.0
@@ -24,6 +24,7 @@ _STATE: Final = (
     "_expiry_time",
     "_frozen_credentials",
 )
+"""What a renewal sets, as far as this version of botocore has it."""
 
 
 async def renew(session: AioSession, held: Any) -> Any:
@@ -36,17 +37,18 @@ async def renew(session: AioSession, held: Any) -> Any:
         return await held.get_frozen_credentials()
     with anyio.move_on_after(_PATIENCE):
         return await held.get_frozen_credentials()
-    own = vars(own_session(session))["_credentials"]
+    own = own_credentials(session, held)
     work = partial(new_loop_runner(), own.get_frozen_credentials)
-    await in_new_thread(work, "aiodp credentials").result()
+    frozen = await Threads(1, "aiodp credentials").start(work).result()
     known = vars(own)
-    vars(held).update({name: known[name] for name in _STATE})
-    return known["_frozen_credentials"]
+    vars(held).update({name: known[name] for name in _STATE if name in known})
+    return frozen
 
 
 def _needs_network(session: AioSession, held: Any) -> bool:
     """Return whether botocore itself renews them, by a call."""
-    if not isinstance(session, AioSession) or vars(session)["_credentials"] is not held:
+    if not isinstance(session, AioSession) or getattr(session, "_credentials", None) is not held:
         return False
     refresh = getattr(held, "_refresh_using", None)
-    return getattr(refresh, "__module__", None) in BOTOCORE and held.method != _PROCESS
+    is_process = getattr(held, "method", None) == _PROCESS
+    return getattr(refresh, "__module__", None) in BOTOCORE and not is_process

@@ -17,9 +17,13 @@ _SECRETS: Final = ("secret_key", "token", "_secret_key", "_token")
 
 def remember_secrets(client: Any) -> None:
     """Remember them at each call of the client, for they may be renewed in between."""
+    client.meta.events.register("before-send", partial(_remember, credentials_of(client)))
+
+
+def credentials_of(client: Any) -> Any:
+    """Return the credentials that a client was made with; None if that cannot be told."""
     signer = getattr(client, "_request_signer", None)  # botocore has no public name for both
-    credentials = getattr(signer, "_credentials", None)
-    client.meta.events.register("before-send", partial(_remember, credentials))
+    return getattr(signer, "_credentials", None)
 
 
 def _remember(credentials: Any, request: Any, **_: Any) -> None:

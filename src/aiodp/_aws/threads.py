@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import Future
 from contextlib import suppress
-from threading import Thread
+from functools import partial
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import anyio
@@ -43,30 +45,45 @@ class Job(Generic[_T]):
 
 
 class Threads:
-    """A few threads, which begin with their first work."""
+    """A few threads, which run while there is work. They do not keep the program from ending."""
 
     def __init__(self, count: int, name: str) -> None:
-        self._executor = ThreadPoolExecutor(count, thread_name_prefix=name)
+        self._count = count
+        self._name = name
+        self._lock = Lock()
+        self._running = 0
+        self._waiting: deque[Callable[[], None]] = deque()
 
     def start(self, work: Callable[[], _T]) -> Job[_T]:
         """Start work in a thread, as soon as one is free."""
-        return Job(self._executor.submit(work))
+        future: Future[_T] = Future()
+        job = Job(future)
+        with self._lock:
+            self._waiting.append(partial(_run, work, future))
+            if self._running < self._count:
+                Thread(target=self._work, name=self._name, daemon=True).start()
+                self._running += 1
+        return job
 
     def close(self) -> None:
         """Start nothing more; what runs is left alone, and not waited for."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            self._waiting.clear()
+
+    def _work(self) -> None:
+        while (run := self._next()) is not None:
+            run()
+
+    def _next(self) -> Callable[[], None] | None:
+        with self._lock:
+            if self._waiting:
+                return self._waiting.popleft()
+            self._running -= 1
+            return None
 
 
-def in_new_thread(work: Callable[[], _T], name: str) -> Job[_T]:
-    """Start work in a thread for it alone, which does not keep the program from ending."""
-    future: Future[_T] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except Exception as error:  # noqa: BLE001 - for those who wait
-            future.set_exception(error)
-
-    job = Job(future)
-    Thread(target=run, name=name, daemon=True).start()
-    return job
+def _run(work: Callable[[], _T], future: Future[_T]) -> None:
+    try:
+        future.set_result(work())
+    except BaseException as error:  # noqa: BLE001 - for those who wait
+        future.set_exception(error)

@@ -12,10 +12,10 @@ from botocore import exceptions as botocore_errors
 
 from aiodp._aws.advice import warn_of_proxy
 from aiodp._aws.connections import Connections
-from aiodp._aws.credentials import SharedCredentials
+from aiodp._aws.credentials import shared_credentials
 from aiodp._aws.errors import describe, outcome_of
 from aiodp._aws.secrets import remember_secrets
-from aiodp._concurrency import bare_group, cancellation_requested
+from aiodp._concurrency import cancellation_requested
 from aiodp._core.text import shorten
 from aiodp._errors import ReportRejected
 from aiodp._log import guard_records_of
@@ -227,13 +227,9 @@ async def open_clients(
 @asynccontextmanager
 async def _prepared(session: AioSession, clients: Iterable[Any]) -> AsyncIterator[None]:
     """Sign the calls of clients and mark their answers; renew credentials beside the block."""
-    async with bare_group() as group:
-        credentials = SharedCredentials(session, group)
+    async with shared_credentials(session) as credentials:
         for client in clients:
             credentials.attach(client)
             remember_secrets(client)
             client.meta.events.register("before-parse.data-pipeline", _mark_genuine)
-        try:
-            yield
-        finally:
-            group.cancel_scope.cancel()
+        yield

@@ -6,12 +6,14 @@ import asyncio
 import signal
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import anyio
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+_T = TypeVar("_T")
 
 _CLOCK_TOLERANCE: Final = 0.1  # seconds; uvloop reads the clock once for each turn
 
@@ -99,7 +101,7 @@ def follows_system_time() -> bool:
     return not isinstance(current_clock(), MockClock)
 
 
-def new_loop_runner() -> Callable[[Callable[[], Awaitable[None]]], None]:
+def new_loop_runner() -> Callable[[Callable[[], Awaitable[_T]]], _T]:
     """Return a function that runs another one in an event loop of the same kind, in any thread.
 
     `anyio.current_time()` is the same there. Raises `RuntimeError` in an event loop whose time is

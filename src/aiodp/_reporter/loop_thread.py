@@ -86,9 +86,10 @@ class LoopThread(Generic[_T]):
     async def close(self, *, canceled: bool, grace: float) -> None:
         """Leave the context manager; if this is canceled, wait for `grace` seconds at most.
 
-        Raises what the thread has ended with, if it was open. In a forked child there is no thread.
+        Raises what the thread has ended with, if it was open. In a forked child there is no thread,
+        nor where it could not be started.
         """
-        if self._home.is_forked:
+        if self._home.is_forked or self._thread.ident is None:
             return
         self._leave(canceled=canceled)
         try:

@@ -14,10 +14,9 @@ import anyio
 import anyio.to_thread
 from aiobotocore.config import AioConfig
 
-from aiodp._aws.credentials import INVALID, SharedCredentials
+from aiodp._aws.credentials import INVALID, shared_credentials
 from aiodp._aws.errors import describe
 from aiodp._aws.secrets import remember_secrets
-from aiodp._concurrency import bare_group
 from aiodp._errors import TaskFailed
 from aiodp.shell._errors import staging_failed
 from aiodp.shell._pace import Pace, StalledBodyError, in_time
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
     from aiobotocore.session import AioSession
 
+    from aiodp._aws.credentials import SharedCredentials
     from aiodp.shell._uri import S3Uri
 
 _CHUNK_BYTES: Final = 1024 * 1024
@@ -155,13 +155,12 @@ async def open_store(
         endpoint_url=endpoint_url,
         config=config,
     )
-    async with bare_group() as group:
-        store = Store(connect, SharedCredentials(session, group, INVALID))
+    async with shared_credentials(session, INVALID) as credentials:
+        store = Store(connect, credentials)
         try:
             yield store
         finally:
             await store.close()
-            group.cancel_scope.cancel()
 
 
 async def _next_chunk(body: Any) -> bytes:
