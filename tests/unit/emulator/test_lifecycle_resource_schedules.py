@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from unit.emulator.lifecycle_kit import RETRY
 from unit.emulator.lifecycle_objects import (
     Ref,
     activity,
@@ -214,6 +215,26 @@ def test_what_is_kept_for_the_hour_is_not_lost_in_an_earlier_end_of_the_schedule
     assert kit.put(definition)["errored"] is False
     kit.activate()
     assert kit.status("Box") == "SHUTTING_DOWN"
+
+
+@pytest.mark.settings(max_retries=1)
+def test_a_retry_stays_on_its_resource_when_the_schedule_is_cut(kit):
+    """A slot of the resource which the newest definition has no more still serves what it had."""
+    definition = box_and_activity("1 hour")
+    kit.launch(definition)
+    kit.move(hours=1, seconds=60)
+    last = at("A", hours=1)
+    kit.fail(last, "box")
+    definition["Hourly"] = schedule("1 hour", occurrences="1")
+    assert kit.put(definition)["errored"] is False
+    assert kit.activate() == {}
+    kit.move(RETRY)
+    kit.finish(last, group="box")
+    resource_id = kit.fields(at("Box", hours=1))["@resourceId"]
+    for seen in (last, f"{last}_Attempt=1", f"{last}_Attempt=2"):
+        assert kit.fields(seen)["runsOn"] == at("Box", hours=1)
+    assert kit.fields(f"{last}_Attempt=2")["@resourceId"] == resource_id
+    assert kit.status(at("Box", hours=1)) == "SHUTTING_DOWN"
 
 
 def test_preconditions_run_on_the_resource_of_the_hour(kit):

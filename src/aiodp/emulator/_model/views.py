@@ -258,7 +258,8 @@ def _of_run(field: Field, instance: Instance, calendar: Calendar) -> list[Field]
 def _in_slot(component_id: str, instance: Instance, calendar: Calendar) -> str | None:
     """Return the instance of a component which serves the slot of another instance."""
     if instance.plan.parts[component_id].kind is Kind.RESOURCE:
-        resource_id = resource_seen_from(instance, component_id, calendar)
+        own = instance.runs_on if component_id == instance.part.resource else None
+        resource_id = own or resource_seen_from(instance, component_id, calendar)
         return resource_id if resource_id in instance.pipeline.instances else None
     sibling = instance.sibling(component_id)
     return None if sibling is None else sibling.id

@@ -41,7 +41,8 @@ class Attempts:
         attempt = Attempt(instance)
         instance.attempts.append(attempt)
         instance.pipeline.attempts[attempt.id] = attempt
-        instance.pipeline.place(instance, resource_for(instance, self._calendar))
+        if instance.runs_on is None:  # of a precondition it is only known by now
+            instance.pipeline.place(instance, resource_for(instance, self._calendar))
         attempt.worker_group = self._reader.worker_group(instance)
         attempt.lease_timeout = self._reader.lease(instance)
         self._lifecycle.set(instance, Status.WAITING_FOR_RUNNER, now)
