@@ -21,10 +21,13 @@ _MAX_SECRETS: Final = 64
 """How many are remembered; credentials that are renewed hourly make two an hour."""
 _MAX_CAUSES: Final = 16
 _PATTERNS: Final = (
-    re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^\s/?#\"']*(?=@)", re.IGNORECASE),
+    re.compile(r"((?<![a-z0-9+.-])[a-z0-9+.-]+://)[^\s/?#\"']*(?=@)", re.IGNORECASE),
     re.compile(r"(x-amz-security-token[\"']?\s*[:=]\s*[\"']?)[^\s\"'&,;]+", re.IGNORECASE),
 )
-"""User and password in a URL; a session token in a header or a query."""
+"""User and password in a URL; a session token in a header or a query.
+
+A scheme is looked for once in each run of its characters, or long runs would take quadratic time.
+"""
 
 _secrets: Final[dict[str, None]] = {}
 
