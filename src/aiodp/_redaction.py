@@ -21,12 +21,19 @@ _MAX_SECRETS: Final = 64
 """How many are remembered; credentials that are renewed hourly make two an hour."""
 _MAX_CAUSES: Final = 16
 _PATTERNS: Final = (
-    re.compile(r"((?<![a-z0-9+.-])[a-z0-9+.-]+://)[^\s/?#\"']*(?=@)", re.IGNORECASE),
+    re.compile(
+        r"((?<![a-z0-9+.-])[a-z0-9+.-]+://)"
+        r"(?:[^\s/?#\"']*|[^\s/?#\"'@:\[]*:(?!\d*[/?#])[^\s\"']*)(?=@)",
+        re.IGNORECASE,
+    ),
     re.compile(r"(x-amz-security-token[\"']?\s*[:=]\s*[\"']?)[^\s\"'&,;]+", re.IGNORECASE),
+    re.compile(r"(Port could not be cast to integer value as ).+"),
 )
-"""User and password in a URL; a session token in a header or a query.
+"""User and password in a URL; a session token in a header or a query; what is taken for a port.
 
-A scheme is looked for once in each run of its characters, or long runs would take quadratic time.
+A password with a slash that is not quoted ends where no port can be, and Python quotes the part
+before it. A scheme is looked for once in each run of its characters, or long runs would take
+quadratic time.
 """
 
 _secrets: Final[dict[str, None]] = {}

@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from aiobotocore.session import get_session
@@ -162,6 +163,16 @@ def test_what_is_redacted(monkeypatch):
         redact("http://user:p@ss@host:1/a@b and s3://b/k@1")
         == "http://***@host:1/a@b and s3://b/k@1"
     )
+    assert redact("http://host:80/a@b, //[::1]:80/a@b") == "http://host:80/a@b, //[::1]:80/a@b"
+
+
+def test_a_password_with_a_slash_is_redacted():
+    """It is no URL any more, which is when it is printed: in full, and by the part before it."""
+    url = "http://user:pass/word@host:1/a"
+    assert redact(url) == "http://***@host:1/a"
+    with pytest.raises(ValueError, match="pass") as caught:
+        _ = urlsplit(url).port
+    assert redact(str(caught.value)) == "Port could not be cast to integer value as ***"
 
 
 def test_a_long_text_is_redacted_in_time():

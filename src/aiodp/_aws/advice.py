@@ -17,6 +17,10 @@ _MOTO: Final = (
     "moto's mock_aws has no such call: use the service of aiodp.testing or aiodp.emulator"
 )
 _PROXY: Final = "HTTP_PROXY and HTTPS_PROXY name proxies, NO_PROXY the hosts that need none"
+_PROXY_ERRORS: Final = (
+    botocore_errors.ProxyConnectionError,
+    botocore_errors.InvalidProxiesConfigError,
+)
 _LOCAL_HOSTS: Final = ("localhost", "0.0.0.0", "::1")  # noqa: S104 - nothing is bound to it
 _MAX_CAUSES: Final = 10
 
@@ -25,9 +29,9 @@ def advice_on(error: BaseException | None) -> str | None:
     """Return what to do about an error, if it is one of these."""
     if isinstance(error, NotImplementedError) and _is_of_moto(error):
         return _MOTO
-    if isinstance(error, botocore_errors.ProxyConnectionError):
-        return _PROXY
     for _ in range(_MAX_CAUSES):
+        if isinstance(error, _PROXY_ERRORS):
+            return _PROXY
         if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
             return _OPEN_FILES
         if error is None:
