@@ -99,3 +99,19 @@ def test_definitions_are_validated_without_a_server(commands, clean_environment,
     done = commands.run("validate", SAMPLE, faulty, env=clean_environment, timeout=TOO_LONG)
     assert done.returncode == 1
     assert f"{faulty}:1: error: A.type: INVALID_FIELD_VALUE" in done.stdout
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-"])
+def test_a_closed_stream_is_no_fault(aiodp, clean_environment, closed):
+    """What is written there is dropped, as some services start programs."""
+    script = f'exec "$0" doctor --region us-east-1 --endpoint http://127.0.0.1:1 {closed}'
+    done = subprocess.run(
+        ["sh", "-c", script, aiodp],
+        env=clean_environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TOO_LONG,
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    assert ("2 to mend" in done.stdout) is (closed == "2>&-")

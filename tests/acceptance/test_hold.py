@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from aiodp._process.echoes import ECHO_WINDOW
 from aiodp.emulator import EmulatorServer, Fault, FaultKind, Settings
 from aiodp.testing import AuditKind, TaskState
 
@@ -297,6 +298,7 @@ def test_a_second_signal_kills(hold, task_id):
         ready(process)
         process.send_signal(signal.SIGINT)
         ready(process)
+        time.sleep(ECHO_WINDOW)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=TOO_LONG)
     assert process.returncode == 137

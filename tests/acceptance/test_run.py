@@ -24,6 +24,7 @@ import pytest
 
 from acceptance.fake_aws import metadata_at
 from acceptance.support import RESOURCE_GROUP, ROOT, SAMPLE
+from aiodp._process.echoes import ECHO_WINDOW
 from aiodp.emulator import AuditKind, Fault, FaultKind, load_definition
 
 GROUP = "wg"
@@ -627,6 +628,7 @@ def test_a_third_signal_ends_it_at_once(start, activate, handlers, tmp_path):
         eventually((tmp_path / "begun").exists)
         process.send_signal(signal.SIGTERM)
         until(process, "SIGTERM: draining")
+        time.sleep(ECHO_WINDOW)
         process.send_signal(signal.SIGTERM)
         until(process, "SIGTERM: the tasks are interrupted")
         process.send_signal(signal.SIGINT)

@@ -7,7 +7,12 @@ import errno
 
 import pytest
 from aiobotocore.session import get_session
-from botocore.exceptions import EndpointConnectionError, HTTPClientError, ProxyConnectionError
+from botocore.exceptions import (
+    EndpointConnectionError,
+    HTTPClientError,
+    InvalidProxiesConfigError,
+    ProxyConnectionError,
+)
 from moto import mock_aws
 
 from aiodp import ProgressReporter, ReportRejected
@@ -66,6 +71,12 @@ def test_a_proxy_that_cannot_be_reached_is_told_with_what_to_do():
     assert describe(error).endswith(
         "(HTTP_PROXY and HTTPS_PROXY name proxies, NO_PROXY the hosts that need none)"
     )
+
+
+def test_a_proxy_whose_url_is_none_is_told_with_what_to_do():
+    """Its password has a slash that is not quoted, say; aiobotocore wraps the error."""
+    error = HTTPClientError(error=InvalidProxiesConfigError())
+    assert "HTTP_PROXY and HTTPS_PROXY name proxies" in describe(error)
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])

@@ -13,5 +13,5 @@ def advice(attempt_timeout: float) -> str:
     return (
         f"{UNANSWERED} calls or more in a row were not answered within attempt_timeout "
         f"({attempt_timeout:g} s); if calls take longer than that, set a longer one: "
-        f"attempt_timeout= of the library, --attempt-timeout of aiodp run"
+        f"attempt_timeout= of the library, --attempt-timeout of aiodp run and hold"
     )

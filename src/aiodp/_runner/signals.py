@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiodp._concurrency import may_replace_handler
 from aiodp._log import logger
 from aiodp._process.children import listen, unlisten
+from aiodp._process.echoes import Echoes
 from aiodp._runner.shutdown import Step
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ _shutdowns: Final[list[Shutdown]] = []
 """Of the runners that listen. All of them hear each signal, for only one handler can be set."""
 _before: Final[dict[int, Any]] = {}
 """The handlers that were there before the first runner listened."""
+_echoes: Final = Echoes()
 
 
 @contextmanager
@@ -39,6 +41,7 @@ def listening(shutdown: Shutdown) -> Iterator[None]:
             for number, handler in handlers.items()
             if may_replace_handler(handler)
         )
+        _echoes.forget()
         listen(_before, _hear)
     _shutdowns.append(shutdown)
     try:
@@ -51,6 +54,8 @@ def listening(shutdown: Shutdown) -> Iterator[None]:
 
 
 def _hear(number: int, _: object) -> None:
+    if _echoes.is_echo(number):
+        return
     for shutdown in _shutdowns:
         shutdown.call_soon(partial(_on_signal, signal.Signals(number), shutdown))
 

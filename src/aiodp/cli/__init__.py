@@ -11,6 +11,7 @@ from aiodp.cli._shared import die_of_interrupts, hint
 def main() -> int:
     """Run the command line and return the exit code."""
     die_of_interrupts()
+    _open_closed()
     try:
         from aiodp.cli._main import run  # noqa: PLC0415 - click is an extra
     except ModuleNotFoundError as error:
@@ -24,12 +25,19 @@ def main() -> int:
         _flush_or_discard()
 
 
+def _open_closed() -> None:
+    """Discard what is written to a stream that is closed from the start."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123 - until the end
+
+
 def _flush_or_discard() -> None:
     """Flush stdout and stderr; discard the buffer of a closed pipe.
 
     Otherwise the interpreter would fail to flush it at its end, and the exit code would be 120.
     """
-    for stream in filter(None, (sys.stdout, sys.stderr)):  # None if it is closed from the start
+    for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except OSError:

@@ -21,6 +21,7 @@ from aiodp import (
 from aiodp._concurrency import first_of
 from aiodp._core.text import shorten
 from aiodp._process import Command, describe_exit, time_to_stop
+from aiodp._process.echoes import Echoes
 from aiodp.cli._shared import KILLED_BY_SIGNAL
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class HeldCommand:
         self._command: Command | None = None
         self._starting = False
         self._signals: list[Signals] = []
+        self._echoes = Echoes()
         self._exit_code: int | None = None
         self._scope = anyio.CancelScope()
 
@@ -190,7 +192,7 @@ class HeldCommand:
         async for number in signals:
             if number is signal.SIGTSTP:
                 self._say("not suspended: the task would be lost while the command runs")
-            else:
+            elif not self._echoes.is_echo(number):
                 self._signals.append(number)
                 self._on_signal(number)
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 import select
 import signal
 import socket
 import threading
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from aiodp._process.children import listen
+from aiodp._process.echoes import Echoes
 from aiodp.cli._shared import KILLED_BY_SIGNAL
 
 if TYPE_CHECKING:
@@ -23,11 +22,6 @@ STOPPING: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 _HANDLED: Final = (*STOPPING, signal.SIGTSTP)
 _MAX_GRACEFUL_SIGNALS: Final = 2
 """Signals that are passed to the event loop; the next one ends the process at once."""
-_HANGUP_REPEAT_WINDOW: Final = 1.0
-"""Seconds after another signal in which SIGHUP is ignored.
-
-A terminal that is closed sends SIGHUP twice, and systemd's SendSIGHUP sends it after SIGTERM.
-"""
 _STDERR: Final = 2
 _SHOW_CURSOR: Final = b"\x1b[?25h"
 
@@ -47,7 +41,7 @@ class Signals:
         limit_end: Callable[[signal.Signals, int], None],
     ) -> None:
         self.received: list[signal.Signals] = []
-        self._last_at = -math.inf
+        self._echoes = Echoes()
         self._on_stop = on_stop
         self._on_suspend = on_suspend
         self._limit_end = limit_end
@@ -71,9 +65,7 @@ class Signals:
                 self._stop(signal.Signals(numbers[0]))
 
     def _stop(self, number: signal.Signals) -> None:
-        now = time.monotonic()
-        elapsed, self._last_at = now - self._last_at, now
-        if number is signal.SIGHUP and elapsed < _HANGUP_REPEAT_WINDOW:
+        if self._echoes.is_echo(number):
             return
         self.received.append(number)
         count = len(self.received)
