@@ -114,4 +114,4 @@ def test_a_closed_stream_is_no_fault(aiodp, clean_environment, closed):
         timeout=TOO_LONG,
     )
     assert (done.returncode, done.stderr) == (1, "")
-    assert ("2 to mend" in done.stdout) is (closed == "2>&-")
+    assert ("to mend" in done.stdout) is (closed == "2>&-")
