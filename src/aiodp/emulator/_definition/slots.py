@@ -6,20 +6,18 @@ import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from dateutil.relativedelta import relativedelta
 
 from aiodp._core.period import parse_period
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 ON_DEMAND_PERIOD: Final = "ONDEMAND_PERIOD"
 """Stands for the period in the Schedule of an on-demand pipeline (dp-object-schedule)."""
 _MIN_SECONDS: Final = parse_period("15 minutes")
 _MAX_SECONDS: Final = parse_period("1096 days")  # three years, of which one may be a leap year
-_VARYING: Final = frozenset({"months", "years"})
+_MONTHS: Final = {"months": 1, "years": 12}
+_VARYING: Final = frozenset(_MONTHS)
 """Units that are not always equally long."""
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
@@ -66,8 +64,8 @@ class Slots:
         """Return these slots and all that would follow."""
         return replace(self, end=None, occurrences=None)
 
-    def overlapping(self, start: datetime, stop: datetime) -> Iterator[datetime]:
-        """Yield when the slots start which overlap the time from `start` to before `stop`.
+    def overlapping(self, start: datetime, stop: datetime) -> range:
+        """Return the numbers of the slots which overlap the time from `start` to before `stop`.
 
         A time without a length overlaps the slot it is in, or else the first.
         """
@@ -75,10 +73,7 @@ class Slots:
             start = max(start, self.first)
             stop = start + datetime.resolution
         from_n = next(n for n in count(self._guess(start)) if self.stop(n) > start)
-        for date in map(self.start, count(from_n)):
-            if date is None or date >= stop:
-                return
-            yield date
+        return range(from_n, max(from_n, self.count_before(stop)))
 
     def nearest(self, date: datetime) -> int:
         """Return the slot in which a date is, or else the first or the last one."""
@@ -93,11 +88,12 @@ class Slots:
 
     def _guess(self, date: datetime) -> int:
         """Return a slot at or before the one of this date."""
-        elapsed = (date - self.first).total_seconds()
-        length = (self._boundary(1) - self.first).total_seconds()
         if self.period.unit in _VARYING:
-            length *= 1.12  # the first may be a February
-        return max(0, int(elapsed / length) - 1)
+            months = 12 * (date.year - self.first.year) + date.month - self.first.month
+            slots = months // (self.period.number * _MONTHS[self.period.unit])
+        else:
+            slots = (date - self.first) // (self._boundary(1) - self.first)
+        return max(0, slots - 1)
 
     def _boundary(self, n: int) -> datetime:
         try:

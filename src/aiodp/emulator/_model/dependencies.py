@@ -10,9 +10,11 @@ from aiodp.emulator._model.records import GOOD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from datetime import datetime
 
     from aiodp.emulator._calendar import Calendar
-    from aiodp.emulator._model.records import Instance
+    from aiodp.emulator._definition.slots import Slots
+    from aiodp.emulator._model.records import Instance, Timeline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,35 @@ def needed(instance: Instance, calendar: Calendar) -> Needed:
     return Needed(instances=tuple(instances), complete=complete)
 
 
+def is_met(instance: Instance, calendar: Calendar) -> bool:
+    """Return whether all that an instance needs is finished, as `needed` says.
+
+    It looks at the newest first, which end last, and no further than to the first that is missing.
+    """
+    guards = (instance.pipeline.instances[guard_id] for guard_id in instance.preconditions)
+    return all(guard.status in GOOD for guard in guards) and all(
+        other is not None and other.status in GOOD
+        for component_id in instance.part.requires
+        for other in _newest_first(instance, component_id, calendar)
+    )
+
+
+def _newest_first(
+    instance: Instance, component_id: str, calendar: Calendar
+) -> Iterator[Instance | None]:
+    """Yield the counterparts of an instance, `None` for one that is still to be made."""
+    sibling = instance.sibling(component_id)
+    timeline = _timeline_of(instance, component_id)
+    if sibling is not None:
+        yield sibling
+    elif timeline is None or timeline.slots is None:
+        yield next(reversed(instance.pipeline.of_component[component_id]), None)
+    else:
+        start, stop = calendar.date(instance.scheduled_at), calendar.date(instance.ends_at)
+        for n in reversed(timeline.slots.overlapping(start, stop)):
+            yield _instance_at(component_id, timeline, timeline.slots.start(n), calendar)
+
+
 def counterparts(instance: Instance, component_id: str, calendar: Calendar) -> Needed:
     """Return the instances of another component in the instance's slot.
 
@@ -52,25 +83,47 @@ def counterparts(instance: Instance, component_id: str, calendar: Calendar) -> N
     if sibling is not None:
         return Needed(instances=(sibling,), complete=True)
     pipeline = instance.pipeline
-    starts = _slots_overlapping(instance, component_id, calendar)
-    if starts is None:  # on demand, or without a schedule
+    timeline = _timeline_of(instance, component_id)
+    if timeline is None or timeline.slots is None:  # on demand, or without a schedule
         newest = tuple(pipeline.of_component[component_id][-1:])
         return Needed(instances=newest, complete=bool(newest))
-    wanted = [instance_id(component_id, calendar.stamp(start)) for start in starts]
-    made = [pipeline.instances[key] for key in wanted if key in pipeline.instances]
+    start, stop = calendar.date(instance.scheduled_at), calendar.date(instance.ends_at)
+    wanted = timeline.slots.overlapping(start, stop)
+    made = _made(component_id, timeline, timeline.slots, wanted, calendar)
     return Needed(instances=tuple(made), complete=len(made) == len(wanted))
 
 
-def _slots_overlapping(
-    instance: Instance, component_id: str, calendar: Calendar
-) -> list[float] | None:
-    """Return when the slots of a component's schedule which overlap the instance's slot start."""
+def _timeline_of(instance: Instance, component_id: str) -> Timeline | None:
+    """Return the timeline on which another component is, as seen from an instance."""
     name = instance.plan.timeline_of(component_id, instance.timeline)
-    timeline = instance.pipeline.timelines.get(name)
-    if timeline is None or timeline.slots is None:
+    return instance.pipeline.timelines.get(name)
+
+
+def _instance_at(
+    component_id: str, timeline: Timeline, start: datetime | None, calendar: Calendar
+) -> Instance | None:
+    """Return the instance of a component in the slot which starts then, if it is made."""
+    if start is None:
         return None
-    start, stop = calendar.date(instance.scheduled_at), calendar.date(instance.ends_at)
-    return [calendar.at(date) for date in timeline.slots.overlapping(start, stop)]
+    key = instance_id(component_id, calendar.stamp(calendar.at(start)))
+    return timeline.pipeline.instances.get(key)
+
+
+def _made(
+    component_id: str, timeline: Timeline, slots: Slots, numbers: range, calendar: Calendar
+) -> list[Instance]:
+    """Return the instances of a component in these slots, as far as they are made.
+
+    Three years have 105,120 slots of 15 minutes: those which are to come are not looked at.
+    """
+    made: list[Instance] = []
+    for n in numbers:
+        instance = _instance_at(component_id, timeline, slots.start(n), calendar)
+        if instance is not None:
+            made.append(instance)
+        elif n >= timeline.next_slot:
+            break
+    return made
 
 
 def dependants(instance: Instance, calendar: Calendar) -> Iterator[Instance]:
@@ -96,17 +149,19 @@ def _around(
 ) -> Iterable[Instance]:
     """Return the instances of a component on other timelines which may overlap an instance."""
     pipeline = instance.pipeline
-    slots = [pipeline.timelines[name].slots for name in names if name in pipeline.timelines]
-    if None in slots or not slots or instance.scheduled_at == instance.ends_at:
+    timelines = [pipeline.timelines[name] for name in names if name in pipeline.timelines]
+    if not timelines or instance.scheduled_at == instance.ends_at:
         return pipeline.of_component[component_id]
     start, stop = calendar.date(instance.scheduled_at), calendar.date(instance.ends_at)
-    keys = (
-        instance_id(component_id, calendar.stamp(calendar.at(date)))
-        for each in slots
-        if each is not None
-        for date in each.without_end().overlapping(start, stop)
-    )
-    return [pipeline.instances[key] for key in dict.fromkeys(keys) if key in pipeline.instances]
+    found: dict[str, Instance] = {}
+    for timeline in timelines:
+        if timeline.slots is None:
+            return pipeline.of_component[component_id]
+        slots = timeline.slots.without_end()
+        numbers = slots.overlapping(start, stop)
+        made = _made(component_id, timeline, slots, numbers, calendar)
+        found |= {instance.id: instance for instance in made}
+    return found.values()
 
 
 def _is_counterpart(instance: Instance, dependant: Instance, calendar: Calendar) -> bool:

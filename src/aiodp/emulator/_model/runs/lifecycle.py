@@ -18,7 +18,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
 from aiodp.emulator._definition.kinds import PRECONDITIONS, WITH_TASKS, Kind
-from aiodp.emulator._model.dependencies import dependants, needed
+from aiodp.emulator._model.dependencies import dependants, is_met, needed
 from aiodp.emulator._model.records import BAD, TERMINAL, Instance, Pipeline, Status
 from aiodp.emulator._model.runs.health import note_end
 from aiodp.emulator._model.timers import Due
@@ -90,7 +90,7 @@ class Lifecycle:
             return
         if now < instance.runs_at:
             self._timers.set(instance, Due.TURN, instance.runs_at)
-        elif self._may_start(instance) and needed(instance, self._calendar).met():
+        elif self._may_start(instance) and is_met(instance, self._calendar):
             self._start(instance, now)
         elif instance.kind is Kind.RESOURCE:
             self.resources.release(instance, now)
