@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from aiodp.emulator import LockedService, Settings
+from aiodp.emulator._clock import ManualClock
+from aiodp.emulator._store import ServiceStore, Store
 from unit.emulator.lifecycle_kit import Lifecycle
 from unit.emulator.lifecycle_objects import (
     Ref,
@@ -16,8 +19,10 @@ from unit.emulator.lifecycle_objects import (
     node,
     on_resource,
     resource,
+    schedule,
     shell_precondition,
     stamp,
+    wire_objects,
 )
 
 HEALTH = ("@healthStatus", "@healthStatusFromInstanceId", "@healthStatusUpdatedTime")
@@ -129,6 +134,35 @@ def test_a_cascade_is_an_error_of_each_component(kit):
     kit.launch(daily(Default={"failureAndRerunMode": "cascade"}, A=activity(), B=after("A")))
     kit.fail("A")
     assert health(kit, "B")[:2] == ("ERROR", at("B"))
+
+
+def test_the_health_is_the_same_after_a_restart(tmp_path):
+    """A state file has which end was the last, also of ends at one moment."""
+    store, clock = Store(tmp_path / "state"), ManualClock()
+    settings = Settings(quotas=None, max_retries=0, max_backfill=None, instance_interval=0.0)
+
+    def start():
+        keeping = ServiceStore(store, "123456789012", "us-east-1")
+        return LockedService(clock, settings, persistence=keeping)
+
+    service = start()
+    made = service.perform("CreatePipeline", name="p", uniqueId="p")
+    hours = schedule("1 hour", startDateTime="2025-12-31T22:00:00")
+    objects = wire_objects({"S": hours, "A": activity(schedule=Ref("S"))})
+    service.perform("PutPipelineDefinition", **made, pipelineObjects=objects)
+    service.perform("ActivatePipeline", **made)
+    for instance_id, status in (
+        (at("A", hours=-1), "TRY_CANCEL"),
+        (at("A", hours=-2), "MARK_FINISHED"),
+    ):
+        service.perform("SetStatus", **made, objectIds=[instance_id], status=status)
+    asked = {"objectIds": ["A"], **made}
+    before = service.perform("DescribeObjects", **asked)
+    assert {"key": HEALTH[1], "stringValue": at("A", hours=-2)} in before["pipelineObjects"][0][
+        "fields"
+    ]
+    assert start().perform("DescribeObjects", **asked) == before
+    store.close()
 
 
 def test_skipped_slots_are_no_health(kit):

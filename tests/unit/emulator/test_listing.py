@@ -32,8 +32,8 @@ def crowd(count):
 
 def ask(kit, sphere, *selectors, **params):
     """Return one page."""
-    asked = {"pipelineId": kit.pipeline_id, "query": {"selectors": list(selectors)}}
-    return kit.call("QueryObjects", **(asked | {"sphere": sphere} | params))
+    asked = {"sphere": sphere, "query": {"selectors": list(selectors)}}
+    return kit.call("QueryObjects", pipelineId=kit.pipeline_id, **(asked | params))
 
 
 @pytest.mark.parametrize("sphere", ["INSTANCE", "ATTEMPT"])
@@ -119,6 +119,26 @@ def test_the_longest_id_can_be_a_marker(kit):
         listed, marker = listed + page["ids"], page.get("marker")
     assert sorted(listed) == ["Daily", *sorted(longest)]
     assert marker is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"limit": 0},
+        {"sphere": "PIPELINE"},
+        {"query": {"selectors": [selector("@status", "EQ", WAITING)] * 11}},
+        {"query": {"selectors": [selector("command", "EQ", "true")]}},
+        {"query": {"selectors": [selector("@status", "GE", "A")]}},
+        {"query": {"selectors": [selector("@status", "EQ")]}},
+        {"query": {"selectors": [selector("@actualStartTime", "BETWEEN", stamp())]}},
+        {"query": {"selectors": [{"fieldName": "@status"}]}},
+    ],
+)
+def test_what_cannot_be_listed(wrong):
+    """A page of nothing, another sphere, and selectors which the API does not have are refused."""
+    asked = {"sphere": "INSTANCE"} | wrong
+    kit = crowd(1)
+    assert kit.call("QueryObjects", pipelineId=kit.pipeline_id, **asked)["error"] == INVALID
 
 
 @pytest.mark.parametrize("sphere", ["INSTANCE", "ATTEMPT"])

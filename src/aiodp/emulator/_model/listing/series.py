@@ -8,13 +8,12 @@ Record = TypeVar("Record")
 
 
 class Series(dict[str, Record]):
-    """Records by id, none of which is ever removed: each keeps its place in `ids`."""
+    """Records by id, each of which is set once and never removed: it keeps its place in `ids`."""
 
     def __init__(self) -> None:
         super().__init__()
         self.ids: list[str] = []
 
     def __setitem__(self, record_id: str, record: Record) -> None:
-        if record_id not in self:
-            self.ids.append(record_id)
+        self.ids.append(record_id)
         super().__setitem__(record_id, record)
