@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiodp.emulator._definition.files import FileError, load_definition, load_values
@@ -76,6 +76,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(max_examples=25)
 @given(st.lists(st.dictionaries(NAMES, VALUES, min_size=1), min_size=1), st.booleans())
 def test_each_key_of_each_object_is_found(objects, ascii_only):
     """Whatever the values are: with a line for each key of an object, all keys are told apart."""
