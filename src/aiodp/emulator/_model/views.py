@@ -11,7 +11,7 @@ from aiodp.emulator._model.dependencies import counterparts, needed
 from aiodp.emulator._model.listing.found_by import FOUND_BY, REFERENCES
 from aiodp.emulator._model.records import Attempt, Instance, Status
 from aiodp.emulator._model.runs.health import health_after, health_of
-from aiodp.emulator._model.runs.placement import resource_seen_from
+from aiodp.emulator._model.runs.placement import in_slot_of
 from aiodp.emulator._model.timers import Due
 
 if TYPE_CHECKING:
@@ -246,23 +246,14 @@ def _of_run(field: Field, instance: Instance, calendar: Calendar) -> list[Field]
     if not field.is_ref or field.value not in instance.plan.parts:
         return [field]
     guards = dict(zip(instance.part.preconditions, instance.preconditions, strict=False))
-    target = guards.get(field.value) or _in_slot(field.value, instance, calendar)
-    if target is not None:
-        return [Field(field.key, target, is_ref=True)]
+    target = in_slot_of(instance, field.value, calendar)
+    target_id = guards.get(field.value) or (None if target is None else target.id)
+    if target_id is not None:
+        return [Field(field.key, target_id, is_ref=True)]
     if field.value not in instance.part.requires:
         return [field]
     instances = counterparts(instance, field.value, calendar).instances
     return [Field(field.key, counterpart.id, is_ref=True) for counterpart in instances] or [field]
-
-
-def _in_slot(component_id: str, instance: Instance, calendar: Calendar) -> str | None:
-    """Return the instance of a component which serves the slot of another instance."""
-    if instance.plan.parts[component_id].kind is Kind.RESOURCE:
-        own = instance.runs_on if component_id == instance.part.resource else None
-        resource_id = own or resource_seen_from(instance, component_id, calendar)
-        return resource_id if resource_id in instance.pipeline.instances else None
-    sibling = instance.sibling(component_id)
-    return None if sibling is None else sibling.id
 
 
 def _waiting_on(instance: Instance, calendar: Calendar) -> Fields:

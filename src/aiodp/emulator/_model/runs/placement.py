@@ -54,9 +54,15 @@ def resource_for(instance: Instance, calendar: Calendar) -> str | None:
     return _resource_at(pipeline, part.resource, start, calendar)
 
 
-def resource_seen_from(instance: Instance, component_id: str, calendar: Calendar) -> str:
-    """Return the id of a resource's instance in the slot of another instance."""
-    return _resource_at(instance.pipeline, component_id, instance.scheduled_at, calendar)
+def in_slot_of(instance: Instance, component_id: str, calendar: Calendar) -> Instance | None:
+    """Return the instance of a component which serves the slot of another instance."""
+    pipeline = instance.pipeline
+    if pipeline.plans[-1].parts[component_id].kind is not Kind.RESOURCE:
+        return instance.sibling(component_id)
+    if component_id == instance.part.resource and instance.resource is not None:
+        return instance.resource
+    at = instance.scheduled_at
+    return pipeline.instances.get(_resource_at(pipeline, component_id, at, calendar))
 
 
 def has_more_users(resource: Instance, calendar: Calendar) -> bool:
