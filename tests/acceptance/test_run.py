@@ -580,6 +580,26 @@ def test_a_signal_ends_an_idle_runner(start):
     assert process.returncode == 0
 
 
+def test_a_signal_ends_the_wait_for_credentials(start, tmp_path):
+    """Nothing is begun yet, so it has stopped as it was asked to."""
+    (tmp_path / "process").write_text("#!/bin/sh\necho $$ > pid\nexec sleep 60\n")
+    (tmp_path / "process").chmod(0o700)
+    config = tmp_path / "config"
+    config.write_text(f"[default]\ncredential_process = {tmp_path}/process\n")
+    variables = {
+        "AWS_ACCESS_KEY_ID": "",
+        "AWS_SECRET_ACCESS_KEY": "",
+        "AWS_CONFIG_FILE": str(config),
+    }
+    with start(**variables) as process:
+        eventually(lambda: pid_in(tmp_path / "pid"))
+        process.send_signal(signal.SIGTERM)
+        until(process, "stopped; tasks received: 0")
+        os.kill(pid_in(tmp_path / "pid"), signal.SIGKILL)
+        process.wait(TOO_LONG)
+    assert process.returncode == 0
+
+
 def test_a_drain_that_takes_too_long_interrupts(start, activate, service):
     """The task fails, which is told: 0."""
     pipeline_id = activate(command=GATED)

@@ -57,6 +57,7 @@ class Session:
     log: Log
     _signals: Signals = field(init=False)
     _ended_before_stop: Mapping[str, int] = field(init=False, default_factory=dict)
+    _starting: anyio.CancelScope = field(init=False)
     _upload: LogUpload | None = field(init=False)
     _last_upload: anyio.CancelScope = field(init=False)
     _runner_ended: bool = field(init=False, default=False)
@@ -66,6 +67,7 @@ class Session:
 
         The process then ends with this code after a few seconds, even if threads still run.
         """
+        self._starting = anyio.CancelScope()
         self._upload = self._make_upload()
         self._last_upload = anyio.CancelScope()
         self._signals = Signals(self._on_stop, _on_suspend, self._limit_end)
@@ -85,8 +87,10 @@ class Session:
 
     async def _run_tasks(self) -> int:
         try:
-            await self._log_start()
-            await self.runner.run(max_tasks=self.options.max_tasks, once=self.options.once)
+            with self._starting:
+                await self._log_start()
+            if not self._starting.cancel_called:
+                await self.runner.run(max_tasks=self.options.max_tasks, once=self.options.once)
             return self._exit_code()
         except ReportRejected as error:
             logger.error("%s", error)  # noqa: TRY400 - the message is complete
@@ -133,8 +137,6 @@ class Session:
         while (found := await self.aws_session.get_credentials()) is None:
             if os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
                 break
-            if self._signals.received:
-                break
             if not is_told:
                 is_told = True
                 message = "no AWS credentials yet; waiting for a metadata service for up to %.0f s"
@@ -163,6 +165,7 @@ class Session:
             self.runner.cancel()
         else:
             logger.warning("%s: draining; the next one interrupts the tasks", number.name)
+            self._starting.cancel()  # which may wait for credentials
             self._ended_before_stop = self.runner.statistics().ended
             self.runner.stop()
 
