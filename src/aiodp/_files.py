@@ -40,27 +40,43 @@ def check_directory(path: Path) -> None:
     It belongs to this user or to root, as all that leads to it does, and not everybody may write
     in it unless it is sticky, as /tmp is. What does not exist is safe.
     """
-    trusted = (_ROOT, os.geteuid())
     for step, status in _way_to(path):
-        if status.st_uid not in trusted:
-            raise _unsafe(step, f"it belongs to another user ({status.st_uid})")
+        _check_owner(step, status)
         everybody = status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX
         if everybody and not stat.S_ISLNK(status.st_mode):
             raise _unsafe(step, "every user may write in it")
 
 
 def open_private(path: Path, mode: str, **settings: Any) -> Any:
-    """Open a file as `open` does; a new one is for this user alone, and a link is not followed."""
+    """Open a file as `open` does; a new one is for this user alone, and a link is not followed.
+
+    Raises `PermissionError` for a file of another user, who could read what is written.
+    """
     return open(path, mode, opener=_open, **settings)
 
 
 def _open(path: str, flags: int) -> int:
+    kept = flags & ~os.O_TRUNC  # until it is known whose file it is
     try:
-        return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        opened = os.open(path, kept | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         if error.errno == errno.ELOOP:
             error.strerror = "it is a link, which is not followed; remove it"
         raise
+    try:
+        status = os.fstat(opened)
+        _check_owner(Path(path), status)
+        if flags & os.O_TRUNC and stat.S_ISREG(status.st_mode):
+            os.ftruncate(opened, 0)
+    except BaseException:
+        os.close(opened)
+        raise
+    return opened
+
+
+def _check_owner(path: Path, status: os.stat_result) -> None:
+    if status.st_uid not in (_ROOT, os.geteuid()):
+        raise _unsafe(path, f"it belongs to another user ({status.st_uid})")
 
 
 def _way_to(path: Path) -> Iterator[tuple[Path, os.stat_result]]:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from aiodp._files import check_directory, make_directory, open_private
 from aiodp.cli._run.hourly_log import HourlyLog
 from aiodp.emulator._store.file import Store
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
@@ -65,6 +62,24 @@ def test_a_link_is_not_followed(tmp_path):
     with pytest.raises(OSError, match="it is a link, which is not followed; remove it"):
         open_private(tmp_path / "link", "w")
     assert target.read_text() == "mine"
+
+
+@as_root
+@pytest.mark.parametrize("how", ["w", "a"])
+def test_a_file_of_another_user_is_not_written(tmp_path, how):
+    """Such as one that waits in /tmp for what a task prints, where its owner can read it."""
+    file = tmp_path / "StdOutput"
+    file.write_text("mine")
+    os.chown(file, NOBODY, -1)
+    with pytest.raises(PermissionError, match="belongs to another user"):
+        open_private(file, how)
+    assert file.read_text() == "mine"
+
+
+def test_what_is_no_file_may_be_written():
+    """Who gives /dev/null wants no copy."""
+    with open_private(Path(os.devnull), "w") as file:
+        file.write("nothing")
 
 
 def test_a_folder_in_which_everybody_may_write_is_refused(tmp_path):
