@@ -9,6 +9,7 @@ from http.client import HTTPConnection
 import pytest
 from botocore.exceptions import ClientError
 
+from aiodp.emulator._server import moto
 from aiodp.emulator._server.body import MAX_CALL_BYTES, MAX_OTHER_BYTES
 from aiodp.emulator._server.call import MAX_VALUES
 
@@ -25,7 +26,7 @@ def post(server, body: bytes = b"", **headers: str) -> tuple[int, str, str]:
         names = {name.replace("_", "-"): value for name, value in headers.items()}
         http.request("POST", "/", body, {"X-Amz-Target": "DataPipeline.ListPipelines"} | names)
         answer = http.getresponse()
-        content = json.loads(answer.read())
+        content = {"__type": "", "message": ""} | json.loads(answer.read())
         return answer.status, content["__type"].rpartition("#")[2], content["message"]
 
 
@@ -67,3 +68,20 @@ def test_an_object_that_s3_takes_in_one_part_is_bounded(server, connect):
         http.request("PUT", "/bucket/key", b"", {"Content-Length": str(MAX_OTHER_BYTES + 1)})
         assert http.getresponse().status == 413
     assert "Contents" not in s3.list_objects_v2(Bucket="bucket")
+
+
+def test_accounts_that_are_made_up_are_bounded(server, connect, monkeypatch):
+    """Each is a service of its own; those which are there go on when no other may come."""
+    client = connect(server)
+    client.create_pipeline(name="n", uniqueId="u")
+    monkeypatch.setattr(moto, "MAX_SERVICES", 3)
+    accounts = [f"{n:012}" for n in range(1, 9)]
+    answers = [post(server, X_Moto_Account_Id=account)[1:] for account in accounts]
+    refused = ("InvalidRequestException", "This server has 3 accounts and regions, all it may")
+    assert [answer == refused for answer in answers] == [False] * 2 + [True] * 6
+    assert len(client.list_pipelines()["pipelineIdList"]) == 1
+    url = f"/aiodp-api/clock?account={accounts[-1]}"
+    with closing(HTTPConnection("127.0.0.1", server.port, timeout=LONG)) as http:
+        http.request("POST", url, b'{"jump": 1}', {"Content-Type": "application/json"})
+        answer = http.getresponse()
+        assert (answer.status, json.loads(answer.read())["error"]) == (400, refused[1])

@@ -10,7 +10,7 @@ import pytest
 from aiodp.emulator._definition import size
 from aiodp.emulator._definition.expressions import work
 from aiodp.emulator._model import audit, deleted, query, reading, runner_registry, service
-from aiodp.emulator._server import body, call
+from aiodp.emulator._server import body, call, moto
 
 PAGE = Path(__file__).parents[3] / "docs" / "local-service.md"
 LIMITS = [
@@ -31,6 +31,7 @@ LIMITS = [
     ("deleted pipelines with their tasks", [deleted.MAX_KEPT_VALUES, deleted.INSTANCE_VALUES]),
     ("names of deleted pipelines", [deleted.MAX_KEPT_NAMES]),
     ("operations which the API does not have", [service._MAX_UNKNOWN]),
+    ("accounts and regions that are used", [moto.MAX_SERVICES]),
     ("task runners that sent heartbeats", [runner_registry._MAX_RUNNERS]),
 ]
 

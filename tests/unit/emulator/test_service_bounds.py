@@ -155,3 +155,32 @@ def test_the_state_file_forgets_as_well(few_events, monkeypatch, tmp_path, seed)
     assert walk.service.audit.dropped > 0
     assert any(p.deleted and not p.version for p in walk.service.model.catalog.pipelines.values())
     store.close()
+
+
+class Compared(str):
+    """A text that counts how often it is compared."""
+
+    compared = 0
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other):
+        Compared.compared += 1
+        return str.__eq__(self, other)
+
+
+def test_the_values_of_a_selector_are_looked_up():
+    """A call may bring thousands of values: no object is compared with each of them."""
+    kit = Kit()
+    pipeline_id = kit.pipeline(count=50)
+    values = [Compared(f"no status {n}") for n in range(1000)]
+    selector = {"fieldName": "@status", "operator": {"type": "EQ", "values": values}}
+    for _ in range(2):
+        answer = kit.call(
+            "QueryObjects",
+            pipelineId=pipeline_id,
+            sphere="INSTANCE",
+            query={"selectors": [selector]},
+        )
+        assert answer["ids"] == []
+    assert Compared.compared < 1000

@@ -22,7 +22,7 @@ from moto.datapipeline.models import DataPipelineBackend, PipelineObject
 from moto.datapipeline.responses import DataPipelineResponse
 from moto.datapipeline.utils import remove_capitalization_of_dict_keys
 
-from aiodp.emulator._errors import ServiceError
+from aiodp.emulator._errors import ServiceError, invalid
 from aiodp.emulator._server import call_log
 from aiodp.emulator._server.call import Call
 from aiodp.emulator._server.cloudformation import EmulatedPipeline, redirect_stacks
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from aiodp.emulator._store import Store
 
 
+MAX_SERVICES: Final = 1_000
+"""Accounts and regions which are served, each a service of its own."""
 _CLOSE_TIMEOUT: Final = 1.0  # real seconds for each thread, and what it still has to send
 _PROFILE: Final = frozenset({"AWS_PROFILE", "AWS_DEFAULT_PROFILE"})
 
@@ -149,9 +151,12 @@ class Emulation:
     def service(self, account: str, region: str) -> LockedService:
         """Return the service of an account in a region; it stays the same through resets.
 
-        Raises `KeyError` for a region which AWS does not have.
+        Raises `KeyError` for a region which AWS does not have, `ServiceError` if there are too
+        many services: anybody can make up accounts.
         """
         with backend_lock:
+            if len(self._services) >= MAX_SERVICES and (account, region) not in self._services:
+                raise invalid(f"This server has {MAX_SERVICES} accounts and regions, all it may")
             return self.backends[account][region].service
 
     def service_to_read(self, account: str, region: str) -> LockedService:

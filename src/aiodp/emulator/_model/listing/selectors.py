@@ -75,6 +75,8 @@ def _check(selector: dict[str, Any]) -> None:
         raise invalid(f"Operator {kind} has the wrong number of values")
     if kind in _ORDERED:
         operator["values"] = [_date(value) for value in values]
+    else:
+        operator["values"] = frozenset(values)  # however many, each object is looked up once
 
 
 def _date(text: str) -> str:

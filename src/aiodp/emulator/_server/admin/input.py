@@ -11,6 +11,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from werkzeug.exceptions import BadRequest
 
 from aiodp._core.text import illegal_character
+from aiodp.emulator._errors import ServiceError
 from aiodp.emulator._server.call import DEFAULT_REGION
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ class Input:
             return find(account, region)
         except KeyError:
             raise BadRequest(f"AWS has no region {_shown(region)}") from None
+        except ServiceError as error:
+            raise BadRequest(error.message) from None
 
     def query(self, *names: str) -> dict[str, str]:
         """Return the parameters of the query with these names, of which any may be missing.
