@@ -9,7 +9,8 @@ import pytest
 
 from aiodp.emulator._definition import size
 from aiodp.emulator._definition.expressions import work
-from aiodp.emulator._model import audit, deleted, query, reading, runner_registry, service
+from aiodp.emulator._model import audit, deleted, reading, runner_registry, service
+from aiodp.emulator._model.listing import query
 from aiodp.emulator._server import body, call, moto
 
 PAGE = Path(__file__).parents[3] / "docs" / "local-service.md"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from aiodp.emulator._model.catalog import Catalog
 from aiodp.emulator._model.leases import Leases
-from aiodp.emulator._model.query import Queries
+from aiodp.emulator._model.listing.query import Queries
 from aiodp.emulator._model.runner_registry import RunnerRegistry
 from aiodp.emulator._model.runs.actions import Actions
 from aiodp.emulator._model.runs.attempts import Attempts

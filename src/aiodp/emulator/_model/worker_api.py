@@ -10,7 +10,7 @@ from aiodp.emulator._errors import invalid
 
 if TYPE_CHECKING:
     from aiodp.emulator._model.leases import Leases
-    from aiodp.emulator._model.query import Queries
+    from aiodp.emulator._model.listing.query import Queries
     from aiodp.emulator._settings import Settings
 
 _STATUSES: Final = ("FINISHED", "FAILED", "FALSE")

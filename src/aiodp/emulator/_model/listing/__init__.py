@@ -1,1 +1,1 @@
-"""Lists of a pipeline's objects: their order, what finds them, and pages of them."""
+"""The objects of a pipeline as clients ask for them: their order, what finds them, and pages."""
