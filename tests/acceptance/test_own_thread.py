@@ -527,16 +527,16 @@ async def test_a_thread_that_cannot_be_started_is_told(session, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
-async def test_fifty_short_leases_and_a_loop_that_is_blocked_for_four_of_them():
+async def test_fifty_short_leases_and_a_loop_that_is_blocked_for_longer():
     """Over HTTP, in real time, beside each other: all are lost without a thread, none with one."""
     session = get_session()
     session.set_credentials("key", "secret")
-    with ServerKit(Settings(lease_timeout=2.0, quotas=None)) as server:
+    with ServerKit(Settings(lease_timeout=5.0, quotas=None)) as server:
         options: dict[str, Any] = {
             "region_name": server.region_name,
             "endpoint_url": server.endpoint,
-            "interval": 0.7,
-            "lease_timeout": 2.0,
+            "interval": 1.7,
+            "lease_timeout": 5.0,
             "safety_margin": 0.1,
             "quota": None,
         }
