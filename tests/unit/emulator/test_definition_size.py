@@ -207,6 +207,32 @@ def test_a_definition_is_examined_before_the_service_is_locked(operation, monkey
     assert held == [False] * 100
 
 
+def test_the_values_of_an_activation_are_filled_in_before_the_service_is_locked(monkeypatch):
+    """The same values again, in another activation, are not filled in again."""
+    locked = LockedService(ManualClock(), Settings(quotas=None))
+    pipeline_id = locked.perform("CreatePipeline", name="p", uniqueId="u")["pipelineId"]
+    objects = [default(scheduleType="ondemand", my00="#{myX}"), *heirs(9)]
+    for item in objects[1:]:
+        item["command"] = "true"
+    request = wire(*objects, parameters=LISTS[:1])
+    locked.perform("PutPipelineDefinition", pipelineId=pipeline_id, **request)
+    held: list[bool] = []
+
+    def fill(*given: Any) -> Any:
+        held.append(locked._changed._is_owned())  # type: ignore[attr-defined]
+        return original(*given)
+
+    original = components._fill
+    monkeypatch.setattr(components, "_fill", fill)
+    values = [{"id": "myX", "stringValue": "one"}]
+    for _ in range(2):
+        params = {"pipelineId": pipeline_id, "parameterValues": values}
+        assert locked.request("ActivatePipeline", params).outcome == "ok"
+    assert held == [False] * 10
+    unknown = {"pipelineId": "df-NONE", "parameterValues": values}
+    assert locked.request("ActivatePipeline", unknown).outcome == "PipelineNotFoundException"
+
+
 @pytest.mark.parametrize(
     "request_",
     [wire(*heirs(101)), {"pipelineObjects": [{}]}, wire({"id": "A", "x": "#{"}), {}],

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from aiodp.emulator._model.context import Context
 
 ACCOUNT: Final = "123456789012"
-EXAMINED: Final = "examined"
+_EXAMINED: Final = "examined"
 """A member of a request which was prepared: its definition."""
 _PAGE_SIZE: Final = 50
 _MAX_TAGS: Final = 10  # the model's tagList
@@ -122,6 +122,21 @@ class Catalog:
         pipeline.errors = {item["id"]: "; ".join(item["errors"]) for item in errors}
         return answer
 
+    def examined(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Return a request with all found out about its definition that changes nothing.
+
+        It is the definition of the request itself, or the pipeline's with values of the request.
+        """
+        if "pipelineObjects" in params:
+            definition = _definition(params)
+            if not fatal_errors(definition.objects, self._settings.max_objects):
+                _examine(definition)
+            return params | {_EXAMINED: definition}
+        pipeline = self.pipelines.get(params["pipelineId"])
+        if pipeline is not None and pipeline.latest is not None:
+            _examine(pipeline.latest.with_values(params.get("parameterValues", [])))
+        return params
+
     def validate(self, params: dict[str, Any], now: float) -> dict[str, Any]:
         """ValidatePipelineDefinition: what PutPipelineDefinition would find; nothing is stored."""
         pipeline = self.get(params["pipelineId"])
@@ -207,18 +222,14 @@ def store(pipeline: Pipeline, definition: Definition) -> None:
         pipeline.components = definition.components()
 
 
-def examined(params: dict[str, Any], max_objects: int) -> Definition:
-    """Return the definition of a request, with all found out about it that needs no pipeline."""
-    definition = _definition(params)
-    if not fatal_errors(definition.objects, max_objects):
-        with suppress(ServiceError):  # which the call itself will raise
-            check_size(definition)
-            findings(definition)
-    return definition
+def _examine(definition: Definition) -> None:
+    with suppress(ServiceError):  # which the call itself will raise
+        check_size(definition)
+        findings(definition)
 
 
 def _definition(params: dict[str, Any]) -> Definition:
-    known: Definition | None = params.get(EXAMINED)
+    known: Definition | None = params.get(_EXAMINED)
     return known or Definition(
         objects=params["pipelineObjects"],
         parameter_objects=params.get("parameterObjects", []),

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 from aiodp.emulator._clock import JumpingClock
 from aiodp.emulator._errors import ServiceError
 from aiodp.emulator._model import helpers
-from aiodp.emulator._model.catalog import EXAMINED, examined
 from aiodp.emulator._model.context import Context
 from aiodp.emulator._model.fault_injection import Call, apply_fault
 from aiodp.emulator._model.faults import Faults
@@ -33,7 +32,9 @@ _MAX_NAME: Final = 1024  # characters of an operation's name
 _MAX_SHOWN: Final = 100
 _MAX_UNKNOWN: Final = 100
 """Unknown operations that are counted by their names, which anybody may make up."""
-_WITH_DEFINITION: Final = frozenset({"PutPipelineDefinition", "ValidatePipelineDefinition"})
+_WITH_DEFINITION: Final = frozenset(
+    {"ActivatePipeline", "PutPipelineDefinition", "ValidatePipelineDefinition"}
+)
 
 
 class Prepared(dict[str, Any]):
@@ -110,15 +111,14 @@ class Service:
         return counted(reply, lambda outcome: self._count(operation, outcome))
 
     def prepare(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Return the request with that done which needs no state of the service.
+        """Return the request with that done which changes nothing.
 
         That is most of the work with a large definition, and safe for threads.
         """
         if operation not in _WITH_DEFINITION:
             return params
         try:
-            read = read_request(operation, params)
-            return Prepared(read | {EXAMINED: examined(read, self.settings.max_objects)})
+            return Prepared(self.model.catalog.examined(read_request(operation, params)))
         except ServiceError:  # which the call itself will answer
             return params
 
