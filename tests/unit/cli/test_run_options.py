@@ -175,6 +175,13 @@ def test_keys_of_the_command_line_override_the_file(made, tmp_path):
     assert (credentials.access_key, credentials.secret_key) == ("AKID", SECRET)
 
 
+def test_a_key_of_the_command_line_has_no_other_half_in_the_file(refused, tmp_path):
+    """The two would belong to different users, and AWS would refuse each call's signature."""
+    file = write_keys(tmp_path / "keys", access_id="FILE", private_key="secret")
+    assert "--access-id needs --secret-key." in refused("--config", file, *KEYS[:2])
+    assert "--secret-key needs --access-id." in refused("--config", file, *KEYS[2:])
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -251,6 +258,7 @@ def test_what_no_header_can_hold_is_refused_without_showing_it(refused, name, pa
         (["--drain-timeout", "-1"], "'-1' is not a number of seconds of at least 0"),
         (["--grace", "26"], "26 s are more than 25 s"),
         (["--grace", "1", "--time-scale", "60"], "1 s are more than 0.416667 s at --time-scale 60"),
+        (["--time-scale", "1e-9"], "--grace must be from 0 to 86,400 s"),
         (["--time-scale", "0"], "'0' is not a number of seconds above 0"),
         (["--worker-group", ""], "--worker-group must be a str of 1 to 1,024 characters, not 0"),
         (["--worker-group", "g" * 1025], "not 1,025 characters"),

@@ -50,8 +50,9 @@ class Keys:
         Raises `click.UsageError` for one key without the other, and for a file without both.
         """
         from_file = _read_keys(options.config) if options.config else {}
-        access_id = options.access_id or from_file.get("access-id")
-        secret = options.secret_key or from_file.get("private-key")
+        access_id, secret = options.access_id, options.secret_key
+        if not access_id and not secret:  # never one from here and one from there
+            access_id, secret = map(from_file.get, _KEY_MEMBERS)
         if not access_id and not secret:
             return None
         if not access_id or not secret:

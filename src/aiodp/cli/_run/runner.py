@@ -26,6 +26,7 @@ _OPTION_NAMES: Final = {
     "hostname": "--hostname",
     "output": "--output",
     "log_uri": "--log-uri",
+    "grace": "--grace",
 }
 """The option for each argument that the runner and its handler check."""
 
