@@ -1,4 +1,4 @@
-"""Signals that come twice for one cause: in the library, in `aiodp run` and in `aiodp hold`."""
+"""Signals: once for one cause, and heard whatever fails, in the library, `aiodp run` and `hold`."""
 
 from __future__ import annotations
 
@@ -76,6 +76,23 @@ def test_aiodp_run_interrupts_no_task_because_of_an_echo(at):
     signals = Signals(lambda *_: None, lambda: None, lambda _, count: heard.append(count))
     with signals._wakeup_read, signals._wakeup_write:
         for seconds in (0, SOON, 1):
+            at(seconds)
+            signals._stop(SIGTERM)
+    assert heard == [1, 2]
+
+
+def test_aiodp_run_hears_signals_where_no_thread_can_be_started(at):
+    """The limit of processes is reached: it drains without a limit, and hears the next one."""
+    heard: list[int] = []
+
+    def limit_end(*_):
+        raise RuntimeError("can't start new thread")
+
+    signals = Signals(lambda _, count: heard.append(count), lambda: None, limit_end)
+    loop: Any = SimpleNamespace(call_soon_threadsafe=lambda function, *args: function(*args))
+    signals._loop = loop
+    with signals._wakeup_read, signals._wakeup_write:
+        for seconds in (0, 1):
             at(seconds)
             signals._stop(SIGTERM)
     assert heard == [1, 2]

@@ -71,8 +71,9 @@ class Signals:
         count = len(self.received)
         if count > _MAX_GRACEFUL_SIGNALS:
             exit_now(KILLED_BY_SIGNAL + number)
-        self._limit_end(number, count)
         self._call(self._on_stop, number, count)
+        with suppress(RuntimeError):  # there may be no thread left for that
+            self._limit_end(number, count)
 
     def _call(self, function: Callable[..., object], *args: object) -> None:
         with suppress(RuntimeError):  # the loop is closed, so the process is about to end
