@@ -20,6 +20,7 @@ from urllib.request import urlopen
 import pytest
 
 from acceptance.support import ROOT
+from aiodp._process.echoes import ECHO_WINDOW
 from aiodp.cli._main import cli
 from aiodp.emulator import EmulatorServer, Settings
 from aiodp.testing import AuditKind
@@ -216,6 +217,7 @@ def test_plain_function_is_stopped_by_a_second_signal(start, connect, server):
         eventually(lambda: ": begun" in log.read_text(), log)
         process.send_signal(signal.SIGTERM)
         eventually(lambda: "draining" in log.read_text(), log)
+        time.sleep(ECHO_WINDOW)
         stop(process, log)
     fields = attempt(connect, server, pipeline)
     assert (fields["@status"], fields["errorId"]) == ("FAILED", "RunnerStopped")

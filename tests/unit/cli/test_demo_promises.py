@@ -31,6 +31,7 @@ def entry(task_id: str, instance: str, stage: Stage, **more) -> Entry:
         assigned_at=0.0,
         stage=stage,
         steps=10,
+        progress_reported=True,
     )
     made.ended_at = ENDED
     for name, value in more.items():

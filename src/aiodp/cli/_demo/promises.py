@@ -187,10 +187,10 @@ def _survived_failures(evidence: Evidence) -> Iterator[str]:
 
 
 def _progress_arrived(evidence: Evidence) -> Iterator[str]:
-    finished = [entry for entry in evidence.at_stage(Stage.FINISHED) if entry.steps]
-    if not finished:
-        yield "none of them finished"
-    for entry in finished:
+    reported = [entry for entry in evidence.at_stage(Stage.FINISHED) if entry.progress_reported]
+    if not reported:
+        yield "none of them was reported"
+    for entry in reported:
         attempt_id = f"{entry.instance_id}_Attempt={entry.attempt}"
         if attempt_id not in evidence.progress:
             yield f"{entry.label}: the service knows no progress"

@@ -46,6 +46,8 @@ class Entry:
     command: str = ""
     stage: Stage = Stage.ASSIGNED
     percent: int | None = None
+    progress_reported: bool = False
+    """Whether the service has taken a report that was sent after the first progress."""
     tracked: TrackedTask | None = None
     silent_until: float | None = None
     canceled_set: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from subprocess import CalledProcessError
 from typing import TYPE_CHECKING, Final
 
@@ -78,11 +79,13 @@ class Worker:
 
 async def _work_in_steps(entry: Entry) -> None:
     """Work for so many steps, and report the progress."""
-    task = current_task()
+    task, began_at = current_task(), math.inf
     for step in range(1, entry.steps + 1):
         await anyio.sleep(STEP_DURATION)
         entry.percent = 100 * step // entry.steps
         task.update(percentComplete=entry.percent)
+        began_at = min(began_at, anyio.current_time())
+        entry.progress_reported = (task.last_reported_at or 0.0) > began_at
 
 
 async def poll(client: DataPipelineClient, log: TaskLog, group: str, hostname: str) -> Entry | None:
