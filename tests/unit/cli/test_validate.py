@@ -207,3 +207,23 @@ def test_a_missing_library_is_named(write, monkeypatch):
     path = write(SOUND.replace("#{myTimeout}", "#{'never read before'}"))
     done = CliRunner().invoke(cli, ["validate", str(path)], standalone_mode=False)
     assert "validate needs the module lark; install what is missing" in str(done.exception)
+
+
+def test_what_no_call_can_hold_is_an_error(write, validate):
+    """The service refuses the whole call for it: it must not pass here."""
+    path = write(
+        r"""{"objects": [
+  {"id": "Default", "name": "\u0001", "scheduleType": "ondemand"},
+  {"id": "Work", "type": "ShellCommandActivity", "workerGroup": "w",
+   "command": "\u0002"}],
+ "parameters": [
+  {"id": "myOne",
+   "description": "\u0003"}],
+ "values": {
+  "myOne": "\u0004"}}
+"""
+    )
+    code, lines = validate(path)
+    illegal = [line for line in lines if "not legal in XML" in line]
+    assert code == 1
+    assert [line.split(": ")[0] for line in illegal] == [f"FILE:{n}" for n in (2, 4, 7, 9)]

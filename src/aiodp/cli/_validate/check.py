@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from aiodp.cli._validate.remarks import Remark
 from aiodp.emulator import Settings
@@ -12,16 +12,17 @@ from aiodp.emulator._definition.files import FileError, read_definition
 from aiodp.emulator._definition.limits import check_size
 from aiodp.emulator._definition.lines import Lines, Part
 from aiodp.emulator._definition.validation import fatal_findings, findings
+from aiodp.emulator._definition.validation.parts import Finding, Severity
 from aiodp.emulator._errors import ServiceError
+from aiodp.emulator._model.requests import read_request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from datetime import datetime
     from pathlib import Path
 
     from aiodp.emulator._definition.components import Definition
     from aiodp.emulator._definition.files import Wire
-    from aiodp.emulator._definition.validation.parts import Finding
 
 T = TypeVar("T")
 
@@ -106,7 +107,36 @@ def _findings(definition: Definition, now: datetime) -> list[Finding]:
     if fatal := fatal_findings(definition.objects, Settings().max_objects):
         return fatal
     check_size(definition)
-    return findings(definition, now)
+    return [*_form_findings(definition), *findings(definition, now)]
+
+
+def _form_findings(definition: Definition) -> Iterator[Finding]:
+    """Yield what no call of the API can hold: a text that is too long, or no text of XML."""
+    for part, member, fields, items in (
+        (Part.OBJECT, "pipelineObjects", "fields", definition.objects),
+        (Part.PARAMETER, "parameterObjects", "attributes", definition.parameter_objects),
+        (Part.VALUE, "parameterValues", "", definition.parameter_values),
+    ):
+        for item in items:
+            parts = [(None, item | {fields: []})]
+            parts += [(field["key"], item | {fields: [field]}) for field in item.get(fields, ())]
+            for key, one in parts:
+                if (text := _refusal(member, one)) is not None:
+                    yield Finding(
+                        id=item["id"], text=text, severity=Severity.ERROR, key=key, part=part
+                    )
+                    if key is None:
+                        break
+
+
+def _refusal(member: str, item: dict[str, Any]) -> str | None:
+    """Return why the service does not read one item of a definition, or None."""
+    request = {"pipelineId": "df", "pipelineObjects": [], member: [item]}
+    try:
+        read_request("ValidatePipelineDefinition", request)
+    except ServiceError as error:
+        return error.message
+    return None
 
 
 def _of_form(error: ValueError, path: Path, text: str) -> Remark:
