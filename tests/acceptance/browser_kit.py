@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import SHUT_RDWR
 from threading import Thread
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -68,10 +69,28 @@ class _Handler(BaseHTTPRequestHandler):
         """Log nothing."""
 
 
+class _Site(ThreadingHTTPServer):
+    """Remembers its connections: a browser opens some in advance, and would ask there later."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._connections: list[Any] = []
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._connections.append(request)
+        super().process_request(request, client_address)
+
+    def hang_up(self) -> None:
+        """End the connections that are open still."""
+        for connection in self._connections:
+            with suppress(OSError):
+                connection.shutdown(SHUT_RDWR)
+
+
 @contextmanager
 def foreign_site() -> Iterator[int]:
     """Serve a page on a port of this machine; gives the port."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as site:
+    with _Site(("127.0.0.1", 0), _Handler) as site:
         serving = Thread(target=site.serve_forever, kwargs={"poll_interval": 0.01})
         serving.start()
         try:
@@ -79,3 +98,4 @@ def foreign_site() -> Iterator[int]:
         finally:
             site.shutdown()
             serving.join()
+            site.hang_up()
