@@ -97,7 +97,7 @@ def test_a_connection_serves_one_request_after_the_other(server):
         assert receive(one)[0] == 400
         send(one, "SetTaskStatus", taskId=task_id, taskStatus="FINISHED")
         assert receive(one)[::2] == (200, b"")
-        one.sendall(b"GET /moto-api/data.json HTTP/1.1\r\nHost: here\r\n\r\n")
+        one.sendall(b"GET /moto-api/ HTTP/1.1\r\nHost: here\r\n\r\n")
         assert receive(one)[0] == 200
         send(one, "ListPipelines")
         status, headers, _ = receive(one)
