@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from statistics import median
 
 import pytest
 
@@ -45,6 +46,12 @@ def steps(operation):
     finally:
         sys.setprofile(before)
     return calls
+
+
+def assert_flat(costs):
+    """The last cost what the first did; one alone may have a collection of garbage in it."""
+    part = len(costs) // 3
+    assert median(costs[-part:]) <= 1.02 * median(costs[:part])
 
 
 def end_run(kit):
@@ -114,7 +121,7 @@ def test_saving_an_activation_does_not_look_at_earlier_ones(tmp_path):
 
     costs = [steps(lambda number=number: activate(number)) for number in range(RUNS)]
     store.close()
-    assert max(costs[10:]) <= 1.02 * min(costs[10:])
+    assert_flat(costs[10:])
 
 
 def test_what_has_ended_is_not_looked_at_again(kit, monkeypatch):
