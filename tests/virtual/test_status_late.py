@@ -9,12 +9,16 @@ from aiodp import (
     LeaseLost,
     LeaseState,
     ReporterClosed,
+    ReportKind,
     StatusNotSet,
     TaskStatus,
     current_task,
 )
+from aiodp._types import Outcome
 from aiodp.emulator import Settings
 from aiodp.testing import AuditKind, Fault, FaultKind, MemoryKit, MemoryService
+from virtual.fake_transport import FakeReporter, FakeTransport
+from virtual.kit import block
 from virtual.runner_kit import running
 
 pytestmark = pytest.mark.anyio
@@ -272,3 +276,27 @@ async def test_reports_of_a_lapsed_lease_are_tried_at_growing_gaps(service, repo
         with pytest.raises(LeaseLost):
             await task.set_status(TaskStatus.FINISHED)
         assert service.calls.total() - calls_before < 1000
+
+
+class DeniedOnce(FakeTransport):
+    """Denies the first status, and the event loop is blocked for longer than a lease meanwhile."""
+
+    denied = False
+
+    async def set_status(self, task_id, status, error):
+        if self.denied:
+            return await super().set_status(task_id, status, error)
+        self.denied = True
+        await anyio.sleep(1)
+        block(350)
+        denied = RuntimeError("AccessDeniedException")
+        return Outcome(kind=ReportKind.CONFIGURATION, error=denied)
+
+
+async def test_a_denial_that_is_heard_after_the_lease_is_not_the_last_word(service):
+    """No report has succeeded for longer than a lease: credentials may be at fault, for a time."""
+    [task_id] = service.assign()
+    reporter = FakeReporter(service, transport=DeniedOnce(service))
+    async with reporter, reporter.track(task_id) as task:
+        await task.set_status(TaskStatus.FINISHED)
+    assert service.task(task_id).status == "FINISHED"

@@ -112,6 +112,7 @@ class StatusSetter:
                 self._bucket.succeeded()
                 return
             now = self._now()
+            self._engine.check(record)  # the event loop may have been blocked for a lease
             if outcome.kind is ReportKind.REFUSED:
                 await self._ask_why(record, outcome.error)
             if outcome.kind is ReportKind.INVALID and members.keys() & set(_DETAILS):
