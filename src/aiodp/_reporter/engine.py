@@ -209,8 +209,10 @@ class Engine:
 
     @property
     def _over(self) -> bool:
-        if self._stopping or self.home.is_forked or self._canceled_at is None:
-            return self._stopping or self.home.is_forked
+        if self._stopping or self.home.is_forked:
+            return True
+        if self._canceled_at is None:
+            return False
         return not self.tracked or self.clock.now() > self._canceled_at + EXIT_GRACE
 
     async def _run_shielded(self) -> None:
