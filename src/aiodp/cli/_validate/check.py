@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 from aiodp.cli._validate.remarks import Remark
 from aiodp.emulator import Settings
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from aiodp.emulator._definition.files import Wire
 
 T = TypeVar("T")
+
+_SOUND: Final = {"id": "id", "name": "name"}
+"""An item of a definition with nothing wrong in it."""
 
 
 class ReadError(Exception):
@@ -119,14 +122,13 @@ def _form_findings(definition: Definition) -> Iterator[Finding]:
     ):
         for item in items:
             parts = [(None, item | {fields: []})]
-            parts += [(field["key"], item | {fields: [field]}) for field in item.get(fields, ())]
-            for key, one in parts:
-                if (text := _refusal(member, one)) is not None:
+            parts += [(field["key"], _SOUND | {fields: [field]}) for field in item.get(fields, ())]
+            refusals = ((key, _refusal(member, one)) for key, one in parts)
+            for key, text in refusals:
+                if text is not None:
                     yield Finding(
                         id=item["id"], text=text, severity=Severity.ERROR, key=key, part=part
                     )
-                    if key is None:
-                        break
 
 
 def _refusal(member: str, item: dict[str, Any]) -> str | None:
