@@ -19,6 +19,7 @@ from aiobotocore.config import AioConfig
 from botocore import UNSIGNED
 
 from aiodp import LeaseState, Quota, TaskRunner, TaskStatus
+from aiodp._runner.execution import _LAST_STATUS_TIMEOUT
 from aiodp.testing import AuditKind, Fault, FaultKind, MemoryKit, Settings, Status
 from virtual.kit import block, set_jitter
 
@@ -95,8 +96,13 @@ class HandlerCalls:
             return False
         return not (self.rough and task.ended.is_set())
 
+    @property
+    def time_to_end(self):
+        """For how long a handler may go on in a runner that was stopped: a status, the clean-up."""
+        return _LAST_STATUS_TIMEOUT + self.margin / 2 + 1
+
     def expect_nobody(self, runner):
-        """Note whoever works on in a runner that was stopped, and has had its time to clean up."""
+        """Note whoever works on in a runner that was stopped, and has had its time to end."""
         if not self.rough:
             calls = [call for calls in self.running.values() for call in calls]
             self.violations += [f"{task} goes on" for number, task in calls if number == runner]
@@ -156,7 +162,7 @@ class Chaos:
         for number, end in enumerate(ends, start=1):
             await self.kit.until(partial(self.is_time, number), timeout=DAY)
             end()
-        await anyio.sleep(self.handlers.margin / 2 + 1)
+        await anyio.sleep(self.handlers.time_to_end)
         self.handlers.expect_nobody(1)
 
     def is_time(self, number):
