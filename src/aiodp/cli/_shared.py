@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import signal
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KILLED_BY_SIGNAL: Final = 128
 """Shells add a signal's number to it for the exit code of a command that died of the signal."""
@@ -32,6 +35,19 @@ def printable(text: str) -> str:
 
 def _escaped(character: str) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode()
+
+
+def read_text(path: Path) -> str:
+    """Return what a file says, without a byte order mark that an editor may have written.
+
+    Raises `ValueError` for one that cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"it is not UTF-8: {error.reason}") from error
+    except OSError as error:
+        raise ValueError(error.strerror or str(error)) from error
 
 
 def hint(command: str = "") -> str:

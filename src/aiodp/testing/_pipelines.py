@@ -129,7 +129,7 @@ def _read(definition: Definition) -> ReadDefinition:
 
 def _text(definition: Definition) -> str:
     if isinstance(definition, PathLike):
-        return Path(definition).read_text(encoding="utf-8")
+        return Path(definition).read_text(encoding="utf-8-sig")
     if not isinstance(definition, str):
         return json.dumps(definition)
     if definition.lstrip().startswith("{"):

@@ -153,10 +153,10 @@ def test_a_missing_module_is_named(monkeypatch):
 
 @pytest.mark.parametrize("form", ["mapping", "text", "path"])
 def test_the_forms_of_a_definition(kit, form, tmp_path):
-    """A mapping, its JSON, and a file of that are the same."""
+    """A mapping, its JSON, and a file of that, which may have a byte order mark, are the same."""
     text = json.dumps(DEFINITION)
     file = tmp_path / "definition.json"
-    file.write_text(text)
+    file.write_text(text, encoding="utf-8-sig")
     pipeline = kit.pipeline({"mapping": DEFINITION, "text": text, "path": file}[form])
     [run] = pipeline.runs
     assert (run.component_id, run.status) == ("Work", "WAITING_FOR_RUNNER")

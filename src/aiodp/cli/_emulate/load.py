@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from aiodp.cli._errors import LinesError
+from aiodp.cli._shared import read_text
 from aiodp.emulator import Service, load_values
 from aiodp.emulator._definition.files import load_parameters, put, read_definition
 from aiodp.emulator._errors import ServiceError
@@ -165,17 +166,8 @@ def _state(call: _Calls, pipeline_id: str) -> str:
 
 
 def _read(path: Path, parse: Callable[[str], T]) -> T:
-    """Return what a file says; raise `LoadError` if it is not of the form that it should have."""
+    """Return what a file says; raise `LoadError` if it cannot be read or has another form."""
     try:
-        return parse(_text(path))
+        return parse(read_text(path))
     except ValueError as error:
         raise LoadError(f"{path}: {error}") from error
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")  # an editor may write a byte order mark
-    except UnicodeDecodeError as error:
-        raise LoadError(f"{path}: it is not UTF-8: {error.reason}") from error
-    except OSError as error:
-        raise LoadError(f"{path}: {error.strerror}") from error

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
+from aiodp.cli._shared import read_text
 from aiodp.cli._validate.remarks import Remark
 from aiodp.emulator import Settings
 from aiodp.emulator._definition.files import FileError, read_definition
@@ -50,11 +51,9 @@ class JsonFile(Generic[T]):
     def read(cls, path: Path, load: Callable[[str], T]) -> Self:
         """Read a file, whose text `load` takes. Raises `ReadError`."""
         try:
-            text = path.read_text(encoding="utf-8-sig")  # an editor may write a byte order mark
-        except UnicodeDecodeError as error:
-            raise ReadError(Remark(path=path, text=f"it is not UTF-8: {error.reason}")) from error
-        except OSError as error:
-            raise ReadError(Remark(path=path, text=error.strerror or str(error))) from error
+            text = read_text(path)
+        except ValueError as error:
+            raise ReadError(Remark(path=path, text=str(error))) from error
         try:
             return cls(path=path, content=load(text), lines=Lines(text))
         except ValueError as error:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiodp.emulator._model.changes import Persisted
 from aiodp.emulator._model.ids import instance_id
-from aiodp.emulator._model.listing.health import Ends, Health
+from aiodp.emulator._model.listing.ends import Ends, Health
 from aiodp.emulator._model.listing.series import Series
 from aiodp.emulator._model.runs.waiting import Waiting
 from aiodp.emulator._model.timers import Due, Timed

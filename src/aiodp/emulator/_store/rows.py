@@ -12,7 +12,7 @@ from msgspec import Struct, json
 
 from aiodp.emulator._definition.fields import Fields  # noqa: TC001 - msgspec reads the annotations
 from aiodp.emulator._definition.slots import Slots  # noqa: TC001
-from aiodp.emulator._model.listing.health import Health  # noqa: TC001
+from aiodp.emulator._model.listing.ends import Health  # noqa: TC001
 from aiodp.emulator._model.records import (
     Attempt,
     Instance,

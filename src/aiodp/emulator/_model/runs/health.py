@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from aiodp.emulator._definition.kinds import PRECONDITIONS
-from aiodp.emulator._model.listing.health import Health
+from aiodp.emulator._model.listing.ends import Health
 from aiodp.emulator._model.records import BAD, Status
 
 if TYPE_CHECKING:
