@@ -256,6 +256,18 @@ async def test_updates_from_many_threads(service, reporter):
     assert {f"k{number}": str(number) for number in range(40)}.items() <= fields.items()
 
 
+async def test_arguments_that_do_not_fit_are_refused_before_anything_is_sent(service, reporter):
+    """The task is not even acknowledged, so somebody else gets it."""
+
+    async def work(first, second): ...
+
+    [task_id] = service.assign()
+    async with reporter() as opened:
+        with pytest.raises(TypeError, match=r"work\(first, second\) cannot be called with 1 arg"):
+            await opened.run(task_id, work, 1)
+    assert service.task(task_id).reports == 0
+
+
 async def test_many_at_once(service, reporter):
     """Three hundred pieces of work over one reporter, each with its own end."""
     results = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, cast
 
 from aiodp._concurrency import interruptible
@@ -23,6 +24,37 @@ def check_work(work: object, args: tuple[object, ...]) -> None:
             raise TypeError("work is a coroutine already, so it takes no arguments")
     elif not callable(work):
         raise TypeError(f"work must be a coroutine function or a coroutine, not {work!r:.40}")
+    elif not accepts(work, *args):
+        raise TypeError(f"{signature_of(work)} cannot be called with {len(args)} arguments")
+
+
+def accepts(function: Callable[..., object], *args: object) -> bool:
+    """Return whether a function can be called with these arguments, or whether that is unknown."""
+    signature = _signature(function)
+    try:
+        if signature is not None:
+            signature.bind(*args)
+    except TypeError:
+        return False
+    return True
+
+
+def signature_of(function: Callable[..., object]) -> str:
+    """Return a function's name and parameters, as messages show them."""
+    named = function.func if isinstance(function, partial) else function
+    name = getattr(named, "__qualname__", None) or type(named).__name__
+    return f"{name}{_signature(function)}"
+
+
+def _signature(function: Callable[..., object]) -> inspect.Signature | None:
+    """Return the signature; some built-in functions have none.
+
+    Python 3.14 evaluates annotations for it, which may name what is imported for type checkers.
+    """
+    try:
+        return inspect.signature(function)
+    except (ValueError, TypeError, NameError, AttributeError):
+        return None
 
 
 def _started(

@@ -19,7 +19,7 @@ from aiodp._errors import TaskFailed
 from aiodp._log import logger
 from aiodp._reporter.interruption import Interruption
 from aiodp._reporter.task import current, record_of
-from aiodp._reporter.work import work_on
+from aiodp._reporter.work import accepts, signature_of, work_on
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -42,11 +42,21 @@ class Activity:
 
 def check_handler(handler: object) -> None:
     """Raise `TypeError` for what cannot be a handler."""
+    if inspect.iscoroutine(handler):
+        raise TypeError(
+            "a handler must not be a coroutine: give the function itself, do not call it"
+        )
+    if inspect.isclass(handler):
+        raise TypeError(f"a handler is not the class {handler.__name__}: register an object of it")
     if not callable(handler):
         raise TypeError(f"a handler must be a function of a task, not {shown(handler)}")
     for function in _functions(handler):
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise TypeError(f"a handler must not be a generator, which does nothing: {handler!r}")
+    if not accepts(handler, None):
+        raise TypeError(
+            f"{signature_of(handler)} cannot be called with a task alone, as handlers are"
+        )
 
 
 class Handlers:

@@ -134,8 +134,11 @@ class TaskRunner:
 
         A handler is a coroutine function of a `Task`, or a plain function, which runs in a thread.
         `max_concurrency` limits how many of its tasks run at once; further ones are kept alive
-        until they may. Raises `ValueError` if the type has a handler already.
+        until they may. Raises `ValueError` if the type has a handler already, and `TypeError` for
+        what cannot be called with a task, or without the name of a type.
         """
+        if callable(type_name):
+            raise TypeError('a type is missing: write @runner.activity("ShellCommandActivity")')
         checked_string("type_name", type_name)
         if max_concurrency is not None:
             _at_least_one("max_concurrency", max_concurrency)

@@ -315,6 +315,13 @@ def test_the_worker_group_is_required(invoke):
 MODULE = """
 def work(task): ...
 def more(task, extra): ...
+
+
+def many(task):
+    yield
+
+
+class Class: ...
 class Things:
     async def work(self, task): ...
     def __call__(self, task): ...
@@ -381,7 +388,9 @@ def test_a_handler_without_a_type_has_all_other_types(made, module):
         ("{m}:nothing", "module {m} has no nothing"),
         ("{m}:things.nothing", "module {m} has no things.nothing"),
         ("{m}:number", "is no function, but int"),
-        ("{m}:more", "is no function of one argument, the task"),
+        ("{m}:more", "more(task, extra) cannot be called with a task alone"),
+        ("{m}:many", "a handler must not be a generator"),
+        ("{m}:Class", "not the class Class"),
     ],
 )
 def test_a_bad_handler_is_refused_before_anything_is_sent(refused, module, tmp_path, text, words):

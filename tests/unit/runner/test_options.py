@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
+from unittest.mock import AsyncMock
 
 import pytest
 from aiobotocore.session import get_session
@@ -67,6 +68,91 @@ def test_generators_are_no_handlers(handler):
     """One stray `yield`, and nothing of the work would be done."""
     with pytest.raises(TypeError, match="must not be a generator"):
         TaskRunner(get_session(), worker_group="workers", handler=handler)
+
+
+class Worker:
+    async def of_a_task(self, task): ...
+
+    async def __call__(self, task): ...
+
+
+class OfEverything:
+    def __call__(self): ...
+
+
+def without_arguments(): ...
+
+
+def with_two(task, session): ...
+
+
+@pytest.mark.parametrize(
+    ("handler", "message"),
+    [
+        (without_arguments, r"without_arguments\(\) cannot be called with a task alone"),
+        (lambda: None, r"<lambda>\(\) cannot be called"),
+        (with_two, r"with_two\(task, session\) cannot be called"),
+        (Worker.of_a_task, r"Worker.of_a_task\(self, task\) cannot be called"),
+        (OfEverything(), r"OfEverything\(\) cannot be called"),
+        (partial(work, None), r"work\(\) cannot be called"),
+        (Worker, "not the class Worker: register an object of it"),
+        (type("X", (), {}), "not the class X"),
+        (["work"], "a handler must be a function of a task, not .'work'."),
+    ],
+)
+def test_what_cannot_be_called_with_a_task_is_no_handler(handler, message):
+    """It is said when it is registered: later, every task would fail of it."""
+    with pytest.raises(TypeError, match=message):
+        TaskRunner(get_session(), worker_group="workers", handler=handler)
+    with pytest.raises(TypeError, match=message):
+        TaskRunner(get_session(), worker_group="workers").activity("SqlActivity")(handler)
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        lambda _, session=None: session,
+        lambda *arguments: arguments,
+        partial(with_two, session=None),
+        Worker(),
+        Worker().of_a_task,
+        print,
+        max,  # it has no signature
+        AsyncMock(),
+    ],
+)
+def test_whatever_a_task_can_be_given_to_is_a_handler(handler):
+    """Functions, methods, objects, built-in functions, mocks."""
+    TaskRunner(get_session(), worker_group="workers").activity("SqlActivity")(handler)
+
+
+def test_a_coroutine_is_no_handler():
+    """The function was called where it was to be named."""
+    coroutine = work(None)
+    with pytest.raises(TypeError, match="a coroutine: give the function itself, do not call it"):
+        TaskRunner(get_session(), worker_group="workers", handler=coroutine)  # type: ignore[arg-type]
+    coroutine.close()
+
+
+def test_a_handler_whose_signature_cannot_be_told_is_one():
+    """Python 3.14 evaluates annotations then, also those that are there for type checking alone."""
+
+    class Handler:
+        @property
+        def __signature__(self):
+            return SomeType  # type: ignore[name-defined] # noqa: F821
+
+        def __call__(self, task): ...
+
+    TaskRunner(get_session(), worker_group="workers", handler=Handler())
+
+
+def test_an_activity_without_parentheses_is_told_what_to_write():
+    """`@runner.activity` alone would take the function for the name of a type."""
+    runner = TaskRunner(get_session(), worker_group="workers")
+    for decorated in (work, Worker, Worker()):
+        with pytest.raises(TypeError, match=r'write @runner.activity\("ShellCommandActivity"\)'):
+            runner.activity(decorated)  # type: ignore[arg-type]
 
 
 def test_handlers_of_types_are_checked():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 import os
 import sys
 from functools import reduce
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from aiodp import TaskFailed
+from aiodp._runner.handlers import check_handler
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -85,7 +85,12 @@ def _load(text: str, path: str) -> Handler:
         handler: Any = reduce(getattr, name.split("."), module)
     except AttributeError:
         raise _bad_handler(text, f"module {module_name} has no {name}") from None
-    _check(text, handler)
+    if not callable(handler):
+        raise _bad_handler(text, f"is no function, but {type(handler).__name__}")
+    try:
+        check_handler(handler)
+    except TypeError as error:
+        raise _bad_handler(text, str(error)) from None
     return handler  # type: ignore[no-any-return]
 
 
@@ -97,17 +102,6 @@ def _import(text: str, name: str) -> Any:
     except (Exception, SystemExit) as error:
         what = f"{type(error).__name__}: {error}"
         raise _bad_handler(text, f"importing {name} raises {what:.200}") from error
-
-
-def _check(text: str, handler: Any) -> None:
-    if not callable(handler):
-        raise _bad_handler(text, f"is no function, but {type(handler).__name__}")
-    try:
-        inspect.signature(handler).bind(None)
-    except TypeError:
-        raise _bad_handler(text, "is no function of one argument, the task") from None
-    except ValueError:
-        return  # a built-in function has no signature
 
 
 def _bad_handler(text: str, what: str) -> click.BadParameter:
