@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
 
 
 class TaskStatus(StrEnum):
@@ -57,16 +57,21 @@ class ReportKind(StrEnum):
     """How the service, or the way to it, answered one call. The keys of `Statistics.failed`."""
 
     OK = "ok"
+    """The service took it."""
     REFUSED = "refused"
     """TaskNotFound, PipelineNotFound or PipelineDeleted."""
     THROTTLED = "throttled"
+    """The account made more calls than its quota grants."""
     INVALID = "invalid"
     """InvalidRequest: the service does not accept what was sent."""
     CONFIGURATION = "configuration"
     """Credentials, permission or region."""
     SERVER_ERROR = "server_error"
+    """The service failed: InternalServiceError, or any HTTP status from 500 on."""
     TIMEOUT = "timeout"
+    """No answer came in time, or no connection."""
     CONNECTION = "connection"
+    """The connection could not be made, or broke."""
     MALFORMED = "malformed"
     """An answer that is not one of the service: garbage, an empty body, a proxy's page."""
     UNEXPECTED = "unexpected"
@@ -101,9 +106,36 @@ class Outcome:
     error: Exception | None = None
 
 
+class Counts(Mapping[str, int]):
+    """Counts by name, which nobody changes; a deep copy, as `asdict` makes it, is a dictionary."""
+
+    __slots__ = ("_counts",)
+
+    def __init__(self, counts: Mapping[str, int]) -> None:
+        self._counts = dict(counts)
+
+    def __getitem__(self, name: str) -> int:
+        return self._counts[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._counts)
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def __repr__(self) -> str:
+        return repr(self._counts)
+
+    def __deepcopy__(self, _: object) -> dict[str, int]:
+        return dict(self._counts)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics:
-    """A snapshot of a reporter. Times are in seconds on the scale of `anyio.current_time()`."""
+    """A snapshot of a reporter; `dataclasses.asdict` makes of it what `json.dumps` takes.
+
+    Times are in seconds on the scale of `anyio.current_time()`.
+    """
 
     tracked: int
     """Tasks between entering and leaving `track`."""
@@ -112,10 +144,13 @@ class Statistics:
     sent: int
     """Reports sent since the reporter was opened."""
     succeeded: int
+    """Reports that the service has answered, with `canceled` or without."""
     failed: Mapping[str, int]
     """Reports that failed, by `ReportKind`; throttled ones are not among them."""
     throttled: int
+    """Reports that the service has throttled."""
     in_flight: int
+    """Reports that wait for an answer now."""
     next_due: float | None
     """When the next report falls due; `None` if none is waiting."""
     smallest_remaining_lease: float | None
@@ -130,8 +165,11 @@ class RunEnd(StrEnum):
     """How a task ended for its runner. The keys of `RunnerStatistics.ended`."""
 
     FINISHED = "FINISHED"
+    """The service has this status."""
     FAILED = "FAILED"
+    """As above."""
     FALSE = "FALSE"
+    """As above; it is a precondition that does not hold."""
     CANCELED = "canceled"
     """The service canceled it: no status was due."""
     LOST = "lost"
@@ -150,18 +188,19 @@ class RunEnd(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerStatistics:
-    """A snapshot of a task runner."""
+    """A snapshot of a task runner; `dataclasses.asdict` makes of it what `json.dumps` takes."""
 
     polls: int = 0
     """PollForTask calls made."""
     polls_failed: int = 0
+    """Of these, the ones that had no answer of the service."""
     polling: int = 0
     """Polls that wait for an answer now."""
     received: int = 0
     """Tasks that polls have brought."""
     running: int = 0
     """Tasks that the runner works on now."""
-    ended: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    ended: Mapping[str, int] = field(default_factory=lambda: Counts({}))
     """Tasks that ended, by `RunEnd`."""
     reports: Statistics | None = None
     """Of the runner's reporter; None before the runner is run."""

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import pickle
+from copy import copy
+from dataclasses import asdict
+
 import anyio
 import pytest
 from aiobotocore.config import AioConfig
@@ -167,6 +172,11 @@ async def test_statistics(service, reporter):
                 seen.sent = 0
             with pytest.raises(TypeError):
                 seen.failed["timeout"] = 1
+            assert json.loads(json.dumps(asdict(seen), allow_nan=False)) == {
+                name: getattr(seen, name) for name in seen.__slots__
+            }
+            assert pickle.loads(pickle.dumps(seen)) == copy(seen) == seen
+            assert "failed={'connection': 1}, throttled=2" in repr(seen)
 
 
 async def test_a_blocked_loop_cannot_hide_a_lapse(service, reporter, caplog):

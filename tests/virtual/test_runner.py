@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import logging
 import re
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import anyio
 import pytest
@@ -44,6 +45,22 @@ async def test_a_return_finishes_the_task(kit, runner):
     kit.assert_finished(pipelines)
     kit.assert_single_owner()
     assert kit.now == pytest.approx(7200, abs=5)
+
+
+async def test_statistics_are_json(kit, runner):
+    """Before the runner is run, and after it; what `asdict` gives may be changed."""
+    kit.activity()
+
+    async def work(task): ...
+
+    one = runner(work)
+    await one.run(once=True)
+    seen = json.loads(json.dumps(asdict(one.statistics()), allow_nan=False))
+    assert (seen["ended"], seen["reports"]["sent"]) == ({"FINISHED": 1}, 1)
+    empty = asdict(RunnerStatistics())
+    assert (empty["ended"], empty["reports"]) == ({}, None)
+    empty["ended"]["FINISHED"] = 2
+    assert RunnerStatistics().ended == {}
 
 
 async def test_handlers_by_type(kit, runner):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from aiodp._types import ReportKind, Statistics
+from aiodp._types import Counts, ReportKind, Statistics
 
 if TYPE_CHECKING:
     from aiodp._core.schedule import Schedule
@@ -25,7 +24,7 @@ def snapshot(schedule: Schedule, clock: LeaseClock) -> Statistics:
         acknowledged=schedule.held_count,
         sent=schedule.sent,
         succeeded=schedule.outcomes[ReportKind.OK],
-        failed=MappingProxyType(failed),
+        failed=Counts(failed),
         throttled=schedule.outcomes[ReportKind.THROTTLED],
         in_flight=schedule.in_flight,
         next_due=None if next_due is None else clock.to_user(next_due),

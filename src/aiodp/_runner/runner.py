@@ -6,7 +6,6 @@ import os
 import socket
 import uuid
 from contextlib import asynccontextmanager, nullcontext
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
@@ -23,7 +22,7 @@ from aiodp._runner.handlers import Activity, Handlers, Limits, check_handler
 from aiodp._runner.poller import Identity
 from aiodp._runner.shutdown import Shutdown, Step
 from aiodp._runner.signals import listening
-from aiodp._types import RunnerStatistics
+from aiodp._types import Counts, RunnerStatistics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -210,7 +209,7 @@ class TaskRunner:
             polling=dispatcher.poller.outstanding,
             received=dispatcher.received,
             running=len(dispatcher.executions),
-            ended=MappingProxyType({end.value: count for end, count in dispatcher.ended.items()}),
+            ended=Counts({end.value: count for end, count in dispatcher.ended.items()}),
             reports=self._reporter.statistics(),
         )
 
