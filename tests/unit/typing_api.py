@@ -48,6 +48,8 @@ async def api() -> None:
             assert_type(await to_thread.run_sync(task.report_from_thread), bool)
             task.update({"when": datetime.now()}, done=True)  # noqa: DTZ005
             await task.set_status(TaskStatus.FAILED, error_id="e")
+        async with reporter.track("task", interrupt=True) as task:
+            assert_type(task, TrackedTask)
         assert_type(await reporter.run("task", work, 3, "x", lease_timeout=900), list[str])
         assert_type(await reporter.run("task", work(3, "x")), list[str])
         await reporter.run("task", work, "3", "x")  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ MAX_VALUE_BYTES: Final = 10_240  # of a field's value: Developer Guide, "AWS Dat
 RESERVED: Final = "Service_"
 
 _ILLEGAL: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_MAX_TASK_ID: Final = 2048  # characters
 _SHOWN: Final = 40  # characters
 _KEPT: Final = 8  # characters at each end of a shortened task id
 _MAX_STACK_TRACE: Final = 1024
@@ -47,6 +48,15 @@ def checked_string(name: str, text: object) -> str:
     if (bad := illegal_character(text)) is not None:
         raise ValueError(f"{name} holds the character {bad!a}, which the service does not accept")
     return text
+
+
+def check_task_id(task_id: str) -> None:
+    """Raise `ValueError` for what the service accepts as no task id."""
+    if not isinstance(task_id, str) or not 1 <= len(task_id) <= _MAX_TASK_ID:
+        what = f"{len(task_id):,} characters" if isinstance(task_id, str) else f"{task_id!r:.40}"
+        raise ValueError(f"task_id must be a str of 1 to {_MAX_TASK_ID:,} characters, not {what}")
+    if (bad := illegal_character(task_id)) is not None:
+        raise ValueError(f"task_id holds the character {bad!a}, which the service does not accept")
 
 
 def shorten(task_id: str) -> str:

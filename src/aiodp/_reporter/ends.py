@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 from aiodp._aws.errors import describe
 from aiodp._core.text import shorten
 from aiodp._errors import LeaseLost, ReporterClosed, ReportRejected, StatusInDoubt, TaskCanceled
+from aiodp._log import logger
+from aiodp._reporter.record import ENDED
 from aiodp._reporter.slow_calls import UNANSWERED, advice
 from aiodp._types import LeaseState, LostReason
 
@@ -23,6 +25,10 @@ _HELP: Final = {
     LostReason.REPORTER_FAILED: "the reporter crashed, see the cause; stop the work",
     LostReason.REPORTER_CLOSED: "the reporter was closed under it; leave track first",
 }
+_UNSEEN: Final = (
+    "task %s was %s while its block ran, and nothing in the block looked at that, so its work ran "
+    "on: let track(..., interrupt=True) interrupt it, or wait for task.ended"
+)
 _NEVER_OURS: Final = "the service did not acknowledge it in time; the work was not begun"
 
 
@@ -34,13 +40,24 @@ def raise_if_ended(
     Not after a status that the service took although the lease had run out here.
     """
     if state is LeaseState.CANCELED:
+        record.end_seen = True
         raise TaskCanceled(
             f"task {shorten(record.task_id)} was canceled in the service; stop the work, "
             f"no status needs to be set",
             task_id=record.task_id,
         ) from record.error
     if state is LeaseState.LOST and not record.status_acknowledged:
+        record.end_seen = True
         raise _lost_error(record, to_user_time) from record.error
+
+
+def warn_if_unseen(record: TaskRecord, state: LeaseState) -> None:
+    """Log that work on a task that had ended ran on to its own end, for it did not look."""
+    if record.end_seen or record.status_acknowledged or state not in ENDED:
+        return
+    task, reason = shorten(record.task_id), record.lost_reason or record.lapse_reason
+    how = "canceled" if state is LeaseState.CANCELED else f"lost ({reason})"
+    logger.warning(_UNSEEN, task, how, extra={"task": task, "state": state.value})
 
 
 def _lost_error(record: TaskRecord, to_user_time: Callable[[float], float]) -> LeaseLost:

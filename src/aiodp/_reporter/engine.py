@@ -145,6 +145,7 @@ class Engine:
 
         await record.wait_until(done)
         if record.state is LeaseState.CANCELED:
+            record.end_seen = True
             return True
         self.raise_if_ended(record)
         raise_if_released(record)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class TrackOptions(TypedDict, total=False):
-    """The keyword arguments of `ProgressReporter.track`."""
+    """The keyword arguments of `ProgressReporter.track` that `run` takes as well."""
 
     fields: Mapping[str, FieldValue] | None
     assigned_at: float | None

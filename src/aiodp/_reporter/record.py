@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import anyio
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from aiodp._types import TaskStatus
 
 
+ENDED: Final = (LeaseState.CANCELED, LeaseState.LOST)
+"""The states in which the work must stop."""
+
+
 class TaskRecord(Registration):
     """A registration, with who waits for its changes and the status of the task.
 
@@ -25,6 +29,7 @@ class TaskRecord(Registration):
 
     __slots__ = (
         "_changed",
+        "end_seen",
         "interrupt",
         "status",
         "status_acknowledged",
@@ -40,6 +45,7 @@ class TaskRecord(Registration):
         fields: PendingFields | None = None,
     ) -> None:
         super().__init__(task_id, timing, assigned_at, fields)
+        self.end_seen = False  # whether the work was told that its lease has ended
         self.interrupt: Callable[[], None] | None = None  # cancels the work when the lease ends
         self.status: TaskStatus | None = None  # that was set, or is on the way
         self.status_acknowledged = False
@@ -60,12 +66,13 @@ class TaskRecord(Registration):
     def interrupt_if_ended(self) -> None:
         """Interrupt the work if the lease has ended."""
         if self.interrupt is not None and self._must_stop:
+            self.end_seen = True
             self.interrupt()
 
     @property
     def _must_stop(self) -> bool:
         """Whether the work has lost its task; not while the service may still take its status."""
-        if self.status_acknowledged or self.state not in (LeaseState.CANCELED, LeaseState.LOST):
+        if self.status_acknowledged or self.state not in ENDED:
             return False
         return self.status is None or self.reporting_stopped or not self.winding_down
 

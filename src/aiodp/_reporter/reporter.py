@@ -14,7 +14,7 @@ from aiodp._aws.own_session import own_session
 from aiodp._aws.transport import open_transport
 from aiodp._core.demand import capacity
 from aiodp._core.fields import PendingFields
-from aiodp._core.text import illegal_character
+from aiodp._core.text import check_task_id
 from aiodp._core.timing import Timing, seconds
 from aiodp._errors import ReporterClosed
 from aiodp._reporter.clock import LeaseClock
@@ -24,7 +24,7 @@ from aiodp._reporter.own_thread import in_own_thread
 from aiodp._reporter.running import running
 from aiodp._reporter.status import StatusSetter
 from aiodp._reporter.task import TrackedTask, Tracking
-from aiodp._reporter.work import check_work, work_on
+from aiodp._reporter.work import InterruptingTracking, check_work, work_as_current
 from aiodp._types import Quota, Statistics
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 
-_MAX_TASK_ID: Final = 2048
 _MAX_CONNECTIONS: Final = 256  # below the usual limit of open files
 _DEFAULT_QUOTA: Final = Quota()
 
@@ -148,37 +147,37 @@ class ProgressReporter(AsyncContextManagerMixin):
         interval: float | timedelta | None = None,
         ack_timeout: float | timedelta | None = None,
         lease_timeout: float | timedelta | None = None,
+        interrupt: bool = False,
     ) -> AbstractAsyncContextManager[TrackedTask]:
         """Keep a task alive inside an `async with` block.
 
         The block begins once the service has acknowledged the task; if its first answer is
-        `canceled`, the block begins with the event set. A task that is tracked twice has two
-        leases, which know nothing of each other: to work on it twice is yours to avoid. Leaving
-        waits for the report in flight, if any.
+        `canceled`, the block begins with the event set. Leaving it waits for the report in flight,
+        and logs a warning if the task had ended and nobody looked (docs/leases.md). A task that is
+        tracked twice has two leases, which know nothing of each other, and a warning in the log.
 
         Raises `ValueError` for an argument out of its limits. Entering raises `LeaseLost` if the
-        service refuses the task, if `ack_timeout` passes or if the quota cannot hold it beside the
-        others, `ReportRejected` if credentials, permission or region do not allow the report, and
-        `ReporterClosed` outside the reporter's own block.
+        service refuses the task, `ack_timeout` passes or the quota cannot hold it, `ReportRejected`
+        if the configuration allows no report, `ReporterClosed` outside the reporter's block.
 
         Args:
             task_id: As PollForTask gave it, 1 to 2,048 characters.
             fields: Sent with the first report; see `TrackedTask.update`.
-            assigned_at: When the task was handed out, on the scale of `anyio.current_time()`; now
-                if not given.
+            assigned_at: When it was handed out, by `anyio.current_time()`; now if not given.
             interval: For this task. If only `lease_timeout` is given, at most a third of it.
-            ack_timeout: For this task.
-            lease_timeout: For this task, for example its object's `reportProgressTimeout`.
+            ack_timeout: As above.
+            lease_timeout: As above, for example its object's `reportProgressTimeout`.
+            interrupt: Cancel the block when the task ends under it, once, as `asyncio.timeout`
+                does; `TaskCanceled` or `LeaseLost` is raised from it, or before it begins.
 
         """
         check_task_id(task_id)
         timing = self._timing.override(
             interval=interval, ack_timeout=ack_timeout, lease_timeout=lease_timeout
         )
-        if assigned_at is not None:
-            assigned_at = seconds("assigned_at", assigned_at)
-        pending = _pending(fields)
-        return Tracking(self._open_parts, TrackedTask, task_id, timing, assigned_at, pending)
+        at = None if assigned_at is None else seconds("assigned_at", assigned_at)
+        tracking = Tracking(self._open_parts, TrackedTask, task_id, timing, at, _pending(fields))
+        return InterruptingTracking(tracking) if interrupt else tracking
 
     async def run(
         self,
@@ -201,9 +200,8 @@ class ProgressReporter(AsyncContextManagerMixin):
         """
         try:
             check_work(work, args)
-            async with self.track(task_id, **track_options) as task:
-                task.raise_if_ended()
-                return await work_on(task, work, args)
+            async with self.track(task_id, interrupt=True, **track_options) as task:
+                return await work_as_current(task, work, args)
         finally:
             if inspect.iscoroutine(work):
                 work.close()  # no "was never awaited" if it did not come to that
@@ -284,12 +282,3 @@ def _pending(fields: Mapping[str, FieldValue] | None) -> PendingFields | None:
     pending = PendingFields()
     pending.update(fields)
     return pending
-
-
-def check_task_id(task_id: str) -> None:
-    """Raise `ValueError` for what the service accepts as no task id."""
-    if not isinstance(task_id, str) or not 1 <= len(task_id) <= _MAX_TASK_ID:
-        what = f"{len(task_id):,} characters" if isinstance(task_id, str) else f"{task_id!r:.40}"
-        raise ValueError(f"task_id must be a str of 1 to {_MAX_TASK_ID:,} characters, not {what}")
-    if (bad := illegal_character(task_id)) is not None:
-        raise ValueError(f"task_id holds the character {bad!a}, which the service does not accept")

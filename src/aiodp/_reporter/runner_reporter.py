@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from aiodp._reporter.reporter import ProgressReporter, check_task_id
+from aiodp._core.text import check_task_id
+from aiodp._reporter.reporter import ProgressReporter
 from aiodp._reporter.task import TrackedTask, Tracking
 
 if TYPE_CHECKING:

@@ -11,6 +11,8 @@ import anyio.lowlevel
 
 from aiodp._core.text import error_members, shorten, shown
 from aiodp._errors import ReporterClosed
+from aiodp._reporter.ends import warn_if_unseen
+from aiodp._reporter.record import ENDED
 from aiodp._types import LeaseState, LostReason, TaskStatus
 
 if TYPE_CHECKING:
@@ -42,7 +44,9 @@ class TaskEvent:
         nothing else had the time to notice that the lease ran out. May be called from any thread.
         """
         self._engine.home.check_process()
-        return self._engine.state_of(self._record) in self._states
+        happened = self._engine.state_of(self._record) in self._states
+        self._record.end_seen |= happened
+        return happened
 
     async def wait(self) -> None:
         """Return when it has happened; what cannot happen any more is waited for for ever."""
@@ -50,6 +54,7 @@ class TaskEvent:
         if self.is_set():
             await anyio.lowlevel.checkpoint()
         await self._record.wait_until(lambda record: record.state in self._states)
+        self._record.end_seen = True
 
 
 class TrackedTask:
@@ -82,7 +87,9 @@ class TrackedTask:
     def state(self) -> LeaseState:
         """Where the lease stands now, by the clock too. May be read in any thread."""
         self._engine.home.check_process()
-        return self._engine.state_of(self._record)
+        state = self._engine.state_of(self._record)
+        self._record.end_seen |= state in ENDED
+        return state
 
     @property
     def canceled(self) -> TaskEvent:
@@ -97,7 +104,7 @@ class TrackedTask:
     @property
     def ended(self) -> TaskEvent:
         """Set when the task is canceled or lost, in short: when the work must stop."""
-        return TaskEvent(self._engine, self._record, LeaseState.CANCELED, LeaseState.LOST)
+        return TaskEvent(self._engine, self._record, *ENDED)
 
     @property
     def lost_reason(self) -> LostReason | None:
@@ -235,6 +242,7 @@ class Tracking(Generic[_T]):
     ) -> None:
         if self._engine is None or self._record is None or self._engine.home.is_forked:
             return
+        warn_if_unseen(self._record, self._engine.state_of(self._record))
         await self._engine.release(self._record)
 
 

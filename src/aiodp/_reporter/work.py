@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import inspect
+from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, cast
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
+
+from anyio import AsyncContextManagerMixin
 
 from aiodp._concurrency import interruptible
 from aiodp._reporter.interruption import Interruption
 from aiodp._reporter.task import TrackedTask, current, record_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+
+    from aiodp._reporter.task import Tracking
 
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
@@ -69,21 +74,39 @@ def _started(
     return started
 
 
-async def work_on(
+@asynccontextmanager
+async def interrupted(task: TrackedTask) -> AsyncGenerator[None]:
+    """Cancel the block once when the task ends under it; then raise how it ended."""
+    async with interruptible() as interrupt:
+        with Interruption(record_of(task), interrupt):
+            yield
+    # The end of the lease interrupts the work, but raises nothing. A runner's task has its own
+    # `raise_if_ended`, which raises for the end of the runner as well: not asked for here.
+    TrackedTask.raise_if_ended(task)
+
+
+class InterruptingTracking(AsyncContextManagerMixin):
+    """A block in which a task is kept alive, and which is interrupted when the task ends."""
+
+    def __init__(self, tracking: Tracking[TrackedTask]) -> None:
+        self._tracking = tracking
+
+    @asynccontextmanager
+    async def __asynccontextmanager__(self) -> AsyncGenerator[TrackedTask]:
+        async with self._tracking as task:
+            task.raise_if_ended()  # one that is canceled from the start is not begun
+            async with interrupted(task):
+                yield task
+
+
+async def work_as_current(
     task: TrackedTask,
     work: Callable[[*_Ts], Awaitable[_T]] | Coroutine[Any, Any, _T],
     args: tuple[*_Ts],
 ) -> _T:
-    """Do the work, stop it when the task ends under it, and return its result."""
-    result: Any = None
+    """Do the work, in which `current_task` is this one; return its result."""
     token = current.set(task)
     try:
-        async with interruptible() as interrupt:
-            with Interruption(record_of(task), interrupt):
-                result = await _started(work, args)
+        return await _started(work, args)
     finally:
         current.reset(token)
-    # The end of the lease interrupts the work, but raises nothing. A runner's task has its own
-    # `raise_if_ended`, which raises for the end of the runner as well: not asked for here.
-    TrackedTask.raise_if_ended(task)
-    return cast("_T", result)

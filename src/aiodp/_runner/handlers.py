@@ -19,7 +19,7 @@ from aiodp._errors import TaskFailed
 from aiodp._log import logger
 from aiodp._reporter.interruption import Interruption
 from aiodp._reporter.task import current, record_of
-from aiodp._reporter.work import accepts, signature_of, work_on
+from aiodp._reporter.work import accepts, interrupted, signature_of, work_as_current
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -191,7 +191,8 @@ class Call:
         self._task.raise_if_ended()  # that may have been before there was something to interrupt
         call = Closable(work(), lambda: self._task.stopped)
         try:
-            await work_on(self._task, lambda: call, ())
+            async with interrupted(self._task):
+                await work_as_current(self._task, lambda: call, ())
         finally:
             if call.closed:
                 logger.error(
