@@ -245,6 +245,34 @@ async def test_a_crash_of_the_reporter_ends_every_lease_with_its_cause(service, 
     assert "the reporter crashed" in caplog.text
 
 
+class CrashingLate(FakeTransport):
+    """One whose second report breaks that promise, after some time."""
+
+    sent = 0
+
+    async def report(self, task_id, fields):
+        self.sent += 1
+        if self.sent == 1:
+            return await super().report(task_id, fields)
+        await anyio.sleep(5)
+        raise RuntimeError("a bug")
+
+
+async def test_a_crash_wakes_the_status_of_a_lease_that_was_lost_before(service, reporter):
+    """It waits for the end of the report in flight, which now has none."""
+    [task_id] = service.assign()
+    transport = CrashingLate(service)
+    async with reporter(transport=transport) as opened, opened.track(task_id) as task:
+        await anyio.sleep(59)
+        block(300)
+        await task.lost.wait()
+        await anyio.sleep(1)
+        assert opened.statistics().in_flight == 1
+        with anyio.fail_after(60), pytest.raises(LeaseLost):
+            await task.set_status(TaskStatus.FINISHED)
+        assert transport.sent == 2
+
+
 async def test_no_region(client_reporter, session):
     """A session that knows no region is refused on entering, by an error of ours."""
     session.set_config_variable("region", None)

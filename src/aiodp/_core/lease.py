@@ -10,7 +10,8 @@ The rules, from the API reference of ReportTaskProgress and from what peers lear
    stop, and no margin.
 4. A success counts only if it arrives before the lease is given up.
 5. CANCELED, LOST and RELEASED are final. A lease that lapsed here is still reported while its work
-   winds down, for a late report may still be in time; one that the service has ended is not.
+   winds down, for a late report may still be in time; one that the service has ended is not, and
+   neither is one that was never acknowledged: nobody works on it, but the service would think so.
 6. A lease that has lasted for its longest time is lost and reported no more, so that a task that
    hangs comes to somebody else.
 
@@ -115,8 +116,9 @@ class Lease:
 
     @property
     def winding_down(self) -> bool:
-        """Whether the lease was given up here, while the service may still hold it for us."""
-        return self.state is LeaseState.LOST and self.lost_reason in _WINDING_DOWN
+        """Whether the lease was given up here, while the service may hold it for us (rule 5)."""
+        lost = self.state is LeaseState.LOST and self.reports > 0
+        return lost and self.lost_reason in _WINDING_DOWN
 
     def lapsed(self, now: float) -> bool:
         """Return whether the lease must be given up by now, even if it has not been yet."""

@@ -8,27 +8,27 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from aiodp._aws.waiting import answer_within
 from aiodp._concurrency import bare_group
 from aiodp._core.lease import TICK
 from aiodp._core.schedule import Schedule
 from aiodp._errors import ReporterClosed
 from aiodp._log import logger
+from aiodp._reporter.attempt import attempt
 from aiodp._reporter.ends import raise_if_ended, raise_if_rejected, raise_if_released
 from aiodp._reporter.home import Home
 from aiodp._reporter.leaps import LeapWatch
 from aiodp._reporter.log import ReporterLog
 from aiodp._reporter.record import TaskRecord
 from aiodp._reporter.snapshot import snapshot
-from aiodp._types import LeaseState, LostReason, Outcome, ReportKind
+from aiodp._types import LeaseState, LostReason, ReportKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from anyio.abc import TaskGroup
 
     from aiodp._aws.transport import Transport
-    from aiodp._core.fields import PendingFields, WireField
+    from aiodp._core.fields import PendingFields
     from aiodp._core.registration import Registration
     from aiodp._core.timing import Timing
     from aiodp._reporter.clock import LeaseClock
@@ -75,8 +75,7 @@ class Engine:
             self.crash(error)
             if not isinstance(error, Exception):
                 raise
-        self.schedule.lose_all(LostReason.REPORTER_CLOSED)
-        self._publish()
+        self._lose_all(LostReason.REPORTER_CLOSED)
 
     def stop(self) -> None:
         """End `run`; leases that are left are lost."""
@@ -105,12 +104,13 @@ class Engine:
         self._wake.set()
         try:
             await record.wait_until(lambda record: record.state is not LeaseState.ASSIGNED)
-            raise_if_rejected(record)
-            if record.state is LeaseState.LOST:
-                self.raise_if_ended(record)
         except BaseException:
             await self.release(record)
             raise
+        if record.rejected or record.state is LeaseState.LOST:
+            self._forget(record)  # and raise at once: what is in flight cannot change it any more
+            raise_if_rejected(record)
+            self.raise_if_ended(record)
 
     def to_user_time(self, moment: float) -> float:
         """Return a moment of the record on the scale of `anyio.current_time()`."""
@@ -177,13 +177,16 @@ class Engine:
 
     async def release(self, record: TaskRecord) -> None:
         """Start no new report of the task, and wait for the one in flight."""
-        self.schedule.remove(record)
-        self._left.set()
-        self._wake.set()
+        self._forget(record)
         if record.in_flight:
             with anyio.move_on_after(record.timing.attempt_timeout + 1, shield=True):
                 await record.wait_until(lambda record: not record.in_flight)
         record.on_change()
+
+    def _forget(self, record: TaskRecord) -> None:
+        self.schedule.remove(record)
+        self._left.set()
+        self._wake.set()
 
     # All tasks
 
@@ -251,9 +254,9 @@ class Engine:
 
     async def _report(self, registration: Registration) -> None:
         sent_at = self.clock.now()
+        self.schedule.check(registration, sent_at)  # the event loop may have been blocked
         version, fields = registration.start_report()
-        limit = registration.attempt_timeout(sent_at)
-        outcome = await self._attempt(registration.task_id, fields, limit)
+        outcome = await attempt(self._transport, registration, fields, sent_at)
         now = self.clock.now()
         dropped = bool(fields) and outcome.kind is ReportKind.INVALID
         if registration.fields and (dropped or outcome.kind is ReportKind.OK):
@@ -273,14 +276,6 @@ class Engine:
         registration.on_change()
         self._wake.set()
 
-    async def _attempt(self, task_id: str, fields: Sequence[WireField], limit: float) -> Outcome:
-        try:
-            return await answer_within(limit, self._transport.report(task_id, fields))
-        except anyio.get_cancelled_exc_class() as error:
-            # Nobody here cancels a report. What it awaited was canceled, or the event loop ends; in
-            # both cases the lease goes on, and there is nothing left to await in this task.
-            return Outcome(kind=ReportKind.UNEXPECTED, error=RuntimeError(f"canceled: {error!r}"))
-
     def _publish(self) -> None:
         """Log the leases that ended, and let those who wait for it know."""
         for registration in self.schedule.take_ended():
@@ -294,5 +289,10 @@ class Engine:
         self.failure = error
         self._left.set()
         logger.critical("the reporter crashed, every task is lost", exc_info=error)
-        self.schedule.lose_all(LostReason.REPORTER_FAILED, error)
+        self._lose_all(LostReason.REPORTER_FAILED, error)
+
+    def _lose_all(self, reason: LostReason, error: BaseException | None = None) -> None:
+        self.schedule.lose_all(reason, error)
         self._publish()
+        for record in self.schedule.registrations:
+            record.on_change()  # what was lost before is reported no more, for which some may wait

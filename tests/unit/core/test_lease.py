@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import pytest
 from hypothesis import given
@@ -92,12 +93,18 @@ def test_a_late_success_does_not_count(now):
 
 
 def test_what_lapsed_here_is_still_reported_and_what_the_service_ended_is_not():
-    """Rule 5: a late report may land first; but never after the service's own word."""
-    for reason in LostReason:
+    """Rule 5: a late report may land first; but never after the service's own word.
+
+    One that was never acknowledged is not reported either: no work winds down, and the service
+    would hold the task for nobody.
+    """
+    for reason, acknowledged in itertools.product(LostReason, (True, False)):
         lease = Registration("task", TIMING, 0.0)
+        if acknowledged:
+            lease.succeed(0.0, 0.0)
         lease.lose(reason)
-        expected = reason in (LostReason.EXPIRED, LostReason.OVERLOADED)
-        assert lease.reportable is expected, reason
+        expected = acknowledged and reason in (LostReason.EXPIRED, LostReason.OVERLOADED)
+        assert lease.reportable is expected, (reason, acknowledged)
     lease = Registration("task", TIMING, 0.0)
     lease.cancel()
     assert not lease.reportable

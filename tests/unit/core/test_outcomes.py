@@ -201,12 +201,25 @@ def test_a_success_that_comes_too_late_ends_the_lease_and_goes_on_reporting():
     """It lapsed meanwhile, though nobody had the time to say so."""
     schedule = make_schedule()
     lease = add(schedule)
+    answer(schedule, send(schedule, 0.0))
+    send(schedule, 289.0)
+    answer(schedule, lease, sent_at=289.0, now=291.0)
+    assert lease.lost_reason is LostReason.EXPIRED
+    assert schedule.take_ended() == [lease]
+    assert schedule.held_count == 0
+    assert schedule.next_lease(1000.0) is lease
+
+
+def test_nor_does_an_acknowledgement_count_that_comes_too_late():
+    """Nobody has begun the work, so nothing is reported of it any more."""
+    schedule = make_schedule()
+    lease = add(schedule)
     send(schedule, 119.0)
     answer(schedule, lease, sent_at=119.0, now=121.0)
     assert lease.lost_reason is LostReason.EXPIRED
     assert schedule.take_ended() == [lease]
     assert schedule.held_count == 0
-    assert schedule.next_lease(1000.0) is lease
+    assert schedule.next_lease(1000.0) is None
 
 
 def test_held_leases_are_counted_until_they_end():
@@ -290,9 +303,10 @@ def test_losing_all_stops_the_reports_of_what_was_lost_before():
     """What lapsed is reported while its work winds down, but not by a reporter that failed."""
     schedule = make_schedule()
     lease = add(schedule)
-    schedule.expire(120.0)
+    answer(schedule, send(schedule, 0.0))
+    schedule.expire(290.0)
     assert lease.reportable
-    assert schedule.next_due == 0.0
+    assert schedule.next_due == 60.0
     schedule.lose_all(LostReason.REPORTER_FAILED)
     assert not lease.reportable
     assert schedule.next_due is None

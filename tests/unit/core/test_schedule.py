@@ -273,12 +273,13 @@ def test_lost_leases_get_only_what_is_left_over():
     schedule = make_schedule(rate=1, burst=2)
     gone = make_lease("gone", 0.0)
     schedule.add(gone, 0.0)
-    schedule.expire(120.0)
+    report(schedule, 0.0)
+    schedule.expire(290.0)
     assert gone.lost_reason is LostReason.EXPIRED
-    fresh = make_lease("fresh", 120.0)
-    schedule.add(fresh, 120.0)
-    assert schedule.next_lease(120.0) is fresh
-    assert schedule.next_lease(121.0) is gone
+    fresh = make_lease("fresh", 290.0)
+    schedule.add(fresh, 290.0)
+    assert schedule.next_lease(290.0) is fresh
+    assert schedule.next_lease(291.0) is gone
 
 
 def test_a_report_that_cannot_land_in_time_gives_way_to_one_that_can():
