@@ -38,7 +38,7 @@ async def count_words(text: str) -> int:
 
 async def handle(task: Task) -> None:
     """Give the coroutine what it needs of the task; returning sets it FINISHED."""
-    words = await count_words(str(task.fields["command"]))
+    words = await count_words(task.text("command"))
     log.info("%s has %d words", task.attempt_id, words)
 
 

@@ -71,7 +71,12 @@ async def runner() -> None:
     @task_runner.activity("ShellCommandActivity", max_concurrency=2)
     async def shell(task: Task) -> bool:
         assert_type(task.fields, Mapping[str, ObjectField])
+        assert_type(task.text("command"), str)
+        assert_type(task.text("command", ""), str)
+        assert_type(task.text("command", None), str | None)
+        assert_type(task.texts("scriptArgument"), tuple[str, ...])
         assert_type(task.ref("input"), PipelineObject)
+        assert_type(task.ref("input").text("filePath"), str)
         assert_type(task.report_progress_timeout, float | None)
         assert_type(await task.evaluate("#{x}"), str)
         object_ids = [

@@ -62,6 +62,15 @@ async def test_a_task_is_a_tracked_task_with_objects(with_task):
         assert not task.is_precondition
         assert task.fields["command"] == "echo today ATTEMPT"
         assert task.fields["scriptArgument"] == ["a", "b"]
+        assert task.text("command") == "echo today ATTEMPT"
+        assert task.texts("scriptArgument") == ("a", "b")
+        assert (task.texts("stage"), task.text("stage", "false")) == ((), "false")
+        with pytest.raises(ValueError, match="'scriptArgument' has 2 values, not one"):
+            task.text("scriptArgument")
+        with pytest.raises(
+            LookupError, match=r"no field 'stage' .*its fields are .*reportProgressTimeout"
+        ):
+            task.text("stage")
         assert task.fields["@componentParent"] == Ref("Work")
         assert task.report_progress_timeout == 7200
         assert task.attempt.period("reportProgressTimeout") == 7200

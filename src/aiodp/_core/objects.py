@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, overload
 
 from aiodp._core.fields import Ref
 from aiodp._core.period import parse_period
@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 ObjectField: TypeAlias = str | Ref | list[str | Ref]
 
+_T = TypeVar("_T")
+
 _ATTEMPT: Final = "_Attempt="
+_RUNTIME: Final = "@"
+"""Begins the names of the fields that the service itself sets."""
+REQUIRED: Final = object()
+"""Stands for no default."""
 
 
 class PipelineObject:
@@ -49,28 +55,37 @@ class PipelineObject:
     @property
     def type(self) -> str:
         """Its type, such as `ShellCommandActivity`; empty if it has none."""
-        return self.text("type") or ""
+        return self.text("type", "")
 
     def texts(self, key: str) -> tuple[str, ...]:
         """Return all string values of a field, none if there is no such field."""
         return tuple(value for value in self._values(key) if isinstance(value, str))
 
-    def text(self, key: str) -> str | None:
-        """Return the one string value of a field; None if there is no such field.
+    @overload
+    def text(self, key: str) -> str: ...
 
-        Raises `ValueError` if it has several.
+    @overload
+    def text(self, key: str, default: _T) -> str | _T: ...
+
+    def text(self, key: str, default: Any = REQUIRED) -> Any:
+        """Return the one string value of a field, or the default if it has none.
+
+        Raises `LookupError` if it has none and there is no default, and `ValueError` if it has
+        several: see `texts`.
         """
         values = self.texts(key)
         if len(values) > 1:
             raise ValueError(f"{self.id}: field {key!r} has {len(values)} values, not one")
-        return values[0] if values else None
+        if not values and default is REQUIRED:
+            raise self._lacking(key, "has a text", "it refers to an object, see `ref`")
+        return values[0] if values else default
 
     def period(self, key: str) -> float | None:
         """Return the seconds of a field such as `10 minutes`; None if there is no such field.
 
         Raises `ValueError` if it is no period (Developer Guide, "Data Types").
         """
-        text = self.text(key)
+        text = self.text(key, None)
         return None if text is None else parse_period(text)
 
     def refs(self, key: str) -> tuple[PipelineObject, ...]:
@@ -90,10 +105,17 @@ class PipelineObject:
         """
         objects = self.refs(key)
         if not objects:
-            raise LookupError(f"{self.id} has no field {key!r} that refers to an object")
+            raise self._lacking(key, "refers to an object", "it has a text, see `text`")
         if len(objects) > 1:
             raise ValueError(f"{self.id}: field {key!r} refers to {len(objects)} objects, not one")
         return objects[0]
+
+    def _lacking(self, key: str, asked: str, has: str) -> LookupError:
+        """Return the error of a field that has not what was asked for, or that is not there."""
+        if key not in self.fields:
+            names = ", ".join(name for name in self.fields if not name.startswith(_RUNTIME))
+            has = f"its fields are {names}" if names else "it has no fields"
+        return LookupError(f"{self.id} has no field {key!r} that {asked}: {has}")
 
     def _values(self, key: str) -> list[str | Ref]:
         value = self.fields.get(key, [])

@@ -53,7 +53,10 @@ async def ask_status(
         try:
             ids = [task.attempt_id]
             [attempt] = [found async for found in task.describe(ids, evaluate_expressions=False)]
-            end, why = _end_shown(attempt, status, error_id), f"it is {attempt.text('@status')}"
+            end, why = (
+                _end_shown(attempt, status, error_id),
+                f"it is {attempt.text('@status', None)}",
+            )
         except Exception as error:  # noqa: BLE001 - whatever keeps it from being known
             why = str(error)
     if end is RunEnd.IN_DOUBT:
@@ -76,11 +79,11 @@ def _end_shown(attempt: PipelineObject, status: TaskStatus, error_id: str | None
 
     An attempt that fell silent is FAILED as well, so a failure is known by its error only.
     """
-    shown = attempt.text("@status") or ""
+    shown = attempt.text("@status", "")
     if shown != TaskStatus.FAILED:
         return RunEnd(shown) if shown == status else _ENDED_OTHERWISE.get(shown, RunEnd.IN_DOUBT)
     if status is TaskStatus.FINISHED:
         return RunEnd.LOST
     if status is TaskStatus.FALSE or error_id is None:
         return RunEnd.IN_DOUBT
-    return RunEnd.FAILED if attempt.text("errorId") == error_id else RunEnd.LOST
+    return RunEnd.FAILED if attempt.text("errorId", None) == error_id else RunEnd.LOST

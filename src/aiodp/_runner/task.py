@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from aiodp._core.objects import REQUIRED
 from aiodp._core.text import shorten
 from aiodp._errors import RunnerStopped
 from aiodp._reporter.task import TrackedTask
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from aiodp._core.objects import Assignment, ObjectField, PipelineObject
     from aiodp._reporter.access import EngineAccess, StatusAccess
     from aiodp._reporter.record import TaskRecord
+
+_T = TypeVar("_T")
 
 
 class Task(TrackedTask):
@@ -90,6 +93,24 @@ class Task(TrackedTask):
     def assigned_at(self) -> float:
         """When PollForTask returned it, on the scale of `anyio.current_time()`."""
         return self._assignment.assigned_at
+
+    @overload
+    def text(self, key: str) -> str: ...
+
+    @overload
+    def text(self, key: str, default: _T) -> str | _T: ...
+
+    def text(self, key: str, default: Any = REQUIRED) -> Any:
+        """Return the one string value of a field, such as `task.text("command")`.
+
+        If it has none, this returns the default, and raises `LookupError` without one. Raises
+        `ValueError` if there are several: see `texts`.
+        """
+        return self.attempt.text(key, default)
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """Return all string values of a field, none if there is no such field."""
+        return self.attempt.texts(key)
 
     def ref(self, key: str) -> PipelineObject:
         """Return the object that a field refers to, such as `task.ref("input")`.

@@ -119,7 +119,7 @@ async def _nodes(task: Task, key: str) -> tuple[DataNode, ...]:
 def _text(item: PipelineObject, key: str) -> str | None:
     """Return the only value of a field, None if it has none."""
     try:
-        return item.text(key)
+        return item.text(key, None)
     except ValueError as error:
         raise bad_definition(str(error)) from error
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 from unittest.mock import AsyncMock
 
 import pytest
 from aiobotocore.session import get_session
 
-from aiodp import Quota, Ref, TaskFailed, TaskRunner
+from aiodp import PipelineObject, Quota, Ref, TaskFailed, TaskRunner
 from aiodp._core.objects import parse_object, parse_objects, read_assignment
 from aiodp._core.period import parse_period
 from aiodp._core.text import error_members
 from aiodp._runner.result import error_id_of, message_of, stack_trace_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 async def work(task): ...
@@ -206,7 +211,8 @@ def test_objects():
     assert one.texts("x") == ("1", "2")
     assert one.refs("x") == (objects["b"],)
     assert one.ref("x") is objects["b"]
-    assert (one.text("once"), one.text("never")) == ("", None)
+    assert (one.text("once"), one.text("once", "3")) == ("", "")
+    assert (one.text("never", None), one.text("never", "3")) == (None, "3")
     assert one.period("period") == 3 * 86_400
     assert one.period("never") is None
     assert one.type == ""
@@ -217,6 +223,31 @@ def test_objects():
         one.period("once")
     with pytest.raises(TypeError):
         one.fields["new"] = "value"  # type: ignore[index]
+
+
+def test_a_field_that_has_not_what_is_asked_for_is_named():
+    """`LookupError` names the field and what it has, and tells no value."""
+    data = (
+        ("command", "stringValue", "secret"),
+        ("input", "refValue", "b"),
+        ("@sphere", "stringValue", "x"),
+    )
+    fields = [{"key": key, kind: value} for key, kind, value in data]
+    one = parse_objects({"a": {"id": "a", "fields": fields}})["a"]
+    cases: list[tuple[Callable[[str], object], str, str]]
+    cases = [
+        (one.text, "comand", "'comand' that has a text: its fields are command, input"),
+        (one.ref, "comand", "'comand' that refers to an object: its fields are command, input"),
+        (one.text, "input", "'input' that has a text: it refers to an object, see `ref`"),
+        (one.ref, "command", "'command' that refers to an object: it has a text, see `text`"),
+    ]
+    for ask, key, message in cases:
+        with pytest.raises(LookupError, match=f"^a has no field {re.escape(message)}$"):
+            ask(key)
+    empty = PipelineObject("a", "a", {})
+    with pytest.raises(LookupError, match="a has no field 'x' that has a text: it has no fields"):
+        empty.text("x")
+    assert (empty.texts("x"), empty.refs("x"), one.texts("input")) == ((), (), ())
 
 
 @pytest.mark.parametrize(
