@@ -2,7 +2,7 @@
 
 from aiodp._aws.queries import Selector
 from aiodp._core.fields import FieldValue, Ref
-from aiodp._core.objects import ObjectField, PipelineObject
+from aiodp._core.objects import ObjectField, PipelineObject, TaskObject
 from aiodp._errors import (
     AiodpError,
     CallFailed,
@@ -18,6 +18,7 @@ from aiodp._errors import (
 from aiodp._reporter.options import ReporterOptions, TrackOptions
 from aiodp._reporter.reporter import ProgressReporter
 from aiodp._reporter.task import TaskEvent, TrackedTask, current_task
+from aiodp._runner.polling import poll
 from aiodp._runner.runner import TaskRunner
 from aiodp._runner.task import Task
 from aiodp._types import (
@@ -58,11 +59,13 @@ __all__ = [
     "TaskCanceled",
     "TaskEvent",
     "TaskFailed",
+    "TaskObject",
     "TaskRunner",
     "TaskStatus",
     "TrackOptions",
     "TrackedTask",
     "current_task",
+    "poll",
 ]
 
 __version__ = "0.1.0"

@@ -27,7 +27,7 @@ PYTESTS = [content for info, content in FENCES if info == "python" and "def test
 PYTHON = [content for info, content in FENCES if info == "python" and content not in PYTESTS]
 SHELL = [content for info, content in FENCES if info == "sh"]
 DEMO, TESTS, RUN, HOLD, EMULATE = SHELL
-RUNNER, *PYTHON = PYTHON
+RUNNER, LOOP, *PYTHON = PYTHON
 OWN = ["-o", "asyncio_default_fixture_loop_scope=function"]  # pytest-asyncio asks for it
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
 
@@ -49,11 +49,6 @@ def environment(server: ServerKit) -> dict[str, str]:
         "NO_PROXY": "127.0.0.1",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
-
-
-def assign(server: ServerKit) -> str:
-    [task_id] = server.assign()
-    return task_id
 
 
 def test_there_is_no_block_of_another_kind():
@@ -148,36 +143,35 @@ def test_pytest_blocks(number, tmp_path):
 
 
 @pytest.mark.parametrize("number", range(len(PYTHON)))
-def test_python_blocks(number, server, commands, tmp_path):
-    """Each runs as it stands, as a script that is given a task's id."""
+def test_python_blocks(number, commands, tmp_path):
+    """Each that brings its own service runs as it stands, as a script."""
     script = tmp_path / "block.py"
     script.write_text(PYTHON[number])
-    done = commands.run(assign(server), script=script, env=environment(server), timeout=60)
+    done = commands.run(script=script, env=CLEAN, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_reporter_of_ones_own_finishes_its_task(server, tmp_path):
-    """What the second block does reaches the service."""
-    task_id = assign(server)
-    script = tmp_path / "block.py"
-    script.write_text(PYTHON[0])
-    subprocess.run(
-        [sys.executable, str(script), task_id], env=environment(server), timeout=60, check=True
-    )
-    assert server.task(task_id).status == "FINISHED"
-
-
 @pytest.mark.slow
-def test_hold(server):
-    """The shell block keeps its task and sets its status."""
-    task_id = assign(server)
-    subprocess.run(
-        ["bash", "-euc", HOLD],
-        env=environment(server) | {"TASK_ID": task_id},
-        timeout=60,
-        check=True,
-    )
-    assert server.task(task_id).status == "FINISHED"
+def test_a_loop_of_ones_own_finishes_its_task(server, commands, tmp_path):
+    """The second block polls again after a poll without a task."""
+    script = tmp_path / "block.py"
+    script.write_text(LOOP)
+    with commands.start("readme-loop", script=script, env=environment(server)) as running:
+        try:
+            polls = server.calls["PollForTask", "ok"]
+            server.wait_until(lambda: server.calls["PollForTask", "ok"] > polls)
+            server.wait_finished(server.activity("readme-loop"), timeout=60)
+        finally:
+            running.kill()
+
+
+def test_poll_and_hold(server):
+    """The shell block gets a task, keeps it and sets its status."""
+    variables = environment(server) | {"WORKER_GROUP": "readme-hold"}
+    pipeline = server.activity("readme-hold")
+    command = ["bash", "-euc", HOLD]
+    subprocess.run(command, env=variables, timeout=60, check=True)
+    server.assert_finished(pipeline)
 
 
 def test_emulate(server):

@@ -20,10 +20,12 @@ from aiodp import (
     RunnerStatistics,
     Statistics,
     Task,
+    TaskObject,
     TaskRunner,
     TaskStatus,
     TrackedTask,
     current_task,
+    poll,
 )
 
 
@@ -96,3 +98,16 @@ async def runner() -> None:
     assert_type(await shell(task_runner.tasks[0]), bool)
     assert_type(task_runner.statistics(), RunnerStatistics)
     await task_runner.run(max_tasks=3)
+
+
+async def own_loop() -> None:
+    task = await poll(get_session(), worker_group="workers", hostname="here", region_name="r")
+    assert_type(task, TaskObject | None)
+    if task is None:
+        return
+    assert_type(task.fields, Mapping[str, ObjectField])
+    assert_type(task.attempt, PipelineObject)
+    async with ProgressReporter(get_session()).track(
+        task.task_id, assigned_at=task.assigned_at, lease_timeout=task.report_progress_timeout
+    ):
+        pass

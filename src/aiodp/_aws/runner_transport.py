@@ -96,12 +96,7 @@ async def open_runner_transport(
     Raises `ReportRejected` if no client can be made.
     """
     own = [
-        AioConfig(
-            connect_timeout=_CALL_TIMEOUT,
-            read_timeout=_READ_TIMEOUT,
-            max_pool_connections=polls_at_once,
-            retries=ONCE,  # a poll that is sent again may lose the task that the first one got
-        ),
+        _poll_config(polls_at_once),
         AioConfig(
             connect_timeout=_CALL_TIMEOUT,
             read_timeout=_CALL_TIMEOUT,
@@ -113,3 +108,31 @@ async def open_runner_transport(
         session, own, region_name=region_name, endpoint_url=endpoint_url, config=config
     ) as (polls, others):
         yield ClientRunnerTransport(polls, others), ClientPipelineQueries(others)
+
+
+@asynccontextmanager
+async def open_poll_transport(
+    session: AioSession,
+    *,
+    region_name: str | None,
+    endpoint_url: str | None,
+    config: Config | None,
+) -> AsyncIterator[RunnerTransport]:
+    """Open a client for one poll after the other; raise `ReportRejected` if none can be made."""
+    async with open_clients(
+        session,
+        [_poll_config(1)],
+        region_name=region_name,
+        endpoint_url=endpoint_url,
+        config=config,
+    ) as [client]:
+        yield ClientRunnerTransport(client, client)
+
+
+def _poll_config(polls_at_once: int) -> AioConfig:
+    return AioConfig(
+        connect_timeout=_CALL_TIMEOUT,
+        read_timeout=_READ_TIMEOUT,
+        max_pool_connections=polls_at_once,
+        retries=ONCE,  # a poll that is sent again may lose the task that the first one got
+    )

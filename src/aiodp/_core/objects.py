@@ -131,9 +131,9 @@ class PipelineObject:
             ) from None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assignment:
-    """A task as it was handed out."""
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class TaskObject:
+    """A task as PollForTask handed it out, with the objects that came with it."""
 
     task_id: str
     pipeline_id: str
@@ -142,13 +142,43 @@ class Assignment:
     assigned_at: float
     """When the answer came, on the scale of `anyio.current_time()`."""
 
-    def __str__(self) -> str:
-        return f"{self.attempt.type or 'task'} {self.attempt_id} of {self.pipeline_id}"
+    def __repr__(self) -> str:
+        return f"<TaskObject {self.type or 'of no type'} {self.attempt_id!r} of {self.pipeline_id}>"
 
     @property
     def attempt(self) -> PipelineObject:
-        """The object of the attempt itself."""
+        """The object of the attempt itself: `fields`, and methods that read them."""
         return self.objects[self.attempt_id]
+
+    @property
+    def type(self) -> str:
+        """The type of its object, such as `ShellCommandActivity`; empty if it has none."""
+        return self.attempt.type
+
+    @property
+    def fields(self) -> Mapping[str, ObjectField]:
+        """The fields of the attempt: str, `Ref`, or a list of these where a key is repeated."""
+        return self.attempt.fields
+
+    @property
+    def report_progress_timeout(self) -> float | None:
+        """Its `reportProgressTimeout` in seconds of the service, which is the length of its lease.
+
+        None if it has none, or none that is a period such as `10 minutes`.
+        """
+        try:
+            return self.attempt.period("reportProgressTimeout")
+        except ValueError:
+            return None
+
+
+class Assignment(TaskObject):
+    """A task that a task runner has in hand."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return f"{self.type or 'task'} {self.attempt_id} of {self.pipeline_id}"
 
     @property
     def instance(self) -> tuple[str, str]:
@@ -162,7 +192,7 @@ class Assignment:
             "task": shorten(self.task_id),
             "pipeline": self.pipeline_id,
             "attempt": self.attempt_id,
-            "type": self.attempt.type,
+            "type": self.type,
         }
 
 

@@ -64,7 +64,7 @@ class Task(TrackedTask):
     @property
     def type(self) -> str:
         """The type of its object, such as `ShellCommandActivity`; empty if it has none."""
-        return self._assignment.attempt.type
+        return self._assignment.type
 
     @property
     def is_precondition(self) -> bool:
@@ -77,7 +77,7 @@ class Task(TrackedTask):
 
         The service has added what the component inherits, and has evaluated the expressions.
         """
-        return self._assignment.attempt.fields
+        return self._assignment.fields
 
     @property
     def objects(self) -> Mapping[str, PipelineObject]:
@@ -133,10 +133,7 @@ class Task(TrackedTask):
 
         None if it has none, or none that is a period such as `10 minutes`.
         """
-        try:
-            return self.attempt.period("reportProgressTimeout")
-        except ValueError:
-            return None
+        return self._assignment.report_progress_timeout
 
     @property
     def stopped(self) -> bool:

@@ -1,4 +1,4 @@
-"""The command line: `aiodp demo`, `doctor`, `emulate`, `hold`, `run` and `validate`."""
+"""The command line: `aiodp demo`, `doctor`, `emulate`, `hold`, `poll`, `run` and `validate`."""
 
 from __future__ import annotations
 

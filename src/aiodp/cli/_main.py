@@ -18,6 +18,7 @@ _COMMANDS: Final = {
     "doctor": "Check what a task runner needs, and say what to mend.",
     "emulate": "Serve a local AWS Data Pipeline over HTTP.",
     "hold": "Keep a task alive while a command runs.",
+    "poll": "Poll once for a task, and print it.",
     "run": "Work on the tasks of a worker group.",
     "validate": "Check definition files without a server.",
 }

@@ -254,7 +254,7 @@ def test_every_option_of_the_command_is_named():
     """The page names each option, and each form of the log."""
     start = section("Start it")
     options = {option for parameter in emulate.params for option in parameter.opts}
-    assert set(re.findall(r"--[a-z-]+", start)) == options
+    assert set(re.findall(r"--[a-z-]+", start)) == options | {"--cli-read-timeout"}  # the AWS CLI's
     assert all(f"`{log_format.value}`" in start for log_format in LogFormat)
     assert "`AIODP_EMULATE_PORT=5005`" in start
 
