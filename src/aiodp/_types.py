@@ -197,7 +197,9 @@ class RunnerStatistics:
     polling: int = 0
     """Polls that wait for an answer now."""
     received: int = 0
-    """Tasks that polls have brought."""
+    """Tasks that polls have brought, but for those in `left`."""
+    left: int = 0
+    """Tasks that were left to other runners, for none of the handlers takes their type."""
     running: int = 0
     """Tasks that the runner works on now."""
     ended: Mapping[str, int] = field(default_factory=lambda: Counts({}))

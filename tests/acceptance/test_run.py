@@ -446,6 +446,25 @@ def test_a_task_that_nobody_can_do_fails_with_advice(run, activate, service):
     assert "--handler HiveActivity=PACKAGE.MODULE:FUNCTION" in fields["errorMessage"]
 
 
+def test_other_types_are_left_to_who_can_do_them(run, activate, service):
+    """Beside a runner that can, nothing fails; what nobody can do stays in the queue."""
+    left = activate(type="HiveActivity", hiveScript="x")
+    done = activate(command="true")
+    ran = run("--max-tasks", "1", "--unsupported", "leave")
+    assert ran.returncode == 0, ran.stderr
+    assert "Exists; others are left to other runners;" in ran.stderr
+    assert "is left to other runners" in ran.stderr
+    statuses = [attempt_of(service, pipeline_id)[1]["@status"] for pipeline_id in (left, done)]
+    assert statuses == ["WAITING_FOR_RUNNER", "FINISHED"]
+
+
+def test_leaving_what_a_handler_takes_is_wrong_use(run, handlers):
+    """A handler for all types leaves nothing to others."""
+    ran = run("--unsupported", "leave", "--handler", f"{handlers}:greet")
+    assert ran.returncode == 2
+    assert "--unsupported leave leaves nothing" in ran.stderr
+
+
 def test_children_that_a_handler_ends_are_no_signals_to_the_runner(run, activate, handlers):
     """Forked by multiprocessing and terminated: they obey, and nobody else is meant."""
     activate(command="true")
@@ -759,8 +778,9 @@ def test_it_says_in_one_line_what_it_does(run, server):
     """Whose tasks, where, by which name, and where to look."""
     done = run("--once", "--taskrunnerId", "me", "--output", "out", "--region", "eu-west-1")
     [line] = [one for one in done.stderr.splitlines() if "works on" in one]
-    where = f"in eu-west-1 at {server.endpoint}, 2 tasks at once; output: out; log: "
-    assert f"task runner me works on {GROUP} {where}" in line
+    where = f"in eu-west-1 at {server.endpoint}, 2 tasks at once; "
+    types = "types: ShellCommandActivity, ShellCommandPrecondition, Exists; others fail"
+    assert f"task runner me works on {GROUP} {where}{types}; output: out; log: " in line
     assert "/out/logs/Task Runner.log." in line
 
 

@@ -56,7 +56,7 @@ class Dispatcher:
         self.executions: dict[Execution, None] = {}
         self.ended: Counter[RunEnd] = Counter()
         self.failure: BaseException | None = None
-        self.poller = Poller(transport, identity, scale=shared.scale, jitter=shared.jitter)
+        self.poller = Poller(transport, identity, shared)
         self._identity = identity
         self._shared = shared
         self._shutdown = shared.shutdown

@@ -60,10 +60,14 @@ def check_handler(handler: object) -> None:
 
 
 class Handlers:
-    """Finds the handler of a type: its own, or the one that takes the rest."""
+    """Finds the handler of a type: its own, or the one that takes the rest.
 
-    def __init__(self, rest: Handler | None) -> None:
+    With `leave`, tasks of types without one are left to other runners.
+    """
+
+    def __init__(self, rest: Handler | None, *, leave: bool = False) -> None:
         self._rest = None if rest is None else Activity(handler=rest)
+        self._leave = leave
         self._by_type: dict[str, Activity] = {}
 
     def __bool__(self) -> bool:
@@ -74,6 +78,10 @@ class Handlers:
         if type_name in self._by_type:
             raise ValueError(f"{type_name!r} has a handler already")
         self._by_type[type_name] = activity
+
+    def takes(self, type_name: str) -> bool:
+        """Return whether a task of this type is executed, or fails, here."""
+        return not self._leave or self._rest is not None or type_name in self._by_type
 
     def find(self, task: Task) -> Activity:
         """Return the activity for a task; raise `TaskFailed` if there is none."""

@@ -10,18 +10,21 @@ import anyio
 
 from aiodp._aws.errors import describe
 from aiodp._core.lease import TICK
-from aiodp._log import logger
+from aiodp._core.objects import read_assignment
+from aiodp._log import OncePer, logger
 from aiodp._types import Outcome, ReportKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from aiodp._aws.runner_transport import RunnerTransport
+    from aiodp._runner.execution import Shared
 
 _RATE: Final = 2.0  # calls per second that an account may make: Developer Guide, "Limits"
 _MIN_DELAY: Final = 1.0  # seconds of the service after a first failure
 _MAX_DELAY: Final = 60.0
 _MAX_DOUBLINGS: Final = 10
+_LOG_INTERVAL: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +49,17 @@ class Backoff:
     def fail(self, outcome: Outcome) -> float:
         """Count a failure; return the delay before the next call, in seconds of the service."""
         self.count += 1
-        self._failures += 1
         if outcome.kind is not self._kind:
             self._kind = outcome.kind
             level = logging.ERROR if outcome.kind is ReportKind.CONFIGURATION else logging.WARNING
             error = describe(outcome.error)
             extra = {"kind": outcome.kind.value, "error": error}
             logger.log(level, "%s fail (%s): %s", self._calls, outcome.kind, error, extra=extra)
+        return self.next_delay()
+
+    def next_delay(self) -> float:
+        """Return the delay before the next call, which is longer each time."""
+        self._failures += 1
         doubled = _MIN_DELAY * 2.0 ** min(self._failures - 1, _MAX_DOUBLINGS)
         return float(min(_MAX_DELAY, doubled) * (1 - self._jitter() / 2))
 
@@ -65,23 +72,20 @@ class Backoff:
 
 
 class Poller:
-    """Polls a worker group at the service's pace. `scale` service seconds pass in one of ours."""
+    """Polls a worker group at the service's pace."""
 
-    def __init__(
-        self,
-        transport: RunnerTransport,
-        identity: Identity,
-        *,
-        scale: float,
-        jitter: Callable[[], float],
-    ) -> None:
+    def __init__(self, transport: RunnerTransport, identity: Identity, shared: Shared) -> None:
         self.polls = 0
         self.outstanding = 0
-        self.unanswered = Backoff("polls", jitter)
-        self.unacknowledged = Backoff("acknowledgements of tasks", jitter)
+        self.left = 0
+        self.unanswered = Backoff("polls", shared.jitter)
+        self.unacknowledged = Backoff("acknowledgements of tasks", shared.jitter)
+        self._unsupported = Backoff("tasks of other types", shared.jitter)
         self._transport = transport
         self._identity = identity
-        self._scale = scale
+        self._handlers = shared.handlers
+        self._scale = shared.scale
+        self._log = OncePer(_LOG_INTERVAL / shared.scale)
         self._next_at = anyio.current_time()
 
     async def wait_turn(self) -> None:
@@ -91,7 +95,7 @@ class Poller:
         self._next_at = anyio.current_time() + 1 / (_RATE * self._scale)
 
     async def poll(self) -> Mapping[str, Any] | None:
-        """Poll once; return a taskObject, or None if there is no task, or no answer."""
+        """Poll once; return a taskObject, or None without an answer, or a task to be done here."""
         self.polls += 1
         self.outstanding += 1
         try:
@@ -104,9 +108,39 @@ class Poller:
             self.wait_after(self.unanswered, answer)
             return None
         self.unanswered.succeed()
-        return answer
+        return None if answer is None or self._leave(answer) else answer
 
     def wait_after(self, backoff: Backoff, outcome: Outcome) -> None:
         """Let the next polls wait because a poll, or what followed it, failed."""
-        delay = backoff.fail(outcome) / self._scale
+        self._wait(backoff.fail(outcome))
+
+    def _leave(self, answer: Mapping[str, Any]) -> bool:
+        """Return whether a task is left to other runners; the next poll waits then.
+
+        The service offers it again after two minutes. A runner that polled on would have the tasks
+        of other types nearly always, and keep them from those who can do them.
+        """
+        try:
+            assignment = read_assignment(answer, anyio.current_time())
+        except ValueError:
+            return False  # which is a failure of the task
+        if self._handlers.takes(assignment.attempt.type):
+            self._unsupported.succeed()
+            return False
+        self.left += 1
+        delay = self._unsupported.next_delay()
+        self._wait(delay)
+        self._log.log(
+            logging.WARNING,
+            assignment.attempt.type,
+            "%s is left to other runners, as are others of its type: this one has no handler for "
+            "them; polls wait for %.1f s, longer each time, until a task comes that it can do",
+            assignment,
+            delay,
+            **assignment.extra,
+        )
+        return True
+
+    def _wait(self, delay: float) -> None:
+        delay /= self._scale
         self._next_at = max(self._next_at, anyio.current_time() + delay)

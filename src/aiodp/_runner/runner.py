@@ -6,7 +6,7 @@ import os
 import socket
 import uuid
 from contextlib import asynccontextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import anyio
 
@@ -64,6 +64,10 @@ class TaskRunner:
         handle_signals: Drain at SIGINT and SIGTERM, and interrupt the tasks at a second one. False
             for programs that do so themselves. Signals that are ignored, or that the event
             loop has a handler for, are left alone, and all of them outside the main thread.
+        unsupported: What becomes of tasks of a type that no handler takes. "fail" sets them FAILED
+            with `NoHandler`. "leave" does not acknowledge them, so that the service offers them
+            again after two minutes, to another runner of the worker group that can do them; polls
+            then wait for growing times of up to a minute, until a task comes that this one can do.
         reporter_options: As `ProgressReporter` takes them. An `ack_timeout` other than the two
             minutes of the service says that its time runs at another speed, and all periods are
             scaled by that: see `aiodp.testing.scaled`.
@@ -81,6 +85,7 @@ class TaskRunner:
         hostname: str | None = None,
         drain_timeout: float | timedelta | None = None,
         handle_signals: bool = True,
+        unsupported: Literal["fail", "leave"] = "fail",
         **reporter_options: Unpack[ReporterOptions],
     ) -> None:
         if handler is not None:
@@ -102,7 +107,7 @@ class TaskRunner:
         self._reporter = RunnerReporter(session, **reporter_options)
         if self._reporter.capacity == 0:
             raise ValueError(f"{reporter_options.get('quota')} cannot keep a single task alive")
-        self._handlers = Handlers(handler)
+        self._handlers = Handlers(handler, leave=_leaves(unsupported, handler))
         self._shutdown = Shutdown()
         self._dispatcher: Dispatcher | None = None
         self._state = "new"
@@ -208,6 +213,7 @@ class TaskRunner:
             polls_failed=dispatcher.poller.unanswered.count,
             polling=dispatcher.poller.outstanding,
             received=dispatcher.received,
+            left=dispatcher.poller.left,
             running=len(dispatcher.executions),
             ended=Counts({end.value: count for end, count in dispatcher.ended.items()}),
             reports=self._reporter.statistics(),
@@ -271,6 +277,14 @@ def _at_least_one(name: str, number: Any) -> int:
     if isinstance(number, bool) or not isinstance(number, int) or number < 1:
         raise ValueError(f"{name} must be a whole number of at least 1, not {shown(number)}")
     return number
+
+
+def _leaves(unsupported: str, handler: Handler | None) -> bool:
+    if unsupported not in ("fail", "leave"):
+        raise ValueError(f"unsupported must be 'fail' or 'leave', not {shown(unsupported)}")
+    if unsupported == "leave" and handler is not None:
+        raise ValueError("unsupported='leave' leaves nothing, for `handler` takes all types")
+    return unsupported == "leave"
 
 
 def _timeout(name: str, value: float | timedelta | None) -> float | None:

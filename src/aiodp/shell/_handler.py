@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from aiodp._concurrency import run_shielded_task
 from aiodp._errors import TaskFailed
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from aiodp._runner.task import Task
 
 _EXISTS: Final = "Exists"
-_SUPPORTED: Final = ("ShellCommandActivity", "ShellCommandPrecondition", _EXISTS)
 _MAX_OUTPUT: Final = 100 * 1024 * 1024
 
 
@@ -46,6 +45,9 @@ class ShellHandler:
 
     Raises `ValueError` for a value that is not allowed.
     """
+
+    types: ClassVar[tuple[str, ...]] = ("ShellCommandActivity", "ShellCommandPrecondition", _EXISTS)
+    """The types of tasks that it does."""
 
     def __init__(
         self,
@@ -85,10 +87,10 @@ class ShellHandler:
 
         When this is cancelled, the command's session is ended, and nothing of it is left.
         """
-        if task.type not in _SUPPORTED:
+        if task.type not in self.types:
             raise TaskFailed(
                 f"{task.attempt_id} is of type {task.type or '(none)'}; the shell handler "
-                f"supports {', '.join(_SUPPORTED)}",
+                f"supports {', '.join(self.types)}",
                 error_id="UnsupportedType",
             )
         try:

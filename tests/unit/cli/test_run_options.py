@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from aiodp import ProgressReporter, ReportRejected
 from aiodp.cli._main import cli
 from aiodp.cli._run.access import Access
+from aiodp.cli._run.handlers import fail_unsupported
 from aiodp.cli._run.options import OURS
 from aiodp.cli._run.session import Session
 from aiodp.cli._run.task_runner_options import TASK_RUNNERS
@@ -350,8 +351,9 @@ def handlers_of(session: Session) -> tuple[Any, dict[str, Any]]:
 def test_without_handlers_the_shell_handler_has_all_types(made):
     """It executes what Task Runner does."""
     rest, typed = handlers_of(made())
-    assert isinstance(rest._shell, ShellHandler)
-    assert typed == {}
+    assert rest is fail_unsupported
+    assert set(typed) == set(ShellHandler.types)
+    assert isinstance(typed["Exists"], ShellHandler)
 
 
 def test_handlers_are_found_in_the_current_directory(made, module):
@@ -362,12 +364,14 @@ def test_handlers_are_found_in_the_current_directory(made, module):
         *("--handler", f"C={module}:things"),
     )
     rest, typed = handlers_of(session)
-    assert {name: getattr(handler, "__name__", "object") for name, handler in typed.items()} == {
+    names = {name: getattr(handler, "__name__", "object") for name, handler in typed.items()}
+    assert {name: names[name] for name in "ABC"} == {
         "A": "work",
         "B": "work",
         "C": "object",
     }
-    assert isinstance(rest._shell, ShellHandler)
+    assert set(typed) - set("ABC") == set(ShellHandler.types)
+    assert rest is fail_unsupported
 
 
 def test_a_handler_without_a_type_has_all_other_types(made, module):
@@ -423,7 +427,7 @@ def test_a_lost_tasks_command_is_dead_before_the_deadline(made):
         for scale in (1, 60):
             session = made(*(arguments if scale == 1 else []), "--time-scale", str(scale))
             timing = session.runner._reporter._timing
-            grace = handlers_of(session)[0]._shell._options.grace
+            grace = handlers_of(session)[1]["Exists"]._options.grace
             assert timing.safety_margin >= grace + 5 / scale
             assert timing.safety_margin < 60 / scale  # the shortest lease there is
 
@@ -469,7 +473,7 @@ def test_options_reach_the_runner_and_the_shell(made, tmp_path):
         *("--tasks", "5", "--drain-timeout", "7", "--hostname", "here", "--taskrunner-id", "me"),
         *("--output", "out", "--log-uri", "s3://b/k", "--grace", "3", "--max-output", "99"),
     )
-    runner, shell = session.runner, handlers_of(session)[0]._shell._options
+    runner, shell = session.runner, handlers_of(session)[1]["Exists"]._options
     assert (runner.worker_group, runner.taskrunner_id) == ("wg", "me")
     assert (runner._identity.hostname, runner._drain_timeout) == ("here", 7)
     assert runner._max_concurrency == 5

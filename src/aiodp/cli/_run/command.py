@@ -55,7 +55,7 @@ def run(**given: Any) -> int:
     with Log(LogFormat(options.log_format), table=options.table, secrets=secrets) as log:
         aws_session = access.session()
         region = _region(aws_session, options)
-        runner = make_runner(options, handlers, aws_session, region)
+        runner, types = make_runner(options, handlers, aws_session, region)
         _open_files(log, options)
         _warn(access, aws_session, options)
         if options.tasks < asked.tasks:
@@ -65,7 +65,12 @@ def run(**given: Any) -> int:
                 *(options.tasks, asked.tasks, needed(asked.tasks)),
             )
         session = Session(
-            options=options, runner=runner, aws_session=aws_session, region=region, log=log
+            options=options,
+            runner=runner,
+            types=types,
+            aws_session=aws_session,
+            region=region,
+            log=log,
         )
         return anyio.run(session.run)
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 OTHER_TYPES: Final = ""
 """Stands for all types that have no handler of their own."""
-_UNSUPPORTED: Final = "UnsupportedType"
 
 
 def load_handlers(given: Iterable[str]) -> dict[str, Handler]:
@@ -50,24 +49,38 @@ def register(runner: TaskRunner, handlers: Mapping[str, Handler]) -> None:
             runner.activity(type_name)(handler)
 
 
-class ShellFallback:
-    """The shell handler; a task of another type fails with a message about `--handler`."""
+def with_shell(
+    given: Mapping[str, Handler], shell: ShellHandler, *, leave: bool
+) -> dict[str, Handler]:
+    """Return the handlers with that of shell commands, and one that fails what none takes."""
+    handlers = dict(given)
+    if OTHER_TYPES not in handlers:
+        handlers = dict.fromkeys(shell.types, shell) | handlers
+        if not leave:
+            handlers[OTHER_TYPES] = fail_unsupported
+    return handlers
 
-    def __init__(self, shell: ShellHandler) -> None:
-        self._shell = shell
 
-    async def __call__(self, task: Task) -> bool:
-        """Execute a task; raise as the shell handler does."""
-        try:
-            return await self._shell(task)
-        except TaskFailed as error:
-            if error.error_id != _UNSUPPORTED:
-                raise
-            raise TaskFailed(
-                f"aiodp run cannot do {task.type or 'objects without a type'} by itself; give it "
-                f"--handler {task.type or 'TYPE'}=PACKAGE.MODULE:FUNCTION",
-                error_id=_UNSUPPORTED,
-            ) from error
+def types_text(handlers: Mapping[str, Handler], *, leave: bool) -> str:
+    """Return which types a runner with these handlers does, and what becomes of others."""
+    names = ", ".join(name for name in handlers if name != OTHER_TYPES)
+    rest = handlers.get(OTHER_TYPES)
+    if leave:
+        return f"{names}; others are left to other runners"
+    if rest is fail_unsupported:
+        return f"{names}; others fail"
+    return f"{names}; others too" if names else "all"
+
+
+async def fail_unsupported(task: Task) -> None:
+    """Fail a task whose type nothing takes, with a message about `--handler`."""
+    type_name = task.type or "objects without a type"
+    raise TaskFailed(
+        f"aiodp run cannot do {type_name} by itself; give it --handler "
+        f"{task.type or 'TYPE'}=PACKAGE.MODULE:FUNCTION, or leave it to other runners with "
+        f"--unsupported leave",
+        error_id="UnsupportedType",
+    )
 
 
 def _add_current_directory() -> None:

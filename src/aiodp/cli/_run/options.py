@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
@@ -55,6 +55,7 @@ class Options(CommonOptions):
     proxy_domain: str | None
     proxy_workstation: str | None
     handlers: tuple[str, ...]
+    unsupported: Literal["fail", "leave"]
     once: bool
     max_tasks: int | None
     drain_timeout: float | None
@@ -67,6 +68,11 @@ class Options(CommonOptions):
         if self.once and self.max_tasks is not None:
             raise click.UsageError(
                 "--once and --max-tasks exclude each other.", click.get_current_context()
+            )
+        if self.unsupported == "leave" and any("=" not in handler for handler in self.handlers):
+            raise click.UsageError(
+                "--unsupported leave leaves nothing: there is a --handler for all types.",
+                click.get_current_context(),
             )
         longest = MAX_GRACE / self.time_scale
         if self.command_grace > longest:
@@ -115,6 +121,14 @@ OURS: Final = (
         help="Do the tasks of this type with a Python function; without a type, all that have no "
         "other. Repeatable; one a line in the environment variable. What no handler takes is run "
         "as a shell command.",
+    ),
+    option(
+        "--unsupported",
+        type=click.Choice(["fail", "leave"]),
+        default="fail",
+        show_default=True,
+        help="What becomes of tasks of types that it cannot do: FAILED, or left to other runners "
+        "of the worker group, which get them two minutes later.",
     ),
     option("--once", is_flag=True, help="Poll once, do the task that it brings, and end."),
     option(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from aiodp import TaskRunner
-from aiodp.cli._run.handlers import OTHER_TYPES, ShellFallback, register
+from aiodp.cli._run.handlers import OTHER_TYPES, register, types_text, with_shell
 from aiodp.shell import ShellHandler
 
 if TYPE_CHECKING:
@@ -36,8 +36,12 @@ def make_runner(
     handlers: Mapping[str, Handler],
     session: AioSession,
     region: str,
-) -> TaskRunner:
-    """Return the runner; raise `click.UsageError` for a value that it or its handler refuses."""
+) -> tuple[TaskRunner, str]:
+    """Return the runner, and which types it does.
+
+    Raises `click.UsageError` for a value that it or its handler refuses.
+    """
+    leave = options.unsupported == "leave"
     with _named_as_options():
         shell = ShellHandler(
             session,
@@ -47,19 +51,21 @@ def make_runner(
             grace=options.command_grace,
             max_output=options.max_output,
         )
+        handlers = with_shell(handlers, shell, leave=leave)
         runner = TaskRunner(
             session,
             worker_group=options.worker_group,
-            handler=handlers.get(OTHER_TYPES) or ShellFallback(shell),
+            handler=handlers.get(OTHER_TYPES),
             max_concurrency=options.tasks,
             taskrunner_id=options.taskrunner_id,
             hostname=options.hostname,
             drain_timeout=options.drain_timeout,
             handle_signals=False,
+            unsupported=options.unsupported,
             **options.timings() | {"region_name": region, "endpoint_url": options.endpoint_url},
         )
         register(runner, handlers)
-    return runner
+    return runner, types_text(handlers, leave=leave)
 
 
 @contextmanager

@@ -52,6 +52,8 @@ class Session:
 
     options: Options
     runner: TaskRunner
+    types: str
+    """Which types of tasks the runner does."""
     aws_session: AioSession
     region: str
     log: Log
@@ -102,12 +104,14 @@ class Session:
     async def _log_start(self) -> None:
         """Log what is run, and where; raise `ReportRejected` if no client can be made."""
         logger.info(
-            "task runner %s works on %s in %s at %s, %d tasks at once; output: %s; log: %s",
+            "task runner %s works on %s in %s at %s, %d tasks at once; types: %s; output: %s; "
+            "log: %s",
             self.runner.taskrunner_id,
             self.runner.worker_group,
             self.region,
             await self._endpoint(),
             self.options.tasks,
+            self.types,
             self.options.output,
             self.log.files.path,
         )
