@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
@@ -15,12 +16,14 @@ from acceptance.commands import Commands
 from acceptance.support import kept_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 TESTS: Final = Path(__file__).parent
 WAITING: Final = ("slow", "acceptance", "contract", "unit/shell", "unit/runner")
 FOLDERS: Final = (*WAITING, "virtual", "campaign")
 """Those whose tests wait for real time, the longest first, and those which compute for long."""
+WORKER: Final = os.environ.get("PYTEST_XDIST_WORKER", "")
+WORKERS: Final = os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")
 
 # No example may fail because the machine is slow.
 untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -32,6 +35,23 @@ settings.load_profile("fixed")
 def pytest_configure(config: pytest.Config) -> None:
     """Let pytest-xdist hand out the files in the order of the tests."""
     config.option.loadscopereorder = False
+    if WORKER:
+        sys.dont_write_bytecode = False  # what it compiles is for all processes
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Let each process of pytest-xdist collect another part of a folder first.
+
+    Each of them collects all tests, but what one has compiled, the others need not.
+    """
+    report = yield
+    if WORKER and isinstance(collector, pytest.Dir) and (found := report.result):
+        first = len(found) * int(WORKER.removeprefix("gw")) // int(WORKERS)
+        report.result = found[first:] + found[:first]
+    return report
 
 
 @pytest.hookimpl(wrapper=True)
@@ -54,9 +74,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent == TESTS / "slow":
             item.add_marker(pytest.mark.slow)
-    if "PYTEST_XDIST_WORKER" in os.environ:
+    if WORKER:
         slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
-        items.sort(key=lambda item: (-slow[item.path], _turn(item)))
+        files = {item.path for item in items}
+        turns = {path: (-slow[path], _turn(path), path) for path in files}
+        items.sort(key=lambda item: turns[item.path])
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -76,6 +98,6 @@ def commands() -> Iterator[Commands]:
         yield running
 
 
-def _turn(item: pytest.Item) -> int:
-    folder = item.path.parent.relative_to(TESTS).as_posix()
+def _turn(file: Path) -> int:
+    folder = file.parent.relative_to(TESTS).as_posix()
     return FOLDERS.index(folder) if folder in FOLDERS else len(FOLDERS)
