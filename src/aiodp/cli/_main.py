@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Final, NoReturn
@@ -38,6 +39,18 @@ class _Commands(click.Group):
             return _unavailable(cmd_name, error)
         command: click.Command = getattr(module, cmd_name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            if not (close := get_close_matches(args[0], _COMMANDS)):
+                raise
+            close_ones = " or ".join(map(repr, close))
+            message = f"{error.message} Did you mean {close_ones}?"
+            raise click.UsageError(message, ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):

@@ -54,7 +54,7 @@ def made(invoke):
 
     def call(*arguments: str, **environment: str) -> Session:
         sessions: list[Session]
-        result, sessions = invoke("--worker-group", "wg", *arguments, **environment)
+        result, sessions = invoke(*arguments, **{"AIODP_RUN_WORKER_GROUP": "wg"} | environment)
         assert result.exit_code == 0, result.output
         return sessions[-1]
 
@@ -66,7 +66,7 @@ def refused(invoke):
     """Calls `aiodp run` with wrong options; returns the error message, in one line."""
 
     def call(*arguments: str, **environment: str) -> str:
-        result, sessions = invoke("--worker-group", "wg", *arguments, **environment)
+        result, sessions = invoke(*arguments, **{"AIODP_RUN_WORKER_GROUP": "wg"} | environment)
         assert result.exit_code == 2, result.output
         assert not sessions
         return " ".join(result.output.split("Error: ")[1].split())
@@ -89,10 +89,15 @@ SPELLINGS = [
     (["--proxyUsername", "--proxy-username"], "u", "proxy_username"),
     (["--proxyPassword", "--proxy-password"], "p", "proxy_password"),
 ]
-PARTNERS = [
-    *("--worker-group", "wg", *KEYS),
-    *("--proxy-host", "p", "--proxy-port", "1", "--proxy-username", "u", "--proxy-password", "p"),
-]
+PARTNERS = {
+    "AIODP_RUN_WORKER_GROUP": "wg",
+    "AIODP_RUN_ACCESS_ID": "AKIDEXAMPLE",
+    "AIODP_RUN_SECRET_KEY": SECRET,
+    "AIODP_RUN_PROXY_HOST": "p",
+    "AIODP_RUN_PROXY_PORT": "1",
+    "AIODP_RUN_PROXY_USERNAME": "u",
+    "AIODP_RUN_PROXY_PASSWORD": "p",
+}
 
 
 @pytest.mark.parametrize(
@@ -101,7 +106,7 @@ PARTNERS = [
 )
 def test_both_spellings_of_an_option_are_the_same(invoke, spelling, value, name):
     """Each option of AWS's Task Runner may be given in both spellings."""
-    result, sessions = invoke(*PARTNERS, spelling, value)
+    result, sessions = invoke(spelling, value, **PARTNERS)
     assert result.exit_code == 0, result.output
     assert str(getattr(sessions[0].options, name)) == value
 

@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import anyio
-import click
 from rich.console import Console
 from rich.text import Text
 
+from aiodp.cli._command import command
 from aiodp.cli._demo.environment import fake_session, isolated_environment
 from aiodp.cli._demo.event_lines import Marks
 from aiodp.cli._demo.pipelines import HELLO_GROUP, LONG_TASKS
@@ -40,7 +40,7 @@ _INTERRUPTED: Final = KILLED_BY_SIGNAL + signal.SIGINT
 _BROKEN_PIPE: Final = KILLED_BY_SIGNAL + signal.SIGPIPE
 
 
-@click.command()
+@command()
 def demo() -> int:
     """Hold forty tasks at once while a local service fails.
 

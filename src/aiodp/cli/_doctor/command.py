@@ -15,6 +15,7 @@ import click
 from aiobotocore.session import get_session
 
 from aiodp._core.text import checked_string
+from aiodp.cli._command import command
 from aiodp.cli._doctor.checks import Target, run_checks
 from aiodp.cli._doctor.findings import Finding, Writer, as_json, is_ok, summary
 from aiodp.cli._params import ENDPOINT, REGION, option
@@ -43,7 +44,7 @@ def _worker_group(ctx: click.Context, param: click.Parameter, value: str | None)
         raise click.BadParameter(f"{error}.", ctx, param) from error
 
 
-@click.command(epilog=_EXIT_CODES)
+@command(epilog=_EXIT_CODES)
 @option(
     "--worker-group",
     "--workerGroup",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from aiodp.cli._command import command
 from aiodp.cli._emulate.greeting import greeting
 from aiodp.cli._emulate.load import check_files, load, read_files
 from aiodp.cli._emulate.log import LogFormat, start_log
@@ -42,7 +43,7 @@ def _worker_group(_: click.Context, __: click.Parameter, value: str | None) -> s
     return value
 
 
-@click.command()
+@command()
 @option(
     "--host",
     default="127.0.0.1",

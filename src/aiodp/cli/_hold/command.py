@@ -13,6 +13,7 @@ from aiobotocore.session import get_session
 
 from aiodp import ProgressReporter
 from aiodp._redaction import redact
+from aiodp.cli._command import command
 from aiodp.cli._hold.held_command import HeldCommand
 from aiodp.cli._hold.options import Options, all_options
 from aiodp.cli._shared import printable
@@ -36,7 +37,7 @@ _ARGUMENTS: Final = re.compile(r"\b(interval(?= \()|ack_timeout|lease_timeout|sa
 """Arguments of the reporter in its error messages; the options have the same names."""
 
 
-@click.command(epilog=_EXIT_CODES)
+@command(epilog=_EXIT_CODES)
 @all_options
 def hold(**given: Any) -> int:
     """Keep a task alive while a command runs.

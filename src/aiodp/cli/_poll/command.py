@@ -17,6 +17,7 @@ from aiodp._core.fields import Ref
 from aiodp._errors import CallFailed, ReportRejected
 from aiodp._runner.polling import check_names, poll_once
 from aiodp._types import Outcome
+from aiodp.cli._command import command
 from aiodp.cli._params import ENDPOINT, REGION, option, with_parameters
 from aiodp.cli._shared import printable
 
@@ -49,7 +50,7 @@ class _RejectedError(click.ClickException):
     exit_code = int(Exit.REJECTED)
 
 
-@click.command(epilog=EXIT_CODES)
+@command(epilog=EXIT_CODES)
 @with_parameters(
     option(
         *("--worker-group", "--workerGroup", "worker_group"),

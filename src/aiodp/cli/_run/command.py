@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError
 
 from aiodp._log import logger
 from aiodp._redaction import remember
+from aiodp.cli._command import command
 from aiodp.cli._run.access import Access, mixes_local_and_aws, region_of
 from aiodp.cli._run.descriptors import needed, tasks_at_once
 from aiodp.cli._run.exit_codes import EXIT_CODES, Exit
@@ -32,7 +33,7 @@ class _RejectedError(click.ClickException):
     exit_code = _REJECTED
 
 
-@click.command(epilog=EXIT_CODES)
+@command(epilog=EXIT_CODES)
 @all_options
 def run(**given: Any) -> int:
     """Work on the tasks of a worker group.

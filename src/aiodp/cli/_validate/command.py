@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from aiodp.cli._command import command
 from aiodp.cli._params import option
 from aiodp.cli._shared import hint
 from aiodp.cli._validate.check import Checker, JsonFile, ReadError
@@ -28,7 +29,7 @@ Exit codes:
   2  wrong usage"""
 
 
-@click.command(epilog=_EXIT_CODES)
+@command(epilog=_EXIT_CODES)
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=_FILE)
 @option(
     "--parameters",
