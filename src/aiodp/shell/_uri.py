@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final, Self
 
-_SCHEME: Final = "s3://"
+_SCHEME: Final = re.compile(r"\As3[an]?://", re.IGNORECASE)
+"""Hadoop's names of the same addresses are read too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,13 +20,13 @@ class S3Uri:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read `s3://bucket/key`; raise `ValueError` for anything else."""
-        bucket, _, key = text.removeprefix(_SCHEME).partition("/")
+        bucket, _, key = _SCHEME.sub("", text, count=1).partition("/")
         if not is_s3(text) or not bucket:
             raise ValueError(f"{text!r:.300} is not of the form s3://BUCKET/KEY")
         return cls(bucket=bucket, key=key)
 
     def __str__(self) -> str:
-        return f"{_SCHEME}{self.bucket}/{self.key}"
+        return f"s3://{self.bucket}/{self.key}"
 
     @property
     def name(self) -> str:
@@ -44,4 +46,4 @@ class S3Uri:
 
 def is_s3(text: str) -> bool:
     """Return whether it is meant to be an address in S3."""
-    return text.startswith(_SCHEME)
+    return _SCHEME.match(text) is not None

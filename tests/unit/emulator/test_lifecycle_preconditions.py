@@ -130,6 +130,7 @@ def test_preconditions_of_the_service_have_no_tasks(kit):
             {"type": "S3PrefixNotEmpty", "role": "R", "s3Prefix": "s3://bucket/a/"},
             lambda out: out.objects.add("s3://bucket/a/b/c"),
         ),
+        (key_exists("S3N://bucket/a/b"), lambda out: out.objects.add("s3://bucket/a/b")),
         (
             {"type": "DynamoDBTableExists", "role": "R", "tableName": "t"},
             lambda out: out.tables.update(t=0),
@@ -139,7 +140,7 @@ def test_preconditions_of_the_service_have_no_tasks(kit):
             lambda out: out.tables.update(t=1),
         ),
     ],
-    ids=["key", "prefix", "table", "data"],
+    ids=["key", "prefix", "scheme", "table", "data"],
 )
 def test_the_service_knows_four_checks(kit, precondition, make_true):
     """S3 keys and prefixes, and tables of DynamoDB and what is in them."""

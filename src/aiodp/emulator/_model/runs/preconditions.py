@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from aiodp.emulator._definition.expressions import ExpressionError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from aiodp.emulator._model.runs.lifecycle import Lifecycle
 
 _MIN_CHECK_DELAY: Final = 1.0  # seconds; without one the checks would never end
+_S3_SCHEME: Final = re.compile(r"\As3[an]?://", re.IGNORECASE)
 
 
 class Preconditions:
@@ -59,7 +61,7 @@ class Preconditions:
         kind = instance.component.type
         scope = ObjectScope(instance.id, instance.pipeline, self._calendar)
         name = scope.text(CHECKED_FIELDS[kind]) or ""
-        bucket, _, key = name.removeprefix("s3://").partition("/")
+        bucket, _, key = _S3_SCHEME.sub("", name, count=1).partition("/")
         match kind:
             case "S3KeyExists":
                 return self._outside.s3_key_exists(bucket, key)
