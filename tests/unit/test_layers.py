@@ -26,7 +26,7 @@ LAYERS = (
     {"_reporter"},
     {"_runner"},
     {"__init__"},
-    {"shell", "emulator", "otel"},
+    {"shell", "sql", "emulator", "otel"},
     {"testing"},
     {"cli"},
     {"__main__"},

@@ -1,0 +1,89 @@
+"""The formats CSV, TSV and Custom (Developer Guide, "CSV Data Format" and so on, "CopyActivity").
+
+Records are not quoted: a quotation mark is a character as any other. An escape character takes its
+meaning from the character that follows it. NULL is the escape character and `N`, as PostgreSQL,
+MySQL, Hive and Redshift read it; the guide prints it as `n`, which is read as well.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from aiodp.sql._records import ENCODING, ERRORS, check_width, split_unescaped
+
+if TYPE_CHECKING:
+    from aiodp.sql._columns import Column
+    from aiodp.sql._rows import Batch, Row
+
+_NULL: Final = "N"
+_ALSO_NULL: Final = "n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delimited:
+    """A format by its separators and its escape character, each of one character."""
+
+    column_separator: str
+    record_separator: str
+    escape: str
+    columns: tuple[Column, ...]
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for characters that cannot be told apart."""
+        used = (self.column_separator, self.record_separator, self.escape, _NULL, _ALSO_NULL)
+        if len(set(used)) != len(used):
+            raise ValueError(
+                "columnSeparator, recordSeparator and escapeChar must differ from each other, and "
+                "from the N of NULL"
+            )
+
+    def parse(self, record: str) -> Row:
+        """Return the fields of a record; raise `ValueError` for one of a Windows file."""
+        if record.endswith("\r") and self.record_separator == "\n" and not self._is_escaped(record):
+            raise ValueError(
+                "ends with CR LF, as in files of Windows; CopyActivity reads records that end with "
+                "LF alone"
+            )
+        fields = split_unescaped(record, self.column_separator, self.escape)
+        if self.escape not in record:
+            return tuple(fields)
+        return tuple(map(self._unescaped, fields))
+
+    def encode(self, rows: Batch) -> bytes:
+        """Return the records of these rows; raise `ValueError` for a row of another width."""
+        if self.columns:
+            for row in rows:
+                check_width(row, len(self.columns))
+        text = self._plain(rows)
+        if text is None:
+            text = "".join(map(self._escaped, rows))
+        return text.encode(ENCODING, ERRORS)
+
+    def _plain(self, rows: Batch) -> str | None:
+        """Return the records if nothing in them must be escaped, which is found out at once."""
+        separator, end = self.column_separator, self.record_separator
+        try:
+            text = end.join([*map(separator.join, rows), ""])  # type: ignore[arg-type]
+        except TypeError:
+            return None  # there is a NULL
+        separators = sum(map(len, rows)) - len(rows)
+        is_plain = text.count(separator) == separators and text.count(end) == len(rows)
+        return text if is_plain and self.escape not in text and "\r" not in text else None
+
+    def _escaped(self, row: Row) -> str:
+        special = {self.column_separator, self.record_separator, self.escape, "\r"}
+        table = str.maketrans({character: self.escape + character for character in special})
+        null = self.escape + _NULL
+        fields = (null if field is None else field.translate(table) for field in row)
+        return self.column_separator.join(fields) + self.record_separator
+
+    def _unescaped(self, field: str) -> str | None:
+        if field in (self.escape + _NULL, self.escape + _ALSO_NULL):
+            return None
+        return re.sub(f"{re.escape(self.escape)}(.)", r"\1", field, flags=re.DOTALL)
+
+    def _is_escaped(self, record: str) -> bool:
+        before = record[:-1]
+        return (len(before) - len(before.rstrip(self.escape))) % 2 == 1

@@ -1,0 +1,108 @@
+"""Bytes that come in chunks, split into records; what all data formats have in common."""
+
+from __future__ import annotations
+
+import codecs
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from aiodp.sql._columns import Column
+    from aiodp.sql._rows import Batch, Row
+
+ENCODING: Final = "utf-8"
+ERRORS: Final = "surrogateescape"
+"""Bytes that are no UTF-8, such as those of a BLOB, come out as they came in."""
+MAX_RECORD: Final = 16 * 1024 * 1024
+"""Characters of one record: what is longer has no end, for all that is known of it."""
+
+
+class Format(Protocol):
+    """How rows are written."""
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The declared columns; empty if none are."""
+        ...
+
+    @property
+    def record_separator(self) -> str:
+        """What ends a record."""
+        ...
+
+    @property
+    def escape(self) -> str:
+        """The character after which a separator is none; empty if there is none."""
+        ...
+
+    def parse(self, record: str) -> Row:
+        """Return the fields of a record; raise `ValueError` that says what it is instead."""
+        ...
+
+    def encode(self, rows: Batch) -> bytes:
+        """Return the records of these rows; raise `ValueError` for what cannot be one."""
+        ...
+
+
+class Decoder:
+    """Decodes one object's bytes to rows, chunk by chunk.
+
+    `width` is the number of fields that each row must have; None for that of the first one.
+    """
+
+    def __init__(self, data_format: Format, width: int | None = None) -> None:
+        self.width = width or len(data_format.columns) or None
+        self._format = data_format
+        self._text = codecs.getincrementaldecoder(ENCODING)(ERRORS)
+        self._rest = ""
+        self._count = 0
+
+    def decode(self, data: bytes, *, final: bool = False) -> list[Row]:
+        """Return the rows that end in this chunk, and with `final` what is left.
+
+        Raises `ValueError` that names a record and says what is wrong with it.
+        """
+        separator, escape = self._format.record_separator, self._format.escape
+        text = self._rest + self._text.decode(data, final)
+        records = split_unescaped(text, separator, escape)
+        self._rest = records.pop()
+        if final and self._rest:
+            records.append(self._rest)
+        elif len(self._rest) > MAX_RECORD:
+            raise ValueError(
+                f"record {self._count + len(records) + 1} has no end in {MAX_RECORD:,} "
+                f"characters; is this data compressed, or of another format?"
+            )
+        return [self._row(record) for record in records]
+
+    def _row(self, record: str) -> Row:
+        self._count += 1
+        try:
+            row = self._format.parse(record)
+            self.width = self.width or len(row)
+            check_width(row, self.width)
+        except ValueError as error:
+            raise ValueError(f"record {self._count} {error}") from error
+        return row
+
+
+def check_width(row: Row, width: int) -> None:
+    """Raise `ValueError` if a row has another number of fields."""
+    if len(row) != width:
+        raise ValueError(f"has {len(row)} fields, not {width}")
+
+
+def split_unescaped(text: str, separator: str, escape: str) -> list[str]:
+    """Split a text where the separator is not escaped."""
+    pieces = text.split(separator)
+    if not escape or escape not in text:
+        return pieces
+    joined: list[str] = []
+    parts: list[str] = []
+    for piece in pieces:
+        parts.append(piece)
+        if (len(piece) - len(piece.rstrip(escape))) % 2 == 0:
+            joined.append(separator.join(parts))
+            parts = []
+    if parts:
+        joined.append(separator.join(parts))
+    return joined
