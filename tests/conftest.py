@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from acceptance.commands import Commands
+from acceptance.descriptions import read_descriptions_once
 from acceptance.support import kept_environment
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("fixed", untimed, derandomize=True)
 settings.register_profile("explore", untimed, print_blob=True)
 settings.load_profile("fixed")
+
+read_descriptions_once()
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,4 +1,4 @@
-"""Forks the command `aiodp`, and scripts, for tests that start them: command_server.py SOCKET.
+"""Forks the command `aiodp`, and scripts, for tests: -m acceptance.command_server SOCKET.
 
 It has imported what they need, so that a test does not wait for that each time. The socket
 with this file descriptor brings one message for each process to start: its arguments, directory
@@ -24,6 +24,7 @@ import aiodp.cli._emulate
 import aiodp.cli._hold
 import aiodp.cli._main
 import aiodp.cli._run  # noqa: F401 - likewise
+from acceptance.descriptions import read_descriptions, read_descriptions_once
 from aiodp.cli import main
 from aiodp.emulator import EmulatorServer  # noqa: F401 - likewise
 
@@ -86,6 +87,8 @@ def reopen(stream: Any, *, line_buffering: bool = False) -> Any:
 
 if __name__ == "__main__":
     assert active_count() == 1, "threads are not forked"
+    read_descriptions_once()
+    read_descriptions()
     gc.freeze()  # so that no collection writes to the memory that all processes share
     serve(socket.socket(fileno=int(sys.argv[1])))
     if sys.argv[0] == "aiodp":

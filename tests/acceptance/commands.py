@@ -16,7 +16,8 @@ from typing import IO, TYPE_CHECKING, Any, Final, Self
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SERVER: Final = Path(__file__).with_name("command_server.py")
+SERVER: Final = "acceptance.command_server"
+FOLDER: Final = Path(__file__).parents[1]
 MODES: Final = {"stdin": "w", "stdout": "r", "stderr": "r"}
 """How the other end of each stream is opened."""
 
@@ -28,9 +29,9 @@ class Commands:
         self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             number = theirs.fileno()
-            command = [sys.executable, "-X", "utf8", "-W", "error", str(SERVER), str(number)]
+            command = [sys.executable, "-X", "utf8", "-W", "error", "-m", SERVER, str(number)]
             self._server = subprocess.Popen(
-                command, pass_fds=[number], env=environment, stdin=subprocess.DEVNULL
+                command, cwd=FOLDER, pass_fds=[number], env=environment, stdin=subprocess.DEVNULL
             )
 
     def close(self) -> None:
