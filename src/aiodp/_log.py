@@ -11,7 +11,7 @@ import math
 import sys
 import traceback
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
@@ -19,6 +19,9 @@ from aiodp._redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
+
+_MAX_TRACEBACK: Final = 20_000  # characters
+_MAX_FRAMES: Final = 50  # of each traceback, those nearest to the error
 
 
 class SafeLogger(logging.LoggerAdapter[logging.Logger]):
@@ -68,9 +71,26 @@ def _redacted(value: object) -> object:
     return redact(value) if type(value) is str else value
 
 
+class _Tracebacks(logging.Filter):
+    """Writes the tracebacks of records in bounded length, and without secrets."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Write that of the record, which handlers show as it is; return True."""
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None and not record.exc_text:
+            record.exc_text = f"{type.__repr__(type(error))}, whose traceback cannot be had"
+            with suppress(Exception):  # of a __cause__ or __notes__ that raises
+                lines = traceback.format_exception(error, limit=-_MAX_FRAMES)
+                text = redact("".join(lines)).rstrip()
+                record.exc_text = without_middle(text, _MAX_TRACEBACK)
+        return True
+
+
 def logger_of(name: str) -> SafeLogger:
     """Return the logger of a part of the package."""
-    return SafeLogger(logging.getLogger(name))
+    logger = logging.getLogger(name)
+    logger.addFilter(_Tracebacks())
+    return SafeLogger(logger)
 
 
 logger = logger_of("aiodp")
@@ -112,6 +132,12 @@ class OncePer:
         if now - self._last_seen.get(key, -math.inf) > self._interval:
             logger.log(level, message, *args, extra=extra)
         self._last_seen[key] = now
+
+
+def without_middle(text: str, limit: int) -> str:
+    """Return about so many characters of a text at most: its beginning and its end."""
+    half = limit // 2
+    return text if len(text) <= limit else f"{text[:half]}…{text[-half:]}"
 
 
 def error_text(error: BaseException | None) -> str:

@@ -34,6 +34,8 @@ POLL = frozenset({"PollForTask"})
 BREAKING_OFF = (128 + signal.SIGTERM, 128 + signal.SIGINT)
 GATED = "touch begun; while [ ! -e $HOME/go ]; do sleep 0.05; done; echo passed"
 """Begins, and ends when it may."""
+FAILING = "echo fine; printf 'first\\nno \\033[31mtable\\n' >&2; exit 3"
+"""Fails with a code for the terminal."""
 HANDLERS = """
 import logging, multiprocessing, pathlib, sys, threading, time
 import anyio
@@ -236,13 +238,25 @@ def test_aws_samples_run_to_their_end(run, activate, service, server, connect, t
 # Exit codes
 
 
-@pytest.mark.parametrize(("command", "code"), [("echo done", 0), ("exit 3", 1)])
+@pytest.mark.parametrize(("command", "code"), [("echo done", 0), (FAILING, 1)])
 @pytest.mark.parametrize("asked", [["--once"], ["--max-tasks", "1"]])
-def test_the_exit_code_tells_how_the_task_ended(run, activate, service, command, code, asked):
-    """0 if it is FINISHED, 1 if it is not."""
-    activate(command=command)
-    assert run(*asked).returncode == code
+def test_the_exit_code_tells_how_the_task_ended(
+    run, activate, service, tmp_path, command, code, asked
+):
+    """0 if it is FINISHED, 1 if it is not; then a warning has the end and the path of StdError."""
+    pipeline_id = activate(command=command)
+    ended = run(*asked)
+    assert ended.returncode == code
     assert statuses(service) == [("FINISHED", "FAILED")[code]]
+    warnings = [line for line in ended.stderr.splitlines() if " WARNING " in line]
+    assert len(warnings) == code
+    for line in warnings:
+        attempt, fields = attempt_of(service, pipeline_id)
+        assert f"{attempt} of {pipeline_id}: FAILED: CommandFailed: " in line
+        [path] = tmp_path.glob("output/logs/df-*/*/*/*/StdError")
+        assert line.endswith(rf"no \x1b[31mtable\nits stderr is in {path}")
+        assert line.isprintable()
+        assert "its stderr is in" not in fields["errorMessage"]
 
 
 @pytest.mark.slow

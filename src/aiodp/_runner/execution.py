@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -14,6 +13,7 @@ from aiodp._core.text import shorten
 from aiodp._errors import AiodpError, TaskFailed
 from aiodp._log import logger
 from aiodp._runner.handlers import Call
+from aiodp._runner.log import log_end
 from aiodp._runner.result import (
     Action,
     Failed,
@@ -21,8 +21,6 @@ from aiodp._runner.result import (
     Standing,
     Succeeded,
     end_of,
-    error_id_of,
-    message_of,
     name_of,
 )
 from aiodp._runner.returned import fault_of
@@ -120,7 +118,7 @@ class Execution:
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the task is reported
             result = Failed(error)
         end = await self._report(result)
-        self._log_end(result, end)
+        log_end(self.assignment, result, end)
         return end
 
     # The work
@@ -262,21 +260,6 @@ class Execution:
     async def _wait_last_moment(self) -> None:
         await self._stop.wait()
         await anyio.sleep(_LAST_STATUS_TIMEOUT)
-
-    def _log_end(self, result: WorkResult, end: RunEnd) -> None:
-        seconds = anyio.current_time() - self.assignment.assigned_at
-        extra = {**self.assignment.extra, "status": end.value, "seconds": seconds}
-        untold = end in (RunEnd.NO_STATUS, RunEnd.IN_DOUBT)
-        level = logging.ERROR if untold else logging.INFO
-        match result:
-            case Interrupted():
-                message = "task %s: its handler's thread goes on, although the runner stops"
-                logger.error(message, self._name, extra=extra)
-            case Failed(error):
-                what = f"{error_id_of(error)}: {message_of(error)}"
-                logger.log(level, "%s: %s: %.500s", self.assignment, end, what, extra=extra)
-            case Succeeded():
-                logger.log(level, "%s: %s", self.assignment, end, extra=extra)
 
     # Parts
 

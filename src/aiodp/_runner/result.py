@@ -156,6 +156,13 @@ def message_of(error: BaseException) -> str:
         return f"{name} {_NO_MESSAGE}"
 
 
+def notes_of(error: BaseException) -> list[str]:
+    """Return what was noted at the exception, by `add_note`."""
+    with suppress(Exception):  # of a class that has notes of its own kind
+        return [note for note in getattr(error, "__notes__", ()) if isinstance(note, str)]
+    return []
+
+
 def stack_trace_of(error: BaseException) -> str:
     """Return the traceback, with those of its causes."""
     given = getattr(error, "error_stack_trace", None) if isinstance(error, TaskFailed) else None

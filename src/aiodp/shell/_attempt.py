@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import anyio.to_thread
 
+from aiodp._errors import TaskFailed
 from aiodp.shell._environment import clean_environment
 from aiodp.shell._errors import CommandFailed
 from aiodp.shell._log import warn
@@ -60,6 +61,14 @@ class Attempt:
         Raises `TaskFailed` or `OSError` if it failed, and `TaskCanceled` or `LeaseLost` if the
         task ended before its outputs were uploaded.
         """
+        try:
+            return await self._work()
+        except TaskFailed as error:
+            if self._logs.are_expected:
+                error.add_note(f"its stderr is in {self._paths.stream(STREAMS[1])}")
+            raise
+
+    async def _work(self) -> bool:
         async with self._logs.saved(), self._directories():
             self._task.update(attemptStatus="staging")
             await self._staging.download()

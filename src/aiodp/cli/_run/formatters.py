@@ -44,7 +44,9 @@ class _Formatter(logging.Formatter, ABC):
         return printable(f"{record.getMessage()}{self._traceback(record)}")
 
     def _traceback(self, record: logging.LogRecord) -> str:
-        return f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
+        if not record.exc_info:
+            return ""
+        return f"\n{record.exc_text or self.formatException(record.exc_info)}"
 
 
 class TextLines(_Formatter):

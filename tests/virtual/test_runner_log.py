@@ -1,0 +1,126 @@
+"""What a runner logs of tasks that failed: seen by default, with what helps to find the fault."""
+
+from __future__ import annotations
+
+import logging
+
+import anyio
+import pytest
+
+from aiodp import TaskFailed
+from aiodp._redaction import remember
+from virtual.runner_kit import running
+
+pytestmark = pytest.mark.anyio
+
+
+async def failures_of(kit, runner, caplog, handler):
+    """Execute one task; return the records at WARNING or above about its end."""
+    kit.activity()
+    async with running(runner(handler), max_tasks=1) as one:
+        while not one.statistics().ended:
+            await anyio.sleep(1)
+    return [record for record in caplog.records if "status" in vars(record) and record.levelno > 20]
+
+
+@pytest.mark.parametrize("in_thread", [False, True])
+async def test_a_handler_that_raises_is_a_warning_with_its_traceback(
+    kit, runner, caplog, in_thread
+):
+    """It names type, attempt and pipeline, and the line that raised."""
+
+    def fail(_task):
+        raise ValueError("no such column")
+
+    async def handler(task):
+        fail(task)
+
+    [record] = await failures_of(kit, runner, caplog, fail if in_thread else handler)
+    assert record.levelno == logging.WARNING
+    message = record.getMessage()
+    assert record.pipeline in message
+    assert record.attempt in message
+    assert "_Attempt=1" in message
+    assert message.endswith(": FAILED: ValueError: no such column")
+    assert record.error == "ValueError: no such column"
+    assert 'raise ValueError("no such column")' in record.exc_text
+    assert isinstance(record.exc_info[1], ValueError)
+
+
+async def test_where_the_output_is_may_be_noted_at_the_exception(kit, runner, caplog):
+    """`add_note`, as every traceback shows it; a `TaskFailed` of the handler has one, too."""
+
+    async def handler(_task):
+        error = TaskFailed("the model diverged", error_id="Diverged")
+        error.add_note("its output is in /var/log/model")
+        raise error
+
+    [record] = await failures_of(kit, runner, caplog, handler)
+    assert "Diverged: the model diverged\nits output is in /var/log/model" in record.getMessage()
+    assert "raise error" in record.exc_text
+
+
+async def test_a_failure_that_the_package_itself_explains_has_no_traceback(kit, runner, caplog):
+    """Nobody is to read the package's own lines because a handler returned False."""
+    [record] = await failures_of(kit, runner, caplog, lambda _task: False)
+    assert record.levelno == logging.WARNING
+    assert record.exc_info is None
+
+
+async def test_secrets_are_in_no_traceback(kit, runner, caplog):
+    """Nor in the message: as in what the service is told."""
+    remember("very-secret-key")
+
+    async def handler(_task):
+        raise ValueError("password very-secret-key of postgresql://me:mine@host/db")
+
+    [record] = await failures_of(kit, runner, caplog, handler)
+    for text in (record.getMessage(), record.exc_text, logging.Formatter().format(record)):
+        assert "very-secret-key" not in text
+        assert "mine" not in text
+        assert "ValueError" in text
+
+
+async def test_an_exception_that_cannot_be_shown_is_logged_all_the_same(kit, runner, caplog):
+    """Whatever its `__str__` does, and however long its message is."""
+
+    class Broken(Exception):  # noqa: N818 - as short as users name them
+        @property
+        def __notes__(self):  # type: ignore[override]
+            raise RuntimeError("no notes")
+
+    async def handler(_task):
+        raise Broken("x" * 100_000 + "the end")
+
+    [record] = await failures_of(kit, runner, caplog, handler)
+    assert len(record.getMessage()) < 5000
+    assert record.getMessage().endswith("the end")
+    assert "Broken" in logging.Formatter().format(record)
+
+
+async def test_a_canceled_task_is_no_warning_but_a_failure_in_its_clean_up_is(kit, runner, caplog):
+    """A cancellation is no fault of the handler."""
+
+    async def execute(handler):
+        caplog.clear()
+        pipeline = kit.activity()
+        async with running(runner(handler), max_tasks=1) as one:
+            held = await kit.held(pipeline)
+            kit.cancel(held.task_id)
+            while not one.statistics().ended:
+                await anyio.sleep(1)
+            assert one.statistics().ended == {"canceled": 1}
+        return [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+    async def patient(_task):
+        await anyio.sleep(10_000)
+
+    async def clumsy(_task):
+        try:
+            await anyio.sleep(10_000)
+        finally:
+            raise OSError("no space left")
+
+    assert not await execute(patient)
+    [record] = await execute(clumsy)
+    assert record.getMessage().endswith(": canceled: OSError: no space left")
