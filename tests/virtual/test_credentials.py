@@ -8,11 +8,8 @@ from typing import Any
 
 import anyio
 import pytest
-from aiobotocore.credentials import (
-    AioCredentials,
-    AioRefreshableCredentials,
-    AnyioRefreshableCredentials,
-)
+from aiobotocore import credentials as aio
+from aiobotocore.credentials import AioCredentials, AioRefreshableCredentials
 
 from aiodp import ProgressReporter, ReportRejected, TaskRunner
 from aiodp.testing import Fault, FaultKind
@@ -65,7 +62,7 @@ class Provider:
 @pytest.fixture
 def provider(anyio_backend_name):
     on_trio = anyio_backend_name == "trio"
-    return Provider(AnyioRefreshableCredentials if on_trio else AioRefreshableCredentials)
+    return Provider(aio.AnyioRefreshableCredentials if on_trio else AioRefreshableCredentials)
 
 
 def hold(session, credentials):

@@ -16,6 +16,14 @@ from aiodp._reporter.options import scaled
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from click import ParamType as ParamType  # noqa: PLC0414 - other modules take it from here
+else:
+
+    class ParamType(click.ParamType):
+        """Click's, which is not generic before 8.4."""
+
+        __class_getitem__ = classmethod(lambda cls, _: cls)
+
 
 DEFAULT_GRACE: Final = 10.0
 """Seconds from SIGTERM to SIGKILL for the command of a canceled or lost task."""
@@ -57,7 +65,7 @@ class CommonOptions:
         return usual if self.attempt_timeout is None else self.attempt_timeout
 
 
-class Seconds(click.ParamType[float]):
+class Seconds(ParamType[float]):
     """A number of seconds above 0, or of at least 0."""
 
     name = "seconds"
@@ -79,7 +87,7 @@ class Seconds(click.ParamType[float]):
         return number
 
 
-class Text(click.ParamType[str]):
+class Text(ParamType[str]):
     """A text that is not empty: a variable that a script has not set is no wish for the default."""
 
     name = "text"
@@ -106,7 +114,7 @@ class Directory(click.Path):
         return super().convert(value, param, ctx)
 
 
-class Url(click.ParamType[str]):
+class Url(ParamType[str]):
     """An HTTP URL."""
 
     name = "url"
@@ -124,7 +132,7 @@ class Url(click.ParamType[str]):
         return str(value)
 
 
-class Timestamp(click.ParamType[datetime]):
+class Timestamp(ParamType[datetime]):
     """A date, or a date and a time; in UTC unless it says otherwise."""
 
     name = "timestamp"

@@ -14,6 +14,7 @@ from aiodp.cli._params import (
     ENDPOINT,
     REGION,
     CommonOptions,
+    ParamType,
     Seconds,
     option,
     time_scale,
@@ -69,7 +70,7 @@ class Options(CommonOptions):
         return values
 
 
-class _Field(click.ParamType[tuple[str, str]]):
+class _Field(ParamType[tuple[str, str]]):
     name = "key=value"
     envvar_list_splitter = "\n"
 

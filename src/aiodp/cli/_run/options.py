@@ -13,6 +13,7 @@ from aiodp._reporter.options import scaled
 from aiodp.cli._params import (
     ATTEMPT_TIMEOUT,
     CommonOptions,
+    ParamType,
     Seconds,
     option,
     time_scale,
@@ -100,7 +101,7 @@ class Options(CommonOptions):
         )
 
 
-class _Handlers(click.ParamType[str]):
+class _Handlers(ParamType[str]):
     name = "handler"
     envvar_list_splitter = "\n"
 
