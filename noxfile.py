@@ -16,7 +16,7 @@ nox.options.sessions = ["lint", "typing", "tests"]
 
 PYTHONS: Final = ["3.11", "3.12", "3.13", "3.14"]
 OLDEST: Final = PYTHONS[0]
-EXTRAS: Final = "cli,emulator,otel,trio"
+EXTRAS: Final = "cli,emulator,otel,sql,trio"
 PROJECT: Final = nox.project.load_toml("pyproject.toml")["project"]
 
 
@@ -44,7 +44,7 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session(python=OLDEST)
-@nox.parametrize("extras", ["cli,emulator,otel", EXTRAS], ids=["asyncio", "trio"])
+@nox.parametrize("extras", ["cli,emulator,otel,sql", EXTRAS], ids=["asyncio", "trio"])
 def lowest(session: nox.Session, extras: str) -> None:
     """Run the fast tests with the oldest dependencies, without trio and with it."""
     session.install("-e", f".[{extras}]", *floors(*extras.split(",")), "--group", "test")

@@ -15,11 +15,14 @@ from acceptance.browser_kit import open_browser
 from acceptance.plugin_kit import INI
 from acceptance.support import CREDENTIALS, RESOURCE_GROUP, ROOT, kept_environment
 from aiodp.emulator import EmulatorServer, Settings
+from sql_servers import mariadb, postgres
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from selenium import webdriver
+
+__all__ = ["mariadb", "postgres"]  # fixtures
 
 
 @pytest.fixture

@@ -148,7 +148,7 @@ def test_asyncio_is_named_in_one_place():
 
 def test_importing_the_package_is_light():
     """Neither moto nor the libraries of the command line come with `import aiodp`."""
-    heavy = {"moto", "flask", "werkzeug", "click", "rich", "boto3", "trio", "pytest"}
+    heavy = {"moto", "flask", "werkzeug", "click", "rich", "boto3", "trio", "pytest", "sqlalchemy"}
     code = f"import sys, aiodp; print(sorted(({heavy} | {{'opentelemetry'}}) & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -69,9 +69,15 @@ async def read_definition(task: Task) -> Definition:
     )
 
 
-async def referred_objects(task: Task, key: str) -> tuple[PipelineObject, ...]:
-    """Return the objects that a field refers to; ask the service for those it did not send."""
-    values = task.fields.get(key, [])
+async def referred_objects(
+    task: Task, key: str, holder: PipelineObject | None = None
+) -> tuple[PipelineObject, ...]:
+    """Return the objects that a field refers to; ask the service for those it did not send.
+
+    It is a field of the attempt, unless another object is given.
+    """
+    holder = holder or task.attempt
+    values = holder.fields.get(key, [])
     ids = [
         value.object_id
         for value in (values if isinstance(values, list) else [values])
@@ -82,7 +88,7 @@ async def referred_objects(task: Task, key: str) -> tuple[PipelineObject, ...]:
         objects |= {described.id: described async for described in task.describe(missing)}
     unknown = [object_id for object_id in ids if object_id not in objects]
     if unknown:
-        raise bad_definition(f"{task.attempt_id}: {key} refers to {unknown[0]}, which is not there")
+        raise bad_definition(f"{holder.id}: {key} refers to {unknown[0]}, which is not there")
     return tuple(objects[object_id] for object_id in ids)
 
 

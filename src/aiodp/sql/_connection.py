@@ -1,0 +1,134 @@
+"""One connection to a database, whose work ends at the server when it is interrupted here."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar, TypeVarTuple
+
+import anyio
+from sqlalchemy import text
+
+from aiodp.sql._driver_errors import database_errors
+from aiodp.sql._drivers import make_engine
+from aiodp.sql._interruption import run_on_server
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from sqlalchemy import Connection, CursorResult
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from aiodp.sql._databases import Database
+    from aiodp.sql._rows import Row
+
+_T = TypeVar("_T")
+_Ts = TypeVarTuple("_Ts")
+
+_CANCEL_TIMEOUT: Final = 2.0
+"""Seconds for one request to cancel."""
+_CLOSE_TIMEOUT: Final = 3.0
+
+
+class DatabaseConnection:
+    """An open connection. What it is asked raises `TaskFailed` with the server's message."""
+
+    def __init__(self, database: Database, connection: AsyncConnection, driver: Any) -> None:
+        self.database = database
+        self.driver = driver
+        """The connection of psycopg or aiomysql."""
+        self._connection = connection
+
+    async def run(self, work: Callable[[Connection, *_Ts], _T], *args: *_Ts) -> _T:
+        """Call a function of SQLAlchemy's connection."""
+
+        def call(connection: Connection) -> _T:
+            return work(connection, *args)
+
+        return await self.run_coroutine(partial(self._connection.run_sync, call))
+
+    async def run_coroutine(self, work: Callable[[], Awaitable[_T]]) -> _T:
+        """Await what works on the connection."""
+        with database_errors(self.database):
+            return await run_on_server(work, self._cancel)
+
+    @asynccontextmanager
+    async def streamed(
+        self, statement: str
+    ) -> AsyncIterator[Callable[[int], Awaitable[list[Row]]]]:
+        """Yield a function that returns so many more rows of a query, which the server holds."""
+        result = await self.run(_select, statement)
+        try:
+            yield partial(self.run, partial(_fetch, result))
+        except BaseException:
+            await self.break_off()
+            raise
+        finally:
+            await _bounded(partial(self._connection.run_sync, _close, result))
+
+    async def break_off(self) -> None:
+        """Close it without a word, whatever the server is sending."""
+        if self.database.engine.is_mysql:
+            self.driver.close()  # SQLAlchemy would wait for a server that is not listening
+        await _bounded(self._connection.invalidate)
+
+    async def commit(self) -> None:
+        """Commit the transaction."""
+        await self.run_coroutine(self._connection.commit)
+
+    async def _cancel(self) -> None:
+        """Ask the server to end what it does for this connection."""
+        with anyio.move_on_after(_CANCEL_TIMEOUT):
+            if self.database.engine.is_mysql:
+                await self._kill()
+            else:
+                await self.driver.cancel_safe(timeout=_CANCEL_TIMEOUT)
+
+    async def _kill(self) -> None:
+        # KILL QUERY would end one statement of a script alone, and the server go on to the next.
+        engine = make_engine(self.database)
+        async with engine.connect() as other:
+            await other.execute(text(f"KILL {int(self.driver.thread_id())}"))
+
+
+@asynccontextmanager
+async def connected(
+    database: Database, *, autocommit: bool = False
+) -> AsyncIterator[DatabaseConnection]:
+    """Yield a connection; what is not committed at the end of the block is rolled back.
+
+    Raises `TaskFailed` if it cannot be opened. A block that raises has it broken off, which ends
+    whatever it still receives.
+    """
+    engine = make_engine(database, autocommit=autocommit)
+    with database_errors(database):
+        connection = await engine.connect()
+    try:
+        raw = await connection.get_raw_connection()
+        opened = DatabaseConnection(database, connection, raw.driver_connection)
+        try:
+            yield opened
+        except BaseException:
+            await opened.break_off()
+            raise
+    finally:
+        await _bounded(connection.close)
+
+
+async def _bounded(close: Callable[[], Awaitable[object]]) -> None:
+    with suppress(Exception), anyio.move_on_after(_CLOSE_TIMEOUT, shield=True):
+        await close()
+
+
+def _select(connection: Connection, statement: str) -> CursorResult[Any]:
+    streaming = connection.execution_options(stream_results=True, no_parameters=True)
+    return streaming.exec_driver_sql(statement)
+
+
+def _fetch(result: CursorResult[Any], _: Connection, size: int) -> list[Row]:
+    return [tuple(row) for row in result.fetchmany(size)]
+
+
+def _close(connection: Connection, result: CursorResult[Any]) -> None:
+    if not (connection.invalidated and connection.dialect.name == "mysql"):
+        result.close()

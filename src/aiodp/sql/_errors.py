@@ -1,0 +1,10 @@
+"""How the work on a database fails; every failure has an `errorId` of its own."""
+
+from __future__ import annotations
+
+from aiodp._errors import TaskFailed
+
+
+def database_failed(message: str) -> TaskFailed:
+    """Return the failure of a task for a reason of its database, in the server's own words."""
+    return TaskFailed(message, error_id="DatabaseFailed")
