@@ -25,7 +25,7 @@ _OTHER_LOOP: Final = (
     "one; in tests, give the fixture and the test the same loop (pytest-asyncio: `loop_scope`)"
 )
 _OTHER_TASK: Final = (
-    "the reporter is left in another task than it was entered in, as pytest-asyncio does with a "
+    "the %s is left in another task than it was entered in, as pytest-asyncio does with a "
     "fixture that yields within `async with`: enter it in the test, or let anyio's plugin run both"
 )
 
@@ -61,8 +61,11 @@ class OneTaskBlock(AbstractAsyncContextManager[_T, bool | None]):
     In a forked child leaving it does nothing, for all there is to end belongs to the parent.
     """
 
-    def __init__(self, opened: AbstractAsyncContextManager[_T, bool | None]) -> None:
+    def __init__(
+        self, opened: AbstractAsyncContextManager[_T, bool | None], what: str = "reporter"
+    ) -> None:
         self._opened = opened
+        self._what = what
         self._home: Home
         self._task: int
 
@@ -83,4 +86,4 @@ class OneTaskBlock(AbstractAsyncContextManager[_T, bool | None]):
         except RuntimeError as failure:  # of anyio's or trio's task groups
             if anyio.get_current_task().id == self._task:
                 raise
-            raise RuntimeError(_OTHER_TASK) from failure
+            raise RuntimeError(_OTHER_TASK % self._what) from failure

@@ -72,7 +72,7 @@ class Dispatcher:
         self._all = anyio.CancelScope(shield=True)
         self._something_ended = anyio.Event()
 
-    async def run(self, *, max_tasks: int | None, once: bool) -> None:
+    async def run(self, *, max_tasks: int | None = None, once: bool = False) -> None:
         """Work until the shutdown is complete, or until there is no more to do.
 
         Raises `RunnerStopped` if the tasks that this runs in are canceled one by one.
@@ -227,7 +227,7 @@ class Dispatcher:
         logger.info("%s: not begun: %s", assignment, error, extra=assignment.extra)
         if isinstance(error, ReporterClosed):
             self.failure = error
-            self._shutdown.reach(Step.CANCELING)
+            self._shutdown.end_by_itself(Step.CANCELING)
         elif not (isinstance(error, LeaseLost) and error.reason is LostReason.REFUSED):
             rejected = isinstance(error, ReportRejected)
             kind = ReportKind.CONFIGURATION if rejected else ReportKind.UNEXPECTED
@@ -257,7 +257,7 @@ class Dispatcher:
                 backoff.succeed()
             if terminate is True and not self._shutdown.is_draining:
                 logger.warning("the service tells this task runner to terminate")
-                self._shutdown.reach(Step.DRAINING)
+                self._shutdown.end_by_itself(Step.DRAINING)
             await anyio.sleep(delay / self._shared.scale)
 
     # The end

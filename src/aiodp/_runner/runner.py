@@ -6,16 +6,19 @@ import os
 import socket
 import uuid
 from contextlib import asynccontextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
-import anyio
+from anyio import AsyncContextManagerMixin
 
 from aiodp._aws.runner_transport import open_runner_transport
-from aiodp._concurrency import bare_group
+from aiodp._concurrency import interruptible
 from aiodp._core.text import checked_string, shown
-from aiodp._core.timing import seconds
 from aiodp._errors import ReporterClosed
+from aiodp._reporter.home import OneTaskBlock
 from aiodp._reporter.runner_reporter import RunnerReporter
+from aiodp._runner.arguments import at_least_one, leaves, timeout_of
+from aiodp._runner.beside import beside
 from aiodp._runner.dispatcher import Dispatcher
 from aiodp._runner.execution import Shared
 from aiodp._runner.handlers import Activity, Handlers, Limits, check_handler
@@ -25,7 +28,7 @@ from aiodp._runner.signals import listening
 from aiodp._types import Counts, RunnerStatistics
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
     from datetime import timedelta
     from typing import Unpack
@@ -41,7 +44,7 @@ if TYPE_CHECKING:
 _H = TypeVar("_H", bound="Handler")
 
 
-class TaskRunner:
+class TaskRunner(AsyncContextManagerMixin):
     """Polls a worker group for tasks, executes them by handlers, and reports their statuses.
 
     Each task is kept alive by a `ProgressReporter` from before its handler is called until its
@@ -99,15 +102,15 @@ class TaskRunner:
                 "taskrunner_id", generated if taskrunner_id is None else taskrunner_id
             ),
         )
-        self._max_concurrency = _at_least_one("max_concurrency", max_concurrency)
-        self._drain_timeout = _timeout("drain_timeout", drain_timeout)
+        self._max_concurrency = at_least_one("max_concurrency", max_concurrency)
+        self._drain_timeout = timeout_of("drain_timeout", drain_timeout)
         self._handle_signals = handle_signals
         self._session = session
         self._options = reporter_options
         self._reporter = RunnerReporter(session, **reporter_options)
         if self._reporter.capacity == 0:
             raise ValueError(f"{reporter_options.get('quota')} cannot keep a single task alive")
-        self._handlers = Handlers(handler, leave=_leaves(unsupported, handler))
+        self._handlers = Handlers(handler, leave=leaves(unsupported, handler))
         self._shutdown = Shutdown()
         self._dispatcher: Dispatcher | None = None
         self._state = "new"
@@ -145,7 +148,7 @@ class TaskRunner:
             raise TypeError('a type is missing: write @runner.activity("ShellCommandActivity")')
         checked_string("type_name", type_name)
         if max_concurrency is not None:
-            _at_least_one("max_concurrency", max_concurrency)
+            at_least_one("max_concurrency", max_concurrency)
 
         def register(handler: _H) -> _H:
             check_handler(handler)
@@ -172,16 +175,39 @@ class TaskRunner:
 
         """
         if max_tasks is not None:
-            _at_least_one("max_tasks", max_tasks)
+            at_least_one("max_tasks", max_tasks)
+        async with self._opened() as dispatcher:
+            work = partial(dispatcher.run, max_tasks=max_tasks, once=once)
+            async with beside(work, self._shutdown) as over:
+                await over.wait()
+
+    def __asynccontextmanager__(self) -> AbstractAsyncContextManager[Self]:
+        return OneTaskBlock(self._started(), "task runner")
+
+    @asynccontextmanager
+    async def _started(self) -> AsyncGenerator[Self]:
+        async with (
+            self._opened() as dispatcher,
+            beside(dispatcher.run, self._shutdown),
+            interruptible() as interrupt,
+        ):
+            self._shutdown.on_end_by_itself(interrupt)
+            yield self
+
+    @asynccontextmanager
+    async def _opened(self) -> AsyncGenerator[Dispatcher]:
+        """Open what the work needs, once; raise at the end what made it impossible."""
         if not self._handlers:
             raise ValueError("give the runner a handler: TaskRunner(handler=…) or @runner.activity")
         if self._state != "new":
-            raise ReporterClosed("a task runner can be run once; make another one")
+            raise ReporterClosed(
+                f"the task runner is {self._state}, and can be run once: make another one"
+            )
         self._state = "running"
         try:
             async with self._open_dispatcher() as dispatcher:
                 with listening(self._shutdown) if self._handle_signals else nullcontext():
-                    await self._supervise(dispatcher, max_tasks=max_tasks, once=once)
+                    yield dispatcher
         finally:
             self._state = "closed"
             self._shutdown.close()
@@ -251,44 +277,3 @@ class TaskRunner:
                 drain_timeout=self._drain_timeout,
             )
             yield self._dispatcher
-
-    async def _supervise(
-        self, dispatcher: Dispatcher, *, max_tasks: int | None, once: bool
-    ) -> None:
-        """Let the dispatcher end its tasks, also if this is canceled."""
-        over = anyio.Event()
-
-        async def work() -> None:
-            try:
-                await dispatcher.run(max_tasks=max_tasks, once=once)
-            finally:
-                over.set()
-
-        async with bare_group() as group:
-            group.start_soon(work, name="aiodp task runner")
-            try:
-                await over.wait()
-            finally:
-                if not over.is_set():
-                    self._shutdown.reach(Step.CANCELING)
-
-
-def _at_least_one(name: str, number: Any) -> int:
-    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, not {shown(number)}")
-    return number
-
-
-def _leaves(unsupported: str, handler: Handler | None) -> bool:
-    if unsupported not in ("fail", "leave"):
-        raise ValueError(f"unsupported must be 'fail' or 'leave', not {shown(unsupported)}")
-    if unsupported == "leave" and handler is not None:
-        raise ValueError("unsupported='leave' leaves nothing, for `handler` takes all types")
-    return unsupported == "leave"
-
-
-def _timeout(name: str, value: float | timedelta | None) -> float | None:
-    timeout = None if value is None else seconds(name, value)
-    if timeout is not None and timeout < 0:
-        raise ValueError(f"{name} must not be negative, but is {timeout:g} s")
-    return timeout

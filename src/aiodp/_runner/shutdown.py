@@ -42,6 +42,8 @@ class Shutdown:
         self._hooks: list[Callable[[Step], None]] = []
         self._threadsafe_call: Callable[[Callable[[], object]], object] | None = None
         self._home: Home | None = None
+        self._interrupts: list[Callable[[], object]] = []
+        self._by_itself = False
 
     def open(self) -> None:
         """Begin, in the event loop of the runner."""
@@ -60,6 +62,12 @@ class Shutdown:
         for step in Step:
             if Step.RUNNING < step <= self.step:
                 hook(step)
+
+    def on_end_by_itself(self, interrupt: Callable[[], object]) -> None:
+        """Call this if the runner ends by itself, and now if it does already."""
+        self._interrupts.append(interrupt)
+        if self._by_itself:
+            interrupt()
 
     @property
     def is_draining(self) -> bool:
@@ -92,6 +100,13 @@ class Shutdown:
                 self._events[following].set()
                 for hook in self._hooks:
                     hook(following)
+
+    def end_by_itself(self, step: Step) -> None:
+        """Do as `reach` does, and interrupt the block beside the runner: nobody else will."""
+        self._by_itself = True
+        self.reach(step)
+        for interrupt in self._interrupts:
+            interrupt()
 
     async def wait(self, step: Step) -> None:
         """Return when the step is reached."""

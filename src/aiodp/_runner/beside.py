@@ -1,0 +1,53 @@
+"""The work of a task runner beside a block, from its first poll to its last status."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+
+from aiodp._concurrency import bare_group
+from aiodp._runner.shutdown import Step
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+    from aiodp._runner.shutdown import Shutdown
+
+
+@asynccontextmanager
+async def beside(
+    work: Callable[[], Awaitable[None]], shutdown: Shutdown
+) -> AsyncGenerator[anyio.Event]:
+    """Do the work beside the block, and wait for its end; yield the event of that.
+
+    Leaving the block lets the work drain. An exception of the block, or a cancellation, interrupts
+    the tasks in hand, and comes out as it is: it does not pass through the task group, of which
+    trio makes a new one of exception groups that do.
+    """
+    over = anyio.Event()
+    raised: BaseException | None = None
+
+    async def run() -> None:
+        try:
+            await work()
+        finally:
+            over.set()
+
+    async with bare_group() as group:
+        group.start_soon(run, name="aiodp task runner")
+        try:
+            try:
+                yield over
+            except BaseException as error:  # noqa: BLE001 - raised again below, outside the group
+                raised = error
+            else:
+                if not over.is_set():
+                    shutdown.reach(Step.DRAINING)
+                    await over.wait()
+        finally:
+            if not over.is_set():
+                shutdown.reach(Step.CANCELING)
+    if raised is not None:
+        raise raised
