@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
+_EVENT_LOOPS: Final = ("asyncio", "trio")
 _CLOCK_TOLERANCE: Final = 0.1  # seconds; uvloop reads the clock once for each turn
 
 
@@ -119,14 +120,26 @@ def new_loop_runner() -> Callable[[Callable[[], Awaitable[_T]]], _T]:
 def may_replace_handler(handler: object) -> bool:
     """Return whether a signal with this handler may be listened to.
 
-    What is ignored from the start, as under `nohup`, stays ignored. A loop of asyncio has one
-    callback for each signal; one that the program has set there is not to be taken away. In Python
-    the loop sets a handler out of the module that it is defined in, asyncio's own or uvloop's.
+    What is ignored from the start, as under `nohup`, stays ignored, and what is not Python's is
+    left alone. A loop of asyncio has one callback for each signal; one that the program has set
+    there is not to be taken away. In Python the loop sets a handler out of the module that it is
+    defined in, asyncio's own or uvloop's.
     """
-    if handler is signal.SIG_IGN or not on_asyncio():
-        return handler is not signal.SIG_IGN
+    if handler in (signal.SIG_IGN, None) or not on_asyncio():
+        return handler not in (signal.SIG_IGN, None)
     add = asyncio.get_running_loop().add_signal_handler
     return getattr(handler, "__module__", None) != add.__module__
+
+
+def is_default_handler(handler: object) -> bool:
+    """Return whether a signal's handler is one that no program has set: it ends the program.
+
+    It is the system's, Python's, or the one of `asyncio.run` or `trio.run`, for Ctrl-C.
+    """
+    if handler in (signal.SIG_DFL, signal.default_int_handler):
+        return True
+    module = getattr(getattr(handler, "func", handler), "__module__", None) or ""
+    return module.partition(".")[0] in _EVENT_LOOPS
 
 
 def cancellation_requested() -> bool:

@@ -1,4 +1,9 @@
-"""The signals that end the runners of a process: the first one drains, a second one cancels."""
+"""The signals that end the runners of a process: the first one drains, a second one cancels.
+
+A handler of the program's own, such as that of a web server, is called as well: it expects the
+signal, and ends what surrounds the runner. Where there is none, the block beside the runner is
+interrupted.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +13,15 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from aiodp._concurrency import may_replace_handler
+from aiodp._concurrency import is_default_handler, may_replace_handler
 from aiodp._log import logger
 from aiodp._process.children import listen, unlisten
 from aiodp._process.echoes import Echoes
 from aiodp._runner.shutdown import Step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from types import FrameType
 
     from aiodp._runner.shutdown import Shutdown
 
@@ -49,19 +55,24 @@ def listening(shutdown: Shutdown) -> Iterator[None]:
     finally:
         _shutdowns.remove(shutdown)
         if not _shutdowns:
-            while _before:
-                unlisten(*_before.popitem())
+            for number, before in _before.items():
+                unlisten(number, before)
+            _before.clear()
 
 
-def _hear(number: int, _: object) -> None:
-    if _echoes.is_echo(number):
-        return
-    for shutdown in _shutdowns:
-        shutdown.call_soon(partial(_on_signal, signal.Signals(number), shutdown))
+def _hear(number: int, frame: FrameType | None) -> None:
+    before = _before[number]
+    is_ours = is_default_handler(before)
+    if not _echoes.is_echo(number):
+        for shutdown in _shutdowns:
+            end = shutdown.end_by_itself if is_ours else shutdown.reach
+            shutdown.call_soon(partial(_on_signal, signal.Signals(number), shutdown, end))
+    if not is_ours:
+        before(number, frame)
 
 
-def _on_signal(number: signal.Signals, shutdown: Shutdown) -> None:
+def _on_signal(number: signal.Signals, shutdown: Shutdown, end: Callable[[Step], None]) -> None:
     draining = shutdown.is_draining
     what = "the tasks are interrupted" if draining else "draining; a second one interrupts"
     logger.warning("%s: %s", number.name, what)
-    shutdown.reach(Step.CANCELING if draining else Step.DRAINING)
+    end(Step.CANCELING if draining else Step.DRAINING)

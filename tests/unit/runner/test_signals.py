@@ -12,10 +12,15 @@ import warnings
 import anyio
 import anyio.to_thread
 import pytest
+from aiobotocore.config import AioConfig
+from aiobotocore.httpxsession import HttpxSession
 from aiobotocore.session import get_session
 
 from aiodp import ReporterClosed, TaskRunner
+from aiodp._concurrency import may_replace_handler
+from aiodp._process.echoes import ECHO_WINDOW
 from aiodp._runner import dispatcher
+from aiodp._runner.shutdown import Step
 from aiodp.testing import MemoryKit
 
 LONG = 30.0
@@ -40,8 +45,17 @@ def kit(monkeypatch):
     return MemoryKit()
 
 
-def make_runner(kit, handler=lambda _: None, **options):
-    return TaskRunner(kit.attach(get_session()), worker_group="workers", handler=handler, **options)
+def make_runner(kit, handler=lambda _: None, session=None, **options):
+    attached = kit.attach(session or get_session())
+    return TaskRunner(attached, worker_group="workers", handler=handler, **options)
+
+
+def backend_session(backend):
+    """Return a session whose clients can be used on this event loop."""
+    session = get_session()
+    if backend == "trio":
+        session.set_default_client_config(AioConfig(http_session_cls=HttpxSession))
+    return session
 
 
 async def polling(kit, *runners):
@@ -82,6 +96,75 @@ def test_what_the_program_gave_to_its_loop_stays_there(kit, run):
         asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
 
     run(main())
+
+
+def interrupts(seen):
+    """Return a handler as a program sets it."""
+
+    def handler(number, _):
+        seen.append(number)
+
+    return handler
+
+
+@pytest.fixture
+def program_handler():
+    """A handler of the program's own for Ctrl-C, as of a web server; gives what it has heard."""
+    seen: list[int] = []
+    handler = interrupts(seen)
+    before = signal.signal(signal.SIGINT, handler)
+    yield seen
+    assert signal.getsignal(signal.SIGINT) is handler
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_handler_of_the_program_s_own_hears_the_signal_as_well(kit, run, program_handler):
+    """The runner drains, and the block goes on: the program ends it."""
+
+    async def main():
+        async with make_runner(kit) as one:
+            await polling(kit, one)
+            signal.raise_signal(signal.SIGINT)
+            await kit.until(lambda: one._shutdown.is_draining)
+            await anyio.sleep(0.05)
+            assert program_handler == [signal.SIGINT]
+            await anyio.sleep(ECHO_WINDOW)
+            signal.raise_signal(signal.SIGINT)
+            await kit.until(lambda: one._shutdown.step == Step.CANCELING)
+
+    run(main())
+    assert program_handler == [signal.SIGINT] * 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_signal_that_nobody_else_expects_ends_the_block(kit, backend, number):
+    """Once the tasks in hand have ended, the program goes on after it, and no error is raised."""
+    ends = []
+
+    async def handler(task):
+        signal.raise_signal(number)
+        await anyio.sleep(0.05)
+        ends.append("work")
+
+    async def main():
+        kit.activity()
+        async with make_runner(kit, handler, session=backend_session(backend)) as one:
+            try:
+                await anyio.sleep_forever()
+            finally:
+                ends.append("block")
+        ends.append("after")
+        assert one.statistics().ended == {"FINISHED": 1}
+
+    anyio.run(main, backend=backend)
+    assert ends == ["block", "work", "after"]
+
+
+def test_a_handler_that_is_none_of_python_s_is_left_alone():
+    """What cannot be called as well is not replaced; nor is what is ignored."""
+    assert not may_replace_handler(None)
+    assert not may_replace_handler(signal.SIG_IGN)
 
 
 def fork_and_sleep():
