@@ -11,7 +11,7 @@ from aiobotocore.session import get_session
 
 from aiodp import Ref, TaskFailed
 from aiodp.emulator import EmulatorServer
-from aiodp.shell import CommandFailed, _s3
+from aiodp.shell import CommandFailed, _download
 from aiodp.shell._parts import PART_BYTES
 from unit.shell.kit import ATTEMPT, FakeTask, handle, interrupt, logs, wire_object
 
@@ -237,11 +237,11 @@ async def test_a_download_that_breaks_off_is_begun_again(run, put, monkeypatch, 
 
     async def chunk(body):
         if next(broken, None) is not None:
-            raise _s3._BrokenDownloadError("the connection broke")
+            raise _download.BrokenDownloadError("the connection broke")
         return await original(body)
 
-    original = _s3._next_chunk
-    monkeypatch.setattr(_s3, "_next_chunk", chunk)
+    original = _download.next_chunk
+    monkeypatch.setattr(_download, "next_chunk", chunk)
     work = run(inputs=[directory("in")], command='[ "$(cat $INPUT1_STAGING_DIR/a)" = whole ]')
     if failures < 3:
         assert await work

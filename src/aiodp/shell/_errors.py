@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
+from aiodp._aws.errors import describe
 from aiodp._errors import TaskFailed
 from aiodp._process import describe_exit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aiodp.shell._uri import S3Uri
 
 _MAX_SHOWN_BYTES: Final = 1024
 """How much of the end of stderr a message shows."""
@@ -43,3 +50,17 @@ def staging_failed(message: str) -> TaskFailed:
 def local_failed(message: str) -> TaskFailed:
     """Return the failure of a task for a reason of this machine, a full disk for instance."""
     return TaskFailed(message, error_id="LocalFailed")
+
+
+@contextmanager
+def staging_errors(uri: S3Uri, what: str) -> Iterator[None]:
+    """Raise every error as a `TaskFailed` that says what could not be done."""
+    try:
+        yield
+    except TaskFailed:
+        raise
+    except OSError as error:
+        reason = f"{error.strerror or error} ({error.filename})" if error.filename else str(error)
+        raise staging_failed(f"{uri} could not be {what}: {reason}") from error
+    except Exception as error:  # botocore lets errors of broken answers through
+        raise staging_failed(f"{uri} could not be {what}: {describe(error)}") from error

@@ -42,19 +42,22 @@ async def in_time(call: Callable[[], Awaitable[_T]], *, size: int = 0) -> _T:
 
 
 class Pace:
-    """The pace at which a body comes, from now on."""
+    """The pace at which a body comes, from now on: only the time that is spent waiting counts."""
 
     def __init__(self) -> None:
         self._now = clock()
-        self._began_at = self._now()
+        self._waited = 0.0
         self._moved = 0
 
     async def next_chunk(self, read: Callable[[], Awaitable[bytes]]) -> bytes:
         """Read the next bytes; raise `StalledBodyError` if none come, or all too slowly."""
+        began_at = self._now()
+        chunk = None
         with anyio.move_on_after(ANSWER_TIMEOUT):
             chunk = await read()
+        self._waited += self._now() - began_at
+        if chunk is not None:
             self._moved += len(chunk)
-            if self._now() - self._began_at <= ANSWER_TIMEOUT + self._moved / MIN_RATE:
+            if self._waited <= ANSWER_TIMEOUT + self._moved / MIN_RATE:
                 return chunk
-        elapsed = self._now() - self._began_at
-        raise StalledBodyError(f"S3 sent only {self._moved:,} bytes in {elapsed:.0f} s")
+        raise StalledBodyError(f"S3 sent only {self._moved:,} bytes in {self._waited:.0f} s")

@@ -1,4 +1,4 @@
-"""A file that is uploaded to S3 in parts, a few of them at once in memory."""
+"""Objects that are uploaded to S3 in parts, and files of which a few parts are in memory."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PART_BYTES: Final = 8 * 1024 * 1024
 
 Larger files are uploaded in parts.
 """
-_MAX_PARTS: Final = 10_000  # S3's user guide, "Multipart upload limits"
+MAX_PARTS: Final = 10_000  # S3's user guide, "Multipart upload limits"
 _COMPLETION_BYTES: Final = 16 * 1024 * 1024
 """Joining the parts may take S3 several minutes (API reference of CompleteMultipartUpload): as long
 as moving so many bytes."""
@@ -49,34 +49,64 @@ def read_part(path: Path, start: int, size: int) -> bytes:
         return file.read(size)
 
 
+class Parts:
+    """The parts of one object. Without completion they are to be aborted, for they cost money."""
+
+    def __init__(self, client: Any, uri: S3Uri) -> None:
+        self._client = client
+        self._target = {"Bucket": uri.bucket, "Key": uri.key}
+        self._tags: dict[int, str] = {}
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether there is anything to abort."""
+        return "UploadId" in self._target
+
+    async def begin(self) -> None:
+        """Begin an upload in parts."""
+        created = await in_time(partial(self._client.create_multipart_upload, **self._target))
+        self._target["UploadId"] = created["UploadId"]
+
+    async def upload(self, number: int, body: bytes) -> None:
+        """Upload a part; their numbers begin with 1."""
+        upload = partial(self._client.upload_part, **self._target)
+        answer = await in_time(partial(upload, PartNumber=number, Body=body), size=len(body))
+        self._tags[number] = answer["ETag"]
+
+    async def complete(self) -> None:
+        """Join the parts to an object."""
+        tags = sorted(self._tags.items())
+        parts = [{"PartNumber": number, "ETag": tag} for number, tag in tags]
+        complete = partial(self._client.complete_multipart_upload, **self._target)
+        await in_time(partial(complete, MultipartUpload={"Parts": parts}), size=_COMPLETION_BYTES)
+
+    async def abort(self) -> None:
+        """Abort the upload in bounded time, also amid a cancellation; raise nothing."""
+        with anyio.move_on_after(_ABORT_TIMEOUT, shield=True):
+            with suppress(Exception):  # the error that led here is the one to raise
+                await self._client.abort_multipart_upload(**self._target)
+
+
 class MultipartUpload:
-    """One upload in parts. It is aborted if it fails, for parts without completion cost money."""
+    """The upload of one file in parts."""
 
     def __init__(
         self, client: Any, uri: S3Uri, path: Path, size: int, limiter: anyio.CapacityLimiter
     ) -> None:
-        self._client = client
-        self._target = {"Bucket": uri.bucket, "Key": uri.key}
+        self._parts = Parts(client, uri)
         self._path = path
         self._size = size
-        self._part_size = max(PART_BYTES, -(-size // _MAX_PARTS))
+        self._part_size = max(PART_BYTES, -(-size // MAX_PARTS))
         self._limiter = limiter
-        self._tags: dict[int, str] = {}
 
     async def upload(self) -> None:
         """Upload the file; raise whatever goes wrong."""
-        created = await in_time(partial(self._client.create_multipart_upload, **self._target))
-        self._target["UploadId"] = created["UploadId"]
+        await self._parts.begin()
         try:
             await for_each(self._numbers(), self._upload_part, limit=MAX_TRANSFERS, name=TRANSFER)
-            tags = sorted(self._tags.items())
-            parts = [{"PartNumber": number, "ETag": tag} for number, tag in tags]
-            complete = partial(self._client.complete_multipart_upload, **self._target)
-            joined = partial(complete, MultipartUpload={"Parts": parts})
-            await in_time(joined, size=_COMPLETION_BYTES)
+            await self._parts.complete()
         except BaseException:
-            with anyio.move_on_after(_ABORT_TIMEOUT, shield=True):
-                await self._abort()
+            await self._parts.abort()
             raise
 
     async def _numbers(self) -> AsyncGenerator[int, None]:
@@ -87,10 +117,4 @@ class MultipartUpload:
         async with self._limiter:
             start = (number - 1) * self._part_size
             body = await read_in_thread(read_part, self._path, start, self._part_size)
-            upload = partial(self._client.upload_part, **self._target)
-            answer = await in_time(partial(upload, PartNumber=number, Body=body), size=len(body))
-            self._tags[number] = answer["ETag"]
-
-    async def _abort(self) -> None:
-        with suppress(Exception):  # the error that led here is the one to raise
-            await self._client.abort_multipart_upload(**self._target)
+            await self._parts.upload(number, body)

@@ -1,4 +1,4 @@
-"""Downloads and uploads of whole files, of which a part at a time is in memory.
+"""Downloads and uploads of whole objects, of which a part at a time is in memory.
 
 S3 has a limited time for each call and each byte, see `_pace.py`. Whatever goes wrong is raised as
 a `TaskFailed` (`StagingFailed`) that names the address, and never as an exception of botocore.
@@ -6,7 +6,7 @@ a `TaskFailed` (`StagingFailed`) that names the address, and never as an excepti
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,15 +15,15 @@ import anyio.to_thread
 from aiobotocore.config import AioConfig
 
 from aiodp._aws.credentials import INVALID, shared_credentials
-from aiodp._aws.errors import describe
 from aiodp._aws.secrets import remember_secrets
-from aiodp._errors import TaskFailed
-from aiodp.shell._errors import staging_failed
-from aiodp.shell._pace import Pace, StalledBodyError, in_time
+from aiodp.shell._download import Download
+from aiodp.shell._errors import staging_errors
+from aiodp.shell._object_writer import open_writer
+from aiodp.shell._pace import in_time
 from aiodp.shell._parts import MAX_TRANSFERS, PART_BYTES, MultipartUpload, read_in_thread, read_part
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
     from typing import BinaryIO
@@ -31,17 +31,11 @@ if TYPE_CHECKING:
     from aiobotocore.session import AioSession
 
     from aiodp._aws.credentials import SharedCredentials
+    from aiodp.shell._object_writer import ObjectWriter
     from aiodp.shell._uri import S3Uri
 
-_CHUNK_BYTES: Final = 1024 * 1024
-_MAX_DOWNLOADS: Final = 3
-"""How often a download is tried if the connection breaks while the object comes."""
 _CLOSE_TIMEOUT: Final = 5.0
 """Seconds that closing the client may take."""
-
-
-class _BrokenDownloadError(Exception):
-    """The connection broke while a body came; botocore retries only before a body begins."""
 
 
 class Store:
@@ -82,18 +76,31 @@ class Store:
             entries = page.get("Contents", ())
             return entries[0]["Key"] if entries else None
 
-    async def get(self, uri: S3Uri, path: Path) -> None:
-        """Download an object to a file; make the directories that it needs."""
+    async def read(self, uri: S3Uri) -> AsyncGenerator[bytes, None]:
+        """Yield an object's bytes as they come."""
         with staging_errors(uri, "downloaded"):
             client = await self._connected()
-            for left in reversed(range(_MAX_DOWNLOADS)):
-                try:
-                    await self._get(client, uri, path)
-                except (_BrokenDownloadError, StalledBodyError):
-                    if not left:
-                        raise
-                else:
-                    break
+            async with aclosing(Download(client, uri).chunks()) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+
+    async def get(self, uri: S3Uri, path: Path) -> None:
+        """Download an object to a file; make the directories that it needs."""
+        async with aclosing(self.read(uri)) as chunks:
+            with (
+                staging_errors(uri, "downloaded"),
+                await anyio.to_thread.run_sync(_create, path) as file,
+            ):
+                async for chunk in chunks:
+                    await anyio.to_thread.run_sync(_write, file, chunk)
+
+    @asynccontextmanager
+    async def writer(self, uri: S3Uri) -> AsyncIterator[ObjectWriter]:
+        """Yield what writes an object, which appears when the block ends without an error."""
+        with staging_errors(uri, "uploaded"):
+            client = await self._connected()
+        async with open_writer(client, uri) as writer:
+            yield writer
 
     async def put(self, path: Path, uri: S3Uri) -> None:
         """Upload a file to an object."""
@@ -109,14 +116,6 @@ class Store:
         """Close the client, in bounded time."""
         with anyio.move_on_after(_CLOSE_TIMEOUT, shield=True):
             await self._closing.aclose()
-
-    async def _get(self, client: Any, uri: S3Uri, path: Path) -> None:
-        answer = await in_time(partial(client.get_object, Bucket=uri.bucket, Key=uri.key))
-        async with answer["Body"] as body:
-            pace = Pace()
-            with await anyio.to_thread.run_sync(_create, path) as file:
-                while chunk := await pace.next_chunk(partial(_next_chunk, body)):
-                    await anyio.to_thread.run_sync(_write, file, chunk)
 
     async def _put(self, client: Any, path: Path, uri: S3Uri) -> None:
         async with self._limiter:
@@ -163,13 +162,6 @@ async def open_store(
             await store.close()
 
 
-async def _next_chunk(body: Any) -> bytes:
-    try:
-        return bytes(await body.read(_CHUNK_BYTES))
-    except Exception as error:  # of botocore, or of the HTTP library that it uses
-        raise _BrokenDownloadError(describe(error)) from error
-
-
 def _create(path: Path) -> BinaryIO:
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.open("wb", buffering=0)
@@ -179,17 +171,3 @@ def _write(file: BinaryIO, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[file.write(rest) :]
-
-
-@contextmanager
-def staging_errors(uri: S3Uri, what: str) -> Iterator[None]:
-    """Raise every error as a `TaskFailed` that says what could not be done."""
-    try:
-        yield
-    except TaskFailed:
-        raise
-    except OSError as error:
-        reason = f"{error.strerror or error} ({error.filename})" if error.filename else str(error)
-        raise staging_failed(f"{uri} could not be {what}: {reason}") from error
-    except Exception as error:  # botocore lets errors of broken answers through
-        raise staging_failed(f"{uri} could not be {what}: {describe(error)}") from error

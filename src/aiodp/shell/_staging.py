@@ -13,9 +13,8 @@ import anyio.to_thread
 
 from aiodp._concurrency import for_each
 from aiodp._log import logger
-from aiodp.shell._errors import staging_failed
+from aiodp.shell._errors import staging_errors, staging_failed
 from aiodp.shell._parts import MAX_TRANSFERS, TRANSFER, read_in_thread
-from aiodp.shell._s3 import staging_errors
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Sequence
