@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -38,8 +39,11 @@ def check_directory(path: Path) -> None:
     """Raise `PermissionError` if another user could change what is in a folder, or replace it.
 
     It belongs to this user or to root, as all that leads to it does, and not everybody may write
-    in it unless it is sticky, as /tmp is. What does not exist is safe.
+    in it unless it is sticky, as /tmp is. What does not exist is safe. On Windows, whose folders
+    have lists of who may do what, nothing is checked.
     """
+    if sys.platform == "win32":
+        return
     for step, status in _way_to(path):
         _check_owner(step, status)
         everybody = status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX
@@ -58,7 +62,7 @@ def open_private(path: Path, mode: str, **settings: Any) -> Any:
 def _open(path: str, flags: int) -> int:
     kept = flags & ~os.O_TRUNC  # until it is known whose file it is
     try:
-        opened = os.open(path, kept | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        opened = os.open(path, kept | getattr(os, "O_NOFOLLOW", 0), 0o600)
     except OSError as error:
         if error.errno == errno.ELOOP:
             error.strerror = "it is a link, which is not followed; remove it"
@@ -75,7 +79,7 @@ def _open(path: str, flags: int) -> int:
 
 
 def _check_owner(path: Path, status: os.stat_result) -> None:
-    if status.st_uid not in (_ROOT, os.geteuid()):
+    if sys.platform != "win32" and status.st_uid not in (_ROOT, os.geteuid()):
         raise _unsafe(path, f"it belongs to another user ({status.st_uid})")
 
 

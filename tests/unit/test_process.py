@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from aiodp._process import describe_exit, time_to_stop
+from aiodp._process.exits import describe_exit, time_to_stop
 from aiodp._process.session import is_running, send_to_session
 
 TOO_LONG = 60

@@ -1,6 +1,4 @@
-"""Commands, all processes of which end when their task does."""
+"""Commands, all processes of which end when their task does, and the signals of a process.
 
-from aiodp._process.command import Command
-from aiodp._process.exits import KILL_MARGIN, describe_exit, time_to_stop
-
-__all__ = ["KILL_MARGIN", "Command", "describe_exit", "time_to_stop"]
+Nothing is imported here: the library needs what it says of signals also where there is no POSIX.
+"""

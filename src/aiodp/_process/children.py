@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,24 +34,23 @@ def unlisten(number: int, before: Any) -> None:
         signal.signal(number, signal.SIG_DFL if before is None else before)
 
 
-def _block() -> None:
-    """Deliver no signal to a child before `_reset` has run in it."""
-    _before_fork.mask = signal.pthread_sigmask(signal.SIG_BLOCK, _listened)
+if sys.platform != "win32":  # which cannot fork
 
+    def _block() -> None:
+        """Deliver no signal to a child before `_reset` has run in it."""
+        _before_fork.mask = signal.pthread_sigmask(signal.SIG_BLOCK, _listened)
 
-def _unblock() -> None:
-    signal.pthread_sigmask(signal.SIG_SETMASK, _before_fork.mask)
+    def _unblock() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, _before_fork.mask)
 
+    def _reset() -> None:
+        """Give the child the default handlers, in place of ours."""
+        if _listened:
+            signal.set_wakeup_fd(-1)
+        for number, handler in _listened.items():
+            if signal.getsignal(number) is handler:
+                signal.signal(number, signal.SIG_DFL)
+        _listened.clear()
+        _unblock()
 
-def _reset() -> None:
-    """Give the child the default handlers, in place of ours."""
-    if _listened:
-        signal.set_wakeup_fd(-1)
-    for number, handler in _listened.items():
-        if signal.getsignal(number) is handler:
-            signal.signal(number, signal.SIG_DFL)
-    _listened.clear()
-    _unblock()
-
-
-os.register_at_fork(before=_block, after_in_parent=_unblock, after_in_child=_reset)
+    os.register_at_fork(before=_block, after_in_parent=_unblock, after_in_child=_reset)

@@ -15,6 +15,7 @@ from aiodp._concurrency import system_time
 
 ECHO_WINDOW: Final = 0.1
 """Seconds after a signal in which the same one means no more. Nobody presses Ctrl-C so fast."""
+_HANGUP: Final[int | None] = getattr(signal, "SIGHUP", None)
 _HANGUP_WINDOW: Final = 1.0
 """Seconds after any signal in which SIGHUP means no more."""
 
@@ -29,7 +30,7 @@ class Echoes:
         """Return whether the signal that has come now means no more than an earlier one."""
         now, before = system_time(), self._heard_at
         last_at = max(before.values(), default=-math.inf)
-        hangs_up = number == signal.SIGHUP and now - last_at < _HANGUP_WINDOW
+        hangs_up = number == _HANGUP and now - last_at < _HANGUP_WINDOW
         repeats = now - before.get(number, -math.inf) < ECHO_WINDOW
         before[number] = now
         return hangs_up or repeats

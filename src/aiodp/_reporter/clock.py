@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +24,7 @@ def time_suspended() -> float:
     Always 0 where the system does not tell. Event loops run on CLOCK_MONOTONIC, which stands still
     meanwhile; the service's time goes on.
     """
-    if _BOOTTIME is None:
+    if _BOOTTIME is None or sys.platform == "win32":
         return 0.0
     boottime = time.clock_gettime(_BOOTTIME)  # the earlier of the two: a pause is no suspension
     return boottime - system_time()

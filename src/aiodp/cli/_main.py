@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -24,6 +25,8 @@ _COMMANDS: Final = {
     "validate": "Check definition files without a server.",
 }
 """Command `x` is the function `x` of `aiodp.cli._x`."""
+_NEED_POSIX: Final = frozenset({"hold", "run"})
+"""They end all processes of a command, which needs sessions and signals."""
 
 
 class _Commands(click.Group):
@@ -33,10 +36,14 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in _COMMANDS:
             return None
+        if cmd_name in _NEED_POSIX and sys.platform == "win32":
+            return _unavailable(cmd_name, "POSIX, such as Linux or macOS; on Windows, use WSL")
         try:
             module = import_module(f"aiodp.cli._{cmd_name}")
         except ModuleNotFoundError as error:
-            return _unavailable(cmd_name, error)
+            if (error.name or "").startswith("aiodp"):
+                raise
+            return _unavailable(cmd_name, f"the module {error.name}; {hint(cmd_name)}")
         command: click.Command = getattr(module, cmd_name)
         return command
 
@@ -57,14 +64,11 @@ class _Commands(click.Group):
             formatter.write_dl(sorted(_COMMANDS.items()))
 
 
-def _unavailable(name: str, error: ModuleNotFoundError) -> click.Command:
-    """Return a command that fails and says what to install."""
-    if (error.name or "").startswith("aiodp"):
-        raise error
-    message = f"{name} needs the module {error.name}; {hint(name)}"
+def _unavailable(name: str, needed: str) -> click.Command:
+    """Return a command that fails and says what it needs."""
 
     def fail() -> NoReturn:
-        raise click.ClickException(message)
+        raise click.ClickException(f"{name} needs {needed}")
 
     return click.Command(
         name,

@@ -4,6 +4,11 @@
 documentation leaves that open.
 """
 
+import sys
+
+if sys.platform == "win32":
+    raise ImportError("aiodp.shell needs POSIX, such as Linux or macOS; on Windows, use WSL")
+
 from aiodp.shell._errors import CommandFailed
 from aiodp.shell._handler import ShellHandler
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiodp._aws.errors import describe
 from aiodp._errors import TaskFailed
-from aiodp._process import describe_exit
+from aiodp._process.exits import describe_exit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ import anyio
 
 from aiodp._errors import LeaseLost, TaskCanceled
 from aiodp._files import make_directory, open_private
-from aiodp._process import time_to_stop
+from aiodp._process.exits import time_to_stop
 from aiodp.shell._log import warn
 from aiodp.shell._parts import read_in_thread
 from aiodp.shell._paths import STREAMS, log_parts

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from aiodp._concurrency import clock
-from aiodp._process import KILL_MARGIN, Command, time_to_stop
+from aiodp._process.command import Command
+from aiodp._process.exits import KILL_MARGIN, time_to_stop
 from aiodp.shell._errors import local_failed
 from aiodp.shell._log import warn
 from aiodp.shell._recorder import Recorder

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from aiodp.cli._formatters import EXTRAS, JsonLines, TaskRunnerLines, TextLines
 from aiodp.cli._run.background import BackgroundCalls, QueueHandler
-from aiodp.cli._run.formatters import EXTRAS, JsonLines, TaskRunnerLines, TextLines
 from aiodp.cli._run.hourly_log import HourlyLog
 
 AT = datetime(2017, 8, 13, 14, 43, 36, 891_000, tzinfo=UTC).timestamp()

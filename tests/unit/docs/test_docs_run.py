@@ -9,12 +9,12 @@ import click
 import pytest
 
 from aiodp._runner.dispatcher import _CLEAN_UP_TIMEOUT
+from aiodp.cli._formatters import EXTRAS
 from aiodp.cli._params import DEFAULT_GRACE, KILL_TO_DEADLINE
 from aiodp.cli._run.background import MAX_WAITING_CALLS
 from aiodp.cli._run.command import run
 from aiodp.cli._run.descriptors import PER_TASK, RESERVE
 from aiodp.cli._run.exit_codes import EXIT_CODES, THREADS_TIMEOUT
-from aiodp.cli._run.formatters import EXTRAS
 from aiodp.cli._run.options import MAX_GRACE, OURS
 from aiodp.cli._run.session import LAST_UPLOAD_TIMEOUT
 from aiodp.cli._run.task_runner_options import TASK_RUNNERS

@@ -18,7 +18,7 @@ import pytest
 
 from aiodp import LeaseLost
 from aiodp._concurrency import interruptible
-from aiodp._process import Command
+from aiodp._process.command import Command
 from aiodp.shell import CommandFailed, _logs, _run
 from aiodp.shell._s3 import Store
 from unit.shell.kit import (

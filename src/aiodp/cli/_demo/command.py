@@ -37,7 +37,7 @@ logger = logging.getLogger("aiodp")
 
 _REFRESH_INTERVAL: Final = 0.125  # real seconds
 _INTERRUPTED: Final = KILLED_BY_SIGNAL + signal.SIGINT
-_BROKEN_PIPE: Final = KILLED_BY_SIGNAL + signal.SIGPIPE
+_BROKEN_PIPE: Final = KILLED_BY_SIGNAL + getattr(signal, "SIGPIPE", 13)
 
 
 @command()

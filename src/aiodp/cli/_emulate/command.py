@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 import signal
+import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -149,8 +152,9 @@ def emulate(**given: Any) -> int:
     --state nothing is kept when it stops; Ctrl-C and SIGTERM stop it.
     """
     options = Options(**given)
-    # Blocked before any thread is started, so that only `sigwait` receives them.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+    if sys.platform != "win32":
+        # Blocked before any thread is started, so that only `sigwait` receives them.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
     settings = Settings(
         resource_worker_group=options.resource_worker_group, epoch=options.first_date
     )
@@ -173,10 +177,19 @@ def _serve(server: EmulatorServer, files: Sequence[DefinitionFile], options: Opt
             load(service, file, activate=options.activate, start=options.start) for file in files
         ]
         click.echo(greeting(server.endpoint, loaded, options))
-        signal.sigwait(_STOPPING)
+        _wait_for_signal()
     finally:
         server.stop()
     click.echo("aiodp emulate: stopped.")
+
+
+def _wait_for_signal() -> None:
+    if sys.platform == "win32":
+        with suppress(KeyboardInterrupt):
+            while True:  # Ctrl-C ends a sleep there, and no wait for an event
+                time.sleep(1)
+    else:
+        signal.sigwait(_STOPPING)
 
 
 def _server(options: Options, settings: Settings) -> EmulatorServer:

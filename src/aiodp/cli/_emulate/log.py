@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
-from aiodp.cli._run.formatters import TextLines
+from aiodp.cli._formatters import TextLines
 
 _CALLS_LOGGER: Final = "aiodp.emulator.calls"
 _SUBJECT_KEYS: Final = ("worker_group", "pipeline_id", "attempt_id", "task_id")

@@ -20,8 +20,9 @@ from aiodp import (
 )
 from aiodp._concurrency import first_of
 from aiodp._core.text import shorten
-from aiodp._process import Command, describe_exit, time_to_stop
+from aiodp._process.command import Command
 from aiodp._process.echoes import Echoes
+from aiodp._process.exits import describe_exit, time_to_stop
 from aiodp.cli._shared import KILLED_BY_SIGNAL
 
 if TYPE_CHECKING:

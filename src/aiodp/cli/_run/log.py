@@ -7,8 +7,8 @@ import sys
 from typing import TYPE_CHECKING, Final, Self
 
 from aiodp._log import logger as safe_logger
+from aiodp.cli._formatters import JsonLines, TaskRunnerLines, TextLines
 from aiodp.cli._run.background import BackgroundCalls, QueueHandler
-from aiodp.cli._run.formatters import JsonLines, TaskRunnerLines, TextLines
 from aiodp.cli._run.hourly_log import HourlyLog
 from aiodp.cli._run.options import LogFormat
 

@@ -7,9 +7,11 @@ handler which runs the application is replaced. Parsing and the WSGI environment
 from __future__ import annotations
 
 import errno
+import select
 import selectors
 import socket
 import struct
+import sys
 import time
 from http import HTTPStatus
 from threading import Thread
@@ -199,6 +201,9 @@ class Server(ThreadedWSGIServer):
 def is_gone(connection: socket.socket) -> bool:
     """Return whether the other side has closed the connection."""
     try:
+        if sys.platform == "win32":
+            readable, _, _ = select.select([connection], [], [], 0)
+            return bool(readable) and not connection.recv(1, socket.MSG_PEEK)
         return not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except BlockingIOError:
         return False
