@@ -15,7 +15,12 @@ START = "import sys; from _aiodp_command import main; sys.exit(main())"
 
 
 @pytest.mark.parametrize(
-    "begun", ["asyncio.base_events", "botocore.session", "aiodp._reporter.engine"]
+    "begun",
+    [
+        pytest.param("asyncio.base_events", marks=pytest.mark.slow),
+        pytest.param("botocore.session", marks=pytest.mark.slow),
+        "aiodp._reporter.engine",
+    ],
 )
 def test_an_interrupt_while_it_is_imported_ends_it_without_a_traceback(clean_environment, begun):
     """Of what it needs, and of itself: the process dies of the signal, as every program does."""
@@ -101,7 +106,7 @@ def test_definitions_are_validated_without_a_server(commands, clean_environment,
     assert f"{faulty}:1: error: A.type: INVALID_FIELD_VALUE" in done.stdout
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-"])
+@pytest.mark.parametrize("closed", [">&-", pytest.param("2>&-", marks=pytest.mark.slow)])
 def test_a_closed_stream_is_no_fault(aiodp, clean_environment, closed):
     """What is written there is dropped, as some services start programs."""
     script = f'exec "$0" doctor --region us-east-1 --endpoint http://127.0.0.1:1 {closed}'

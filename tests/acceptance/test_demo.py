@@ -47,14 +47,14 @@ class Done(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def demo(aiodp):
+def demo(commands):
     """Starts `aiodp demo` with a pipe for its output, or with what is given."""
 
     @contextmanager
     def start(environment: dict[str, str] | None = None, **streams: Any):
-        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | streams
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
         environment = kept_environment() | CREDENTIALS | (environment or {})
-        with subprocess.Popen([aiodp, "demo"], env=environment, **streams) as process:
+        with commands.start("demo", env=environment, **streams) as process:
             try:
                 yield process
             finally:
@@ -70,9 +70,13 @@ def usual(demo):
 
 
 @pytest.fixture(scope="module")
-def unusual(demo):
-    """A run in an environment that disturbs, and one on a large terminal."""
-    return run_plainly(demo, **DISTURBING), run_on_terminal(demo, 200, 60)
+def unusual(demo, aiodp):
+    """A run of the installed command where all disturbs it, and one on a large terminal."""
+    environment = kept_environment() | CREDENTIALS | DISTURBING
+    done = subprocess.run(
+        [aiodp, "demo"], env=environment, capture_output=True, text=True, check=False
+    )
+    return Done(done.returncode, done.stdout, done.stderr), run_on_terminal(demo, 200, 60)
 
 
 def run_on_terminal(demo, columns: int, rows: int) -> Done:
@@ -95,8 +99,8 @@ def _read(descriptor: int) -> bytes:
         return b""
 
 
-def run_plainly(demo, **environment: str) -> Done:
-    with demo(environment) as process:
+def run_plainly(demo) -> Done:
+    with demo() as process:
         out, err = process.communicate()
     return Done(process.returncode, out, err)
 

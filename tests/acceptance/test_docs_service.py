@@ -77,6 +77,7 @@ def test_python_blocks(number, commands, clean_environment, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("block", "a_minute"), [(START, "1 s"), (CATCH_UP, "0.0167 s")])
 def test_the_command_serves_until_it_is_interrupted(clean_environment, aiodp, block, a_minute):
     """The block starts the service, which says where it is."""

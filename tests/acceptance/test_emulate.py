@@ -554,10 +554,10 @@ def test_the_version_is_printed(run):
     ("missing", "arguments"),
     [
         ("click", []),
-        ("click", ["emulate"]),
-        ("click", ["run"]),
+        pytest.param("click", ["emulate"], marks=pytest.mark.slow),
+        pytest.param("click", ["run"], marks=pytest.mark.slow),
         ("moto", ["emulate"]),
-        ("moto", ["demo"]),
+        pytest.param("moto", ["demo"], marks=pytest.mark.slow),
         ("rich", ["demo"]),
     ],
 )

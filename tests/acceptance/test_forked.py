@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
+from acceptance.support import kept_environment
+
 SCRIPT = """
-import asyncio, os, sys
+import asyncio, os, sys, warnings
 from aiobotocore.session import get_session
 from aiodp import ProgressReporter, ReporterClosed, TaskStatus
 from aiodp.testing import MemoryService
@@ -45,23 +44,20 @@ async def main():
             await asyncio.to_thread(os.waitpid, pid, 0)
             print(await task.report(), task.state.value, flush=True)
 
+warnings.simplefilter("ignore")  # that to fork beside threads is dangerous
 asyncio.run(main())
 """
 
 
 @pytest.mark.parametrize("arguments", [[], ["own thread"]], ids=["same loop", "own thread"])
-def test_in_a_forked_child_everything_of_a_reporter_raises_at_once(arguments):
+def test_in_a_forked_child_everything_of_a_reporter_raises_at_once(arguments, commands, tmp_path):
     """Whoever waits there would wait for ever, and what is read there is of the past.
 
     Leaving its blocks does nothing: neither thread nor engine is there to be waited for.
     """
-    ran = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", SCRIPT, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    script = tmp_path / "fork.py"
+    script.write_text(SCRIPT)
+    ran = commands.run(*arguments, script=script, env=kept_environment(), timeout=60)
     *told, left_track, left_reporter, end = ran.stdout.splitlines()
     names = ["track", "report", "wait", "set_status", "is_set", "state", "update", "raise_if_ended"]
     assert [line.split()[0] for line in told] == names, ran.stderr

@@ -179,10 +179,10 @@ async def test_more_files_than_one_answer_lists(run, s3, put, monkeypatch):
     put(**{f"in/{number}": b"" for number in range(25)})
     command = (
         "[ $(ls $INPUT1_STAGING_DIR | wc -l) = 25 ] && cd $OUTPUT1_STAGING_DIR && "
-        "for n in $(seq 75); do echo $n >$n; done"
+        "for n in $(seq 25); do echo $n >$n; done"
     )
     await run(inputs=[directory("in")], outputs=[directory("out")], command=command)
-    command = 'cd $INPUT1_STAGING_DIR && [ "$(cat * | sort -n)" = "$(seq 75)" ]'
+    command = 'cd $INPUT1_STAGING_DIR && [ "$(cat * | sort -n)" = "$(seq 25)" ]'
     await run(inputs=[directory("out")], command=command)
     assert s3.list_objects_v2(Bucket=BUCKET, Prefix="out/")["IsTruncated"]
 
