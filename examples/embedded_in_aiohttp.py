@@ -5,15 +5,15 @@ Run it, and look at what it does::
     python embedded_in_aiohttp.py WORKER_GROUP [PORT]
     curl http://127.0.0.1:8080/tasks
 
-Region and credentials are those of the AWS configuration. Ctrl-C or SIGTERM ends it as soon as the
-tasks in hand have ended; no further ones are taken meanwhile.
+Region and credentials are those of the AWS configuration; if they allow no worker, the application
+does not start. Ctrl-C or SIGTERM ends it as soon as the tasks in hand have ended; no further ones
+are taken meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -32,22 +32,13 @@ async def work(task: Task) -> None:
     """Do one task: the place of your own code."""
     for percent in range(0, 100, 20):
         task.update(percentComplete=percent)  # goes with the next heartbeat
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.2)
 
 
 async def worker(app: web.Application) -> AsyncIterator[None]:
-    """Run the worker as long as the application runs, and the other way round."""
-    running = asyncio.create_task(app[RUNNER].run(), name="worker")
-    running.add_done_callback(end_application)  # it has no region, or was told to terminate
-    yield
-    running.remove_done_callback(end_application)
-    app[RUNNER].stop()
-    await running
-
-
-def end_application(_: asyncio.Task[None]) -> None:
-    """Ask aiohttp to shut down."""
-    signal.raise_signal(signal.SIGTERM)
+    """Run the worker as long as the application runs."""
+    async with app[RUNNER]:
+        yield
 
 
 async def show_tasks(request: web.Request) -> web.Response:
@@ -67,12 +58,7 @@ def main(worker_group: str, port: str = "8080") -> None:
     """Serve until a signal."""
     logging.basicConfig(level=logging.INFO)
     app = web.Application()
-    app[RUNNER] = TaskRunner(
-        get_session(),
-        worker_group=worker_group,
-        handler=work,
-        handle_signals=False,  # aiohttp does, and then leaves `worker`
-    )
+    app[RUNNER] = TaskRunner(get_session(), worker_group=worker_group, handler=work)
     app.cleanup_ctx.append(worker)
     app.router.add_get("/tasks", show_tasks)
     web.run_app(app, host="127.0.0.1", port=int(port))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import configparser
 import json
+import os
+import pty
 import re
 import shlex
 import shutil
@@ -129,7 +131,9 @@ def test_every_example_is_here():
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert files == {
+        "beside_other_work.py",
         "embedded_in_aiohttp.py",
+        "embedded_in_fastapi.py",
         "existing_coroutine.py",
         "plain_function.py",
         "systemd/README.md",
@@ -144,6 +148,39 @@ def free_port() -> str:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return str(free.getsockname()[1])
+
+
+IN_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+)
+"""Makes stdin the terminal that controls the process."""
+CTRL_C = b"\x03"
+
+
+@contextmanager
+def uvicorn(environment, folder, port: str, **more: str | None):
+    """Serve the FastAPI example in a terminal; give the process, the other end of that, the log."""
+    command = ["uvicorn", "embedded_in_fastapi:app", "--port", port]
+    variables = {k: v for k, v in {**environment, **more}.items() if v is not None}
+    ours, theirs = pty.openpty()
+    log = folder / "log"
+    with os.fdopen(ours, "wb", buffering=0) as terminal, log.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-c", IN_TERMINAL, "-m", *command],
+            env=variables,
+            cwd=EXAMPLES,
+            stdin=theirs,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        with process:
+            try:
+                yield process, terminal, log
+            finally:
+                process.kill()
 
 
 def look(port: str) -> dict[str, Any]:
@@ -192,6 +229,56 @@ def test_the_application_ends_with_its_worker(start):
     with start(*arguments, AWS_DEFAULT_REGION=None) as (process, log):
         assert process.wait(TOO_LONG) == 1
     assert "ReportRejected" in log.read_text()
+
+
+@pytest.mark.slow
+def test_embedded_in_fastapi_ends_at_ctrl_c(environment, connect, server, tmp_path):
+    """One signal: the server stops, the task in hand ends with its status, and the exit code is 0.
+
+    The handler is uvicorn's, which no runner takes away.
+    """
+    pipeline = queue(connect, server, "fastapi")
+    port = free_port()
+    group = {"WORKER_GROUP": f"{GROUP}-fastapi"}
+    with uvicorn(environment, tmp_path, port, **group) as (process, terminal, log):
+        eventually(lambda: look(port).get("tasks"), log)
+        assert look(port)["statistics"]["received"] == 1
+        terminal.write(CTRL_C)
+        assert process.wait(TOO_LONG) == 0, log.read_text()
+    text = log.read_text()
+    assert text.index("SIGINT: draining") < text.index("Application shutdown complete")
+    assert "Traceback" not in text
+    assert attempt(connect, server, pipeline)["@status"] == "FINISHED"
+
+
+@pytest.mark.slow
+def test_the_fastapi_application_does_not_start_without_a_worker(environment, tmp_path):
+    """Without a region uvicorn ends, and the log says why."""
+    missing = {"WORKER_GROUP": GROUP, "AWS_DEFAULT_REGION": None}
+    with uvicorn(environment, tmp_path, free_port(), **missing) as (process, _, log):
+        assert process.wait(TOO_LONG) == 3
+    text = log.read_text()
+    assert (
+        "ReportRejected: no client for Data Pipeline could be made: You must specify a reg" in text
+    )
+    assert "Application startup failed" in text
+
+
+# Beside other work
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_beside_other_work(start, connect, server, number):
+    """A signal ends the other work; the program ends without an error when its task has."""
+    name = f"beside-{number}"
+    pipeline = queue(connect, server, name)
+    with start(*example("beside_other_work.py", f"{GROUP}-{name}")) as (process, log):
+        eventually(lambda: "1 tasks in hand" in log.read_text(), log)
+        process.send_signal(number)
+        assert process.wait(TOO_LONG) == 0, log.read_text()
+    assert "Traceback" not in log.read_text()
+    assert attempt(connect, server, pipeline)["@status"] == "FINISHED"
 
 
 # Plain functions and coroutines
