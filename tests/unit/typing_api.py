@@ -98,6 +98,8 @@ async def runner() -> None:
     assert_type(await shell(task_runner.tasks[0]), bool)
     assert_type(task_runner.statistics(), RunnerStatistics)
     await task_runner.run(max_tasks=3)
+    async with task_runner as entered:
+        assert_type(entered, TaskRunner)
 
 
 async def own_loop() -> None:

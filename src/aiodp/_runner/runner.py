@@ -50,6 +50,13 @@ class TaskRunner(AsyncContextManagerMixin):
     Each task is kept alive by a `ProgressReporter` from before its handler is called until its
     status is acknowledged. Any number of runners, in any number of processes, share a worker group.
 
+    Use `run`, or use it as an async context manager, once, entered and left in the same task.
+    Entering starts it, and raises what `run` raises at its start; the block goes on beside the
+    tasks. Leaving it drains. If the block raises or is canceled, the tasks are interrupted as by
+    `cancel`, and then the exception comes out. If the runner ends by itself, by a signal that
+    nobody else handles or because the service tells it to terminate, the block is canceled once, as
+    by `asyncio.timeout`, and ends without an exception when the tasks have ended.
+
     Raises `ValueError` and `TypeError` for arguments out of their limits.
 
     Args:
@@ -64,9 +71,10 @@ class TaskRunner(AsyncContextManagerMixin):
         hostname: Of this machine, as the service shows it at the attempts.
         drain_timeout: Seconds that a drain may take before the tasks are interrupted; None for no
             limit.
-        handle_signals: Drain at SIGINT and SIGTERM, and interrupt the tasks at a second one. False
-            for programs that do so themselves. Signals that are ignored, or that the event
-            loop has a handler for, are left alone, and all of them outside the main thread.
+        handle_signals: Drain at SIGINT and SIGTERM, and interrupt the tasks at a second one. A
+            handler that the program has set is called as well. Signals that are ignored, or that
+            the event loop has a handler for, are left alone, and all of them outside the main
+            thread.
         unsupported: What becomes of tasks of a type that no handler takes. "fail" sets them FAILED
             with `NoHandler`. "leave" does not acknowledge them, so that the service offers them
             again after two minutes, to another runner of the worker group that can do them; polls
