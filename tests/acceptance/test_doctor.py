@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 TOO_LONG = 60
 BOUND = 50
-"""Seconds: 15 that are promised, and the start of a process on a busy machine."""
+"""Seconds: 25 that are promised, and the start of a process on a busy machine."""
 CALLS = (
     "PollForTask",
     "ReportTaskProgress",
@@ -128,6 +128,31 @@ def test_programs_get_the_same_as_one_object(examine, server):
     assert "5,000" in findings["tasks"]["found"]
 
 
+def test_the_options_of_run_are_taken(examine, server, connect, tmp_path):
+    """Keys from the file, the logs in S3, and a handler; of the probe nothing is left."""
+    s3 = connect(server, "s3")
+    s3.create_bucket(Bucket="logs")
+    keys = tmp_path / "credentials.json"
+    keys.write_text(json.dumps({"access-id": "AKIAFILEFILEFILEFILE", "private-key": SECRET}))
+    code, findings = examine(
+        *("--config", str(keys), "--logUri=s3://logs/runner", "--workerGroup=nobodys"),
+        *("--handler", "Copy=json:loads"),
+        AWS_ENDPOINT_URL=server.endpoint,
+        AWS_ACCESS_KEY_ID=None,
+        AWS_SECRET_ACCESS_KEY=None,
+    )
+    assert (code, list(findings)) == (0, [*CHECKS[:-1], "group", "log", "tasks", "handlers"])
+    credentials = findings["credentials"]["found"]
+    assert credentials == "from the file of --config, access key AKIA…FILE"
+    assert findings["log"]["found"] == "s3://logs/runner can be written to"
+    assert "Contents" not in s3.list_objects_v2(Bucket="logs")
+    assert findings["group"]["verdict"] == "warning"
+    assert findings["handlers"]["verdict"] == "ok"
+    code, findings = examine("--logUri=s3://none/x", AWS_ENDPOINT_URL=server.endpoint)
+    assert (code, findings["log"]["verdict"]) == (1, "failed")
+    assert findings["log"]["mend"] == "Make the bucket none, or correct --log-uri."
+
+
 @pytest.mark.slow
 def test_a_poll_that_is_held_is_allowed(examine):
     """The service holds it for 90 s; the doctor does not wait for them."""
@@ -141,7 +166,7 @@ def test_a_poll_that_is_held_is_allowed(examine):
 
 
 def test_nothing_is_changed_and_the_real_worker_group_is_not_polled(examine, server, connect):
-    """A task that waits in the group is there afterwards, and no call was a success but two."""
+    """A task that waits in the group is there afterwards, and calls that succeed change nothing."""
     client = connect(server)
     pipeline = client.create_pipeline(name="real", uniqueId="real")["pipelineId"]
     fields = {"type": "ShellCommandActivity", "command": "true", "workerGroup": "real"}
@@ -156,13 +181,16 @@ def test_nothing_is_changed_and_the_real_worker_group_is_not_polled(examine, ser
     client.put_pipeline_definition(pipelineId=pipeline, pipelineObjects=objects)
     client.activate_pipeline(pipelineId=pipeline)
     before = set(server.service().calls)
-    code, _ = examine("--worker-group", "real", "--endpoint-url", server.endpoint)
+    code, findings = examine("--worker-group", "real", "--endpoint-url", server.endpoint)
     made = set(server.service().calls) - before
     assert code == 0
     assert {action for action, outcome in made if outcome == "ok"} == {
         "PollForTask",
         "ReportTaskRunnerHeartbeat",
+        "ListPipelines",
+        "GetPipelineDefinition",
     }
+    assert findings["group"]["found"] == f"real is used by the pipeline real ({pipeline})"
     assert client.poll_for_task(workerGroup="real")["taskObject"]["pipelineId"] == pipeline
 
 

@@ -86,6 +86,8 @@ _OPERATIONS: Final = frozenset(
     {
         "DescribeObjects",
         "EvaluateExpression",
+        "GetPipelineDefinition",
+        "ListPipelines",
         "PollForTask",
         "QueryObjects",
         "ReportTaskProgress",

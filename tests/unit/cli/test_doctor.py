@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
+import anyio
 import pytest
 from aiobotocore.session import AioSession
 from botocore.exceptions import ClientError, NoCredentialsError
@@ -12,7 +14,14 @@ from click.testing import CliRunner
 
 from aiodp._aws.errors import CODES, TIMED_OUT, outcome_of
 from aiodp._types import Outcome, ReportKind
-from aiodp.cli._doctor.calls import _DENIED, FakeNames, call_finding, poll_finding
+from aiodp.cli._doctor.calls import (
+    _DENIED,
+    CREDENTIAL_HINTS,
+    FakeNames,
+    call_finding,
+    check_calls,
+    poll_finding,
+)
 from aiodp.cli._doctor.clock import check_clock, skew, skew_finding
 from aiodp.cli._doctor.command import doctor
 from aiodp.cli._doctor.credentials import credentials_finding, shorten_key
@@ -82,7 +91,10 @@ def test_a_terminal_without_the_marks_gets_plain_ones(encoding):
 )
 def test_the_last_line_has_the_numbers_of_failures_and_warnings(verdicts, text, ok):
     """Warnings and skipped checks are no failures, in the text and for programs."""
-    findings = [Finding(check="c", verdict=verdict, found="f") for verdict in verdicts]
+    findings = [
+        Finding(check="c", verdict=verdict, found="f", mend=f"mend {number}")
+        for number, verdict in enumerate(verdicts)
+    ]
     assert summary(findings) == text
     told = json.loads(as_json(findings))
     assert told["ok"] is ok
@@ -90,8 +102,70 @@ def test_the_last_line_has_the_numbers_of_failures_and_warnings(verdicts, text, 
         "check": "c",
         "verdict": verdicts[0].value,
         "found": "f",
-        "mend": None,
+        "mend": "mend 0",
     }
+
+
+def test_one_cause_counts_once():
+    """What has the same remedy: as a failure if it is one of any, and else as a warning."""
+    mends = [(WARNING, "a"), (FAILED, "a"), (FAILED, "a"), (WARNING, "b"), (WARNING, "b")]
+    findings = [
+        Finding(check="c", verdict=verdict, found=f"{number}", mend=mend)
+        for number, (verdict, mend) in enumerate(mends)
+    ]
+    assert summary(findings) == "1 to mend, 1 warning."
+    others = [Finding.failed("one", "a fault"), Finding.failed("other", "a fault")]
+    assert summary([*findings, *others]) == "3 to mend, 1 warning."
+
+
+async def calls_checked(code: str, *, skewed: bool = False) -> list[Finding]:
+    """Return the findings about calls that are all refused with this code."""
+
+    class Client:
+        def __getattr__(self, name: str):
+            async def refuse(**_: object) -> None:
+                raise ClientError({"Error": {"Code": code, "Message": "words"}}, "PollForTask")
+
+            return refuse
+
+    findings: list[Finding] = []
+    await check_calls(
+        Client(), FakeNames(), worker_group="w", skewed=skewed, report=findings.append
+    )
+    return findings
+
+
+def test_calls_that_are_all_denied_have_one_cause():
+    """One permission is to be given, which names them all, and which of them only some need."""
+    findings = anyio.run(calls_checked, "AccessDeniedException")
+    assert [finding.verdict for finding in findings] == [WARNING, *[FAILED] * 3, *[WARNING] * 3]
+    assert summary(findings) == "1 to mend, no warnings."
+    [mend] = {finding.mend for finding in findings}
+    assert mend == (
+        "Allow datapipeline:PollForTask, datapipeline:ReportTaskProgress, "
+        "datapipeline:SetTaskStatus, datapipeline:ReportTaskRunnerHeartbeat on resource *; "
+        "handlers that ask about their pipeline need datapipeline:DescribeObjects, "
+        "datapipeline:QueryObjects, datapipeline:EvaluateExpression as well."
+    )
+
+
+@pytest.mark.parametrize("code", ["InvalidSignatureException", "RequestExpired"])
+def test_signatures_that_the_clock_explains_are_mended_with_it(code):
+    """They are no causes of their own, beside a clock which is known to be wrong."""
+    clock = skew_finding(4000)
+    findings = anyio.run(partial(calls_checked, code, skewed=True))
+    assert {finding.mend for finding in findings} == {clock.mend}
+    assert summary([clock, *findings]) == "1 to mend, no warnings."
+    alone = anyio.run(calls_checked, code)
+    assert {finding.mend for finding in alone} == {CREDENTIAL_HINTS[code]}
+
+
+def test_a_quota_that_others_use_up_is_one_cause():
+    """Whether it is seen in the calls or in the burst."""
+    throttled = anyio.run(calls_checked, "ThrottlingException")
+    assert summary(throttled) == "Nothing to mend, 1 warning."
+    quota = quota_finding(throttled=10, let_through=0)
+    assert summary([*throttled, quota]) == "1 to mend, no warnings."
 
 
 # Credentials

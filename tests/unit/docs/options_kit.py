@@ -16,7 +16,7 @@ def options_of(command: click.Command, prefix: str) -> Options:
         option.opts[0]: (
             {*option.opts, *option.secondary_opts}
             - {name for name in option.opts if name[1] != "-"},
-            str(option.envvar or f"{prefix}_{(option.name or '').upper()}"),
+            _variable(option, prefix),
         )
         for option in command.params
         if isinstance(option, click.Option)
@@ -30,3 +30,9 @@ def documented_options(text: str) -> Options:
         spelled = re.findall(r"--[A-Za-z-]+", cell)
         options[spelled[0]] = set(spelled), variable
     return options
+
+
+def _variable(option: click.Option, prefix: str) -> str:
+    """Return the variable of an option, the first one if it has several."""
+    given = option.envvar or f"{prefix}_{(option.name or '').upper()}"
+    return given if isinstance(given, str) else given[0]

@@ -6,9 +6,11 @@ import json
 import re
 from pathlib import Path
 
-from aiodp.cli._doctor import calls, clock, credentials, endpoint, quota
+from aiodp.cli._doctor import calls, clock, command, credentials, endpoint, group, log, quota
 from aiodp.cli._doctor.calls import FakeNames, runner_calls
+from aiodp.cli._doctor.command import doctor
 from aiodp.cli._doctor.findings import Finding, Verdict, as_json
+from unit.docs.options_kit import documented_options, options_of
 
 TEXT = (Path(__file__).parents[3] / "docs" / "doctor.md").read_text()
 
@@ -16,7 +18,8 @@ TEXT = (Path(__file__).parents[3] / "docs" / "doctor.md").read_text()
 def test_the_table_has_the_checks_in_their_order():
     """Every check, and each of the calls, stands in the table."""
     actions = [call.action for call in runner_calls(FakeNames())]
-    checks = ["region", "credentials", "endpoint", "clock", *actions, "quota", "tasks"]
+    checks = ["region", "credentials", "endpoint", "clock", *actions, "quota"]
+    checks += ["group", "log", "tasks", "handlers"]
     assert re.findall(r"^\| `(\w+)` \|", TEXT, re.MULTILINE) == checks
 
 
@@ -28,9 +31,24 @@ def test_the_bounds_make_what_is_promised():
         endpoint._ANSWER_TIMEOUT,
         max(calls.CALL_TIMEOUT, calls._POLL_HELD_AFTER),
         quota._REPORT_TIMEOUT,
+        group.GROUP_TIMEOUT,
+        log.PUT_TIMEOUT,
+        log.DELETE_TIMEOUT,
     )
-    assert sum(bounds) == 15
-    assert "together make 15 seconds" in TEXT
+    assert sum(bounds) == 25 < command._TOTAL_TIMEOUT
+    assert "together make 25 seconds" in TEXT
+    assert f"asks no longer than {group.GROUP_TIMEOUT:g} seconds" in TEXT
+
+
+def test_all_options_are_in_the_table():
+    """With all their spellings and our environment variables, and no other one."""
+    options = options_of(doctor, "AIODP_DOCTOR")
+    assert documented_options(TEXT) == options
+
+
+def test_the_limit_of_pipelines_is_told():
+    """Whose definitions are asked for."""
+    assert f"no more than {group._MAX_PIPELINES} pipelines" in TEXT
 
 
 def test_the_number_of_reports_is_told():

@@ -7,7 +7,7 @@ which nobody would work for two minutes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
@@ -16,10 +16,11 @@ import anyio
 from aiodp._aws.errors import TIMED_OUT, describe
 from aiodp._aws.transport import call_service, is_genuine, malformed
 from aiodp._types import Outcome, ReportKind
+from aiodp.cli._doctor.clock import MEND as SET_THE_CLOCK
 from aiodp.cli._doctor.findings import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from aiodp.cli._doctor.findings import Report
 
@@ -30,9 +31,10 @@ _DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "NotAuthori
 _UNANSWERED: Final = frozenset({ReportKind.TIMEOUT, ReportKind.CONNECTION})
 _POLL: Final = "PollForTask"
 
-_CREDENTIAL_HINTS: Final = {
+CREDENTIAL_HINTS: Final = {
     "ExpiredToken": "Renew the credentials.",
     "ExpiredTokenException": "Renew the credentials.",
+    "InvalidAccessKeyId": "The access key is unknown there: check it, and its account.",
     "InvalidClientTokenId": "The access key is unknown there: check it, and its account.",
     "InvalidSignatureException": "Check the secret key, and the clock.",
     "OptInRequired": "Ask AWS: Data Pipeline is closed to new customers since 25 July 2024.",
@@ -42,6 +44,11 @@ _CREDENTIAL_HINTS: Final = {
     "UnrecognizedClientException": "The access key is unknown there: check it, and its account.",
 }
 """What to do about an error code, other than a denial, that refuses the credentials."""
+_OF_THE_CLOCK: Final = frozenset(
+    {"InvalidSignatureException", "RequestExpired", "SignatureDoesNotMatch"}
+)
+"""Codes that a wrong clock explains."""
+BUSY: Final = "Find out who else calls the service in this account and region."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +79,12 @@ class _Call:
 
 
 async def check_calls(
-    client: Any, names: FakeNames, *, worker_group: str | None, report: Report
+    client: Any, names: FakeNames, *, worker_group: str | None, skewed: bool, report: Report
 ) -> bool:
-    """Make all calls at once, report a finding for each; return whether reports are answered."""
+    """Make all calls at once, report a finding for each; return whether reports are answered.
+
+    `skewed` says that the clock explains signatures that are refused.
+    """
     calls = runner_calls(names)
     outcomes: dict[str, Outcome] = {}
     async with anyio.create_task_group() as group:
@@ -83,12 +93,18 @@ async def check_calls(
                 _call_one, client, needed, outcomes, name=f"aiodp doctor {needed.action}"
             )
     answered = any(outcome.kind not in _UNANSWERED for outcome in outcomes.values())
+    denied = [needed for needed in calls if code_of(outcomes[needed.action]) in _DENIED]
     for needed in calls:
         outcome = outcomes[needed.action]
         if needed.action == _POLL:
-            report(poll_finding(outcome, answered=answered, worker_group=worker_group))
+            found = poll_finding(outcome, answered=answered, worker_group=worker_group)
         else:
-            report(call_finding(needed.action, outcome, required=needed.required))
+            found = call_finding(needed.action, outcome, required=needed.required)
+        if skewed and code_of(outcome) in _OF_THE_CLOCK:
+            found = replace(found, mend=SET_THE_CLOCK)
+        elif len(denied) > 1 and needed in denied:
+            found = replace(found, mend=allow(denied))
+        report(found)
     reports = outcomes["ReportTaskProgress"].kind
     return reports in {ReportKind.OK, ReportKind.REFUSED, ReportKind.THROTTLED}
 
@@ -102,15 +118,14 @@ def call_finding(action: str, outcome: Outcome, *, required: bool) -> Finding:
         case ReportKind.CONFIGURATION if code_of(outcome) in _DENIED:
             return _denied(action, words, required=required)
         case ReportKind.CONFIGURATION:
-            mend = _CREDENTIAL_HINTS.get(code_of(outcome), "Check the credentials.")
+            mend = CREDENTIAL_HINTS.get(code_of(outcome), "Check the credentials.")
             return Finding.failed(action, words, mend)
         case ReportKind.TIMEOUT:
             return Finding.failed(action, f"no answer within {CALL_TIMEOUT:g} s", "Try again.")
         case ReportKind.THROTTLED | ReportKind.INVALID | ReportKind.SERVER_ERROR:
             found = f"not known whether it is allowed: {words}"
-            return Finding.warning(
-                action, found, "Try again; others may use up the account's calls."
-            )
+            mend = BUSY if outcome.kind is ReportKind.THROTTLED else "Try again."
+            return Finding.warning(action, found, mend)
         case _:
             return Finding.failed(
                 action, words, "Try again; if it stays so, look for a proxy on the way."
@@ -194,6 +209,18 @@ def runner_calls(names: FakeNames) -> tuple[_Call, ...]:
             required=False,
         ),
     )
+
+
+def allow(denied: Iterable[_Call]) -> str:
+    """Return the one permission to give for several calls that are denied."""
+    needed = [f"datapipeline:{call.action}" for call in denied if call.required]
+    others = [f"datapipeline:{call.action}" for call in denied if not call.required]
+    texts = [f"Allow {', '.join(needed or others)} on resource *"]
+    if needed and others:
+        texts.append(f"handlers that ask about their pipeline need {', '.join(others)} as well")
+    elif others:
+        texts.append("only handlers that ask about their pipeline need them")
+    return f"{'; '.join(texts)}."
 
 
 def _denied(action: str, words: str, *, required: bool) -> Finding:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aiobotocore.config import AioConfig
 
@@ -14,13 +14,19 @@ from aiodp.cli._doctor.clock import check_clock
 from aiodp.cli._doctor.credentials import check_credentials
 from aiodp.cli._doctor.endpoint import check_endpoint
 from aiodp.cli._doctor.findings import Finding, Verdict
+from aiodp.cli._doctor.group import check_group
+from aiodp.cli._doctor.log import check_log
 from aiodp.cli._doctor.quota import check_quota, check_tasks
 from aiodp.cli._doctor.region import check_region
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from aiobotocore.session import AioSession
 
     from aiodp.cli._doctor.findings import Report
+    from aiodp.cli._run.access import Keys
+    from aiodp.shell._uri import S3Uri
 
 _CONFIG: Final = AioConfig(
     connect_timeout=CALL_TIMEOUT,
@@ -30,6 +36,10 @@ _CONFIG: Final = AioConfig(
 )
 
 
+_SIGNED: Final = ("calls", "quota", "group", "log")
+"""Checks that need credentials."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Target:
     """What to check: a session, and the options of a task runner."""
@@ -37,27 +47,40 @@ class Target:
     session: AioSession
     region: str | None
     endpoint_url: str | None
-    worker_group: str | None
-    tasks: int
+    keys: Keys | None = None
+    worker_group: str | None = None
+    log: S3Uri | None = None
+    tasks: int = 2
+    handlers: Finding | None = None
     names: FakeNames = field(default_factory=FakeNames)
+
+    def asks_for(self, check: str) -> bool:
+        """Return whether a check was asked for, if it depends on that."""
+        return {"group": self.worker_group, "log": self.log}.get(check, True) is not None
 
 
 async def run_checks(target: Target, report: Report) -> None:
     """Run the checks, and report which are skipped."""
     found, region = await check_region(target.session, target.region, target.endpoint_url)
     report(found)
-    credentials = await check_credentials(target.session)
+    credentials = await check_credentials(target.session, target.keys)
     report(credentials)
     if region is None:
-        for check in ("endpoint", "clock", "calls", "quota"):
-            report(_skipped(check, "there is no region"))
-    elif await _check_service(target, region, report):
-        await _check_calls_and_quota(target, region, credentials, report)
+        _skip(target, ("endpoint", "clock", *_SIGNED), "there is no region", report)
+    else:
+        clock = await _check_service(target, region, report)
+        if credentials.verdict is Verdict.FAILED:
+            left = _SIGNED if clock is not None else ("log",)
+            _skip(target, left, "there are no credentials to sign with", report)
+        else:
+            await _check_signed(target, region, clock, report)
     report(check_tasks(target.session, target.tasks))
+    if target.handlers is not None:
+        report(target.handlers)
 
 
-async def _check_service(target: Target, region: str, report: Report) -> bool:
-    """Check endpoint and clock; return whether the service answers."""
+async def _check_service(target: Target, region: str, report: Report) -> Finding | None:
+    """Check endpoint and clock; return the finding about the clock if the service answers."""
     found, answer = await check_endpoint(
         target.session,
         task_id=target.names.name,
@@ -66,20 +89,21 @@ async def _check_service(target: Target, region: str, report: Report) -> bool:
     )
     report(found)
     if answer is None:
-        for check in ("clock", "calls", "quota"):
-            report(_skipped(check, "the service does not answer"))
-        return False
-    report(check_clock(answer))
-    return True
+        _skip(target, ("clock", "calls", "quota", "group"), "the service does not answer", report)
+        return None
+    clock = check_clock(answer)
+    report(clock)
+    return clock
 
 
-async def _check_calls_and_quota(
-    target: Target, region: str, credentials: Finding, report: Report
-) -> None:
-    if credentials.verdict is Verdict.FAILED:
-        for check in ("calls", "quota"):
-            report(_skipped(check, "there are no credentials to sign with"))
-        return
+async def _check_signed(target: Target, region: str, clock: Finding | None, report: Report) -> None:
+    if clock is not None:
+        await _check_data_pipeline(target, region, clock, report)
+    if target.log is not None:
+        report(await check_log(target.session, target.log, region=region, name=target.names.name))
+
+
+async def _check_data_pipeline(target: Target, region: str, clock: Finding, report: Report) -> None:
     try:
         async with open_clients(
             target.session,
@@ -88,15 +112,27 @@ async def _check_calls_and_quota(
             endpoint_url=target.endpoint_url,
             config=None,
         ) as [client]:
-            if await check_calls(
-                client, target.names, worker_group=target.worker_group, report=report
-            ):
-                report(await check_quota(client, target.names))
-            else:
-                report(_skipped("quota", "reports are refused anyhow"))
+            await _check_calls(target, client, clock, report)
     except ReportRejected as error:
         report(Finding.failed("calls", str(error)))
 
 
-def _skipped(check: str, reason: str) -> Finding:
-    return Finding(check=check, verdict=Verdict.SKIPPED, found=f"skipped, for {reason}")
+async def _check_calls(target: Target, client: Any, clock: Finding, report: Report) -> None:
+    if not await check_calls(
+        client,
+        target.names,
+        worker_group=target.worker_group,
+        skewed=clock.verdict is Verdict.FAILED,
+        report=report,
+    ):
+        _skip(target, ("quota", "group"), "reports are refused anyhow", report)
+        return
+    report(await check_quota(client, target.names))
+    if target.worker_group is not None:
+        report(await check_group(client, target.worker_group))
+
+
+def _skip(target: Target, checks: Iterable[str], reason: str, report: Report) -> None:
+    for check in filter(target.asks_for, checks):
+        found = f"skipped, for {reason}"
+        report(Finding(check=check, verdict=Verdict.SKIPPED, found=found))

@@ -14,7 +14,7 @@ _MAX_SKEW: Final = 300.0
 """Seconds of skew from which signatures are refused (AWS General Reference, "Signing")."""
 _WARNING_SKEW: Final = 30.0
 _DATE_RESOLUTION: Final = 1.0  # a Date header has whole seconds
-_MEND: Final = "Let this machine's clock be set, by NTP or chrony."
+MEND: Final = "Let this machine's clock be set, by NTP or chrony."
 
 
 def check_clock(answer: Answer) -> Finding:
@@ -49,7 +49,5 @@ def skew_finding(seconds: float) -> Finding:
     if abs(seconds) <= _WARNING_SKEW:
         return Finding.ok("clock", found)
     if abs(seconds) < _MAX_SKEW:
-        return Finding.warning(
-            "clock", f"{found}; from 5 minutes on, signatures are refused", _MEND
-        )
-    return Finding.failed("clock", f"{found}; signatures are refused", _MEND)
+        return Finding.warning("clock", f"{found}; from 5 minutes on, signatures are refused", MEND)
+    return Finding.failed("clock", f"{found}; signatures are refused", MEND)

@@ -8,23 +8,25 @@ import sys
 import time
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import click
-from aiobotocore.session import get_session
 
-from aiodp._core.text import checked_string
+from aiodp._redaction import remember
 from aiodp.cli._command import command
 from aiodp.cli._doctor.checks import Target, run_checks
 from aiodp.cli._doctor.findings import Finding, Writer, as_json, is_ok, summary
-from aiodp.cli._params import ENDPOINT, REGION, option
+from aiodp.cli._doctor.handlers import check_handlers
+from aiodp.cli._doctor.options import Options, options_of_run
+from aiodp.cli._params import option
+from aiodp.cli._run.access import Access
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_TOTAL_TIMEOUT: Final = 16.0
-"""Seconds for all checks. The timeouts of the checks together make 15."""
+_TOTAL_TIMEOUT: Final = 26.0
+"""Seconds for all checks. The timeouts of the checks together make 25."""
 _JOIN_TIMEOUT: Final = 1.0
 """Seconds for the thread to end after the last finding."""
 
@@ -35,33 +37,7 @@ Exit codes:
   2  wrong usage, nothing was sent"""
 
 
-def _worker_group(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    if value is None:
-        return None
-    try:
-        return checked_string("the name", value)
-    except ValueError as error:
-        raise click.BadParameter(f"{error}.", ctx, param) from error
-
-
 @command(epilog=_EXIT_CODES)
-@option(
-    "--worker-group",
-    "--workerGroup",
-    metavar="NAME",
-    callback=_worker_group,
-    help="The worker group of the task runner, for messages; it is never polled.",
-)
-@REGION
-@ENDPOINT
-@option(
-    "--tasks",
-    metavar="N",
-    type=click.IntRange(min=1),
-    default=2,
-    show_default=True,
-    help="How many tasks shall run at once, in all task runners of the account.",
-)
 @option(
     "--json",
     "json_wanted",
@@ -69,34 +45,38 @@ def _worker_group(ctx: click.Context, param: click.Parameter, value: str | None)
     is_flag=True,
     help="Print one JSON object, for programs.",
 )
-def doctor(
-    *,
-    worker_group: str | None,
-    region: str | None,
-    endpoint_url: str | None,
-    tasks: int,
-    json_wanted: bool,
-) -> int:
+def doctor(*, json_wanted: bool, **given: Any) -> int:
     """Check what a task runner needs, and say what to mend.
 
-    In order: region, credentials, endpoint, clock, each call that a task runner makes,
-    and the account's quota. Nothing is changed: the calls are about tasks, pipelines and
-    a worker group that there are not. About 20 calls are made, which takes a few
-    seconds, and at most 15. Access to S3 is not checked.
+    Give it the options of your aiodp run. In order: region, credentials, endpoint, clock,
+    each call that a task runner makes, the account's quota, who uses the worker group, the
+    address of the logs, the handlers. Nothing is changed but a probe in S3, which is
+    deleted: the calls are about tasks, pipelines and a worker group that there are not.
+    About 20 calls are made, which takes a few seconds, and at most 25.
     """
     logging.getLogger().addHandler(logging.NullHandler())  # no log: the findings are the output
+    options = Options(**given)
+    access = Access.of(options)
+    for secret in access.secrets:
+        remember(secret)
     target = Target(
-        session=get_session(),
-        region=region,
-        endpoint_url=endpoint_url,
-        worker_group=worker_group,
-        tasks=tasks,
+        session=access.session(),
+        region=options.region,
+        endpoint_url=options.endpoint_url,
+        keys=access.keys,
+        worker_group=options.worker_group,
+        log=options.log(),
+        tasks=options.tasks,
+        handlers=check_handlers(options.handlers),
     )
     worker = _Worker(target)
     findings = _print_json(worker) if json_wanted else _print_text(worker)
     code = 0 if is_ok(findings) else 1
     worker.join_or_exit(code)
     return code
+
+
+doctor.params[:0] = options_of_run()
 
 
 def _print_json(worker: _Worker) -> list[Finding]:

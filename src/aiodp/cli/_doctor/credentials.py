@@ -13,6 +13,8 @@ from aiodp.cli._doctor.findings import Finding
 if TYPE_CHECKING:
     from aiobotocore.session import AioSession
 
+    from aiodp.cli._run.access import Keys
+
 _PROVIDERS_TIMEOUT: Final = 4.0
 """Seconds for all providers together: metadata services, processes, calls to STS."""
 _EXPIRY_WARNING: Final = 900.0
@@ -41,8 +43,11 @@ _HOW_TO_GIVE: Final = (
 )
 
 
-async def check_credentials(session: AioSession) -> Finding:
-    """Return the finding; it shows only the access key, and that shortened."""
+async def check_credentials(session: AioSession, keys: Keys | None = None) -> Finding:
+    """Return the finding; it shows only the access key, and that shortened.
+
+    `keys` are those of the options, which the session has then.
+    """
     try:
         with anyio.fail_after(_PROVIDERS_TIMEOUT):
             credentials = await session.get_credentials()
@@ -62,7 +67,7 @@ async def check_credentials(session: AioSession) -> Finding:
             "credentials", "the access key or the secret key is empty", _HOW_TO_GIVE
         )
     return credentials_finding(
-        method=credentials.method,
+        method=credentials.method if keys is None else keys.source,
         access_key=frozen.access_key,
         temporary=bool(frozen.token),
         expires=_expiry_of(credentials),

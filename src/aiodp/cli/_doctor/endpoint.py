@@ -64,13 +64,13 @@ class _Route:
     proxy: bool
 
     @classmethod
-    def to(cls, url: str) -> _Route:
-        """Return the route of aiobotocore, which uses the environment's proxy if there is one.
+    def to(cls, url: str, proxies: Mapping[str, str] | None) -> _Route:
+        """Return the route of aiobotocore: over these proxies, else over the environment's.
 
         Raises `ValueError` for an invalid URL.
         """
         service = urlsplit(url)
-        proxy = get_environ_proxies(url).get(service.scheme)
+        proxy = (proxies or get_environ_proxies(url)).get(service.scheme)
         if proxy and "://" not in proxy:
             proxy = f"http://{proxy}"
         hop = urlsplit(proxy) if proxy else service
@@ -98,7 +98,7 @@ async def check_endpoint(
 
 
 async def _check(client: Any, task_id: str) -> tuple[Finding, Answer | None]:
-    route = _Route.to(client.meta.endpoint_url)
+    route = _Route.to(client.meta.endpoint_url, client.meta.config.proxies)
     if unresolved := await _resolve(route):
         return unresolved, None
     answer, outcome = await _call_unsigned(client, task_id)

@@ -65,6 +65,7 @@ class Report(Protocol):
         ...
 
 
+_COUNTED: Final = (Verdict.WARNING, Verdict.FAILED)
 _MARKS: Final = dict(zip(Verdict, "✓!✗-", strict=True))
 _PLAIN_MARKS: Final = dict(zip(Verdict, "+!x-", strict=True))
 _ARROWS: Final = ("→", "->")
@@ -95,8 +96,13 @@ def is_ok(findings: Iterable[Finding]) -> bool:
 
 
 def summary(findings: Sequence[Finding]) -> str:
-    """Return the last line of the text."""
-    count = Counter(finding.verdict for finding in findings)
+    """Return the last line of the text. What has one cause, and so one remedy, counts once."""
+    causes: dict[str, Verdict] = {}
+    for finding in findings:
+        cause = finding.mend or f"{finding.check}: {finding.found}"
+        if finding.verdict in _COUNTED and causes.get(cause) is not Verdict.FAILED:
+            causes[cause] = finding.verdict
+    count = Counter(causes.values())
     failed, warnings = count[Verdict.FAILED], count[Verdict.WARNING]
     also = f"{warnings} warning{'' if warnings == 1 else 's'}" if warnings else "no warnings"
     return f"{failed} to mend, {also}." if failed else f"Nothing to mend, {also}."

@@ -9,7 +9,7 @@ import anyio
 
 from aiodp import ProgressReporter
 from aiodp._types import ReportKind
-from aiodp.cli._doctor.calls import FakeNames, call
+from aiodp.cli._doctor.calls import BUSY, FakeNames, call
 from aiodp.cli._doctor.findings import Finding
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 _REPORTS: Final = 10
 """Reports in a second that the account may make (Developer Guide, "AWS Data Pipeline Limits")."""
 _REPORT_TIMEOUT: Final = 2.0
-_MEND: Final = "Find out who else calls ReportTaskProgress in this account and region."
 
 
 async def check_quota(client: Any, names: FakeNames) -> Finding:
@@ -43,10 +42,9 @@ def quota_finding(*, throttled: int, let_through: int) -> Finding:
     """Return the finding about the numbers of reports that were throttled and that were not."""
     found = f"of {_REPORTS} reports at once, {throttled} were throttled"
     if throttled and not let_through:
-        mend = f"{_MEND} No task could be acknowledged now."
-        return Finding.failed("quota", found, mend)
+        return Finding.failed("quota", f"{found}: no task could be acknowledged now", BUSY)
     if throttled:
-        return Finding.warning("quota", found, _MEND)
+        return Finding.warning("quota", found, BUSY)
     if let_through < _REPORTS:
         found = (
             f"of {_REPORTS} reports at once, {_REPORTS - let_through} were not answered as expected"

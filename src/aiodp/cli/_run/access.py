@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from aiobotocore.session import AioSession
 
-    from aiodp.cli._run.options import Options
-
 _REGION: Final = "us-east-1"
 """The default of Task Runner (Developer Guide, "Task Runner Configuration Options")."""
 _SECRET_VARIABLES: Final = (
@@ -34,32 +32,53 @@ _NOT_IN_HOSTNAMES: Final = frozenset("/@?#[] \t\r\n")
 _UNSUPPORTED: Final = ("proxy_domain", "proxy_workstation")
 
 
+@dataclass(frozen=True, kw_only=True, repr=False)
+class AccessOptions:
+    """The values of the options that say how AWS is called. The `repr` shows none."""
+
+    region: str | None
+    endpoint_url: str | None
+    config: Path | None
+    access_id: str | None
+    secret_key: str | None
+    proxy_host: str | None
+    proxy_port: int | None
+    proxy_username: str | None
+    proxy_password: str | None
+    proxy_domain: str | None
+    proxy_workstation: str | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Keys:
     """An access key id and its secret; the `repr` shows neither."""
 
     access_id: str
     secret: str
+    source: str
+    """The options that gave them."""
     unused: tuple[str, ...] = ()
     """Names of the other members of the file."""
 
     @classmethod
-    def of(cls, options: Options) -> Self | None:
+    def of(cls, options: AccessOptions) -> Self | None:
         """Return the keys of the command line, else of the file; None if there are none.
 
         Raises `click.UsageError` for one key without the other, and for a file without both.
         """
         from_file = _read_keys(options.config) if options.config else {}
         access_id, secret = options.access_id, options.secret_key
+        source = "--access-id and --secret-key"
         if not access_id and not secret:  # never one from here and one from there
             access_id, secret = map(from_file.get, _KEY_MEMBERS)
+            source = "the file of --config"
         if not access_id and not secret:
             return None
         if not access_id or not secret:
             given, missing = ("--access-id", "--secret-key")[:: 1 if access_id else -1]
             raise click.UsageError(f"{given} needs {missing}.", click.get_current_context())
         unused = tuple(name for name in from_file if name not in _KEY_MEMBERS)
-        return cls(access_id=access_id, secret=secret, unused=unused)
+        return cls(access_id=access_id, secret=secret, source=source, unused=unused)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -72,7 +91,7 @@ class Proxy:
     password: str | None
 
     @classmethod
-    def of(cls, options: Options) -> Self | None:
+    def of(cls, options: AccessOptions) -> Self | None:
         """Return the proxy of the options, None if there is none; raise `click.UsageError`."""
         _refuse_ntlm(options)
         given = [name for name in _REQUIRED_WITH if getattr(options, name)]
@@ -138,7 +157,7 @@ class Access:
     proxy: Proxy | None
 
     @classmethod
-    def of(cls, options: Options) -> Self:
+    def of(cls, options: AccessOptions) -> Self:
         """Return those of the options; raise `click.UsageError`."""
         return cls(keys=Keys.of(options), proxy=Proxy.of(options))
 
@@ -165,7 +184,7 @@ class Access:
                 yield f":{form}@"
 
 
-def mixes_local_and_aws(session: AioSession, options: Options) -> bool:
+def mixes_local_and_aws(session: AioSession, options: AccessOptions) -> bool:
     """Return whether Data Pipeline is a local service but S3 is AWS's: probably by mistake."""
     if options.endpoint_url is None or urlsplit(options.endpoint_url).hostname not in _LOOPBACK:
         return False
@@ -174,7 +193,7 @@ def mixes_local_and_aws(session: AioSession, options: Options) -> bool:
     return not configured and not any(os.environ.get(name) for name in variables)
 
 
-def region_of(session: AioSession, options: Options) -> str:
+def region_of(session: AioSession, options: AccessOptions) -> str:
     """Return the region; raise `BotoCoreError` if the AWS configuration cannot be read."""
     configured: str | None = session.get_config_variable("region")
     return options.region or configured or _REGION
@@ -201,7 +220,7 @@ def _bad_file(path: Path, what: str) -> click.BadParameter:
     return click.BadParameter(f"{path} {what}.", ctx=context, param_hint="'--config'")
 
 
-def _refuse_ntlm(options: Options) -> None:
+def _refuse_ntlm(options: AccessOptions) -> None:
     for name in _UNSUPPORTED:
         if getattr(options, name):
             raise click.UsageError(

@@ -19,6 +19,7 @@ from aiodp.cli._params import (
     time_scale,
     with_parameters,
 )
+from aiodp.cli._run.access import AccessOptions
 from aiodp.cli._run.task_runner_options import TASK_RUNNERS
 
 if TYPE_CHECKING:
@@ -37,24 +38,15 @@ class LogFormat(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Options(CommonOptions):
+class Options(CommonOptions, AccessOptions):
     """The values of the options, by their names."""
 
     worker_group: str
-    config: Path | None
-    access_id: str | None
-    secret_key: str | None
     taskrunner_id: str | None
     hostname: str | None
     output: Path
     log_uri: str | None
     tasks: int
-    proxy_host: str | None
-    proxy_port: int | None
-    proxy_username: str | None
-    proxy_password: str | None
-    proxy_domain: str | None
-    proxy_workstation: str | None
     handlers: tuple[str, ...]
     unsupported: Literal["fail", "leave"]
     once: bool
