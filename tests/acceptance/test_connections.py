@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import itertools
 import os
 import socket
 import threading
@@ -290,6 +291,50 @@ async def test_a_role_is_assumed_beside_work_in_threads(server, role, library, m
     async with reporter(session, by_name(server)) as opened:
         await reports_beside_full_threads(opened, task_id)
     assert not (await session.get_credentials()).refresh_needed()
+
+
+SLOW_PROCESS = """#!/bin/sh
+echo >> "$0.started"
+[ -e "$0.slow" ] && sleep 0.6
+echo '{"Version": 1, "AccessKeyId": "key", "SecretAccessKey": "secret",
+"Expiration": "2999-01-01T00:00:00Z"}'
+"""
+BY_ROLE = "[profile {}]\nrole_arn = arn:aws:iam::123456789012:role/r\nsource_profile = {}\n"
+
+
+@pytest.mark.parametrize("library", [("asyncio", AIOHTTPSession)], indirect=True, ids=["asyncio"])
+@pytest.mark.parametrize("between", [[], ["middle"]], ids=["one role", "two roles"])
+async def test_a_slow_process_behind_a_role_is_started_once(
+    server, role, monkeypatch, tmp_path, between
+):
+    """It has time of its own, for it waits for no thread; here it takes three times as long."""
+    monkeypatch.setattr(renewal, "_PATIENCE", 0.2)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    process = tmp_path / "process"
+    process.write_text(SLOW_PROCESS)
+    process.chmod(0o700)
+    (tmp_path / "AWS_SHARED_CREDENTIALS_FILE").write_text("")
+    profiles = ["default", *between, "base"]
+    config = "".join(BY_ROLE.format(*pair) for pair in itertools.pairwise(profiles))
+    (tmp_path / "AWS_CONFIG_FILE").write_text(
+        f"{config.replace('profile default', 'default')}[profile base]\n"
+        f"credential_process = {process}\n"
+    )
+    session = get_session()
+    held = await session.get_credentials()
+    await held.get_frozen_credentials()
+    started = tmp_path / "process.started"
+    before = len(started.read_text())
+    (tmp_path / "process.slow").touch()
+    credentials = held
+    while credentials is not None:
+        credentials._expiry_time = datetime(2020, 1, 1, tzinfo=UTC)
+        fetcher = getattr(credentials._refresh_using, "__self__", None)
+        getattr(fetcher, "_cache", {}).clear()
+        credentials = getattr(fetcher, "_source_credentials", None)
+    await renewal.renew(session, held)
+    assert len(started.read_text()) == before + 1
+    assert not held.refresh_needed()
 
 
 async def test_metadata_are_read_beside_work_in_threads(server, role, library, monkeypatch):

@@ -81,6 +81,8 @@ def new_session(session: AioSession) -> AioSession:
             cache.clear()  # it may be that of several providers
         elif cache is not None:
             provider.cache = {}
+        if "_visited_profiles" in vars(provider):  # older versions go on with what they visited
+            vars(provider)["_visited_profiles"] = [vars(provider)["_profile_name"]]
         if getattr(provider, "_prompter", None) is getpass:
             vars(provider)["_prompter"] = _ask_nobody
     return own

@@ -31,10 +31,13 @@ async def renew(session: AioSession, held: Any) -> Any:
     """Return credentials, frozen, after they have been renewed; raise what their provider raises.
 
     A provider that calls over the network needs a thread of the event loop, for a name or for
-    certificates. If it has not succeeded in time, it is asked from an event loop of its own.
+    certificates. If it has not succeeded in time, it is asked from an event loop of its own. A
+    process by whose keys a role is assumed has its own time before, so that it is started once.
     """
     if not (_needs_network(session, held) and follows_system_time()):
         return await held.get_frozen_credentials()
+    if (of_process := _process_behind(held)) is not None:
+        await of_process.get_frozen_credentials()
     with anyio.move_on_after(_PATIENCE):
         return await held.get_frozen_credentials()
     own = own_credentials(session, held)
@@ -43,6 +46,14 @@ async def renew(session: AioSession, held: Any) -> Any:
     known = vars(own)
     vars(held).update({name: known[name] for name in _STATE if name in known})
     return frozen
+
+
+def _process_behind(held: Any) -> Any:
+    """Return the credentials of a process by which a role is assumed, maybe by way of others."""
+    while held is not None and getattr(held, "method", None) != _PROCESS:
+        fetcher = getattr(getattr(held, "_refresh_using", None), "__self__", None)
+        held = getattr(fetcher, "_source_credentials", None)
+    return held
 
 
 def _needs_network(session: AioSession, held: Any) -> bool:
