@@ -337,6 +337,54 @@ async def test_a_slow_process_behind_a_role_is_started_once(
     assert not held.refresh_needed()
 
 
+ENDLESS_PROCESS = """#!/bin/sh
+echo $$ > "$0.pid.new" && mv "$0.pid.new" "$0.pid"
+exec sleep 300
+"""
+
+
+@pytest.mark.parametrize("library", [("asyncio", AIOHTTPSession)], indirect=True, ids=["asyncio"])
+@pytest.mark.parametrize("begun", [False, True], ids=["at the start", "at a renewal"])
+async def test_a_process_does_not_outlive_what_waits_for_it(
+    server, role, monkeypatch, tmp_path, begun
+):
+    """An interrupted program leaves nothing behind that may ask a person, or hold a device."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    process = tmp_path / "process"
+    process.write_text(SLOW_PROCESS if begun else ENDLESS_PROCESS)
+    process.chmod(0o700)
+    (tmp_path / "AWS_CONFIG_FILE").write_text(f"[default]\ncredential_process = {process}\n")
+    session = get_session()
+    announced = tmp_path / "process.pid"
+    opened = anyio.Event()
+
+    async def report():
+        async with reporter(session, server.endpoint, attempt_timeout=0.5) as one:
+            process.write_text(ENDLESS_PROCESS)
+            (await session.get_credentials())._expiry_time = datetime(2020, 1, 1, tzinfo=UTC)
+            opened.set()
+            async with one.track(*server.service().assign()):
+                pytest.fail("the body must not begin")
+
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as group:
+            group.start_soon(report)
+            while not announced.exists():
+                await anyio.sleep(0.01)
+            group.cancel_scope.cancel()
+        assert opened.is_set() is begun
+        while is_running(int(announced.read_text())):
+            await anyio.sleep(0.01)
+
+
+def is_running(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 async def test_metadata_are_read_beside_work_in_threads(server, role, library, monkeypatch):
     """Credentials of the machine have run out; connections need threads, too."""
     monkeypatch.setattr(renewal, "_PATIENCE", 0.2)

@@ -9,6 +9,7 @@ import anyio
 from aiobotocore.session import AioSession
 
 from aiodp._aws.own_session import BOTOCORE, own_credentials
+from aiodp._aws.processes import no_process_left
 from aiodp._aws.threads import Threads
 from aiodp._concurrency import follows_system_time, new_loop_runner
 
@@ -38,7 +39,7 @@ async def renew(session: AioSession, held: Any) -> Any:
         return await held.get_frozen_credentials()
     if (of_process := _process_behind(held)) is not None:
         await of_process.get_frozen_credentials()
-    with anyio.move_on_after(_PATIENCE):
+    with anyio.move_on_after(_PATIENCE), no_process_left():
         return await held.get_frozen_credentials()
     own = own_credentials(session, held)
     work = partial(new_loop_runner(), own.get_frozen_credentials)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from aiodp._aws.errors import CredentialsFailed
+from aiodp._aws.processes import no_process_left
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -71,7 +72,7 @@ class SharedWork:
         self._error = CredentialsFailed(canceled)
         avail = False
         try:
-            with self._scope, anyio.fail_after(_MAX_RENEWAL):
+            with self._scope, anyio.fail_after(_MAX_RENEWAL), no_process_left():
                 avail = await self._work()
                 self._error = None
         except Exception as error:  # noqa: BLE001 - of a provider

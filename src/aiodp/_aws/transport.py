@@ -14,6 +14,7 @@ from aiodp._aws.advice import warn_of_proxy
 from aiodp._aws.connections import Connections
 from aiodp._aws.credentials import shared_credentials
 from aiodp._aws.errors import describe, outcome_of
+from aiodp._aws.processes import no_process_left
 from aiodp._aws.secrets import remember_secrets
 from aiodp._concurrency import cancellation_requested
 from aiodp._core.text import shorten
@@ -200,17 +201,18 @@ async def open_clients(
     async with AsyncExitStack() as stack:
         connections = stack.enter_context(Connections())
         try:
-            clients = [
-                await stack.enter_async_context(
-                    session.create_client(
-                        _SERVICE,
-                        region_name=region_name,
-                        endpoint_url=endpoint_url,
-                        config=connections.config(session, config, needed, keep_alive),
+            with no_process_left():
+                clients = [
+                    await stack.enter_async_context(
+                        session.create_client(
+                            _SERVICE,
+                            region_name=region_name,
+                            endpoint_url=endpoint_url,
+                            config=connections.config(session, config, needed, keep_alive),
+                        )
                     )
-                )
-                for needed in own
-            ]
+                    for needed in own
+                ]
         except (botocore_errors.BotoCoreError, ValueError) as error:  # of an endpoint's address
             raise ReportRejected(
                 f"no client for Data Pipeline could be made: {describe(error)} (see region_name=, "

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
+from aiodp._aws.processes import no_process_left
 from aiodp.cli._doctor.findings import Finding
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ async def check_credentials(session: AioSession, keys: Keys | None = None) -> Fi
     `keys` are those of the options, which the session has then.
     """
     try:
-        with anyio.fail_after(_PROVIDERS_TIMEOUT):
+        with anyio.fail_after(_PROVIDERS_TIMEOUT), no_process_left():
             credentials = await session.get_credentials()
             if credentials is None:
                 return Finding.failed("credentials", "none", _HOW_TO_GIVE)

@@ -11,6 +11,7 @@ import anyio
 from botocore.exceptions import BotoCoreError
 
 from aiodp import ReportRejected
+from aiodp._aws.processes import no_process_left
 from aiodp._log import logger
 from aiodp.cli._run.exit_codes import Exit, exit_after, exit_code
 from aiodp.cli._run.hourly_log import HOUR
@@ -119,7 +120,7 @@ class Session:
 
     async def _endpoint(self) -> str:
         try:
-            with anyio.fail_after(_START_TIMEOUT):
+            with anyio.fail_after(_START_TIMEOUT), no_process_left():
                 async with self.aws_session.create_client(
                     "datapipeline", region_name=self.region, endpoint_url=self.options.endpoint_url
                 ) as client:
