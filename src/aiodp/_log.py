@@ -67,8 +67,13 @@ class SafeLogger(logging.LoggerAdapter[logging.Logger]):
 
 def _redacted(value: object) -> object:
     if isinstance(value, BaseException):
-        return redact(error_text(value))
-    return redact(value) if type(value) is str else value
+        return _encodable(redact(error_text(value)))
+    return _encodable(redact(value)) if type(value) is str else value
+
+
+def _encodable(text: str) -> str:
+    """Return the text with lone surrogates escaped, for a file or a socket refuses them."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 class _Tracebacks(logging.Filter):
@@ -81,7 +86,7 @@ class _Tracebacks(logging.Filter):
             record.exc_text = f"{type.__repr__(type(error))}, whose traceback cannot be had"
             with suppress(Exception):  # of a __cause__ or __notes__ that raises
                 lines = traceback.format_exception(error, limit=-_MAX_FRAMES)
-                text = redact("".join(lines)).rstrip()
+                text = _encodable(redact("".join(lines)).rstrip())
                 record.exc_text = without_middle(text, _MAX_TRACEBACK)
         return True
 

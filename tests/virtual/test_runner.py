@@ -236,8 +236,8 @@ def looped() -> None:
     ],
     ids=["deep", "reserved", "chained", "exit", "group", "unspeakable", "own", "closed", "looped"],
 )
-async def test_no_exception_is_too_odd_to_be_told(kit, runner, fail, error_id, message):
-    """Long, deep, illegal, speechless: each makes a valid SetTaskStatus, and the runner lives."""
+async def test_no_exception_is_too_odd_to_be_told(kit, runner, caplog, fail, error_id, message):
+    """Long, deep, illegal, speechless: a valid SetTaskStatus and log, and the runner lives."""
     pipelines = [kit.activity(), kit.activity()]
 
     async def work(task):
@@ -252,6 +252,7 @@ async def test_no_exception_is_too_odd_to_be_told(kit, runner, fail, error_id, m
     assert 0 < len(attempt["errorStackTrace"]) <= 1024
     kit.assert_finished(pipelines[1])
     assert kit.calls["SetTaskStatus", "ok"] == 2
+    assert caplog.text.encode()  # which fails with a lone surrogate, as a log file does
 
 
 @asyncio_only
