@@ -167,6 +167,7 @@ CONFIGURE = {
     "cli/_doctor/command.py",
     "cli/_emulate/log.py",
     "cli/_hold/command.py",
+    "cli/_poll/command.py",
     "cli/_run/log.py",
 }
 """The files that may use loggers of `logging`: the door, and where commands add handlers."""
