@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from aiodp._redaction import remember
@@ -107,7 +107,8 @@ async def _url(item: PipelineObject, endpoints: Endpoints) -> JdbcUrl:
         return await endpoints.redshift(cluster, region)
     if item.type not in (_JDBC, _REDSHIFT) or url is None:
         raise bad_definition(_missing(item))
-    return url
+    is_redshift = item.type == _REDSHIFT  # which may have a URL of PostgreSQL's driver
+    return replace(url, engine=Engine.REDSHIFT) if is_redshift else url
 
 
 def _missing(item: PipelineObject) -> str:

@@ -24,7 +24,6 @@ from sqlalchemy.pool import NullPool
 
 from aiodp._log import logger
 from aiodp.shell._errors import bad_definition
-from aiodp.sql._jdbc import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,8 +53,8 @@ _TLS_PROPERTIES: Final = frozenset(
 )
 
 
-class RedshiftDialect(PGDialectAsync_psycopg):
-    """PostgreSQL's, without the setting that Redshift does not have."""
+class Dialect(PGDialectAsync_psycopg):
+    """PostgreSQL's, without the question for a setting that Redshift does not have."""
 
     supports_statement_cache = True
 
@@ -63,18 +62,15 @@ class RedshiftDialect(PGDialectAsync_psycopg):
         """Ask for nothing: SQLAlchemy calls this for dialects such as this one to replace."""
 
 
-registry.register("redshift.aiodp", __name__, "RedshiftDialect")
-_DRIVERS: Final = {
-    Engine.POSTGRESQL: "postgresql+psycopg",
-    Engine.REDSHIFT: "redshift+aiodp",
-    Engine.MYSQL: "mysql+aiomysql",
-}
+_MYSQL: Final = "mysql+aiomysql"
+_POSTGRESQL: Final = "postgresql+aiodp"
+registry.register("postgresql.aiodp", __name__, "Dialect")
 
 
 def make_engine(database: Database, *, autocommit: bool = False) -> AsyncEngine:
     """Return an engine that keeps no connections; raise `TaskFailed` (`BadDefinition`)."""
     url = URL.create(
-        _DRIVERS[database.engine],
+        _MYSQL if database.engine.is_mysql else _POSTGRESQL,
         username=database.username,
         password=database.password,
         host=database.host,

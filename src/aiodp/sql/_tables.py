@@ -87,7 +87,8 @@ async def read_table_node(task: Task, node: PipelineObject, endpoints: Endpoints
         database = database_at(node, url)
     else:
         database = await referred_database(task, node, endpoints)
-    table, schema = text_of(node, "table"), text_of(node, "schemaName")
+    table = text_of(node, "table") or text_of(node, "tableName")
+    schema = text_of(node, "schemaName")
     return TableNode(
         id=node.id,
         database=database,
