@@ -34,7 +34,8 @@ def _describe(error: BaseException) -> str:
         error = error.orig
     if isinstance(error, pymysql.MySQLError) and len(error.args) > 1:
         code, text = error.args[:2]
-        return f"{text} (error {code})"
+        cause = f": {error_text(error.__cause__)}" if isinstance(error.__cause__, OSError) else ""
+        return f"{text}{cause} (error {code})"
     if isinstance(error, psycopg.Error) and error.sqlstate:
         return f"{str(error).strip()} (SQLSTATE {error.sqlstate})"
     return error_text(error).strip()

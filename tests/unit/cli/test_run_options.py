@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import time
 from contextlib import suppress
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -14,14 +16,16 @@ import pytest
 from aiobotocore.session import get_session
 from click.testing import CliRunner
 
-from aiodp import ProgressReporter, ReportRejected
+from aiodp import ProgressReporter, ReportRejected, TaskFailed
 from aiodp.cli._main import cli
+from aiodp.cli._run import handlers
 from aiodp.cli._run.access import Access
 from aiodp.cli._run.handlers import fail_unsupported
 from aiodp.cli._run.options import OURS
 from aiodp.cli._run.session import Session
 from aiodp.cli._run.task_runner_options import TASK_RUNNERS
 from aiodp.shell import ShellHandler
+from aiodp.sql import SqlHandler
 
 SECRET = "wJalrXUtnFEMI/K7MDENG"
 pytestmark = pytest.mark.usefixtures("no_aws_settings")
@@ -353,16 +357,36 @@ def handlers_of(session: Session) -> tuple[Any, dict[str, Any]]:
     }
 
 
-def test_without_handlers_the_shell_handler_has_all_types(made):
+OWN = {*ShellHandler.types, *SqlHandler.types}
+
+
+@pytest.fixture
+def with_sql(monkeypatch):
+    """Lets the extra `sql` seem to be installed."""
+    monkeypatch.setattr(handlers, "_SQL_MODULES", ())
+
+
+def test_without_handlers_those_of_the_package_have_their_types(made, with_sql):
     """It executes what Task Runner does."""
     rest, typed = handlers_of(made())
     assert rest is fail_unsupported
-    assert set(typed) == set(ShellHandler.types)
+    assert set(typed) == OWN
     assert isinstance(typed["Exists"], ShellHandler)
+    assert isinstance(typed["SqlActivity"], SqlHandler)
 
 
-def test_handlers_are_found_in_the_current_directory(made, module):
-    """A function, a method, a callable object; the shell handler has the other types."""
+def test_without_the_extra_sql_its_types_fail_and_say_how_to_get_it(made, monkeypatch):
+    """Or they are left to others, as any type that the runner cannot do."""
+    monkeypatch.setattr(handlers, "_SQL_MODULES", ("sqlalchemy", "no_such_module"))
+    rest, typed = handlers_of(made())
+    assert set(typed) == set(ShellHandler.types)
+    with pytest.raises(TaskFailed, match=r'pip install "aiodp\[cli,sql\]"') as failed:
+        asyncio.run(rest(SimpleNamespace(type="SqlActivity")))
+    assert failed.value.error_id == "UnsupportedType"
+
+
+def test_handlers_are_found_in_the_current_directory(made, module, with_sql):
+    """A function, a method, a callable object; the package's own have the other types."""
     session = made(
         *("--handler", f"A={module}:work"),
         *("--handler", f"B={module}:things.work"),
@@ -375,7 +399,7 @@ def test_handlers_are_found_in_the_current_directory(made, module):
         "B": "work",
         "C": "object",
     }
-    assert set(typed) - set("ABC") == set(ShellHandler.types)
+    assert set(typed) - set("ABC") == OWN
     assert rest is fail_unsupported
 
 

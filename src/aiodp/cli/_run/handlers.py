@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import sys
 from functools import reduce
@@ -12,6 +13,7 @@ import click
 
 from aiodp import TaskFailed
 from aiodp._runner.handlers import check_handler
+from aiodp.sql import SqlHandler
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 OTHER_TYPES: Final = ""
 """Stands for all types that have no handler of their own."""
+_UNSUPPORTED: Final = "UnsupportedType"
+_SQL_MODULES: Final = ("sqlalchemy", "psycopg", "aiomysql")
 
 
 def load_handlers(given: Iterable[str]) -> dict[str, Handler]:
@@ -49,16 +53,21 @@ def register(runner: TaskRunner, handlers: Mapping[str, Handler]) -> None:
             runner.activity(type_name)(handler)
 
 
-def with_shell(
-    given: Mapping[str, Handler], shell: ShellHandler, *, leave: bool
+def with_own(
+    given: Mapping[str, Handler], own: Iterable[ShellHandler | SqlHandler], *, leave: bool
 ) -> dict[str, Handler]:
-    """Return the handlers with that of shell commands, and one that fails what none takes."""
+    """Return the handlers with those of this package, and one that fails what none takes."""
     handlers = dict(given)
     if OTHER_TYPES not in handlers:
-        handlers = dict.fromkeys(shell.types, shell) | handlers
+        handlers = {name: handler for handler in own for name in handler.types} | handlers
         if not leave:
             handlers[OTHER_TYPES] = fail_unsupported
     return handlers
+
+
+def has_sql() -> bool:
+    """Return whether the extra `sql` is installed."""
+    return all(importlib.util.find_spec(name) for name in _SQL_MODULES)
 
 
 def types_text(handlers: Mapping[str, Handler], *, leave: bool) -> str:
@@ -75,11 +84,18 @@ def types_text(handlers: Mapping[str, Handler], *, leave: bool) -> str:
 async def fail_unsupported(task: Task) -> None:
     """Fail a task whose type nothing takes, with a message about `--handler`."""
     type_name = task.type or "objects without a type"
+    if task.type in SqlHandler.types:
+        raise TaskFailed(
+            f"aiodp run cannot do {type_name}; install what is missing: "
+            f'pip install "aiodp[cli,sql]", or give it --handler '
+            f"{type_name}=PACKAGE.MODULE:FUNCTION",
+            error_id=_UNSUPPORTED,
+        )
     raise TaskFailed(
         f"aiodp run cannot do {type_name} by itself; give it --handler "
         f"{task.type or 'TYPE'}=PACKAGE.MODULE:FUNCTION, or leave it to other runners with "
         f"--unsupported leave",
-        error_id="UnsupportedType",
+        error_id=_UNSUPPORTED,
     )
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from aiodp import TaskRunner
-from aiodp.cli._run.handlers import OTHER_TYPES, register, types_text, with_shell
+from aiodp.cli._run.handlers import OTHER_TYPES, has_sql, register, types_text, with_own
 from aiodp.shell import ShellHandler
+from aiodp.sql import SqlHandler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -51,7 +52,8 @@ def make_runner(
             grace=options.command_grace,
             max_output=options.max_output,
         )
-        handlers = with_shell(handlers, shell, leave=leave)
+        sql = [SqlHandler(session, region_name=region)] if has_sql() else []
+        handlers = with_own(handlers, [shell, *sql], leave=leave)
         runner = TaskRunner(
             session,
             worker_group=options.worker_group,
