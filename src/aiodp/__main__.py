@@ -2,7 +2,7 @@
 
 import sys
 
-from aiodp.cli import main
+from _aiodp_command import main
 
 if __name__ == "__main__":
     sys.exit(main())
