@@ -156,7 +156,8 @@ class Statistics:
     smallest_remaining_lease: float | None
     """Seconds until the first lease is lost, if no report succeeds; `None` if there is none."""
     worst_lag: float
-    """The longest that a report was sent behind its schedule, in seconds."""
+    """The longest that a report was sent behind its schedule, or that the event loop was blocked
+    for more than a second while tasks were tracked; in seconds."""
     effective_rate: float | None
     """Calls per second that the service grants at present, as learned; `None` without a quota."""
 

@@ -68,12 +68,13 @@ async def test_a_lost_task_is_a_warning_and_a_canceled_one_is_not(caplog):
     caplog.set_level(logging.INFO)
     log = ReporterLog(60.0)
     lost, canceled = lease(), lease()
-    lost.lose(LostReason.REFUSED)
+    lost.succeed(0.0, 1.0)
+    lost.lose(LostReason.REFUSED, ValueError("not found"))
     canceled.cancel()
     log.lease_ended(lost)
     log.lease_ended(canceled)
     assert logged(caplog) == [
-        ("WARNING", "task task ended: refused"),
+        ("WARNING", "task task ended: refused: not found"),
         ("INFO", "task task ended: canceled"),
     ]
     assert [(record.task, record.reason) for record in caplog.records] == [

@@ -76,9 +76,13 @@ async def test_a_task_that_is_canceled_from_the_start(service, reporter):
 
 
 async def test_a_task_that_the_service_does_not_know(client_reporter):
-    """TaskNotFound to the first report is a refusal, whose message says what to do."""
+    """TaskNotFound to the first report is a refusal, whose message says where to look."""
+    words = (
+        r"is lost \(refused\): unknown to the service in us-east-1; is this the region and account "
+        r"that PollForTask used, and has it ended\?"
+    )
     async with client_reporter() as opened:
-        with pytest.raises(LeaseLost, match="not ours") as caught:
+        with pytest.raises(LeaseLost, match=words) as caught:
             async with opened.track("nobody:has:1"):
                 pytest.fail("the body must not begin")
         assert caught.value.reason is LostReason.REFUSED

@@ -1,7 +1,8 @@
-"""The registration of one task with a schedule."""
+"""The registration of one task with a schedule, and all of them."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from aiodp._core.fields import CHANGING, PendingFields
@@ -9,6 +10,8 @@ from aiodp._core.lease import Lease
 from aiodp._types import LeaseState, LostReason
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from aiodp._core.fields import WireField
     from aiodp._core.queue import Entry
     from aiodp._core.timing import Timing
@@ -93,3 +96,38 @@ class Registration(Lease):
 
     def on_change(self) -> None:
         """Learn that a report was answered, or that the lease ended; for who watches this."""
+
+
+class Registrations:
+    """The registrations of a schedule, in the order of their arrival."""
+
+    def __init__(self) -> None:
+        self._all: dict[Registration, None] = {}
+        self._ids: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __iter__(self) -> Iterator[Registration]:
+        return iter(self._all)
+
+    def __reversed__(self) -> Iterator[Registration]:
+        return reversed(self._all)
+
+    def add(self, registration: Registration) -> None:
+        """Put one at the end."""
+        self._all[registration] = None
+        self._ids[registration.task_id] += 1
+
+    def discard(self, registration: Registration) -> None:
+        """Take one out, if it is in."""
+        if registration not in self._all:
+            return
+        del self._all[registration]
+        self._ids[registration.task_id] -= 1
+        if not self._ids[registration.task_id]:
+            del self._ids[registration.task_id]
+
+    def has_id(self, task_id: str) -> bool:
+        """Return whether a task of this id is registered."""
+        return task_id in self._ids

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from aiodp._core.bucket import TokenBucket
 from aiodp._core.demand import Demand
 from aiodp._core.queue import PriorityQueue
+from aiodp._core.registration import Registrations
 from aiodp._core.report_queue import ReportQueue
 from aiodp._types import LeaseState, LostReason, Outcome, ReportKind
 
@@ -31,7 +32,7 @@ class Schedule:
 
     def __init__(self, quota: Quota | None, *, max_in_flight: int, now: float) -> None:
         self.bucket = TokenBucket(quota, now)
-        self.registrations: dict[Registration, None] = {}  # in the order of their arrival
+        self.registrations = Registrations()
         self.held_count = 0  # leases that are acknowledged and have not ended
         self.in_flight = 0
         self.sent = 0
@@ -53,7 +54,7 @@ class Schedule:
         A lease that the quota cannot keep alive beside those that are held already is lost here, so
         that the ones held longest survive.
         """
-        self.registrations[registration] = None
+        self.registrations.add(registration)
         registration.due_at = now
         self._demand.add(registration.timing)
         self.bucket.raise_to(self._demand.least_rate, now)
@@ -70,7 +71,7 @@ class Schedule:
     def remove(self, registration: Registration) -> None:
         """Forget a lease: no new report of it is started."""
         self.finish(registration)
-        self.registrations.pop(registration, None)
+        self.registrations.discard(registration)
 
     def finish(self, registration: Registration) -> None:
         """Start no report of this lease ever again; its status is set."""

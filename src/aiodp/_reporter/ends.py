@@ -15,6 +15,7 @@ from aiodp._types import LeaseState, LostReason
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from aiodp._core.lease import Lease
     from aiodp._reporter.record import TaskRecord
 
 _HELP: Final = {
@@ -29,11 +30,23 @@ _UNSEEN: Final = (
     "task %s was %s while its block ran, and nothing in the block looked at that, so its work ran "
     "on: let track(..., interrupt=True) interrupt it, or wait for task.ended"
 )
+_UNKNOWN: Final = (
+    "unknown to the service in %s; is this the region and account that PollForTask used, and has "
+    "it ended?"
+)
+_NOT_MADE: Final = (
+    "no report was made in time, for the event loop was blocked (see own_thread), or the process "
+    "or the machine did not run; stop the work, others may get the task"
+)
+_FOR_AN_ERROR: Final = (LostReason.REFUSED, LostReason.EXPIRED)
 _NEVER_OURS: Final = "the service did not acknowledge it in time; the work was not begun"
 
 
 def raise_if_ended(
-    record: TaskRecord, state: LeaseState, to_user_time: Callable[[float], float]
+    record: TaskRecord,
+    state: LeaseState,
+    to_user_time: Callable[[float], float],
+    region_name: str | None,
 ) -> None:
     """Raise `TaskCanceled` or `LeaseLost` if the lease is in such a state.
 
@@ -48,7 +61,7 @@ def raise_if_ended(
         ) from record.error
     if state is LeaseState.LOST and not record.status_acknowledged:
         record.end_seen = True
-        raise _lost_error(record, to_user_time) from record.error
+        raise _lost_error(record, to_user_time, region_name) from record.error
 
 
 def warn_if_unseen(record: TaskRecord, state: LeaseState) -> None:
@@ -60,7 +73,34 @@ def warn_if_unseen(record: TaskRecord, state: LeaseState) -> None:
     logger.warning(_UNSEEN, task, how, extra={"task": task, "state": state.value})
 
 
-def _lost_error(record: TaskRecord, to_user_time: Callable[[float], float]) -> LeaseLost:
+def cause_of_loss(lease: Lease, region_name: str | None) -> str:
+    """Return what led to the loss of a lease, as far as its reason does not say it."""
+    if lease.lost_reason is LostReason.REFUSED and lease.last_reported_at is None:
+        return _UNKNOWN % (region_name or "this region")
+    return describe(lease.error) if lease.error and lease.lost_reason in _FOR_AN_ERROR else ""
+
+
+def _why_lost(record: TaskRecord, reason: LostReason, region_name: str | None) -> str:
+    """Return why a lease was lost, with the last error, and what to do."""
+    never = record.last_reported_at is None
+    if reason is LostReason.REFUSED and never:
+        return cause_of_loss(record, region_name)
+    if reason is LostReason.EXPIRED and never:
+        why = _NEVER_OURS
+    elif reason is LostReason.EXPIRED and not (record.error or record.failures):
+        why = _NOT_MADE
+    else:
+        why = _HELP[reason]
+    if record.error is not None and reason in _FOR_AN_ERROR:
+        why = f"{why}; the last error: {describe(record.error)}"
+        if record.failures >= UNANSWERED and isinstance(record.error, TimeoutError):
+            why = f"{why}; {advice(record.timing.attempt_timeout)}"
+    return why
+
+
+def _lost_error(
+    record: TaskRecord, to_user_time: Callable[[float], float], region_name: str | None
+) -> LeaseLost:
     reason = record.lost_reason or record.lapse_reason
     last = record.last_reported_at
     task, last_reported_at = shorten(record.task_id), None if last is None else to_user_time(last)
@@ -74,13 +114,8 @@ def _lost_error(record: TaskRecord, to_user_time: Callable[[float], float]) -> L
             last_reported_at=last_reported_at,
             status=record.status_in_doubt,
         )
-    never = reason is LostReason.EXPIRED and last is None
-    why = _NEVER_OURS if never else _HELP[reason]
-    slow = record.failures >= UNANSWERED and isinstance(record.error, TimeoutError)
-    if reason is LostReason.EXPIRED and slow:
-        why = f"{why}; {advice(record.timing.attempt_timeout)}"
     return LeaseLost(
-        f"task {task} is lost ({reason}): {why}",
+        f"task {task} is lost ({reason}): {_why_lost(record, reason, region_name)}",
         task_id=record.task_id,
         reason=reason,
         last_reported_at=last_reported_at,

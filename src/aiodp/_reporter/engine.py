@@ -50,19 +50,20 @@ class Engine:
         clock: LeaseClock,
         jitter: Callable[[], float],
         max_in_flight: int,
+        region_name: str | None,
     ) -> None:
         self.home = Home()
         self.clock = clock
         self.jitter = jitter
         self.schedule = Schedule(quota, max_in_flight=max_in_flight, now=clock.now())
-        self._watch = LeapWatch(clock, timing)
-        self._log = ReporterLog(timing.interval)
+        self._watch = LeapWatch(clock)
+        self._log = ReporterLog(timing.interval, region_name)
+        self._region_name = region_name
         self._expired = 0  # leases, since the beginning
         self.failure: BaseException | None = None
         self._transport = transport
         self._thread = threading.get_ident()
-        self._wake = anyio.Event()
-        self._left = anyio.Event()
+        self._wake, self._left = anyio.Event(), anyio.Event()
         self._stopping = False
         self._canceled_at: float | None = None
 
@@ -97,6 +98,8 @@ class Engine:
             raise ReporterClosed("the reporter has crashed, see the cause") from self.failure
         if self._stopping or self._canceled_at is not None:
             raise ReporterClosed("the reporter is closed, or its event loop is ending")
+        if self.schedule.registrations.has_id(record.task_id):
+            self._log.tracked_twice(record)
         now = self.clock.now()
         self.schedule.add(record, now)
         self.schedule.check(record, now)
@@ -124,7 +127,7 @@ class Engine:
 
     def raise_if_ended(self, record: TaskRecord) -> None:
         """Raise `TaskCanceled` or `LeaseLost` if the work must stop; callable from any thread."""
-        raise_if_ended(record, self.state_of(record), self.to_user_time)
+        raise_if_ended(record, self.state_of(record), self.to_user_time, self._region_name)
 
     def check(self, record: TaskRecord) -> None:
         """Notice that a lease ran out while the event loop was blocked; not from other threads."""
@@ -207,7 +210,7 @@ class Engine:
 
     def statistics(self) -> Statistics:
         """Return a snapshot."""
-        return snapshot(self.schedule, self.clock)
+        return snapshot(self.schedule, self.clock, self._watch.longest_block)
 
     # The loop
 
@@ -280,8 +283,7 @@ class Engine:
         """Log the leases that ended, and let those who wait for it know."""
         for registration in self.schedule.take_ended():
             self._expired += registration.lost_reason is LostReason.EXPIRED
-            if registration.state is not LeaseState.RELEASED:
-                self._log.lease_ended(registration)
+            self._log.lease_ended(registration)
             registration.on_change()
 
     def crash(self, error: BaseException) -> None:

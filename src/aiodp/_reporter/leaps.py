@@ -14,13 +14,10 @@ import anyio.to_thread
 from aiodp._log import logger
 
 if TYPE_CHECKING:
-    from aiodp._core.timing import Timing
     from aiodp._reporter.clock import LeaseClock
 
 _SHORTEST_LEAP: Final = 1.0  # seconds that are worth a word
-_LONGEST_SLEEP: Final = 1.0  # seconds until a suspension is noticed
-_SHORTEST_SLEEP: Final = 0.1
-_SLEEPS_PER_LEASE: Final = 100
+_LONGEST_SLEEP: Final = 0.1  # seconds: as exactly is known when a block began, and how long it was
 _PAUSE: Final = 0.1  # seconds
 
 _REPLACED: Final = (
@@ -45,13 +42,12 @@ class LeapWatch:
     No timer of an event loop ends earlier because the machine was suspended.
     """
 
-    def __init__(self, clock: LeaseClock, timing: Timing) -> None:
+    def __init__(self, clock: LeaseClock) -> None:
         self._clock = clock
         self._gained = clock.gained
         self._limiter = anyio.CapacityLimiter(1)  # not the one that the work may exhaust
         self._told = False
-        fitting = max(timing.usable_lease / _SLEEPS_PER_LEASE, _SHORTEST_SLEEP)
-        self._longest = min(fitting, _LONGEST_SLEEP)
+        self.longest_block = 0.0  # seconds
 
     async def sleep(self, wake: anyio.Event, delay: float, since: float) -> Leap | None:
         """Return at the event, or so many seconds after `since` at the latest, maybe earlier.
@@ -59,13 +55,15 @@ class LeapWatch:
         If time has leapt meanwhile, that is returned.
         """
         if not self._clock.is_virtual and delay < math.inf:
-            delay = min(delay, self._longest)
+            delay = min(delay, _LONGEST_SLEEP)
         await self._sleep(wake, delay)
         gained = self._clock.gained
         suspended, self._gained = gained - self._gained, gained
-        blocked = self._clock.now() - since - delay - suspended
+        elapsed = self._clock.now() - since - suspended
+        blocked = elapsed if delay <= _LONGEST_SLEEP else elapsed - delay
         if max(suspended, blocked) <= _SHORTEST_LEAP:
             return None
+        self.longest_block = max(self.longest_block, blocked)
         return Leap(suspended=suspended, blocked=blocked)
 
     async def _sleep(self, wake: anyio.Event, delay: float) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, TypeVarTuple
 from anyio import AsyncContextManagerMixin
 
 from aiodp._aws.own_session import own_session
+from aiodp._aws.sessions import check_session, region_of
 from aiodp._aws.transport import open_transport
 from aiodp._core.demand import capacity
 from aiodp._core.fields import PendingFields
@@ -107,8 +108,7 @@ class ProgressReporter(AsyncContextManagerMixin):
         )
         if quota is not None and not isinstance(quota, Quota):
             raise TypeError(f"quota must be a Quota or None, not {quota!r:.40}")
-        if not hasattr(session, "create_client"):
-            raise TypeError(f"session must be a session of aiobotocore, not {session!r:.40}")
+        check_session(session)
         self._session = session
         self._region_name = region_name
         self._endpoint_url = endpoint_url
@@ -237,6 +237,7 @@ class ProgressReporter(AsyncContextManagerMixin):
                 clock=self._new_clock(),
                 jitter=self._new_jitter(),
                 max_in_flight=self._max_in_flight,
+                region_name=region_of(self._session, self._region_name),
             )
             async with running(engine):
                 yield engine, StatusSetter(engine, transport, self._quota)

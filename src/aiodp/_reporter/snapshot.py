@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from aiodp._reporter.clock import LeaseClock
 
 
-def snapshot(schedule: Schedule, clock: LeaseClock) -> Statistics:
+def snapshot(schedule: Schedule, clock: LeaseClock, longest_block: float) -> Statistics:
     """Return what a reporter's schedule tells, with times on the scale of its user."""
     first_lost_at, next_due = schedule.first_lost_at, schedule.next_due
     failed = {
@@ -29,6 +29,6 @@ def snapshot(schedule: Schedule, clock: LeaseClock) -> Statistics:
         in_flight=schedule.in_flight,
         next_due=None if next_due is None else clock.to_user(next_due),
         smallest_remaining_lease=None if first_lost_at is None else first_lost_at - clock.now(),
-        worst_lag=schedule.worst_lag,
+        worst_lag=max(schedule.worst_lag, longest_block),
         effective_rate=schedule.bucket.rate if schedule.bucket.limited else None,
     )

@@ -10,6 +10,7 @@ import anyio
 
 from aiodp._aws.errors import describe
 from aiodp._aws.runner_transport import open_poll_transport
+from aiodp._aws.sessions import check_session
 from aiodp._core.objects import read_assignment
 from aiodp._core.text import checked_string
 from aiodp._errors import CallFailed, ReportRejected
@@ -52,10 +53,11 @@ async def poll(
         config: As `ProgressReporter` takes it.
 
     Raises `ReportRejected` if credentials, permission, region or endpoint do not allow the poll,
-    `CallFailed` if the service takes it for invalid or answers what is no task, and `ValueError`
-    for names out of their limits.
+    `CallFailed` if the service takes it for invalid or answers what is no task, `ValueError` for
+    names out of their limits, and `TypeError` for what is no session.
 
     """
+    check_session(session)
     names = check_names(worker_group, hostname)
     backoff = Backoff("polls", SystemRandom().random)  # not what the program may have seeded
     async with open_poll_transport(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from aiodp._aws.sessions import check_session
 from aiodp._concurrency import run_shielded_task
 from aiodp._errors import TaskFailed
 from aiodp.shell._attempt import Attempt
@@ -43,7 +44,7 @@ class ShellHandler:
     - `environment`: variables that commands get beside the clean environment.
     - `keep_work`: leave the working directories where they are.
 
-    Raises `ValueError` for a value that is not allowed.
+    Raises `ValueError` for a value that is not allowed, and `TypeError` for what is no session.
     """
 
     types: ClassVar[tuple[str, ...]] = ("ShellCommandActivity", "ShellCommandPrecondition", _EXISTS)
@@ -62,6 +63,7 @@ class ShellHandler:
         environment: Mapping[str, str] | None = None,
         keep_work: bool = False,
     ) -> None:
+        check_session(session)
         self._session = session
         self._options = Options.checked(
             output=output,
