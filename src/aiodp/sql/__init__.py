@@ -1,9 +1,10 @@
 """Copies data between S3 and SQL databases, and runs SQL, as AWS's Task Runner does.
 
-`SqlHandler` is a handler for a `TaskRunner`. It needs the extra `sql`. docs/sql.md says what it
-does where the service's documentation leaves that open.
+`CopyHandler` and `SqlHandler` are handlers for a `TaskRunner`. Databases need the extra `sql`.
+docs/sql.md says what they do where the service's documentation leaves that open.
 """
 
+from aiodp.sql._copy_handler import CopyHandler
 from aiodp.sql._handler import SqlHandler
 
-__all__ = ["SqlHandler"]
+__all__ = ["CopyHandler", "SqlHandler"]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _NULL: Final = "N"
 _ALSO_NULL: Final = "n"
+_EXTENSIONS: Final = {",": ".csv", "\t": ".tsv"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,21 @@ class Delimited:
                 "columnSeparator, recordSeparator and escapeChar must differ from each other, and "
                 "from the N of NULL"
             )
+
+    @property
+    def extension(self) -> str:
+        """How the names of files end that are written in it."""
+        return _EXTENSIONS.get(self.column_separator, ".txt")
+
+    @property
+    def is_readable(self) -> bool:
+        """It always is."""
+        return True
+
+    @property
+    def is_writable(self) -> bool:
+        """It always is."""
+        return True
 
     def parse(self, record: str) -> Row:
         """Return the fields of a record; raise `ValueError` for one of a Windows file."""

@@ -17,3 +17,8 @@ def missing_extra(error: ModuleNotFoundError) -> TaskFailed:
         f'pip install "aiodp[sql]"',
         error_id="MissingExtra",
     )
+
+
+def bad_data(message: str) -> TaskFailed:
+    """Return the failure of a task whose data is not of the format that its definition says."""
+    return TaskFailed(message, error_id="BadData")

@@ -34,6 +34,21 @@ class Format(Protocol):
         """The character after which a separator is none; empty if there is none."""
         ...
 
+    @property
+    def extension(self) -> str:
+        """How the names of files end that are written in it."""
+        ...
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether `parse` knows what a record is."""
+        ...
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether `encode` knows how a record is written."""
+        ...
+
     def parse(self, record: str) -> Row:
         """Return the fields of a record; raise `ValueError` that says what it is instead."""
         ...

@@ -58,6 +58,21 @@ class RegEx:
         """Nothing is escaped."""
         return ""
 
+    @property
+    def extension(self) -> str:
+        """How the names of files end that are written in it."""
+        return ".txt"
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether there is an inputRegEx."""
+        return self.pattern is not None
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether there is an outputFormat."""
+        return self.template is not None
+
     def parse(self, record: str) -> Row:
         """Return the groups; raise `ValueError` if the pattern does not match."""
         match = self.pattern and self.pattern.fullmatch(record)

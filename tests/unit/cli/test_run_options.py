@@ -25,7 +25,7 @@ from aiodp.cli._run.options import OURS
 from aiodp.cli._run.session import Session
 from aiodp.cli._run.task_runner_options import TASK_RUNNERS
 from aiodp.shell import ShellHandler
-from aiodp.sql import SqlHandler
+from aiodp.sql import CopyHandler, SqlHandler
 
 SECRET = "wJalrXUtnFEMI/K7MDENG"
 pytestmark = pytest.mark.usefixtures("no_aws_settings")
@@ -357,7 +357,7 @@ def handlers_of(session: Session) -> tuple[Any, dict[str, Any]]:
     }
 
 
-OWN = {*ShellHandler.types, *SqlHandler.types}
+OWN = {*ShellHandler.types, *SqlHandler.types, *CopyHandler.types}
 
 
 @pytest.fixture
@@ -373,6 +373,7 @@ def test_without_handlers_those_of_the_package_have_their_types(made, with_sql):
     assert set(typed) == OWN
     assert isinstance(typed["Exists"], ShellHandler)
     assert isinstance(typed["SqlActivity"], SqlHandler)
+    assert isinstance(typed["CopyActivity"], CopyHandler)
 
 
 def test_without_the_extra_sql_its_types_fail_and_say_how_to_get_it(made, monkeypatch):
@@ -380,9 +381,10 @@ def test_without_the_extra_sql_its_types_fail_and_say_how_to_get_it(made, monkey
     monkeypatch.setattr(handlers, "_SQL_MODULES", ("sqlalchemy", "no_such_module"))
     rest, typed = handlers_of(made())
     assert set(typed) == set(ShellHandler.types)
-    with pytest.raises(TaskFailed, match=r'pip install "aiodp\[cli,sql\]"') as failed:
-        asyncio.run(rest(SimpleNamespace(type="SqlActivity")))
-    assert failed.value.error_id == "UnsupportedType"
+    for type_name in ("SqlActivity", "CopyActivity"):
+        with pytest.raises(TaskFailed, match=r'pip install "aiodp\[cli,sql\]"') as failed:
+            asyncio.run(rest(SimpleNamespace(type=type_name)))
+        assert failed.value.error_id == "UnsupportedType"
 
 
 def test_handlers_are_found_in_the_current_directory(made, module, with_sql):

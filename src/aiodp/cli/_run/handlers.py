@@ -13,7 +13,7 @@ import click
 
 from aiodp import TaskFailed
 from aiodp._runner.handlers import check_handler
-from aiodp.sql import SqlHandler
+from aiodp.sql import CopyHandler, SqlHandler
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -54,7 +54,10 @@ def register(runner: TaskRunner, handlers: Mapping[str, Handler]) -> None:
 
 
 def with_own(
-    given: Mapping[str, Handler], own: Iterable[ShellHandler | SqlHandler], *, leave: bool
+    given: Mapping[str, Handler],
+    own: Iterable[ShellHandler | SqlHandler | CopyHandler],
+    *,
+    leave: bool,
 ) -> dict[str, Handler]:
     """Return the handlers with those of this package, and one that fails what none takes."""
     handlers = dict(given)
@@ -84,7 +87,7 @@ def types_text(handlers: Mapping[str, Handler], *, leave: bool) -> str:
 async def fail_unsupported(task: Task) -> None:
     """Fail a task whose type nothing takes, with a message about `--handler`."""
     type_name = task.type or "objects without a type"
-    if task.type in SqlHandler.types:
+    if task.type in (*SqlHandler.types, *CopyHandler.types):
         raise TaskFailed(
             f"aiodp run cannot do {type_name}; install what is missing: "
             f'pip install "aiodp[cli,sql]", or give it --handler '

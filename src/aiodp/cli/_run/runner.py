@@ -11,7 +11,7 @@ import click
 from aiodp import TaskRunner
 from aiodp.cli._run.handlers import OTHER_TYPES, has_sql, register, types_text, with_own
 from aiodp.shell import ShellHandler
-from aiodp.sql import SqlHandler
+from aiodp.sql import CopyHandler, SqlHandler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -52,8 +52,8 @@ def make_runner(
             grace=options.command_grace,
             max_output=options.max_output,
         )
-        sql = [SqlHandler(session, region_name=region)] if has_sql() else []
-        handlers = with_own(handlers, [shell, *sql], leave=leave)
+        sql = [make(session, region_name=region) for make in (SqlHandler, CopyHandler)]
+        handlers = with_own(handlers, [shell, *(sql if has_sql() else ())], leave=leave)
         runner = TaskRunner(
             session,
             worker_group=options.worker_group,
