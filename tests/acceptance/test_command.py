@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -120,3 +122,52 @@ def test_a_closed_stream_is_no_fault(aiodp, clean_environment, closed):
     )
     assert (done.returncode, done.stderr) == (1, "")
     assert ("to mend" in done.stdout) is (closed == "2>&-")
+
+
+PRINTING = [
+    *([command, "--help"] for command in ("run", "hold", "poll")),
+    ["--version"],
+    ["validate", SAMPLE],
+    ["doctor", "--region", "us-east-1", "--endpoint", "http://127.0.0.1:1"],
+    ["emulate", "--port", "0"],
+    pytest.param(["demo"], marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize("arguments", PRINTING, ids=lambda given: str(given[0]))
+def test_output_that_cannot_be_written_is_told(commands, clean_environment, arguments):
+    """A full disk, or a quota, is named in a line, and has an exit code of its own."""
+    with (
+        Path("/dev/full").open("w") as full,
+        commands.start(
+            *arguments, env=clean_environment, stdout=full.fileno(), stderr=subprocess.PIPE
+        ) as process,
+    ):
+        assert process.stderr is not None
+        said = process.stderr.read()
+        assert process.wait(TOO_LONG) == 74
+    assert said == "aiodp: stdout cannot be written: No space left on device.\n"
+
+
+@pytest.mark.parametrize("arguments", PRINTING, ids=lambda given: str(given[0]))
+def test_output_that_nobody_reads_ends_it_quietly(commands, clean_environment, arguments):
+    """As `head -1` ends every program: by the code of a process that died of SIGPIPE."""
+    theirs, ours = os.pipe()
+    os.close(theirs)
+    with commands.start(
+        *arguments, env=clean_environment, stdout=ours, stderr=subprocess.PIPE
+    ) as process:
+        os.close(ours)
+        assert process.stderr is not None
+        said = process.stderr.read()
+        assert process.wait(TOO_LONG) == 128 + signal.SIGPIPE
+    assert said == ""
+
+
+def test_a_full_stderr_hides_no_exit_code(commands, clean_environment):
+    """Wrong usage is wrong usage, though nobody can be told."""
+    with (
+        Path("/dev/full").open("w") as full,
+        commands.start("doctor", "--nonsense", env=clean_environment, stderr=full.fileno()) as done,
+    ):
+        assert done.wait(TOO_LONG) == 2

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import signal
 import sys
+from contextlib import suppress
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import click
 
 from aiodp import __version__
 from aiodp.cli._errors import message_of
+from aiodp.cli._output import output_errors
 from aiodp.cli._shared import KILLED_BY_SIGNAL, hear_interrupts, hint
 
 _COMMANDS: Final = {
@@ -30,6 +32,14 @@ _NEED_POSIX: Final = frozenset({"hold", "run"})
 
 
 class _Commands(click.Group):
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        with output_errors():  # of a help
+            return super().make_context(*args, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with output_errors():
+            return super().invoke(ctx)
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return sorted(_COMMANDS)
 
@@ -97,7 +107,8 @@ def run() -> int:
     try:
         result = cli.main(prog_name="aiodp", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
+        with suppress(OSError):  # stderr may be full, or nobody reads it
+            error.show()
         return error.exit_code
     except (click.ClickException, FileNotFoundError) as error:
         return _show(error)
@@ -112,7 +123,8 @@ def _show(error: click.ClickException | FileNotFoundError) -> int:
         error = click.UsageError("the working directory is gone: change to one that exists.")
     if isinstance(error, FileNotFoundError):
         raise error
-    click.echo(f"aiodp: {message_of(error)}{_help_pointer(error)}", err=True)
+    with suppress(OSError):  # as above
+        click.echo(f"aiodp: {message_of(error)}{_help_pointer(error)}", err=True)
     return error.exit_code
 
 

@@ -37,7 +37,6 @@ logger = logging.getLogger("aiodp")
 
 _REFRESH_INTERVAL: Final = 0.125  # real seconds
 _INTERRUPTED: Final = KILLED_BY_SIGNAL + signal.SIGINT
-_BROKEN_PIPE: Final = KILLED_BY_SIGNAL + getattr(signal, "SIGPIPE", 13)
 
 
 @command()
@@ -55,10 +54,12 @@ def demo() -> int:
         sys.stdout.reconfigure(errors="replace")  # a log line may have any character
     try:
         return _demo()
-    except (BrokenPipeError, ExceptionGroup) as error:
-        if isinstance(error, ExceptionGroup) and error.split(BrokenPipeError)[1]:
-            raise
-        return _BROKEN_PIPE
+    except ExceptionGroup as group:  # the error of a stream, out of a task
+        _, others = group.split(OSError)
+        first: BaseException = group
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        raise others or first from None
 
 
 def _demo() -> int:

@@ -34,7 +34,8 @@ _EXIT_CODES: Final = """\b
 Exit codes:
   0  all is well, warnings allowed
   1  something must be mended
-  2  wrong usage, nothing was sent"""
+  2  wrong usage, nothing was sent
+  74  stdout or stderr cannot be written"""
 
 
 @command(epilog=_EXIT_CODES)

@@ -180,7 +180,8 @@ def _serve(server: EmulatorServer, files: Sequence[DefinitionFile], options: Opt
         _wait_for_signal()
     finally:
         server.stop()
-    click.echo("aiodp emulate: stopped.")
+    with suppress(OSError):  # whoever read it has gone before, at the same Ctrl-C
+        click.echo("aiodp emulate: stopped.")
 
 
 def _wait_for_signal() -> None:

@@ -26,7 +26,8 @@ _EXIT_CODES: Final = """\b
 Exit codes:
   0  no errors, warnings allowed
   1  there are errors
-  2  wrong usage"""
+  2  wrong usage
+  74  stdout or stderr cannot be written"""
 
 
 @command(epilog=_EXIT_CODES)
