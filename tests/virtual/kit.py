@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 asyncio_only = pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
 """For what only asyncio has: a cancellation that comes once, and one that needs no scope."""
+trio_slow = pytest.mark.parametrize(
+    "anyio_backend", ["asyncio", pytest.param("trio", marks=pytest.mark.slow)], indirect=True
+)
+"""For what computes for long, and is on trio the same again."""
 
 
 def set_jitter(reporter: ProgressReporter, draw: Callable[[], float]) -> None:

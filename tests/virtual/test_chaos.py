@@ -10,7 +10,7 @@ import pytest
 
 from aiodp import AiodpError, LeaseState, Quota, TaskStatus
 from aiodp.testing import AuditKind, Fault, FaultKind, MemoryService, Settings
-from virtual.kit import block, set_jitter
+from virtual.kit import block, set_jitter, trio_slow
 
 pytestmark = pytest.mark.anyio
 
@@ -93,6 +93,7 @@ class Chaos:
                 await task.report()
 
 
+@trio_slow
 @pytest.mark.parametrize(
     "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 8))]
 )

@@ -24,7 +24,7 @@ from aiodp import (
 from aiodp._reporter.task import record_of
 from aiodp.testing import Fault, FaultKind, MemoryService, Settings
 from virtual.fake_transport import FakeReporter, FakeTransport
-from virtual.kit import block
+from virtual.kit import block, trio_slow
 
 pytestmark = pytest.mark.anyio
 
@@ -354,6 +354,7 @@ async def open_one(reporter, *, task_status):
         await anyio.sleep_forever()
 
 
+@trio_slow
 async def test_at_capacity_none_is_lost_and_hardly_a_call_is_throttled(tenth):
     """284 leases at a tenth of the quota: intervals stretch by themselves."""
     tasks, lost_at = await fleet(tenth, 284, gap=2.0)
@@ -363,6 +364,7 @@ async def test_at_capacity_none_is_lost_and_hardly_a_call_is_throttled(tenth):
     assert throttled < 0.001 * tenth.calls.total()
 
 
+@trio_slow
 async def test_overload_is_shed(tenth):
     """Twice as many: the first 284 survive, the others are lost before the service acts."""
     _, lost_at = await fleet(tenth, 568, gap=2.0, hold=900.0)

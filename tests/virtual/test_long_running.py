@@ -9,10 +9,12 @@ import pytest
 
 from aiodp import LeaseState
 from aiodp.testing import Fault, FaultKind
+from virtual.kit import trio_slow
 
 pytestmark = pytest.mark.anyio
 
 
+@trio_slow
 async def test_logs_tell_changes_not_repetitions(service, reporter, caplog):
     """Four minutes without a server, a hundred tasks: a line at each end, not a thousand."""
     caplog.set_level(logging.INFO, logger="aiodp")
@@ -75,6 +77,7 @@ async def test_three_failures_in_a_row_are_no_reason_to_give_up(service, reporte
         assert opened.statistics().failed["server_error"] == 12
 
 
+@trio_slow
 async def test_a_day(service, reporter):
     """A day of one task is 1,440 reports, and no drift."""
     [task_id] = service.assign()

@@ -13,7 +13,7 @@ import aiodp
 from aiodp import LeaseLost, LeaseState, LostReason, TaskCanceled, current_task
 from aiodp._reporter.task import record_of
 from aiodp.testing import Fault, FaultKind
-from virtual.kit import asyncio_only, block
+from virtual.kit import asyncio_only, block, trio_slow
 
 pytestmark = pytest.mark.anyio
 
@@ -268,6 +268,7 @@ async def test_arguments_that_do_not_fit_are_refused_before_anything_is_sent(ser
     assert service.task(task_id).reports == 0
 
 
+@trio_slow
 async def test_many_at_once(service, reporter):
     """Three hundred pieces of work over one reporter, each with its own end."""
     results = {}

@@ -14,6 +14,7 @@ from aiodp._runner.poller import Poller
 from aiodp._types import Outcome
 from aiodp.testing import AuditKind, Fault, FaultKind, scaled
 from virtual.fake_transport import FakeRunnerTransport, FakeTransport
+from virtual.kit import trio_slow
 from virtual.runner_kit import attempts, calls, running
 
 pytestmark = pytest.mark.anyio
@@ -69,6 +70,7 @@ async def test_no_more_than_two_polls_a_second(kit, runner, polled_at):
     assert polled_at[29] - polled_at[0] == pytest.approx(29 / 2, abs=0.1)
 
 
+@trio_slow
 @pytest.mark.parametrize(
     "kind",
     [
@@ -207,6 +209,7 @@ async def test_that_there_is_no_room_is_logged_again_after_a_minute_with_room(
     assert caplog.text.count("no polls until the quota can keep more tasks alive") == lines
 
 
+@trio_slow
 async def test_no_polls_beyond_what_the_quota_can_keep_alive(kit, runner, caplog):
     """With a tenth of a report a second there is room for 28 tasks: the rest is left to others."""
     pipelines = [kit.activity() for _ in range(32)]
@@ -222,6 +225,7 @@ async def test_no_polls_beyond_what_the_quota_can_keep_alive(kit, runner, caplog
     assert one.statistics().ended == {"FINISHED": 32}
 
 
+@trio_slow
 @pytest.mark.parametrize("at_once", [1, 3])
 async def test_polls_go_on_after_a_long_throttling(kit, runner, at_once):
     """What the account had to give is forgotten when it has more again; the queue is worked off."""

@@ -28,7 +28,7 @@ from aiodp._reporter.task import record_of
 from aiodp._types import Outcome
 from aiodp.testing import AuditKind, Fault, FaultKind
 from virtual.fake_transport import FakeTransport
-from virtual.kit import set_jitter
+from virtual.kit import set_jitter, trio_slow
 
 pytestmark = pytest.mark.anyio
 
@@ -275,6 +275,7 @@ async def test_canceled_while_a_status_is_tried(service, reporter):
         assert anyio.current_time() < 80
 
 
+@trio_slow
 async def test_a_status_that_cannot_be_set_outlasts_the_lease(service, reporter):
     """Nothing answers at all: `lost` is set in time; StatusNotSet with the last error, in hours."""
     [task_id] = service.assign()
@@ -372,6 +373,7 @@ async def test_a_status_after_a_local_lapse_is_tried(service, reporter):
     assert service.task(task_id).status == "FINISHED"
 
 
+@trio_slow
 async def test_statuses_respect_their_own_quota(service, reporter):
     """Four hundred statuses at once: none is throttled, and reports have their own bucket."""
     ids = service.assign(400)

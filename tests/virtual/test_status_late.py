@@ -18,7 +18,7 @@ from aiodp._types import Outcome
 from aiodp.emulator import Settings
 from aiodp.testing import AuditKind, Fault, FaultKind, MemoryKit, MemoryService
 from virtual.fake_transport import FakeReporter, FakeTransport
-from virtual.kit import block
+from virtual.kit import block, trio_slow
 from virtual.runner_kit import running
 
 pytestmark = pytest.mark.anyio
@@ -40,6 +40,7 @@ def kit():
     return MemoryKit(Settings(lease_timeout=900))
 
 
+@trio_slow
 @pytest.mark.parametrize("fault", OUTAGES)
 async def test_a_job_that_ends_while_the_service_cannot_be_reached_is_told(kit, runner, fault):
     """Six minutes are longer than the lease here and shorter than there: done once, told once."""
@@ -193,6 +194,7 @@ async def test_work_whose_status_was_taken_late_has_its_result(service, reporter
     assert service.task(task_id).status == "FINISHED"
 
 
+@trio_slow
 async def test_work_is_interrupted_once_its_status_is_given_up(service, reporter):
     """The interruption that the lapse held back comes when no status is on its way any more."""
     [task_id] = service.assign()
@@ -214,6 +216,7 @@ async def test_work_is_interrupted_once_its_status_is_given_up(service, reporter
     assert given_up_at - began == pytest.approx(12 * 3600, rel=0.01)
 
 
+@trio_slow
 async def test_it_ends_after_twelve_hours(service, reporter, caplog):
     """Nothing waits for ever; the log has said that it is being tried, once."""
     [task_id] = service.assign()

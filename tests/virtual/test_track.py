@@ -18,6 +18,7 @@ from aiodp import (
 )
 from aiodp.emulator import TaskState
 from aiodp.testing import Fault, FaultKind
+from virtual.kit import trio_slow
 
 pytestmark = pytest.mark.anyio
 
@@ -262,6 +263,7 @@ async def test_a_task_that_was_given_away_is_lost_at_once(service, client_report
         assert opened.statistics().sent == sent
 
 
+@trio_slow
 async def test_the_server_that_stops_answering(service, reporter):
     """A hundred tasks held: every `lost` is set, and wakes its waiter, before the deadline."""
     woken: dict[str, float] = {}
@@ -283,6 +285,7 @@ async def test_the_server_that_stops_answering(service, reporter):
         assert given_away[task_id] - 10.01 <= at <= given_away[task_id] - 10
 
 
+@trio_slow
 async def test_the_server_that_comes_back_within_the_lease(service, reporter):
     """It hangs for three minutes; nobody is lost."""
     async with reporter() as opened, anyio.create_task_group() as group:
