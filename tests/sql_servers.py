@@ -15,10 +15,15 @@ import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,6 +42,8 @@ class SqlServer:
 
     scheme: str
     port: int
+    certificate: Path
+    """Its own, which it has signed itself."""
     ask: Callable[[str], str]
     username: str = USERNAME
     password: str = PASSWORD
@@ -90,8 +97,11 @@ def running_postgres() -> Iterator[SqlServer]:
             *("--no-sync", "--no-instructions", "-A", "scram-sha-256", f"--pwfile={password}"),
         )
 
+        certificate, key = _certificate(directory)
+
         def command(port: int) -> list[object]:
-            settings = ("fsync=off", "listen_addresses=127.0.0.1", "max_wal_senders=0")
+            tls = ("ssl=on", f"ssl_cert_file={certificate}", f"ssl_key_file={key}")
+            settings = ("fsync=off", "listen_addresses=127.0.0.1", "max_wal_senders=0", *tls)
             options = [part for setting in settings for part in ("-c", setting)]
             return [bin_directory / "postgres", "-D", data, "-p", port, "-k", directory, *options]
 
@@ -102,7 +112,8 @@ def running_postgres() -> Iterator[SqlServer]:
 
         with _started(command, directory) as port:
             _wait_until_answered(client(port, "postgres"), f"CREATE DATABASE {DATABASE}")
-            yield SqlServer(scheme="postgresql", port=port, ask=client(port, DATABASE))
+            ask = client(port, DATABASE)
+            yield SqlServer(scheme="postgresql", port=port, certificate=certificate, ask=ask)
 
 
 @contextmanager
@@ -123,6 +134,7 @@ def running_mariadb() -> Iterator[SqlServer]:
             f"DROP USER IF EXISTS ''@'{socket.gethostname()}';\n"
         )
         _own(grants)
+        certificate, key = _certificate(directory)
 
         def command(port: int) -> list[object]:
             return [
@@ -130,6 +142,7 @@ def running_mariadb() -> Iterator[SqlServer]:
                 *(f"--port={port}", "--bind-address=127.0.0.1", f"--init-file={grants}"),
                 *("--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M"),
                 *("--skip-name-resolve", f"--tmpdir={directory}"),
+                *(f"--ssl-cert={certificate}", f"--ssl-key={key}"),
             ]
 
         with _started(command, directory) as port:
@@ -141,7 +154,7 @@ def running_mariadb() -> Iterator[SqlServer]:
                 MYSQL_PWD=PASSWORD,
             )
             _wait_until_answered(client, "SELECT 1")
-            yield SqlServer(scheme="mysql", port=port, ask=client)
+            yield SqlServer(scheme="mysql", port=port, certificate=certificate, ask=client)
 
 
 def _version(path: Path) -> int:
@@ -176,6 +189,31 @@ def _directory() -> Iterator[Path]:
         yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _certificate(directory: Path) -> tuple[Path, Path]:
+    """Return a certificate of 127.0.0.1, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "aiodp")])
+    now = datetime.now(UTC)
+    address = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(address, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    files = directory / "certificate.pem", directory / "key.pem"
+    form = serialization.Encoding.PEM
+    files[0].write_bytes(made.public_bytes(form))
+    private = serialization.PrivateFormat.PKCS8
+    files[1].write_bytes(key.private_bytes(form, private, serialization.NoEncryption()))
+    for file in files:
+        file.chmod(0o600)
+        _own(file)
+    return files
 
 
 def _run(*command: object) -> None:

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, TypeVarTuple
 import anyio
 from sqlalchemy import text
 
+from aiodp._log import logger
 from aiodp.sql._driver_errors import database_errors
-from aiodp.sql._drivers import make_engine
+from aiodp.sql._drivers import ignored_properties, make_engine, mode_of
+from aiodp.sql._errors import database_failed
 from aiodp.sql._interruption import run_on_server
+from aiodp.sql._tls import must_be_encrypted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -51,6 +54,13 @@ class DatabaseConnection:
         """Await what works on the connection."""
         with database_errors(self.database):
             return await run_on_server(work, self._cancel)
+
+    async def check_encryption(self) -> None:
+        """Raise `TaskFailed` if it is not encrypted and must be: aiomysql would not."""
+        if self.database.engine.is_mysql and must_be_encrypted(mode_of(self.database)):
+            [[_, cipher]] = await self.run(_all, "SHOW STATUS LIKE 'Ssl_cipher'")
+            if not cipher:
+                raise database_failed(f"{self.database}: the server does not encrypt connections")
 
     @asynccontextmanager
     async def streamed(
@@ -100,13 +110,15 @@ async def connected(
     Raises `TaskFailed` if it cannot be opened. A block that raises has it broken off, which ends
     whatever it still receives.
     """
-    engine = make_engine(database, autocommit=autocommit)
+    if ignored := ignored_properties(database):
+        logger.warning("%s: properties that are ignored: %s", database, ", ".join(ignored))
     with database_errors(database):
-        connection = await engine.connect()
+        connection = await make_engine(database, autocommit=autocommit).connect()
     try:
         raw = await connection.get_raw_connection()
         opened = DatabaseConnection(database, connection, raw.driver_connection)
         try:
+            await opened.check_encryption()
             yield opened
         except BaseException:
             await opened.break_off()
@@ -118,6 +130,10 @@ async def connected(
 async def _bounded(close: Callable[[], Awaitable[object]]) -> None:
     with suppress(Exception), anyio.move_on_after(_CLOSE_TIMEOUT, shield=True):
         await close()
+
+
+def _all(connection: Connection, statement: str) -> list[Row]:
+    return [tuple(row) for row in connection.exec_driver_sql(statement)]
 
 
 def _select(connection: Connection, statement: str) -> CursorResult[Any]:

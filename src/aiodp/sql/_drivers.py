@@ -7,7 +7,6 @@ value passes through a type of Python that holds less than the database's, or wr
 
 from __future__ import annotations
 
-import ssl
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,8 +21,14 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialectAsync_psycopg
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from aiodp._log import logger
 from aiodp.shell._errors import bad_definition
+from aiodp.sql._tls import (
+    PROPERTIES,
+    ROOT_CERTIFICATE,
+    VERIFY_FULL,
+    mysql_context,
+    tls_mode,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,19 +43,7 @@ _BINARY: Final = (
     *(FIELD_TYPE.STRING, FIELD_TYPE.VAR_STRING, FIELD_TYPE.VARCHAR, FIELD_TYPE.GEOMETRY),
 )
 """MySQL's types whose values may be bytes."""
-_TRUE: Final = "true"
-_TLS_MODES: Final = {
-    "disabled": "disable",
-    "preferred": "prefer",
-    "required": "require",
-    "verify_ca": "verify-ca",
-    "verify_identity": "verify-full",
-}
-"""Connector/J's names and those of PostgreSQL, which stand for both here."""
-_TLS_PROPERTIES: Final = frozenset(
-    {"ssl", "sslmode", "sslfactory", "sslrootcert", "usessl", "requiressl"}
-    | {"verifyservercertificate"}
-)
+_SCHEMA: Final = "currentSchema"
 
 
 class Dialect(PGDialectAsync_psycopg):
@@ -77,24 +70,38 @@ def make_engine(database: Database, *, autocommit: bool = False) -> AsyncEngine:
         port=database.port,
         database=database.name,
     )
-    mode = _tls_mode(database)
+    mode = mode_of(database)
     options: dict[str, Any] = {"poolclass": NullPool, "hide_parameters": True}
     if autocommit:
         options["isolation_level"] = "AUTOCOMMIT"
     if database.engine.is_mysql:
-        options["connect_args"] = _mysql_arguments(mode)
+        options["connect_args"] = _mysql_arguments(database.properties, mode)
     else:
         options["connect_args"] = _postgresql_arguments(database.properties, mode)
         options["use_native_hstore"] = False
     return create_async_engine(url, **options)
 
 
-def _mysql_arguments(mode: str) -> dict[str, Any]:
+def mode_of(database: Database) -> str:
+    """Return the mode of encryption; raise `TaskFailed` (`BadDefinition`) if there is no such."""
+    try:
+        return tls_mode(database.properties)
+    except ValueError as error:
+        raise bad_definition(f"{database.id}: {error}") from error
+
+
+def ignored_properties(database: Database) -> list[str]:
+    """Return the names of the properties that say nothing here."""
+    known = PROPERTIES if database.engine.is_mysql else PROPERTIES | {_SCHEMA.lower()}
+    return [name for name in database.properties if name.lower() not in known]
+
+
+def _mysql_arguments(properties: Mapping[str, str], mode: str) -> dict[str, Any]:
     return {
         "charset": "utf8mb4",
         "connect_timeout": _CONNECT_TIMEOUT,
         "conv": {FIELD_TYPE.BIT: _bits, **dict.fromkeys(_BINARY, _text)},
-        "ssl": _tls_context(mode),
+        "ssl": mysql_context(mode, properties.get(ROOT_CERTIFICATE)),
     }
 
 
@@ -111,52 +118,11 @@ def _postgresql_arguments(properties: Mapping[str, str], mode: str) -> dict[str,
         "prepare_threshold": None,
         "sslmode": mode,
     }
-    if mode.startswith("verify"):
-        arguments["sslrootcert"] = properties.get("sslrootcert", "system")
-    if schema := properties.get("currentSchema"):
+    if root := properties.get(ROOT_CERTIFICATE) or ("system" if mode == VERIFY_FULL else None):
+        arguments[ROOT_CERTIFICATE] = root  # which libpq looks for in the user's home otherwise
+    if schema := properties.get(_SCHEMA):
         arguments["options"] = "-c search_path=" + schema.replace("\\", r"\\").replace(" ", r"\ ")
     return arguments
-
-
-def _tls_mode(database: Database) -> str:
-    """Return PostgreSQL's name of what the JDBC properties say of TLS; log those not known."""
-    known = {name.lower(): value for name, value in database.properties.items()}
-    unknown = [
-        name
-        for name in database.properties
-        if name.lower() not in _TLS_PROPERTIES and name != "currentSchema"
-    ]
-    if unknown:
-        logger.warning("%s: these properties are ignored: %s", database, ", ".join(unknown))
-    if given := known.get("sslmode"):
-        mode = _TLS_MODES.get(given.lower(), given.lower())
-        if mode not in (*_TLS_MODES.values(), "allow"):
-            raise bad_definition(f"{database.id}: there is no sslmode {given!r:.40}")
-        return mode
-    return _mode_without_name(known)
-
-
-def _mode_without_name(known: Mapping[str, str]) -> str:
-    if known.get("sslfactory", "").endswith("NonValidatingFactory"):
-        return "require"
-    if known.get("ssl", "false").lower() in (_TRUE, ""):
-        return "verify-full"
-    if known.get("usessl", _TRUE).lower() != _TRUE:
-        return "disable"
-    if known.get("verifyservercertificate", "").lower() == _TRUE:
-        return "verify-ca"
-    return "require" if known.get("requiressl", "").lower() == _TRUE else "prefer"
-
-
-def _tls_context(mode: str) -> ssl.SSLContext | None:
-    """Return a context for MySQL; the certificate is checked only if the mode says so."""
-    if mode == "disable":
-        return None
-    context = ssl.create_default_context()
-    context.check_hostname = mode == "verify-full"
-    if not mode.startswith("verify"):
-        context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def _text(value: str | bytes) -> str:
