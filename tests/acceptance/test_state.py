@@ -6,7 +6,6 @@ import json
 import os
 import random
 import subprocess
-import sys
 import time
 from collections import Counter
 from contextlib import suppress
@@ -21,7 +20,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from acceptance.support import CREDENTIALS
+from acceptance.support import CREDENTIALS, kept_environment
 from aiodp.emulator import AuditKind, EmulatorServer, TaskState
 
 if TYPE_CHECKING:
@@ -231,10 +230,21 @@ def test_what_is_answered_while_the_server_stops_is_kept(tmp_path):
         assert set(answered) <= given
 
 
+def run_script(commands, folder, text) -> None:
+    """Run a program that forks, beside the threads of the server."""
+    script = folder / "fork.py"
+    script.write_text(f"import warnings\nwarnings.simplefilter('ignore')\n{text}")
+    done = commands.run(folder / "state", script=script, env=kept_environment(), timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.slow
-def test_a_forked_child_does_not_stop_the_server(tmp_path):
+def test_a_forked_child_does_not_stop_the_server(commands, tmp_path):
     """It has none of the server's threads, so it would wait for them for ever."""
-    script = """\
+    run_script(
+        commands,
+        tmp_path,
+        """\
 import os, sys
 from aiodp.emulator import EmulatorServer
 with EmulatorServer(state=sys.argv[1]) as server:
@@ -244,13 +254,16 @@ with EmulatorServer(state=sys.argv[1]) as server:
         os._exit(7)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
     server.service().assign()
-"""
-    subprocess.run([sys.executable, "-c", script, tmp_path / "state"], check=True, timeout=60)
+""",
+    )
 
 
-def test_a_forked_child_which_lives_on_does_not_keep_the_server_running():
+def test_a_forked_child_which_lives_on_does_not_keep_the_server_running(commands, tmp_path):
     """The server's sockets are open in the child as well, which knows nothing of the stop."""
-    script = """\
+    run_script(
+        commands,
+        tmp_path,
+        """\
 import os
 from aiodp.emulator import EmulatorServer
 child_ends, end_child = os.pipe()
@@ -262,8 +275,8 @@ with EmulatorServer():
         os._exit(7)
 os.close(end_child)
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
-"""
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+""",
+    )
 
 
 def test_a_reset_empties_the_file(life):

@@ -7,18 +7,39 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from acceptance.commands import Commands
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.fixture
-def run(tmp_path):
-    """Runs a benchmark to its end, without anybody's AWS configuration; returns what it printed."""
+def environment(tmp_path):
+    """Nobody's AWS configuration."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
     nowhere = str(tmp_path / "none")
-    environment |= {"AWS_CONFIG_FILE": nowhere, "AWS_SHARED_CREDENTIALS_FILE": nowhere}
+    return environment | {"AWS_CONFIG_FILE": nowhere, "AWS_SHARED_CREDENTIALS_FILE": nowhere}
+
+
+@pytest.fixture
+def run(commands: Commands, environment):
+    """Runs a benchmark to its end; returns what it printed."""
+
+    def run(name: str, *arguments: str) -> str:
+        done = commands.run(*arguments, script=BENCHMARKS / name, env=environment, timeout=100)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture
+def run_apart(environment):
+    """Runs a benchmark of the memory in a new interpreter, which holds nothing of others."""
 
     def run(name: str, *arguments: str) -> str:
         done = subprocess.run(
@@ -46,9 +67,9 @@ def test_the_hour_is_measured_printed_kept_and_drawn(run, tmp_path):
     assert plot.read_text().startswith("<?xml")
 
 
-def test_memory_is_counted(run):
+def test_memory_is_counted(run_apart):
     """The figures come out, and a tracked task brings nothing that runs."""
-    printed = run("memory.py", "--tasks", "500")
+    printed = run_apart("memory.py", "--tasks", "500")
     assert printed.startswith("500 tasks held, ")
     assert printed.endswith("holds\n")
 
@@ -82,9 +103,9 @@ def test_a_campaign_of_faults_is_run_and_any_run_of_it_repeated(run):
     assert run("faults.py", "--only", "6") == run("faults.py", "--only", "6")
 
 
-def test_the_memory_of_a_day_is_counted(run):
+def test_the_memory_of_a_day_is_counted(run_apart):
     """In a few hours tasks come and go, and leave nothing behind."""
-    printed = run("scale.py", "--hours", "3", "--rounds", "0")
+    printed = run_apart("scale.py", "--hours", "3", "--rounds", "0")
     assert printed.startswith("3 virtual hours, 3")
     assert printed.endswith("holds\n")
 
@@ -95,7 +116,7 @@ def test_a_report_from_a_thread_is_measured(run):
     assert run("own_thread.py", *few).endswith("holds\n")
 
 
-def test_a_report_is_measured_beside_the_largest_definitions(run):
+def test_a_report_is_measured_beside_the_largest_definitions(run_apart):
     """All of them are answered as they should be, and the service stays small."""
-    printed = run("large.py", "--reports", "60", "--later", "60")
+    printed = run_apart("large.py", "--reports", "60", "--later", "60")
     assert printed.count("memory") == 2
