@@ -323,6 +323,17 @@ def test_a_configuration_that_allows_no_client_is_123(run, service, broken, word
     assert not service.calls
 
 
+def test_keys_that_the_service_refuses_are_123(run, service):
+    """It is said at once, with what to do, and nothing is polled for."""
+    service.faults.add(Fault(kind=FaultKind.EXPIRED_TOKEN))
+    done = run()
+    assert done.returncode == 123
+    assert "ExpiredTokenException" in done.stderr
+    assert "Renew the credentials." in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not [key for key in service.calls if key[0] == "PollForTask"]
+
+
 @pytest.mark.slow
 def test_a_metadata_service_may_begin_later(start, activate, service, tmp_path):
     """Without other credentials its own are waited for, which is said."""

@@ -105,7 +105,7 @@ class FakeRunnerTransport(FakeTransport):
             yield parse_object(described)
 
     async def heartbeat(
-        self, taskrunner_id: str, worker_group: str, hostname: str
+        self, taskrunner_id: str, worker_group: str, hostname: str, **_: bool
     ) -> bool | Outcome:
         """Call ReportTaskRunnerHeartbeat."""
         members = {"taskrunnerId": taskrunner_id, "workerGroup": worker_group, "hostname": hostname}

@@ -23,6 +23,20 @@ _PROXY_ERRORS: Final = (
 )
 _LOCAL_HOSTS: Final = ("localhost", "0.0.0.0", "::1")  # noqa: S104 - nothing is bound to it
 _MAX_CAUSES: Final = 10
+REMEDIES: Final = {
+    "ExpiredToken": "Renew the credentials.",
+    "ExpiredTokenException": "Renew the credentials.",
+    "InvalidAccessKeyId": "The access key is unknown there: check it, and its account.",
+    "InvalidClientTokenId": "The access key is unknown there: check it, and its account.",
+    "InvalidSignatureException": "Check the secret key, and the clock.",
+    "OptInRequired": "Ask AWS: Data Pipeline is closed to new customers since 25 July 2024.",
+    "RequestExpired": "Check the clock.",
+    "SignatureDoesNotMatch": "Check the secret key, and the clock.",
+    "UnknownOperationException": "Check the endpoint: it does not know Data Pipeline's calls.",
+    "UnrecognizedClientException": "The access key is unknown there: check it, and its account.",
+}
+"""What to do about an error code, other than a denial, that refuses the credentials."""
+DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "NotAuthorized"})
 
 
 def advice_on(error: BaseException | None) -> str | None:
@@ -39,6 +53,16 @@ def advice_on(error: BaseException | None) -> str | None:
         inner = _members(error).get("error")
         error = inner if isinstance(inner, BaseException) else error.__cause__ or error.__context__
     return None
+
+
+def remedy_of(code: str, action: str) -> str:
+    """Return what to do about an error code that refuses the credentials, or this action to them.
+
+    An empty code stands for an error that is not from the service.
+    """
+    if code in DENIED:
+        return f"Allow datapipeline:{action} on resource *."
+    return REMEDIES.get(code, "Check the credentials.")
 
 
 def _members(error: BaseException) -> dict[str, Any]:

@@ -126,6 +126,12 @@ def outcome_of(error: Exception) -> Outcome:
     return Outcome(kind=_kind_of(error), error=error)
 
 
+def code_of(error: BaseException | None) -> str:
+    """Return the service's error code, empty if the error is not from the service."""
+    response = getattr(error, "response", None) or {}
+    return str(response.get("Error", {}).get("Code", ""))
+
+
 def describe(error: BaseException | None) -> str:
     """Return an error in the service's own words, without botocore's around them, or secrets."""
     if isinstance(error, botocore_errors.ClientError):

@@ -36,9 +36,12 @@ class RunnerTransport(Protocol):
         ...
 
     async def heartbeat(
-        self, taskrunner_id: str, worker_group: str, hostname: str
+        self, taskrunner_id: str, worker_group: str, hostname: str, *, once: bool = False
     ) -> bool | Outcome:
-        """Call ReportTaskRunnerHeartbeat: whether to terminate, or why the call failed."""
+        """Call ReportTaskRunnerHeartbeat: whether to terminate, or why the call failed.
+
+        `once` says that it is not repeated: then it needs a connection for polls.
+        """
         ...
 
 
@@ -63,13 +66,14 @@ class ClientRunnerTransport:
         return task or None
 
     async def heartbeat(
-        self, taskrunner_id: str, worker_group: str, hostname: str
+        self, taskrunner_id: str, worker_group: str, hostname: str, *, once: bool = False
     ) -> bool | Outcome:
         """Call ReportTaskRunnerHeartbeat."""
+        client = self._polls if once else self._others
         answer = await answer_within(
             _HEARTBEAT_TIMEOUT,
             call_service(
-                self._others.report_task_runner_heartbeat(
+                client.report_task_runner_heartbeat(
                     taskrunnerId=taskrunner_id, workerGroup=worker_group, hostname=hostname
                 )
             ),

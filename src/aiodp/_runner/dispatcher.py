@@ -15,7 +15,8 @@ from aiodp._core.objects import read_assignment
 from aiodp._errors import AiodpError, LeaseLost, ReporterClosed, ReportRejected, RunnerStopped
 from aiodp._log import OncePer, logger
 from aiodp._runner.execution import Execution
-from aiodp._runner.poller import Backoff, Poller
+from aiodp._runner.heartbeats import Heartbeats
+from aiodp._runner.poller import Poller
 from aiodp._runner.shutdown import Step
 from aiodp._types import LostReason, Outcome, ReportKind, RunEnd, TaskStatus
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from aiodp._runner.handlers import Permit
     from aiodp._runner.poller import Identity
 
-_HEARTBEAT_INTERVAL: Final = 900.0  # s of the service: API reference of ReportTaskRunnerHeartbeat
 _ROOM_INTERVAL: Final = 5.0  # s of the service, until the quota is looked at again
 _LOG_INTERVAL: Final = 60.0  # s of the service
 _LAST_POLL_TIMEOUT: Final = 2.0  # s for the answer of a poll that is under way when a drain begins
@@ -57,11 +57,10 @@ class Dispatcher:
         self.ended: Counter[RunEnd] = Counter()
         self.failure: BaseException | None = None
         self.poller = Poller(transport, identity, shared)
-        self._identity = identity
+        self.heartbeats = Heartbeats(transport, identity, shared)
         self._shared = shared
         self._shutdown = shared.shutdown
         self._reporter = reporter
-        self._transport = transport
         self._drain_timeout = drain_timeout
         self._log = OncePer(_LOG_INTERVAL / shared.scale)
         self._max_tasks: int | None = None
@@ -82,7 +81,7 @@ class Dispatcher:
         complete = False
         with self._all:
             async with anyio.create_task_group() as background:
-                background.start_soon(self._heartbeat, name="aiodp task runner heartbeat")
+                background.start_soon(self.heartbeats.run, name="aiodp task runner heartbeat")
                 background.start_soon(self._drain, name="aiodp task runner drain")
                 background.start_soon(self._limit_drain, name="aiodp limit of a drain")
                 async with anyio.create_task_group() as work:
@@ -240,25 +239,6 @@ class Dispatcher:
     def _notify(self) -> None:
         self._something_ended.set()
         self._something_ended = anyio.Event()
-
-    # Beside the tasks
-
-    async def _heartbeat(self) -> None:
-        identity = self._identity
-        backoff = Backoff("heartbeats of the task runner", self._shared.jitter)
-        while True:
-            terminate = await self._transport.heartbeat(
-                identity.taskrunner_id, identity.worker_group, identity.hostname
-            )
-            delay = _HEARTBEAT_INTERVAL
-            if isinstance(terminate, Outcome):
-                delay = backoff.fail(terminate)
-            else:
-                backoff.succeed()
-            if terminate is True and not self._shutdown.is_draining:
-                logger.warning("the service tells this task runner to terminate")
-                self._shutdown.end_by_itself(Step.DRAINING)
-            await anyio.sleep(delay / self._shared.scale)
 
     # The end
 

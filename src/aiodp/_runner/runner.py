@@ -75,6 +75,10 @@ class TaskRunner(AsyncContextManagerMixin):
             handler that the program has set is called as well. Signals that are ignored, or that
             the event loop has a handler for, are left alone, and all of them outside the main
             thread.
+        check_access: Raise `ReportRejected` at the start if there are no credentials or if the
+            service does not take them, by the answer to the runner's first heartbeat. False for
+            programs that start before their credentials or their clock do: that is tried again
+            then, as is at any time what cannot be reached.
         unsupported: What becomes of tasks of a type that no handler takes. "fail" sets them FAILED
             with `NoHandler`. "leave" does not acknowledge them, so that the service offers them
             again after two minutes, to another runner of the worker group that can do them; polls
@@ -96,6 +100,7 @@ class TaskRunner(AsyncContextManagerMixin):
         hostname: str | None = None,
         drain_timeout: float | timedelta | None = None,
         handle_signals: bool = True,
+        check_access: bool = True,
         unsupported: Literal["fail", "leave"] = "fail",
         **reporter_options: Unpack[ReporterOptions],
     ) -> None:
@@ -113,6 +118,7 @@ class TaskRunner(AsyncContextManagerMixin):
         self._max_concurrency = at_least_one("max_concurrency", max_concurrency)
         self._drain_timeout = timeout_of("drain_timeout", drain_timeout)
         self._handle_signals = handle_signals
+        self._check_access = check_access
         self._session = session
         self._options = reporter_options
         self._reporter = RunnerReporter(session, **reporter_options)
@@ -177,9 +183,10 @@ class TaskRunner(AsyncContextManagerMixin):
             max_tasks: Poll for so many tasks, and return when they have ended.
             once: Poll once, and return when the task that the poll brings, if any, has ended.
 
-        Raises `ReportRejected` if the configuration allows no client, `ReporterClosed` if the
-        runner was used before or if its reporter crashed, `RunnerStopped` if its inner tasks were
-        canceled one by one, as the end of an event loop does, and `ValueError` without any handler.
+        Raises `ReportRejected` if the configuration allows no client or, unless `check_access` is
+        False, if the service does not take its calls; `ReporterClosed` if the runner was used
+        before or if its reporter crashed; `RunnerStopped` if its inner tasks were canceled one by
+        one, as the end of an event loop does; and `ValueError` without any handler.
 
         """
         if max_tasks is not None:
@@ -215,6 +222,8 @@ class TaskRunner(AsyncContextManagerMixin):
         try:
             async with self._open_dispatcher() as dispatcher:
                 with listening(self._shutdown) if self._handle_signals else nullcontext():
+                    if self._check_access:
+                        await dispatcher.heartbeats.check_access()
                     yield dispatcher
         finally:
             self._state = "closed"

@@ -12,16 +12,10 @@ from aiobotocore.session import AioSession
 from botocore.exceptions import ClientError, NoCredentialsError
 from click.testing import CliRunner
 
+from aiodp._aws.advice import DENIED, REMEDIES
 from aiodp._aws.errors import CODES, TIMED_OUT, outcome_of
 from aiodp._types import Outcome, ReportKind
-from aiodp.cli._doctor.calls import (
-    _DENIED,
-    CREDENTIAL_HINTS,
-    FakeNames,
-    call_finding,
-    check_calls,
-    poll_finding,
-)
+from aiodp.cli._doctor.calls import FakeNames, call_finding, check_calls, poll_finding
 from aiodp.cli._doctor.clock import check_clock, skew, skew_finding
 from aiodp.cli._doctor.command import doctor
 from aiodp.cli._doctor.credentials import credentials_finding, shorten_key
@@ -157,7 +151,7 @@ def test_signatures_that_the_clock_explains_are_mended_with_it(code):
     assert {finding.mend for finding in findings} == {clock.mend}
     assert summary([clock, *findings]) == "1 to mend, no warnings."
     alone = anyio.run(calls_checked, code)
-    assert {finding.mend for finding in alone} == {CREDENTIAL_HINTS[code]}
+    assert {finding.mend for finding in alone} == {REMEDIES[code]}
 
 
 def test_a_quota_that_others_use_up_is_one_cause():
@@ -296,7 +290,7 @@ def test_a_denied_call_is_named_with_its_permission(required, verdict):
     assert "datapipeline:QueryObjects" in finding.mend
 
 
-@pytest.mark.parametrize("code", sorted({*CODES[ReportKind.CONFIGURATION]} - _DENIED))
+@pytest.mark.parametrize("code", sorted({*CODES[ReportKind.CONFIGURATION]} - DENIED))
 def test_refused_credentials_are_a_failure_with_a_hint(code):
     """Each code of the transport's table says what to do."""
     finding = call_finding("ReportTaskProgress", refused(code), required=False)

@@ -9,7 +9,7 @@ from pathlib import Path
 from aiodp import Task, TaskRunner, otel
 from aiodp._aws import runner_transport as _runner_transport
 from aiodp._reporter import runner_reporter
-from aiodp._runner import dispatcher, execution, handlers, poller
+from aiodp._runner import dispatcher, execution, handlers, heartbeats, poller
 from aiodp._runner.shutdown import Step
 from aiodp._types import RunEnd
 
@@ -88,7 +88,7 @@ def test_the_numbers():
     assert "have 30 s to clean up" in TEXT
     assert dispatcher._LAST_POLL_TIMEOUT == 2
     assert "| None | two seconds |" in TEXT
-    assert dispatcher._HEARTBEAT_INTERVAL == 15 * 60
+    assert heartbeats._INTERVAL == 15 * 60
     assert "every 15 minutes" in TEXT
     assert execution._RETRY_DELAY == 120
     assert "two minutes\nif only the timeout" in TEXT

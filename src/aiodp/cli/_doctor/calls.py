@@ -13,7 +13,8 @@ from uuid import uuid4
 
 import anyio
 
-from aiodp._aws.errors import TIMED_OUT, describe
+from aiodp._aws.advice import DENIED, remedy_of
+from aiodp._aws.errors import TIMED_OUT, code_of, describe
 from aiodp._aws.transport import call_service, is_genuine, malformed
 from aiodp._types import Outcome, ReportKind
 from aiodp.cli._doctor.clock import MEND as SET_THE_CLOCK
@@ -27,23 +28,9 @@ if TYPE_CHECKING:
 CALL_TIMEOUT: Final = 3.0
 _POLL_HELD_AFTER: Final = 2.0
 """Seconds after which a poll counts as held by the service, which holds it for 90."""
-_DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "NotAuthorized"})
 _UNANSWERED: Final = frozenset({ReportKind.TIMEOUT, ReportKind.CONNECTION})
 _POLL: Final = "PollForTask"
 
-CREDENTIAL_HINTS: Final = {
-    "ExpiredToken": "Renew the credentials.",
-    "ExpiredTokenException": "Renew the credentials.",
-    "InvalidAccessKeyId": "The access key is unknown there: check it, and its account.",
-    "InvalidClientTokenId": "The access key is unknown there: check it, and its account.",
-    "InvalidSignatureException": "Check the secret key, and the clock.",
-    "OptInRequired": "Ask AWS: Data Pipeline is closed to new customers since 25 July 2024.",
-    "RequestExpired": "Check the clock.",
-    "SignatureDoesNotMatch": "Check the secret key, and the clock.",
-    "UnknownOperationException": "Check the endpoint: it does not know Data Pipeline's calls.",
-    "UnrecognizedClientException": "The access key is unknown there: check it, and its account.",
-}
-"""What to do about an error code, other than a denial, that refuses the credentials."""
 _OF_THE_CLOCK: Final = frozenset(
     {"InvalidSignatureException", "RequestExpired", "SignatureDoesNotMatch"}
 )
@@ -93,14 +80,14 @@ async def check_calls(
                 _call_one, client, needed, outcomes, name=f"aiodp doctor {needed.action}"
             )
     answered = any(outcome.kind not in _UNANSWERED for outcome in outcomes.values())
-    denied = [needed for needed in calls if code_of(outcomes[needed.action]) in _DENIED]
+    denied = [needed for needed in calls if code_of(outcomes[needed.action].error) in DENIED]
     for needed in calls:
         outcome = outcomes[needed.action]
         if needed.action == _POLL:
             found = poll_finding(outcome, answered=answered, worker_group=worker_group)
         else:
             found = call_finding(needed.action, outcome, required=needed.required)
-        if skewed and code_of(outcome) in _OF_THE_CLOCK:
+        if skewed and code_of(outcome.error) in _OF_THE_CLOCK:
             found = replace(found, mend=SET_THE_CLOCK)
         elif len(denied) > 1 and needed in denied:
             found = replace(found, mend=allow(denied))
@@ -115,10 +102,10 @@ def call_finding(action: str, outcome: Outcome, *, required: bool) -> Finding:
     match outcome.kind:
         case ReportKind.OK | ReportKind.REFUSED:
             return Finding.ok(action, "allowed")
-        case ReportKind.CONFIGURATION if code_of(outcome) in _DENIED:
+        case ReportKind.CONFIGURATION if code_of(outcome.error) in DENIED:
             return _denied(action, words, required=required)
         case ReportKind.CONFIGURATION:
-            mend = CREDENTIAL_HINTS.get(code_of(outcome), "Check the credentials.")
+            mend = remedy_of(code_of(outcome.error), action)
             return Finding.failed(action, words, mend)
         case ReportKind.TIMEOUT:
             return Finding.failed(action, f"no answer within {CALL_TIMEOUT:g} s", "Try again.")
@@ -136,7 +123,7 @@ def poll_finding(outcome: Outcome, *, answered: bool, worker_group: str | None) 
     """Return the finding about the poll; `answered` says whether another call was answered."""
     if outcome.kind is ReportKind.TIMEOUT and answered:
         return Finding.ok(_POLL, "allowed; held, as there is no task")
-    if outcome.kind is ReportKind.CONFIGURATION and code_of(outcome) in _DENIED:
+    if outcome.kind is ReportKind.CONFIGURATION and code_of(outcome.error) in DENIED:
         real = f" for {worker_group}" if worker_group else ""
         return Finding.warning(
             _POLL,
@@ -161,12 +148,6 @@ async def call(
     if isinstance(answer, Outcome):
         return answer
     return Outcome(kind=ReportKind.OK) if is_genuine(answer) else malformed(method, answer)
-
-
-def code_of(outcome: Outcome) -> str:
-    """Return the service's error code, empty if the error is not from the service."""
-    response = getattr(outcome.error, "response", None) or {}
-    return str(response.get("Error", {}).get("Code", ""))
 
 
 async def _call_one(client: Any, needed: _Call, outcomes: dict[str, Outcome]) -> None:

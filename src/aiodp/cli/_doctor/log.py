@@ -8,9 +8,9 @@ import anyio
 from aiobotocore.config import AioConfig
 from botocore.exceptions import ClientError
 
+from aiodp._aws.advice import REMEDIES
 from aiodp._aws.errors import describe
 from aiodp._aws.transport import ONCE
-from aiodp.cli._doctor.calls import CREDENTIAL_HINTS
 from aiodp.cli._doctor.clock import MEND as SET_THE_CLOCK
 from aiodp.cli._doctor.findings import Finding
 
@@ -64,7 +64,7 @@ def _how_to_mend(log: S3Uri, error: Exception) -> str:
         "AccessDenied": f"Allow s3:PutObject on {log.below('*')}.",
         "NoSuchBucket": f"Make the bucket {log.bucket}, or correct --log-uri.",
         "RequestTimeTooSkewed": SET_THE_CLOCK,
-        **CREDENTIAL_HINTS,
+        **REMEDIES,
     }.get(code, _LOOK)
 
 

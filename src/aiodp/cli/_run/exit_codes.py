@@ -28,7 +28,7 @@ Exit codes:
   3    with --once: there was no task
   4    with --once: the poll failed
   5    as 1, but only because it is in doubt whether a status is set
-  123  keys, region or endpoint allow no client
+  123  keys, region or endpoint allow no client, or are refused at the start
   125  a fault in aiodp itself
   128+N  a second or third signal, of number N, interrupted the tasks"""
 
