@@ -68,9 +68,12 @@ def warn_if_unseen(record: TaskRecord, state: LeaseState) -> None:
     """Log that work on a task that had ended ran on to its own end, for it did not look."""
     if record.end_seen or record.status_acknowledged or state not in ENDED:
         return
-    task, reason = shorten(record.task_id), record.lost_reason or record.lapse_reason
-    how = "canceled" if state is LeaseState.CANCELED else f"lost ({reason})"
-    logger.warning(_UNSEEN, task, how, extra={"task": task, "state": state.value})
+    task, reason, how = shorten(record.task_id), state.value, state.value
+    if state is LeaseState.LOST:
+        reason = str(record.lost_reason or record.lapse_reason)
+        how = f"lost ({reason})"
+    extra = {"task": task, "state": state.value, "reason": reason}
+    logger.warning(_UNSEEN, task, how, extra=extra)
 
 
 def cause_of_loss(lease: Lease, region_name: str | None) -> str:

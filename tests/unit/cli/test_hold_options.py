@@ -167,6 +167,7 @@ def test_region_endpoint_and_status_are_handed_on(held):
     [
         (["--interval", "300"], "--interval (300 s) must be shorter than --lease-timeout"),
         (["--safety-margin", "300"], "--safety-margin (300 s) must be shorter than --lease-"),
+        (["--field", "a\x01=b"], "field name 'a\\x01' holds the character"),
     ],
 )
 def test_what_the_reporter_refuses_is_named_as_an_option(invoke, arguments, words):

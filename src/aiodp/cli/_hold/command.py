@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +15,7 @@ from aiodp._redaction import redact
 from aiodp.cli._command import command
 from aiodp.cli._hold.held_command import HeldCommand
 from aiodp.cli._hold.options import Options, all_options
+from aiodp.cli._names import named_as_options
 from aiodp.cli._shared import printable
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ Exit codes:
   125  a fault in aiodp hold itself
   126  the command cannot be run
   127  there is no such command"""
-_ARGUMENTS: Final = re.compile(r"\b(interval(?= \()|ack_timeout|lease_timeout|safety_margin)\b")
-"""Arguments of the reporter in its error messages; the options have the same names."""
 
 
 @command(epilog=_EXIT_CODES)
@@ -63,7 +61,7 @@ def hold(**given: Any) -> int:
         )
         tracking = reporter.track(options.task_id, fields=options.field_values())
     except ValueError as error:
-        message = f"{_named_as_options(str(error))}."
+        message = f"{named_as_options(str(error))}."
         raise click.UsageError(message, click.get_current_context()) from error
 
     async def run() -> int:
@@ -75,15 +73,11 @@ def hold(**given: Any) -> int:
     return anyio.run(run)
 
 
-def _named_as_options(message: str) -> str:
-    return _ARGUMENTS.sub(lambda match: "--" + match[1].replace("_", "-"), message)
-
-
 def _sayer(*, quiet: bool) -> Say:
     def say(message: str, *, error: bool = False) -> None:
         if error or not quiet:
             with suppress(OSError):  # a closed terminal or a broken pipe must not lose the task
-                line = printable(redact(" ".join(message.split())))
+                line = printable(redact(named_as_options(" ".join(message.split()))))
                 click.echo(f"aiodp hold: {line}", err=True)
 
     return say

@@ -18,6 +18,7 @@ from aiodp._errors import CallFailed, ReportRejected
 from aiodp._runner.polling import check_names, poll_once
 from aiodp._types import Outcome
 from aiodp.cli._command import command
+from aiodp.cli._names import named_as_options
 from aiodp.cli._params import ENDPOINT, REGION, option, with_parameters
 from aiodp.cli._shared import printable
 
@@ -93,7 +94,7 @@ def poll(
     try:
         found = anyio.run(run)
     except ReportRejected as error:
-        raise _RejectedError(str(error)) from error
+        raise _RejectedError(named_as_options(str(error))) from error
     except CallFailed as error:
         raise _FailedError(str(error)) from error
     if isinstance(found, Outcome):
