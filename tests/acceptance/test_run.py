@@ -27,7 +27,7 @@ from acceptance.support import RESOURCE_GROUP, ROOT, SAMPLE
 from aiodp._process.echoes import ECHO_WINDOW
 from aiodp.cli._run.handlers import has_sql
 from aiodp.emulator import AuditKind, Fault, FaultKind, load_definition
-from aiodp.sql import SqlHandler
+from aiodp.sql import CopyHandler, SqlHandler
 
 GROUP = "wg"
 TOO_LONG = 60
@@ -806,7 +806,7 @@ def test_it_says_in_one_line_what_it_does(run, server):
     done = run("--once", "--taskrunnerId", "me", "--output", "out", "--region", "eu-west-1")
     [line] = [one for one in done.stderr.splitlines() if "works on" in one]
     where = f"in eu-west-1 at {server.endpoint}, 2 tasks at once; "
-    sql = ", ".join(["", *SqlHandler.types]) if has_sql() else ""
+    sql = ", ".join(["", *SqlHandler.types, *CopyHandler.types]) if has_sql() else ""
     types = f"types: ShellCommandActivity, ShellCommandPrecondition, Exists{sql}; others fail"
     assert f"task runner me works on {GROUP} {where}{types}; output: out; log: " in line
     assert "/out/logs/Task Runner.log." in line

@@ -82,7 +82,7 @@ async def read_table_node(task: Task, node: PipelineObject, endpoints: Endpoints
     Raises `TaskFailed` for a wrong definition, and if the address cannot be had; `CallFailed` if
     the service does not answer when it is asked for an object.
     """
-    url = read_url(node) if node.type == _MYSQL_NODE else None
+    url = read_url(node)  # which the guide's tutorial on MySQL gives to a SqlDataNode, too
     if url is not None:
         database = database_at(node, url)
     else:
