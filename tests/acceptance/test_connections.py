@@ -28,7 +28,7 @@ from botocore.exceptions import EndpointConnectionError
 from acceptance.fake_aws import metadata_at
 from aiodp import LeaseLost, ProgressReporter
 from aiodp._aws import addresses, renewal
-from aiodp._aws.connections import SocketReserve
+from aiodp._aws.connections import Connections, SocketReserve, _telling
 from aiodp._aws.errors import describe
 from aiodp.emulator import EmulatorServer, Fault, FaultKind
 
@@ -257,6 +257,31 @@ class TestSocketReserve:
         scarce = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         error = EndpointConnectionError(endpoint_url="https://aws.test", error=scarce)
         assert "raise `ulimit -n`" in describe(error)
+
+
+class TestOtherVersions:
+    """What is private to aiohttp and aiobotocore may change: heartbeats go on all the same."""
+
+    async def test_a_request_that_does_not_say_whereto_it_goes(self):
+        """Then the log does not say it either."""
+
+        async def connect(request, *_):
+            return request
+
+        request = object()
+        assert await _telling(connect)(request, [], None) is request
+
+    def test_a_library_that_is_made_by_a_function(self):
+        """It is the user's own, and stays as it is."""
+
+        def make(*_args, **_options):
+            raise NotImplementedError
+
+        with Connections() as connections:
+            config = connections.config(
+                get_session(), AioConfig(http_session_cls=make), AioConfig(), None
+            )
+        assert config.http_session_cls is make
 
 
 @pytest.fixture

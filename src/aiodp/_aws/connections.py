@@ -61,7 +61,7 @@ class Connections:
         kind: Any = merged.http_session_cls
         if keep_alive is not None:
             arguments["keepalive_timeout"] = keep_alive
-        if issubclass(kind, AIOHTTPSession):
+        if isinstance(kind, type) and issubclass(kind, AIOHTTPSession):
             own: dict[str, Any] = {"socket_factory": self._reserve.make}
             if "resolver" not in arguments:
                 own |= {"resolver": _Resolver(self.addresses), "use_dns_cache": False}
@@ -152,13 +152,19 @@ class _AiohttpSession(AIOHTTPSession):  # type: ignore[misc]
 
 def _telling(connect: Any) -> Any:
     async def connect_and_tell(request: Any, *args: Any, **options: Any) -> Any:
-        via = f" by way of the proxy {request.proxy.host}" if request.proxy else ""
-        now_waiting_for(f"a connection to {request.url.host}{via}")
+        now_waiting_for(f"a connection{_destination(request)}")
         connection = await connect(request, *args, **options)
         now_waiting_for(AN_ANSWER)
         return connection
 
     return connect_and_tell
+
+
+def _destination(request: Any) -> str:
+    """Return whereto a request of aiohttp goes, as far as this version of it says that."""
+    host = getattr(getattr(request, "url", None), "host", None)
+    proxy = getattr(getattr(request, "proxy", None), "host", None)
+    return (f" to {host}" if host else "") + (f" by way of the proxy {proxy}" if proxy else "")
 
 
 class _HttpxSession(HttpxSession):  # type: ignore[misc]

@@ -200,19 +200,17 @@ async def open_clients(
     guard_records_of(*_CREDENTIALS_LOGGERS)
     async with AsyncExitStack() as stack:
         connections = stack.enter_context(Connections())
+        clients: list[Any] = []
         try:
             with no_process_left():
-                clients = [
-                    await stack.enter_async_context(
-                        session.create_client(
-                            _SERVICE,
-                            region_name=region_name,
-                            endpoint_url=endpoint_url,
-                            config=connections.config(session, config, needed, keep_alive),
-                        )
+                for needed in own:
+                    client = session.create_client(
+                        _SERVICE,
+                        region_name=region_name,
+                        endpoint_url=endpoint_url,
+                        config=connections.config(session, config, needed, keep_alive),
                     )
-                    for needed in own
-                ]
+                    clients.append(await stack.enter_async_context(client))
         except (botocore_errors.BotoCoreError, ValueError) as error:  # of an endpoint's address
             raise ReportRejected(
                 f"no client for Data Pipeline could be made: {describe(error)} (see region_name=, "
