@@ -183,6 +183,20 @@ def signal_until_it_ends(process) -> None:
     eventually(ended)
 
 
+def free_port() -> int:
+    """Return a port on which nobody listens."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        return int(server.getsockname()[1])
+
+
+def probe(port, path):
+    """Return the status and the text of a path of `--health`."""
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=TOO_LONG)) as connection:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode().strip()
+
+
 def statuses(service) -> list[str]:
     return [event.detail for event in service.audit if event.kind is AuditKind.STATUS]
 
@@ -490,6 +504,35 @@ def test_leaving_what_a_handler_takes_is_wrong_use(run, handlers):
     ran = run("--unsupported", "leave", "--handler", f"{handlers}:greet")
     assert ran.returncode == 2
     assert "--unsupported leave leaves nothing" in ran.stderr
+
+
+@pytest.mark.slow
+def test_probes_and_systemd_see_it_work_and_drain(start, activate, tmp_path):
+    """Ready while it polls, live to the end; systemd hears of both in one process."""
+    activate(command=GATED)
+    port = free_port()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(TOO_LONG)
+        with start("--health", str(port), NOTIFY_SOCKET=str(tmp_path / "notify")) as process:
+            assert "READY=1" in systemd.recv(1000).decode()
+            eventually(lambda: "aiodp_tasks_running 1.0" in probe(port, "/metrics")[1])
+            assert probe(port, "/ready") == (200, "ok")
+            process.send_signal(signal.SIGTERM)
+            eventually(lambda: probe(port, "/ready") == (503, "it is draining"))
+            assert probe(port, "/live") == (200, "ok")
+            while "STOPPING=1" not in systemd.recv(1000).decode():
+                pass
+            (tmp_path / "go").touch()
+            assert process.wait(TOO_LONG) == 0
+
+
+def test_an_address_that_is_taken_is_wrong_use(run):
+    """Nothing is sent."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as other:
+        done = run("--once", "--health", str(other.getsockname()[1]))
+    assert done.returncode == 2
+    assert "Address already in use" in done.stderr
 
 
 def test_children_that_a_handler_ends_are_no_signals_to_the_runner(run, activate, handlers):

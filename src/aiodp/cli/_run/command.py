@@ -16,6 +16,7 @@ from aiodp.cli._run.access import Access, mixes_local_and_aws, region_of
 from aiodp.cli._run.descriptors import needed, tasks_at_once
 from aiodp.cli._run.exit_codes import EXIT_CODES, Exit
 from aiodp.cli._run.handlers import load_handlers
+from aiodp.cli._run.health_server import serve_health
 from aiodp.cli._run.log import Log
 from aiodp.cli._run.options import LogFormat, Options, all_options
 from aiodp.cli._run.runner import make_runner
@@ -23,6 +24,9 @@ from aiodp.cli._run.session import Session
 
 if TYPE_CHECKING:
     from aiobotocore.session import AioSession
+
+    from aiodp.cli._run.health import Health
+    from aiodp.cli._run.health_server import Address
 
 _REJECTED: Final = int(Exit.REJECTED)
 
@@ -73,7 +77,18 @@ def run(**given: Any) -> int:
             region=region,
             log=log,
         )
+        if options.health is not None:
+            _serve_health(options.health, session.health, options.worker_group)
         return anyio.run(session.run)
+
+
+def _serve_health(address: Address, health: Health, worker_group: str) -> None:
+    try:
+        serve_health(address, health, worker_group)
+    except OSError as error:
+        raise click.BadParameter(
+            f"{error.strerror}.", ctx=click.get_current_context(), param_hint="'--health'"
+        ) from error
 
 
 def _open_files(log: Log, options: Options) -> None:

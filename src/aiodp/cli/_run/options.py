@@ -20,10 +20,13 @@ from aiodp.cli._params import (
     with_parameters,
 )
 from aiodp.cli._run.access import AccessOptions
+from aiodp.cli._run.health_server import AddressParam
 from aiodp.cli._run.task_runner_options import TASK_RUNNERS
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from aiodp.cli._run.health_server import Address
 
 MAX_GRACE: Final = 25.0
 """Seconds. A runner that stops gives handlers 30, in which a command must have ended."""
@@ -55,6 +58,7 @@ class Options(CommonOptions, AccessOptions):
     max_output: int
     log_format: str
     table: bool | None
+    health: Address | None
 
     def __post_init__(self) -> None:
         """Raise `click.UsageError` for values that exclude each other."""
@@ -172,6 +176,13 @@ OURS: Final = (
         default=None,
         show_default="on a terminal, unless --log-format is json",
         help="Show the running tasks in a table below the log. Never without a terminal.",
+    ),
+    option(
+        "--health",
+        metavar="[HOST:]PORT",
+        type=AddressParam(),
+        help="Serve /live and /ready for probes, and /metrics for Prometheus, over HTTP. Without a "
+        "host, for this machine alone.",
     ),
     time_scale(),
 )

@@ -14,9 +14,11 @@ from aiodp import ReportRejected
 from aiodp._aws.processes import no_process_left
 from aiodp._log import logger
 from aiodp.cli._run.exit_codes import Exit, exit_after, exit_code
+from aiodp.cli._run.health import Health
 from aiodp.cli._run.hourly_log import HOUR
 from aiodp.cli._run.log_upload import LogUpload
 from aiodp.cli._run.signals import Signals
+from aiodp.cli._run.systemd import Systemd
 from aiodp.cli._shared import KILLED_BY_SIGNAL
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ _INTERRUPTED_TIMEOUT: Final = 80.0
 _HOURLY_UPLOAD_TIMEOUT: Final = 600.0
 LAST_UPLOAD_TIMEOUT: Final = 30.0
 _REFRESH_INTERVAL: Final = 0.5
+_HEALTH_INTERVAL: Final = 1.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,6 +61,7 @@ class Session:
     aws_session: AioSession
     region: str
     log: Log
+    health: Health = field(default_factory=Health)
     _signals: Signals = field(init=False)
     _ended_before_stop: Mapping[str, int] = field(init=False, default_factory=dict)
     _starting: anyio.CancelScope = field(init=False)
@@ -77,6 +81,7 @@ class Session:
         self._signals.listen()
         async with anyio.create_task_group() as group:
             group.start_soon(_log_failure, self._rotate_hourly, name="aiodp run hourly")
+            group.start_soon(_log_failure, self._watch_health, name="aiodp run health")
             if self.log.screen is not None:
                 group.start_soon(_log_failure, self._refresh_table, name="aiodp run table")
             code = await self._run_tasks()
@@ -193,6 +198,16 @@ class Session:
         """Draw the present state, unless the terminal has not shown the last one yet."""
         if self.log.screen is not None and (self._runner_ended or self.log.display.idle):
             self.log.display.call(self.log.screen.show, self.log.screen.sample(self.runner))
+
+    async def _watch_health(self) -> None:
+        systemd = Systemd()
+        while True:
+            is_draining = bool(self._signals.received)
+            self.health.take(
+                self.runner.statistics(), anyio.current_time(), is_draining=is_draining
+            )
+            systemd.tell(self.health)
+            await anyio.sleep(_HEALTH_INTERVAL)
 
     async def _rotate_hourly(self) -> None:
         while True:
