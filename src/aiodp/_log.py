@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
+from aiodp._printable import printable
 from aiodp._redaction import redact
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ class SafeLogger(logging.LoggerAdapter[logging.Logger]):
             sys.stderr.write(
                 f"a record of aiodp's log was not handled (each {name} is shown once):\n"
             )
-            sys.stderr.write(redact("".join(traceback.format_exception(error))))
+            text = redact("".join(traceback.format_exception(error)))
+            sys.stderr.write(printable(text, keep="\n"))
 
 
 def _redacted(value: object) -> object:

@@ -70,6 +70,14 @@ def with_children(task):
         child.join(20)
         assert child.exitcode == -15
 
+def foreign(task):
+    text = "\\x1b]0;title\\x07\\x9b31m\\u202e"
+    task.update(note=text[6:].replace("\\x07", ""))
+    print("printed", text)
+    sys.stderr.write(f"written {text}\\n")
+    log.warning("logged %s", text)
+    raise ValueError(f"raised {text}")
+
 async def gated(task):
     task.update(percentComplete=42)
     print("to stdout")
@@ -953,6 +961,24 @@ def test_a_terminal_shows_a_table(start, activate, handlers, service, tmp_path):
     assert "stopped; tasks received: 1 (1 FINISHED)" in text
     assert seen.endswith("\x1b[?25h") or "\x1b[?25h" in seen[-200:]  # the cursor is back
     assert statuses(service) == ["FINISHED"]
+
+
+@pytest.mark.parametrize("given", ["--table", "--no-table"])
+def test_nothing_foreign_reaches_a_terminal(start, activate, handlers, given):
+    """Of what handlers print, write, log and raise, each control code is escaped."""
+    activate(command="true")
+    handler = ["--handler", f"{handlers}:foreign"]
+    with terminal() as (ours, theirs):
+        streams = {"stdout": theirs, "stderr": theirs, "text": False}
+        more = {"TERM": "xterm", "COLUMNS": "200", "LINES": "24"}
+        with start("--once", given, *handler, streams=streams, **more) as process:
+            os.close(theirs)
+            text = plain(read_all(ours))
+            process.wait(TOO_LONG)
+    assert process.returncode == 1
+    assert [char for char in text if not char.isprintable() and char != "\n"] == []
+    for where in ("printed", "written", "logged", "raised"):
+        assert rf"{where} \x1b]0;title\x07\x9b31m\u202e" in text
 
 
 @pytest.mark.parametrize("given", [["--no-table"], ["--table", "--log-format", "json"]])

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SOURCE = Path(aiodp.__file__).parent
 LAYERS = (
-    {"_types", "_concurrency", "_process", "_log", "_redaction", "_files"},
+    {"_types", "_concurrency", "_process", "_log", "_printable", "_redaction", "_files"},
     {"_core"},
     {"_errors"},
     {"_aws"},

@@ -6,12 +6,14 @@ import os
 import sys
 
 from aiodp.cli._shared import die_of_interrupts, hint
+from aiodp.cli._terminal import guard_terminals
 
 
 def main() -> int:
     """Run the command line and return the exit code."""
     die_of_interrupts()
     _open_closed()
+    guard_terminals()
     try:
         from aiodp.cli._main import run  # noqa: PLC0415 - click is an extra
     except ModuleNotFoundError as error:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from aiodp._printable import printable
 from aiodp._redaction import redact
-from aiodp.cli._shared import printable
 
 
 class LinesError(click.ClickException):

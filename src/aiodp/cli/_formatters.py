@@ -8,8 +8,8 @@ from abc import ABC, abstractmethod
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from aiodp._printable import printable
 from aiodp._redaction import HIDDEN, MIN_SECRET_LENGTH, redact
-from aiodp.cli._shared import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

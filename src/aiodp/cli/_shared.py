@@ -26,17 +26,6 @@ def hear_interrupts() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def printable(text: str) -> str:
-    """Escape what is not printable: what others wrote may hold line breaks or escape codes."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else _escaped(char) for char in text)
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape", "surrogatepass").decode()
-
-
 def read_text(path: Path) -> str:
     """Return what a file says, without a byte order mark that an editor may have written.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 import pytest
+from rich.console import Console
 
 from aiodp._runner.dispatcher import _CLEAN_UP_TIMEOUT
 from aiodp.cli._formatters import EXTRAS
@@ -17,6 +18,7 @@ from aiodp.cli._run.descriptors import PER_TASK, RESERVE
 from aiodp.cli._run.exit_codes import EXIT_CODES, THREADS_TIMEOUT
 from aiodp.cli._run.options import MAX_GRACE, OURS
 from aiodp.cli._run.session import LAST_UPLOAD_TIMEOUT
+from aiodp.cli._run.table_lines import Row, table_lines
 from aiodp.cli._run.task_runner_options import TASK_RUNNERS
 
 TEXT = (Path(__file__).parents[3] / "docs" / "run.md").read_text()
@@ -101,3 +103,19 @@ def test_the_exit_codes_are_those_of_the_help():
 def test_numbers_and_names_are_the_codes(words):
     """Each is taken from where it is used."""
     assert words in WORDS
+
+
+def test_the_table_is_what_80_columns_show():
+    """Line by line."""
+    [block] = re.findall(r"```text\n(aiodp run .*?)```", TEXT, re.DOTALL)
+    row = Row(
+        attempt="@Copy_2026-01-01T00:00:00_Attempt=1",
+        type="ShellCommandActivity",
+        state="held",
+        age=12.0,
+        lease_left=289.0,
+        fields="percentComplete=50 attemptStatus=running",
+    )
+    lines, left_out = table_lines([row], Console(width=80), 20)
+    assert [line.plain.rstrip() for line in lines] == block.splitlines()[1:]
+    assert not left_out

@@ -25,6 +25,7 @@ from aiodp.cli._demo.summary import summary
 from aiodp.cli._demo.task_log import TaskLog
 from aiodp.cli._demo.views import LiveView, PlainView
 from aiodp.cli._shared import KILLED_BY_SIGNAL
+from aiodp.cli._terminal import unguarded
 from aiodp.emulator import EmulatorServer, Settings
 
 if TYPE_CHECKING:
@@ -50,8 +51,9 @@ def demo() -> int:
     promise was kept; if one was not, the exit code is 1. Needs no AWS account,
     touches none, and takes about 15 seconds. Ctrl-C ends it, with exit code 130.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a log line may have any character
+    stdout = unguarded(sys.stdout)
+    if isinstance(stdout, io.TextIOWrapper):
+        stdout.reconfigure(errors="replace")  # a log line may have any character
     try:
         return _demo()
     except ExceptionGroup as group:  # the error of a stream, out of a task
@@ -118,7 +120,7 @@ class _Console(Console):
 def _console(*, terminal: bool) -> Console:
     """Return a console that writes escape codes to terminals only, even with FORCE_COLOR."""
     if terminal:
-        return _Console(highlight=False)
+        return _Console(file=unguarded(sys.stdout), highlight=False)
     return _Console(highlight=False, force_terminal=False, color_system=None)
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
+from aiodp._printable import printable
 from aiodp._redaction import redact
-from aiodp.cli._shared import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from aiodp._printable import printable
 from aiodp.cli._command import command
 from aiodp.cli._emulate.greeting import greeting
 from aiodp.cli._emulate.load import check_files, load, read_files
 from aiodp.cli._emulate.log import LogFormat, start_log
 from aiodp.cli._emulate.options import Options
 from aiodp.cli._params import Timestamp, option
-from aiodp.cli._shared import hint, printable
+from aiodp.cli._shared import hint
 from aiodp.emulator import ServiceClock, Settings
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ import click
 from aiobotocore.session import get_session
 
 from aiodp import ProgressReporter
+from aiodp._printable import printable
 from aiodp._redaction import redact
 from aiodp.cli._command import command
 from aiodp.cli._hold.held_command import HeldCommand
 from aiodp.cli._hold.options import Options, all_options
 from aiodp.cli._names import named_as_options
-from aiodp.cli._shared import printable
 
 if TYPE_CHECKING:
     from aiodp.cli._hold.held_command import Say

@@ -15,12 +15,12 @@ from aiodp._aws.errors import describe
 from aiodp._aws.runner_transport import open_poll_transport
 from aiodp._core.fields import Ref
 from aiodp._errors import CallFailed, ReportRejected
+from aiodp._printable import printable
 from aiodp._runner.polling import check_names, poll_once
 from aiodp._types import Outcome
 from aiodp.cli._command import command
 from aiodp.cli._names import named_as_options
 from aiodp.cli._params import ENDPOINT, REGION, option, with_parameters
-from aiodp.cli._shared import printable
 
 if TYPE_CHECKING:
     from aiodp import ObjectField, PipelineObject, TaskObject

@@ -197,7 +197,8 @@ class Session:
     async def _draw_table(self) -> None:
         """Draw the present state, unless the terminal has not shown the last one yet."""
         if self.log.screen is not None and (self._runner_ended or self.log.display.idle):
-            self.log.display.call(self.log.screen.show, self.log.screen.sample(self.runner))
+            frame = self.log.screen.sample(self.runner, ended=self._runner_ended)
+            self.log.display.call(self.log.screen.show, frame)
 
     async def _watch_health(self) -> None:
         systemd = Systemd()

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 from rich.console import Console, Group
+from rich.file_proxy import FileProxy
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
+from aiodp._printable import printable
 from aiodp._reporter.task import record_of
 from aiodp._types import RunEnd
-from aiodp.cli._shared import printable
+from aiodp.cli._run.table_lines import Row, table_lines, wrap_at_words
+from aiodp.cli._terminal import SafeTerminal, unguarded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,13 +26,6 @@ if TYPE_CHECKING:
 
     from aiodp import RunnerStatistics, Task, TaskRunner
 
-_STATE_STYLES: Final = {
-    "assigned": "yellow",
-    "held": "cyan",
-    "canceled": "magenta",
-    "lost": "red",
-    "released": "green",
-}
 _LEVEL_STYLES: Final = ((logging.ERROR, "bold red"), (logging.WARNING, "yellow"))
 _TOTALS: Final = (
     ("finished", (RunEnd.FINISHED, RunEnd.FALSE)),
@@ -38,21 +33,8 @@ _TOTALS: Final = (
     ("canceled", (RunEnd.CANCELED,)),
     ("lost", (RunEnd.LOST,)),
 )
-_OTHER_LINES: Final = 5
-"""Beside the tasks: a blank one, totals, the head, the number left out, and the cursor's."""
-_MIN_ROWS: Final = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """A running task. Times are in seconds."""
-
-    attempt: str
-    type: str
-    state: str
-    age: float
-    lease_left: float
-    fields: str
+_OTHER_LINES: Final = 4
+"""Beside totals and tasks: a blank one, the head, the number left out, and the cursor's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,22 +43,37 @@ class Frame:
 
     rows: tuple[Row, ...]
     totals: Mapping[str, int]
+    idle: str = ""
+    """What the runner waits for, if it has no task."""
 
 
 class TaskSampler:
-    """Takes samples of the running tasks, in the event loop; remembers their reported fields."""
+    """Takes samples of the running tasks, in the event loop.
+
+    It remembers the fields that they have reported, and since when the newest poll is under way.
+    """
 
     def __init__(self) -> None:
         self._fields: dict[Task, dict[str, str]] = {}
+        self._newest_poll = (0, 0.0)  # its number, and when it was first seen
 
-    def sample(self, tasks: Iterable[Task], now: RunnerStatistics) -> Frame:
-        """Return the present state."""
+    def sample(self, tasks: Iterable[Task], now: RunnerStatistics, worker_group: str = "") -> Frame:
+        """Return the present state; without a worker group, nothing is waited for any more."""
         self._fields = {task: self._reported(task) for task in tasks}
+        if now.polls != self._newest_poll[0]:
+            self._newest_poll = now.polls, anyio.current_time()
+        idle = self._idle(worker_group, now) if worker_group and not self._fields else ""
         return Frame(
             rows=tuple(_row(task, fields) for task, fields in self._fields.items()),
             totals={"polls": now.polls}
             | {name: sum(now.ended.get(end, 0) for end in ends) for name, ends in _TOTALS},
+            idle=idle,
         )
+
+    def _idle(self, worker_group: str, now: RunnerStatistics) -> str:
+        number, since = self._newest_poll
+        poll = f" (poll {number}, {anyio.current_time() - since:.0f} s)" if now.polling else ""
+        return f"waiting for tasks of {printable(worker_group)}{poll}"
 
     def _reported(self, task: Task) -> dict[str, str]:
         """Return the fields of a task, including those that the service has acknowledged."""
@@ -94,51 +91,63 @@ class Screen(logging.Handler):
 
     def __init__(self, console: Console | None = None) -> None:
         super().__init__()
-        self._console = console or Console(stderr=True, highlight=False)
+        self._console = console or Console(file=unguarded(sys.stderr), highlight=False)
         self._sampler = TaskSampler()
         self._live = Live(
             console=self._console,
             auto_refresh=False,
             vertical_overflow="crop",
-            # The output of handlers goes above the table, but only if it goes to the terminal.
-            redirect_stdout=bool(sys.stdout and sys.stdout.isatty()),
+            redirect_stdout=False,
+            redirect_stderr=False,
         )
+        self._redirected: list[tuple[str, Any]] = []
 
     @property
     def is_possible(self) -> bool:
         """Whether stderr is a terminal that can show a table."""
         return self._console.is_terminal and not self._console.is_dumb_terminal
 
-    def sample(self, runner: TaskRunner) -> Frame:
+    def sample(self, runner: TaskRunner, *, ended: bool) -> Frame:
         """Return the present state of a runner; to be called in its event loop."""
-        return self._sampler.sample(runner.tasks, runner.statistics())
+        group = "" if ended else runner.worker_group
+        return self._sampler.sample(runner.tasks, runner.statistics(), group)
 
     def start(self) -> None:
-        """Start to draw."""
+        """Start to draw. What handlers print goes above the table, if it goes to the terminal."""
         self._live.start()
+        for name in ("stdout", "stderr"):
+            stream = getattr(sys, name)
+            if stream.isatty():
+                self._redirected.append((name, stream))
+                setattr(sys, name, SafeTerminal(FileProxy(self._console, stream)))
 
     def close(self) -> None:
         """Stop to draw; the last state stays on the terminal."""
+        while self._redirected:
+            setattr(sys, *self._redirected.pop())
         self._live.stop()
         super().close()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record above the table."""
+        """Write a record above the table, wrapped at words."""
         style = next((style for level, style in _LEVEL_STYLES if record.levelno >= level), "")
-        self._console.print(Text(self.format(record), style=style), soft_wrap=True)
+        self._console.print(Text(self.format(record), style=style))
 
     def show(self, frame: Frame) -> None:
         """Draw the table."""
         self._live.update(self._render(frame), refresh=True)
 
     def _render(self, frame: Frame) -> RenderableType:
-        max_rows = max(_MIN_ROWS, self._console.size.height - _OTHER_LINES)
-        shown, left_out = frame.rows[:max_rows], len(frame.rows) - max_rows
-        parts: list[Any] = [Text(), _totals(frame.totals)]
-        if shown:
-            parts.append(_table(shown))
-        if left_out > 0:
-            parts.append(Text(f"and {left_out} more", style="dim"))
+        totals = wrap_at_words(_totals(frame.totals), self._console)
+        parts: list[Text] = [Text(), *totals]
+        height = self._console.size.height - _OTHER_LINES - len(totals)
+        if frame.rows:
+            lines, left_out = table_lines(frame.rows, self._console, height)
+            parts += lines
+            if left_out:
+                parts.append(Text(f"and {left_out} more", style="dim"))
+        elif frame.idle:
+            parts += wrap_at_words(Text(frame.idle, style="dim"), self._console)
         return Group(*parts)
 
 
@@ -155,32 +164,5 @@ def _row(task: Task, fields: Mapping[str, str]) -> Row:
 
 
 def _totals(totals: Mapping[str, int]) -> Text:
-    text = Text("aiodp run  ", style="bold", no_wrap=True, overflow="crop")
     counts = ", ".join(f"{count} {name}" for name, count in totals.items())
-    return text.append(counts, style="not bold")
-
-
-def _table(rows: Iterable[Row]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name, options in _COLUMNS.items():
-        table.add_column(name, no_wrap=True, **options)
-    for row in rows:
-        table.add_row(
-            Text(row.attempt),
-            Text(row.type),
-            Text(row.state, style=_STATE_STYLES.get(row.state, "")),
-            f"{row.age:.0f} s",
-            f"{row.lease_left:.0f} s",
-            Text(row.fields),
-        )
-    return table
-
-
-_COLUMNS: Final[Mapping[str, dict[str, Any]]] = {
-    "attempt": {"overflow": "ellipsis", "ratio": 4},
-    "type": {"overflow": "ellipsis", "ratio": 2},
-    "state": {"min_width": 8},
-    "age": {"justify": "right", "min_width": 5},
-    "lease": {"justify": "right", "min_width": 5},
-    "reported": {"overflow": "ellipsis", "ratio": 3},
-}
+    return Text("aiodp run  ", style="bold").append(counts, style="not bold")

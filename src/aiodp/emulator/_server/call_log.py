@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiodp._core.text import shorten
 from aiodp._log import logger_of
+from aiodp._printable import printable
 from aiodp.emulator._server.waiting import DroppedConnectionError
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def about(call: Call, answer: Answer | None) -> dict[str, str | None]:
 
     The keys are `operation`, `region`, `account`, `worker_group`, `pipeline_id`, `attempt_id` and
     `task_id`; those which have no meaning for the call are `None`. Long values are shortened, and
-    characters which cannot be printed are replaced, so that each call is one line.
+    characters which cannot be printed are escaped, so that each call is one line.
     """
     members = _object(call.body)
     if answer is not None and call.operation in _NAMED_BY_ANSWER:
@@ -97,4 +98,4 @@ def _plain(value: Any) -> str | None:
     if not isinstance(value, str) or not value:
         return None
     text = shorten(value) if len(value) > _MAX_LENGTH else value
-    return "".join(char if char.isprintable() else "?" for char in text)
+    return printable(text)

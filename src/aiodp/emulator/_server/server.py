@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+from aiodp._printable import printable
 from aiodp.emulator._clock import ServiceClock
 from aiodp.emulator._server import call_log
 from aiodp.emulator._server.admin import Admin, is_control
@@ -221,7 +222,7 @@ class _Moto(DomainDispatcherApplication):
 
     def get_backend_for_host(self, host: str | None) -> Any:
         """Return what moto does for a host, whose name is made printable."""
-        return super().get_backend_for_host(host and host.encode("unicode_escape").decode())
+        return super().get_backend_for_host(host and printable(host))
 
 
 def _headers(environ: dict[str, Any]) -> Iterator[tuple[str, str]]:
