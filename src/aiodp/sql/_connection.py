@@ -41,6 +41,8 @@ class DatabaseConnection:
         self.driver = driver
         """The connection of psycopg or aiomysql."""
         self._connection = connection
+        # aiomysql does not wait for the end of TLS, so its sockets would outlive the event loop.
+        self._writer = driver._writer if database.engine.is_mysql else None  # noqa: SLF001 - as said
 
     async def run(self, work: Callable[[Connection, *_Ts], _T], *args: *_Ts) -> _T:
         """Call a function of SQLAlchemy's connection."""
@@ -78,9 +80,16 @@ class DatabaseConnection:
 
     async def break_off(self) -> None:
         """Close it without a word, whatever the server is sending."""
-        if self.database.engine.is_mysql:
+        if self._writer is not None:
+            self._writer.transport.abort()
             self.driver.close()  # SQLAlchemy would wait for a server that is not listening
         await _bounded(self._connection.invalidate)
+
+    async def close(self) -> None:
+        """Close it, and wait for that."""
+        await _bounded(self._connection.close)
+        if self._writer is not None:
+            await _bounded(self._writer.wait_closed)
 
     async def commit(self) -> None:
         """Commit the transaction."""
@@ -114,17 +123,16 @@ async def connected(
         logger.warning("%s: properties that are ignored: %s", database, ", ".join(ignored))
     with database_errors(database):
         connection = await make_engine(database, autocommit=autocommit).connect()
+    raw = await connection.get_raw_connection()
+    opened = DatabaseConnection(database, connection, raw.driver_connection)
     try:
-        raw = await connection.get_raw_connection()
-        opened = DatabaseConnection(database, connection, raw.driver_connection)
-        try:
-            await opened.check_encryption()
-            yield opened
-        except BaseException:
-            await opened.break_off()
-            raise
+        await opened.check_encryption()
+        yield opened
+    except BaseException:
+        await opened.break_off()
+        raise
     finally:
-        await _bounded(connection.close)
+        await opened.close()
 
 
 async def _bounded(close: Callable[[], Awaitable[object]]) -> None:
