@@ -10,7 +10,8 @@ import anyio.to_thread
 import pytest
 from aiobotocore.session import get_session
 
-from aiodp import Ref, TaskFailed, TaskRunner
+from acceptance.support import CREDENTIALS, kept_environment
+from aiodp import LeaseLost, Ref, TaskFailed, TaskRunner
 from aiodp._concurrency import interruptible
 from aiodp.sql import SqlHandler
 from aiodp.testing import ServerKit, Status, scaled
@@ -144,6 +145,16 @@ async def test_an_interrupted_script_ends_at_the_server_and_leaves_no_rows(sql, 
     assert sql.execute("SELECT * FROM t") == []
 
 
+async def test_a_task_that_was_lost_meanwhile_is_not_committed(mariadb):
+    """Somebody else may have it by then."""
+    mariadb.execute("DROP TABLE IF EXISTS u; CREATE TABLE u (i INT)")
+    task = activity(mariadb, script="INSERT INTO u VALUES (1)")
+    task.lost.happened = True
+    with pytest.raises(LeaseLost):
+        await run(task)
+    assert mariadb.execute("SELECT * FROM u") == []
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -238,3 +249,18 @@ async def test_a_script_in_s3(kit, s3, sql, table):
     s3.put_object(Bucket=BUCKET, Key="latin", Body="é".encode("latin-1"))
     with pytest.raises(TaskFailed, match="s3://data/latin is not in UTF-8"):
         await run(activity(sql, scriptUri="s3://data/latin"), s3_endpoint_url=kit.endpoint)
+
+
+@pytest.mark.slow
+def test_no_output_of_aiodp_run_has_a_password(kit, commands, sql, tmp_path):
+    """Neither what it prints, nor any file, nor what it tells the service."""
+    pipeline = kit.pipeline(definition(sql, script="SELECT nothing FROM nowhere"))
+    environment = kept_environment() | CREDENTIALS | {"AWS_ENDPOINT_URL": kit.endpoint}
+    options = ("--max-tasks", "1", "--time-scale", SPEED, "--workerGroup", "sql")
+    done = commands.run("run", *options, env=environment, cwd=tmp_path, timeout=TOO_LONG)
+    [work] = kit.wait_ended(pipeline)
+    assert work.status is Status.FAILED
+    assert "DatabaseFailed" in done.stderr or "nowhere" in done.stderr
+    files = [path.read_text() for path in tmp_path.rglob("*") if path.is_file()]
+    assert "nowhere" in "".join(files)
+    assert sql.password not in "".join((done.stdout, done.stderr, *files, repr(work)))

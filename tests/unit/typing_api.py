@@ -27,6 +27,7 @@ from aiodp import (
     current_task,
     poll,
 )
+from aiodp.sql import CopyHandler, SqlHandler
 
 
 async def work(steps: int, name: str) -> list[str]:
@@ -90,6 +91,12 @@ async def runner() -> None:
     @task_runner.activity("CopyActivity")
     def copy(task: Task) -> None:
         task.raise_if_ended()
+
+    assert_type(task_runner.activity("SqlActivity")(SqlHandler(get_session())), SqlHandler)
+    assert_type(
+        task_runner.activity("EmrActivity")(CopyHandler(get_session(), region_name="eu-west-1")),
+        CopyHandler,
+    )
 
     def rest(task: Task) -> None:
         assert_type(task.canceled.is_set(), bool)
