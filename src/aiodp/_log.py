@@ -11,7 +11,8 @@ import math
 import sys
 import traceback
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import anyio
 
@@ -23,6 +24,19 @@ if TYPE_CHECKING:
 
 _MAX_TRACEBACK: Final = 20_000  # characters
 _MAX_FRAMES: Final = 50  # of each traceback, those nearest to the error
+
+
+class Subject(Protocol):
+    """What records are about."""
+
+    @property
+    def extra(self) -> dict[str, object]:
+        """What they say of it."""
+        ...
+
+
+subject: Final[ContextVar[Subject | None]] = ContextVar("aiodp.subject", default=None)
+"""The task whose work logs, in whatever part of the package; records that name one are of that."""
 
 
 class SafeLogger(logging.LoggerAdapter[logging.Logger]):
@@ -38,9 +52,11 @@ class SafeLogger(logging.LoggerAdapter[logging.Logger]):
     def process(
         self, msg: object, kwargs: MutableMapping[str, Any]
     ) -> tuple[object, MutableMapping[str, Any]]:
-        """Return both, the latter without secrets."""
-        if extra := kwargs.get("extra"):
-            kwargs["extra"] = {name: _redacted(value) for name, value in extra.items()}
+        """Return both, the latter without secrets, and with what is logged about."""
+        extra = kwargs.get("extra") or {}
+        if "task" not in extra and (about := subject.get()) is not None:
+            extra = {**about.extra, **extra}
+        kwargs["extra"] = {name: _redacted(value) for name, value in extra.items()}
         return msg, kwargs
 
     def log(

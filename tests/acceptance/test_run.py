@@ -276,7 +276,8 @@ def test_the_exit_code_tells_how_the_task_ended(
     assert len(warnings) == code
     for line in warnings:
         attempt, fields = attempt_of(service, pipeline_id)
-        assert f"{attempt} of {pipeline_id}: FAILED: CommandFailed: " in line
+        assert f"{attempt} of {pipeline_id} (task " in line
+        assert "): FAILED: CommandFailed: " in line
         [path] = tmp_path.glob("output/logs/df-*/*/*/*/StdError")
         assert line.endswith(rf"no \x1b[31mtable\nits stderr is in {path}")
         assert line.isprintable()
@@ -873,7 +874,9 @@ def test_json_lines_are_json_and_nothing_else(run, activate, handlers, service):
     assert (end["level"], end["status"], end["pipeline"]) == ("INFO", "FINISHED", pipeline_id)
     assert (end["type"], end["seconds"] > 0) == ("ShellCommandActivity", True)
     assert [one["kind"] for one in told if one["kind"]] == ["throttled"]
-    assert "greeting ShellCommandActivity" in [one["message"] for one in told]
+    [greeting] = [one for one in told if one["message"] == "greeting ShellCommandActivity"]
+    for key in ("task", "task_digest", "pipeline", "attempt"):  # of a foreign logger, in a thread
+        assert greeting[key] == end[key]
 
 
 def test_its_log_goes_to_s3_at_the_end(run, activate, server, connect, tmp_path):

@@ -697,7 +697,8 @@ async def test_what_is_logged(kit, runner, caplog):
 
     await runner(work).run(max_tasks=1)
     records = [record for record in caplog.records if record.name == "aiodp"]
-    what = f"ShellCommandActivity @Activity_2026-01-01T00:00:00_Attempt=1 of {pipeline.id}"
+    attempt = f"ShellCommandActivity @Activity_2026-01-01T00:00:00_Attempt=1 of {pipeline.id}"
+    what = f"{attempt} (task {records[0].task})"
     assert [record.getMessage() for record in records] == [
         f"{what}: begun",
         f"{what}: FAILED: ValueError: no luck",

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 
 import anyio
+import anyio.to_thread
 import pytest
 
-from aiodp import TaskFailed
+from aiodp import LeaseLost, TaskFailed
+from aiodp._core.text import shorten, task_extra
+from aiodp._log import logger
 from aiodp._redaction import remember
+from aiodp.testing import Fault, FaultKind
+from virtual.kit import block
 from virtual.runner_kit import running
 
 pytestmark = pytest.mark.anyio
+
+REPORT = frozenset({"ReportTaskProgress"})
 
 
 async def failures_of(kit, runner, caplog, handler):
@@ -41,7 +49,7 @@ async def test_a_handler_that_raises_is_a_warning_with_its_traceback(
     assert record.pipeline in message
     assert record.attempt in message
     assert "_Attempt=1" in message
-    assert message.endswith(": FAILED: ValueError: no such column")
+    assert f"(task {record.task}): FAILED: ValueError: no such column" in message
     assert record.error == "ValueError: no such column"
     assert 'raise ValueError("no such column")' in record.exc_text
     assert isinstance(record.exc_info[1], ValueError)
@@ -124,3 +132,66 @@ async def test_a_canceled_task_is_no_warning_but_a_failure_in_its_clean_up_is(ki
     assert not await execute(patient)
     [record] = await execute(clumsy)
     assert record.getMessage().endswith(": canceled: OSError: no space left")
+
+
+# The join key
+
+
+async def test_all_records_about_a_task_have_the_same_join_key(kit, runner, caplog):
+    """Of the runner, of the reporter and of what the handler calls, in threads as well."""
+    caplog.set_level(logging.INFO, logger="aiodp")
+    task_ids = []
+
+    async def handler(task):
+        task_ids.append(task.task_id)
+        logger.warning("from the work")
+        await anyio.to_thread.run_sync(logger.warning, "from a thread of it")
+        task.update({"too": "much"})
+        kit.faults.add(Fault(kind=FaultKind.INVALID_REQUEST, actions=REPORT, count=1))
+        await task.report()
+        kit.give_away(task.task_id)
+        await anyio.sleep(100)
+
+    kit.activity()
+    async with running(runner(handler), max_tasks=1) as one:
+        while not one.statistics().ended:
+            await anyio.sleep(1)
+    messages = {record.getMessage().rpartition(": ")[2] for record in caplog.records}
+    assert len(caplog.records) >= 6, messages
+    [task_id] = task_ids
+    digest = hashlib.sha256(task_id.encode()).hexdigest()[:16]
+    keys = {
+        (record.task, record.task_digest, record.pipeline, record.attempt, record.type)
+        for record in caplog.records
+        if "polls" not in record.getMessage()
+    }
+    [(task, task_digest, pipeline, attempt, kind)] = keys
+    assert (task, task_digest) == (shorten(task_id), digest)
+    assert pipeline.startswith("df-")
+    assert attempt.endswith("_Attempt=1")
+    assert kind == "ShellCommandActivity"
+    assert task_id not in caplog.text
+
+
+async def test_a_record_about_another_task_is_not_taken_for_one_of_the_work(
+    service, reporter, caplog
+):
+    """What the work does may show that another task has ended."""
+    [mine, other] = service.assign(2)
+
+    async def work():
+        logger.warning("mine")
+        block(295)
+        assert there.lost.is_set()
+
+    async with reporter() as opened, opened.track(other) as there:
+        await anyio.sleep(30)
+        with pytest.raises(LeaseLost):
+            await opened.run(mine, work)
+    [own] = [record for record in caplog.records if record.getMessage() == "mine"]
+    assert own.task_digest == task_extra(mine)["task_digest"]
+    ended = [record for record in caplog.records if "ended" in record.getMessage()]
+    assert {record.task_digest for record in ended} == {
+        task_extra(one)["task_digest"] for one in (mine, other)
+    }
+    assert all(record.task in record.getMessage() for record in ended)

@@ -25,6 +25,7 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
+from aiodp._core.text import task_extra
 from aiodp._types import LeaseState, LostReason
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Lease:
     """The right to work on one task, for as long as reports renew it."""
 
     __slots__ = (
+        "about",
         "deadline",
         "error",
         "failures",
@@ -81,6 +83,7 @@ class Lease:
 
     def __init__(self, task_id: str, timing: Timing, assigned_at: float) -> None:
         self.task_id = task_id
+        self.about: dict[str, object] | None = None  # what log records say of the task, if known
         self.timing = timing
         self.state = LeaseState.ASSIGNED
         self.deadline = assigned_at + timing.ack_timeout
@@ -90,6 +93,11 @@ class Lease:
         self.reports = 0
         self.failures = 0
         self.error: BaseException | None = None
+
+    @property
+    def extra(self) -> dict[str, object]:
+        """What log records say of the task."""
+        return self.about or task_extra(self.task_id)
 
     @property
     def live(self) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, overload
 
 from aiodp._core.fields import Ref
 from aiodp._core.period import parse_period
-from aiodp._core.text import shorten, shown
+from aiodp._core.text import shorten, shown, task_extra
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -178,7 +178,8 @@ class Assignment(TaskObject):
     __slots__ = ()
 
     def __str__(self) -> str:
-        return f"{self.type or 'task'} {self.attempt_id} of {self.pipeline_id}"
+        what = f"{self.type or 'task'} {self.attempt_id} of {self.pipeline_id}"
+        return f"{what} (task {shorten(self.task_id)})"
 
     @property
     def instance(self) -> tuple[str, str]:
@@ -188,12 +189,8 @@ class Assignment(TaskObject):
     @property
     def extra(self) -> dict[str, object]:
         """What log records say of it."""
-        return {
-            "task": shorten(self.task_id),
-            "pipeline": self.pipeline_id,
-            "attempt": self.attempt_id,
-            "type": self.type,
-        }
+        names = {"pipeline": self.pipeline_id, "attempt": self.attempt_id, "type": self.type}
+        return task_extra(self.task_id) | names
 
 
 def parse_object(

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Final
 from aiodp._core.bucket import TokenBucket
 from aiodp._core.demand import Demand
 from aiodp._core.queue import PriorityQueue
-from aiodp._core.registration import Registrations
+from aiodp._core.registration import Registration, Registrations
 from aiodp._core.report_queue import ReportQueue
 from aiodp._types import LeaseState, LostReason, Outcome, ReportKind
 
 if TYPE_CHECKING:
-    from aiodp._core.registration import Registration
     from aiodp._core.timing import Timing
     from aiodp._types import Quota
 

@@ -5,6 +5,7 @@ Characters: the API's pattern for every string, which is XML's.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Final
 
@@ -16,6 +17,7 @@ _ILLEGAL: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010f
 _MAX_TASK_ID: Final = 2048  # characters
 _SHOWN: Final = 40  # characters
 _KEPT: Final = 8  # characters at each end of a shortened task id
+_DIGEST: Final = 16  # hexadecimal digits
 _MAX_STACK_TRACE: Final = 1024
 """Characters: the limit in the SDKs' models. The API page's 4,095 is not safe with all of them."""
 
@@ -64,6 +66,15 @@ def shorten(task_id: str) -> str:
     if len(task_id) <= 3 * _KEPT:
         return task_id
     return f"{task_id[:_KEPT]}…{task_id[-_KEPT:]}"
+
+
+def task_extra(task_id: str) -> dict[str, object]:
+    """Return what log records say of a task: a short id for people, and a digest for programs.
+
+    The digest is the same wherever the task is logged: the first 16 digits of the id's SHA-256.
+    """
+    digest = hashlib.sha256(task_id.encode(errors="surrogatepass")).hexdigest()[:_DIGEST]
+    return {"task": shorten(task_id), "task_digest": digest}
 
 
 def error_members(

@@ -72,7 +72,7 @@ def warn_if_unseen(record: TaskRecord, state: LeaseState) -> None:
     if state is LeaseState.LOST:
         reason = str(record.lost_reason or record.lapse_reason)
         how = f"lost ({reason})"
-    extra = {"task": task, "state": state.value, "reason": reason}
+    extra = {**record.extra, "state": state.value, "reason": reason}
     logger.warning(_UNSEEN, task, how, extra=extra)
 
 

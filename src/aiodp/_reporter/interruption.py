@@ -75,7 +75,7 @@ class Interruption:
         if self._elapsed >= _NAMED_AFTER and not self._is_named:
             self._is_named = True
             task, state = shorten(self._record.task_id), self._record.state.value
-            extra = {"task": task, "state": state, "seconds": self._elapsed}
+            extra = {**self._record.extra, "state": state, "seconds": self._elapsed}
             message = "task %s (%s): its work goes on %.0f s after it was interrupted"
             logger.warning(message, task, state, self._elapsed, extra=extra)
         is_late = self._elapsed >= _CLEAN_UP_TIME

@@ -70,14 +70,13 @@ class ReporterLog:
             message = "more tasks than the quota can keep alive: the newest are given up"
             self._once.log(logging.WARNING, "overloaded", message)
         task, reason = shorten(lease.task_id), lease.lost_reason or lease.state.value
-        extra = {"task": task, "reason": str(reason)}
+        extra = {**lease.extra, "reason": str(reason)}
         why = cause_of_loss(lease, self._region_name)
         logger.log(level, "task %s ended: %s%s", task, reason, why and f": {why}", extra=extra)
 
     def tracked_twice(self, lease: Lease) -> None:
         """Log that another lease of the same task is kept already."""
-        task = shorten(lease.task_id)
-        logger.warning(_TRACKED_TWICE, task, extra={"task": task})
+        logger.warning(_TRACKED_TWICE, shorten(lease.task_id), extra=lease.extra)
 
     def report_answered(self, lease: Lease, outcome: Outcome, *, dropped: bool) -> None:
         """Log a report that failed; `dropped` says that its fields are not sent again."""
@@ -89,11 +88,11 @@ class ReporterLog:
             return
         task, error = shorten(lease.task_id), describe(outcome.error)
         if dropped:
-            extra = {"task": task, "error": error}
+            extra = {**lease.extra, "error": error}
             logger.warning("task %s: fields were refused and dropped: %s", task, error, extra=extra)
         else:
             level = logging.ERROR if kind is ReportKind.CONFIGURATION else logging.WARNING
-            extra = {"kind": kind.value, "task": task, "error": error}
+            extra = {**lease.extra, "kind": kind.value, "error": error}
             if lease.live and kind is not ReportKind.THROTTLED:
                 self._failing.add(lease)
                 self._have_failed = True

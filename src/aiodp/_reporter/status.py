@@ -193,16 +193,16 @@ class StatusSetter:
     ) -> dict[str, str]:
         task, error = shorten(record.task_id), describe(outcome.error)
         message = "task %s: an error's message and stack trace were refused and dropped: %s"
-        logger.warning(message, task, error, extra={"task": task, "error": error})
+        logger.warning(message, task, error, extra={**record.extra, "error": error})
         return {name: text for name, text in members.items() if name not in _DETAILS}
 
     def _log_late(self, record: TaskRecord, status: TaskStatus) -> None:
-        task = shorten(record.task_id)
         message = (
             "task %s: its lease ran out here, but its status %s is tried for up to %d hours; the "
             "service refuses it if it has given the task away"
         )
-        logger.warning(message, task, status, _MAX_HOURS, extra={"task": task})
+        task = shorten(record.task_id)
+        logger.warning(message, task, status, _MAX_HOURS, extra=record.extra)
 
     def _give_up_if_due(
         self, record: TaskRecord, status: TaskStatus, outcome: Outcome, elapsed: float

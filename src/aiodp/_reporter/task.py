@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -11,12 +12,13 @@ import anyio.lowlevel
 
 from aiodp._core.text import error_members, shorten, shown
 from aiodp._errors import ReporterClosed
+from aiodp._log import subject
 from aiodp._reporter.ends import warn_if_unseen
 from aiodp._reporter.record import ENDED
 from aiodp._types import LeaseState, LostReason, TaskStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
 
     from aiodp._core.fields import FieldValue, PendingFields
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from aiodp._reporter.access import EngineAccess, StatusAccess
     from aiodp._reporter.record import TaskRecord
 
-current: ContextVar[TrackedTask] = ContextVar("aiodp.current_task")
+_current: ContextVar[TrackedTask] = ContextVar("aiodp.current_task")
 
 
 class TaskEvent:
@@ -263,6 +265,17 @@ def record_of(task: TrackedTask) -> TaskRecord:
     return task._record  # noqa: SLF001 - the one way in, so that users see no more of a task
 
 
+@contextmanager
+def as_current(task: TrackedTask) -> Iterator[None]:
+    """Let `current_task`, and what is logged in the block, be about this one."""
+    token, about = _current.set(task), subject.set(record_of(task))
+    try:
+        yield
+    finally:
+        subject.reset(about)
+        _current.reset(token)
+
+
 def current_task() -> TrackedTask:
     """Return the task whose work is running.
 
@@ -270,7 +283,7 @@ def current_task() -> TrackedTask:
     there. Raises `LookupError` elsewhere.
     """
     try:
-        return current.get()
+        return _current.get()
     except LookupError:
         raise LookupError(
             "no current task: this code does not run inside ProgressReporter.run"

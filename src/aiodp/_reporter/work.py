@@ -11,7 +11,7 @@ from anyio import AsyncContextManagerMixin
 
 from aiodp._concurrency import interruptible
 from aiodp._reporter.interruption import Interruption
-from aiodp._reporter.task import TrackedTask, current, record_of
+from aiodp._reporter.task import TrackedTask, as_current, record_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
@@ -105,8 +105,5 @@ async def work_as_current(
     args: tuple[*_Ts],
 ) -> _T:
     """Do the work, in which `current_task` is this one; return its result."""
-    token = current.set(task)
-    try:
+    with as_current(task):
         return await _started(work, args)
-    finally:
-        current.reset(token)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 
 from aiodp._core.objects import read_assignment
+from aiodp._core.text import task_extra
 from aiodp._errors import AiodpError, LeaseLost, ReporterClosed, ReportRejected, RunnerStopped
 from aiodp._log import OncePer, logger
 from aiodp._runner.execution import Execution
@@ -173,15 +174,17 @@ class Dispatcher:
 
     async def _refuse(self, answer: Mapping[str, Any], error: ValueError) -> RunEnd:
         """Fail a task that cannot be executed: it would be handed out again and again."""
-        logger.error("a task cannot be held: %s", error)
+        task_id = answer.get("taskId", "")
+        extra = task_extra(str(task_id)) | {"pipeline": answer.get("pipelineId")}
+        logger.error("a task cannot be held: %s", error, extra=extra)
         try:
-            async with self._reporter.track(answer.get("taskId", "")) as task:
+            async with self._reporter.track(task_id) as task:
                 await task.set_status(
                     TaskStatus.FAILED, error_id="MalformedTask", error_message=str(error)
                 )
                 return RunEnd.FAILED
         except (AiodpError, ValueError) as refused:
-            logger.warning("it could not be failed: %s", refused)
+            logger.warning("it could not be failed: %s", refused, extra=extra)
         return RunEnd.UNACKNOWLEDGED
 
     # From the lease to the status

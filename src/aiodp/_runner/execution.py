@@ -76,6 +76,7 @@ class Execution:
     def make_task(self, engine: EngineAccess, statuses: StatusAccess, record: TaskRecord) -> Task:
         """Return the task that the handler gets, for `RunnerReporter.track_as`."""
         self._record = record
+        record.about = self.assignment.extra
         self.task = Task(
             engine,
             statuses,

@@ -18,7 +18,7 @@ from aiodp._core.text import shorten, shown
 from aiodp._errors import TaskFailed
 from aiodp._log import logger
 from aiodp._reporter.interruption import Interruption
-from aiodp._reporter.task import current, record_of
+from aiodp._reporter.task import as_current, record_of
 from aiodp._reporter.work import accepts, interrupted, signature_of, work_as_current
 
 if TYPE_CHECKING:
@@ -206,6 +206,7 @@ class Call:
                 logger.error(
                     "task %s: its handler goes on although it is interrupted; it is closed",
                     shorten(self._task.task_id),
+                    extra=record_of(self._task).extra,
                 )
 
     def _return(self, value: object) -> None:
@@ -224,9 +225,9 @@ class Call:
             self._return(result)
 
     async def _wait_for_thread(self) -> Any:
-        token = current.set(self._task)  # anyio hands the context to the thread
         try:
-            with Interruption(record_of(self._task), None):  # which only names it
+            # Anyio hands the context to the thread. The interruption only names the work.
+            with as_current(self._task), Interruption(record_of(self._task), None):
                 [result] = await anyio.to_thread.run_sync(
                     lambda: [self._handler(self._task)],  # trio would refuse a bare coroutine
                     abandon_on_cancel=True,
@@ -237,8 +238,6 @@ class Call:
             raise
         else:
             return result
-        finally:
-            current.reset(token)
 
 
 def _is_asynchronous(handler: object) -> bool:

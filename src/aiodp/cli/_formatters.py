@@ -14,7 +14,10 @@ from aiodp._redaction import HIDDEN, MIN_SECRET_LENGTH, redact
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-EXTRAS: Final = ("task", "pipeline", "attempt", "type", "status", "seconds", "kind", "error")
+EXTRAS: Final = (
+    *("task", "task_digest", "pipeline", "attempt", "type"),
+    *("status", "seconds", "kind", "error"),
+)
 """Attributes of records that JSON lines have beside the message."""
 _MONTHS: Final = "JanFebMarAprMayJunJulAugSepOctNovDec"  # strftime's %b depends on the locale
 _NO_VALUE: Final = "-"

@@ -14,4 +14,4 @@ if TYPE_CHECKING:
 def warn(task: Task, message: str) -> None:
     """Log a warning about a task."""
     short = shorten(task.task_id)
-    logger.warning("task %s: %s", short, message, extra={"task": short}, stacklevel=2)
+    logger.warning("task %s: %s", short, message, stacklevel=2)

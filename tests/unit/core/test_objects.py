@@ -89,7 +89,13 @@ def test_an_assignment_that_cannot_be_worked_on_is_said(changes, message):
     assert (assignment.task_id, assignment.assigned_at) == ("T", 5.0)
     assert assignment.attempt is assignment.objects["A"]
     assert assignment.instance == ("P", "A")
-    assert assignment.extra == {"task": "T", "pipeline": "P", "attempt": "A", "type": ""}
+    assert assignment.extra == {
+        "task": "T",
+        "task_digest": "e632b7095b0bf32c",
+        "pipeline": "P",
+        "attempt": "A",
+        "type": "",
+    }
     with pytest.raises(ValueError, match=message):
         read_assignment(answer | changes, 5.0)
 
@@ -100,7 +106,7 @@ def test_attempts_of_one_instance_are_known_by_their_ids():
     answer = {"taskId": "T", "pipelineId": "P", "attemptId": attempt_id}
     assignment = read_assignment({**answer, "objects": {attempt_id: {"id": attempt_id}}}, 5.0)
     assert assignment.instance == ("P", "@A_2026-01-01T00:00:00")
-    assert str(assignment) == f"task {attempt_id} of P"
+    assert str(assignment) == f"task {attempt_id} of P (task T)"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from datetime import timedelta
 from functools import partial
@@ -270,8 +271,9 @@ def test_assignments():
     }
     one = read_assignment(answer, 5.0)
     assert one.instance == ("df-1", "@A_2026-01-01T00:00:00")
-    assert str(one) == "task @A_2026-01-01T00:00:00_Attempt=12 of df-1"
+    assert str(one) == "task @A_2026-01-01T00:00:00_Attempt=12 of df-1 (task TTTTTTTT…TTTTTTTT)"
     assert one.extra["task"] == "TTTTTTTT…TTTTTTTT"
+    assert one.extra["task_digest"] == hashlib.sha256(b"T" * 1000).hexdigest()[:16]
     twice = {"id": "x", "fields": [{"key": "type", "stringValue": text} for text in "ab"]}
     with pytest.raises(ValueError, match="field 'type' has 2 values"):
         read_assignment({**answer, "objects": {answer["attemptId"]: twice}}, 5.0)

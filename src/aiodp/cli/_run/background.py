@@ -10,6 +10,8 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from aiodp._log import subject
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -78,6 +80,8 @@ class QueueHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Queue a record. Its message is formatted now, as its arguments may change later."""
         record = logging.makeLogRecord(record.__dict__)
+        if (about := subject.get()) is not None and not hasattr(record, "task"):
+            record.__dict__.update(about.extra)  # also what a handler's module logs
         record.msg, record.args = _message(record), None
         if self._dropped and self._calls.call(self._handler.handle, self._dropped_record(record)):
             self._dropped = 0
