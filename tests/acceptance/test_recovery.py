@@ -94,6 +94,7 @@ runner = TaskRunner(
     worker_group=group,
     handler=getattr(handlers, name),
     max_concurrency=1,
+    check_access=False,  # the metadata of the machine may come later
     **scaled(float(scale)),
 )
 

@@ -128,6 +128,7 @@ class RealRun:
             max_concurrency=self.plan.concurrency,
             hostname=name,
             handle_signals=False,
+            check_access=False,  # some begin while credentials fail
             **self._options,
         )
         await self._runner.run()

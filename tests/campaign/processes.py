@@ -132,6 +132,7 @@ class RunnerProcess(Process):
             "hostname": self.name,
             "taskrunner_id": self.name,
             "handle_signals": False,
+            "check_access": False,  # some begin while credentials fail
             **self._options,
         }
         if self._plan.clients:
