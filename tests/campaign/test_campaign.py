@@ -13,8 +13,8 @@ import pytest
 from aiodp import ReportKind, StatusNotSet, TaskStatus
 from aiodp._core.lease import Lease
 from aiodp._core.schedule import Schedule
+from aiodp._reporter import leaps
 from aiodp._reporter.engine import Engine
-from aiodp._reporter.leaps import LeapWatch
 from aiodp._reporter.record import TaskRecord
 from aiodp._reporter.status import StatusSetter
 from campaign.journal import INVARIANTS
@@ -89,13 +89,7 @@ def one_owner(patch):
 
 def one_owner_after_a_suspension(patch):
     """That the machine was suspended is noticed when the next report is due."""
-    make = LeapWatch.__init__
-
-    def never_look(self, *args):
-        make(self, *args)
-        self._longest = math.inf
-
-    patch.setattr(LeapWatch, "__init__", never_look)
+    patch.setattr(leaps, "_LONGEST_SLEEP", math.inf)
 
 
 def interrupted(patch):
