@@ -21,10 +21,15 @@ EXTRAS: Final = (
 """Attributes of records that JSON lines have beside the message."""
 _MONTHS: Final = "JanFebMarAprMayJunJulAugSepOctNovDec"  # strftime's %b depends on the locale
 _NO_VALUE: Final = "-"
+MORE: Final = "    "
+"""Stands before the further lines of a message, so that none is taken for a record of its own."""
 
 
 class _Formatter(logging.Formatter, ABC):
     """Hides secrets wherever they occur in a line."""
+
+    _breaks = ""
+    """The line break, if a message may have any."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         super().__init__()
@@ -44,7 +49,7 @@ class _Formatter(logging.Formatter, ABC):
         return redact(text)
 
     def _message(self, record: logging.LogRecord) -> str:
-        return printable(f"{record.getMessage()}{self._traceback(record)}")
+        return printable(f"{record.getMessage()}{self._traceback(record)}", keep=self._breaks)
 
     def _traceback(self, record: logging.LogRecord) -> str:
         if not record.exc_info:
@@ -53,11 +58,19 @@ class _Formatter(logging.Formatter, ABC):
 
 
 class TextLines(_Formatter):
-    """For people: the local time, the level, the message."""
+    """For people: the local time, the level, the message.
+
+    On a terminal, a message of several lines has them; all but the first are indented.
+    """
+
+    def __init__(self, secrets: Iterable[str] = (), *, terminal: bool = False) -> None:
+        super().__init__(secrets)
+        self._breaks = "\n" if terminal else ""
 
     def _line(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC).astimezone()
-        return f"{at:%Y-%m-%d %H:%M:%S} {record.levelname:<8} {self._message(record)}"
+        line = f"{at:%Y-%m-%d %H:%M:%S} {record.levelname:<8} {self._message(record)}"
+        return line.replace("\n", f"\n{MORE}")
 
 
 class JsonLines(_Formatter):

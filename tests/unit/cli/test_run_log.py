@@ -75,6 +75,19 @@ def test_a_record_is_one_printable_line(form, text):
     assert line.encode()
 
 
+def test_on_a_terminal_a_message_has_its_lines():
+    """A traceback can be read; what stands in it cannot look like a record of its own."""
+    form = TextLines(terminal=True)
+    error = ValueError("no\n2017-08-13 14:43:36 INFO \x9b31m all is well\r")
+    line = form.format(record("failed\u202e", exc_info=(ValueError, error, None)))
+    first, *more = line.split("\n")
+    assert first.endswith(r"INFO     failed\u202e")
+    assert more == [
+        "    ValueError: no",
+        r"    2017-08-13 14:43:36 INFO \x9b31m all is well\r",
+    ]
+
+
 @pytest.mark.parametrize("form", [TextLines, TaskRunnerLines, JsonLines])
 def test_secrets_are_hidden_wherever_they_occur(form):
     """In a message, in an extra field, and in a traceback."""

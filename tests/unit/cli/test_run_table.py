@@ -273,13 +273,16 @@ def test_log_lines_stand_above_the_table():
     screen = Screen(Console(file=file, force_terminal=True, width=80, _environ={"TERM": "xterm"}))
     screen.start()
     screen.show(Frame(rows=(row(1),), totals={"polls": 7}))
-    line = " ".join(["[red]", *(f"word{number:04}" for number in range(30))])
+    line = " ".join(["[red]", *(f"word{number:04}" for number in range(30))]) + "\n    more"
     screen.handle(logging.LogRecord("aiodp", logging.ERROR, "", 1, line, None, None))
     screen.close()
     text = file.getvalue()
-    written = [part for part in re.split(r"\x1b\[[0-9;?]*[A-Za-z]|\r|\n", text) if "word" in part]
-    assert " ".join(written).split() == line.split()
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+    written = [part for part in plain.splitlines() if "word" in part]
+    assert [*" ".join(written).split(), "more"] == line.split()
     assert max(map(len, written)) <= 80
+    assert all(part.startswith("    word") for part in written[1:])
+    assert "    more" in text
     assert "@Copy001" in text.partition("word0029")[2]
 
 

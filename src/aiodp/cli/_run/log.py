@@ -41,8 +41,8 @@ class Log:
         self._files: HourlyLog | None = None
         self._secrets = secrets
         lines = self.screen or logging.StreamHandler()
-        json = log_format is LogFormat.JSON
-        lines.setFormatter(JsonLines(secrets) if json else TextLines(secrets))
+        text = TextLines(secrets, terminal=bool(sys.stderr and sys.stderr.isatty()))
+        lines.setFormatter(JsonLines(secrets) if log_format is LogFormat.JSON else text)
         self._guarded = [(guarded, guarded.handlers) for guarded in (logging.getLogger(), logger)]
         for guarded, handlers in self._guarded:
             guarded.handlers = [_Guarded(handler) for handler in handlers]

@@ -16,6 +16,7 @@ from rich.text import Text
 from aiodp._printable import printable
 from aiodp._reporter.task import record_of
 from aiodp._types import RunEnd
+from aiodp.cli._formatters import MORE
 from aiodp.cli._run.table_lines import Row, table_lines, wrap_at_words
 from aiodp.cli._terminal import SafeTerminal, unguarded
 
@@ -131,7 +132,12 @@ class Screen(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record above the table, wrapped at words."""
         style = next((style for level, style in _LEVEL_STYLES if record.levelno >= level), "")
-        self._console.print(Text(self.format(record), style=style))
+        lines = [
+            part
+            for line in self.format(record).split("\n")
+            for part in wrap_at_words(Text(line, style=style), self._console, MORE)
+        ]
+        self._console.print(Text("\n").join(lines))
 
     def show(self, frame: Frame) -> None:
         """Draw the table."""

@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from rich.console import Console
 
@@ -60,26 +60,23 @@ class Layout:
     @classmethod
     def of(cls, rows: Sequence[Row], width: int) -> Layout:
         """Return the widths for these rows on a terminal."""
-        ages, leases = zip(*(row.times for row in rows), strict=True)
-        times = tuple(max(_LONGEST_TIME, *map(len, column)) for column in (ages, leases))
-        rest = width - _LONGEST_STATE - sum(times) - 3 * len(_GAP)
-        attempt, kind, reported = (
-            max(map(cell_len, column))
-            for column in zip(*((row.attempt, row.type, row.fields) for row in rows), strict=True)
-        )
-        word = max(cell_len(word) for row in rows for word in row.fields.split() or [""])
-        beside = rest - _MIN_ATTEMPT - _MIN_TYPE - 2 * len(_GAP)
-        shown = 0 if word > beside else max(min(reported, beside), len("reported"))
-        rest -= shown + len(_GAP) if shown else 0
-        has_type = rest >= _MIN_ATTEMPT + len(_GAP) + _MIN_TYPE
-        rest -= len(_GAP) if has_type else 0
-        attempt = max(1, min(attempt, rest - (_MIN_TYPE if has_type else 0)))
-        return cls(
-            attempt=max(attempt, min(rest, len("attempt"))),
-            type=min(max(kind, len("type")), rest - attempt) if has_type else 0,
-            times=(times[0], times[1]),
-            reported=shown,
-        )
+        columns = zip(*(row.times for row in rows), strict=True)
+        age, lease = (max(_LONGEST_TIME, *map(len, column)) for column in columns)
+        room = width - _LONGEST_STATE - age - lease - 3 * len(_GAP)
+        beside = room - _MIN_ATTEMPT - _MIN_TYPE - 2 * len(_GAP)
+        has_room = beside >= _longest("", (word for row in rows for word in row.fields.split()))
+        reported = min(beside, _longest("reported", (row.fields for row in rows))) * has_room
+        if reported:
+            room -= reported + len(_GAP)
+        attempt = _longest("attempt", (row.attempt for row in rows))
+        kind = _longest("type", (row.type for row in rows))
+        if room >= _MIN_ATTEMPT + len(_GAP) + _MIN_TYPE:
+            room -= len(_GAP)
+            attempt = min(attempt, room - _MIN_TYPE)
+            kind = min(kind, room - attempt)
+        else:
+            attempt, kind = max(1, min(attempt, room)), 0
+        return cls(attempt=attempt, type=kind, times=(age, lease), reported=reported)
 
     def head(self) -> Text:
         """Return the names of the columns."""
@@ -131,6 +128,12 @@ def table_lines(rows: Sequence[Row], console: Console, height: int) -> tuple[lis
     return lines, 0
 
 
-def wrap_at_words(text: Text, console: Console) -> list[Text]:
-    """Return the lines of a text on the terminal."""
-    return list(text.wrap(console, console.width))
+def wrap_at_words(text: Text, console: Console, indent: str = "") -> list[Text]:
+    """Return the lines of a text on the terminal; those that it is wrapped into are indented."""
+    first, *more = text.wrap(console, max(1, console.width - len(indent)))
+    return [first, *(Text(indent).append_text(line) for line in more)]
+
+
+def _longest(head: str, texts: Iterable[str]) -> int:
+    """Return the width of the longest text of a column, with its head."""
+    return max(cell_len(text) for text in (head, *texts))
