@@ -7,11 +7,10 @@ MySQL, Hive and Redshift read it; the guide prints it as `n`, which is read as w
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from aiodp.sql._records import ENCODING, ERRORS, check_width, split_unescaped
+from aiodp.sql._records import ENCODING, ERRORS, check_width, ends_escaped, split_unescaped
 
 if TYPE_CHECKING:
     from aiodp.sql._columns import Column
@@ -56,16 +55,20 @@ class Delimited:
         return True
 
     def parse(self, record: str) -> Row:
-        """Return the fields of a record; raise `ValueError` for one of a Windows file."""
-        if record.endswith("\r") and self.record_separator == "\n" and not self._is_escaped(record):
+        """Return the fields of a record; raise `ValueError` for what is none."""
+        escape = self.escape
+        is_windows = record.endswith("\r") and self.record_separator == "\n"
+        if is_windows and not ends_escaped(record[:-1], escape):
             raise ValueError(
-                "ends with CR LF, as in files of Windows; CopyActivity reads records that end with "
-                "LF alone"
+                "ends with CR LF, as in files of Windows; CopyActivity reads records that end "
+                "with LF alone"
             )
-        fields = split_unescaped(record, self.column_separator, self.escape)
-        if self.escape not in record:
-            return tuple(fields)
-        return tuple(map(self._unescaped, fields))
+        if escape not in record:
+            return tuple(record.split(self.column_separator))
+        if ends_escaped(record, escape):
+            raise ValueError("ends with an escape character, which nothing follows")
+        fields = split_unescaped(record, self.column_separator, escape)
+        return tuple([self._unescaped(field) if escape in field else field for field in fields])
 
     def encode(self, rows: Batch) -> bytes:
         """Return the records of these rows; raise `ValueError` for a row of another width."""
@@ -74,7 +77,7 @@ class Delimited:
                 check_width(row, len(self.columns))
         text = self._plain(rows)
         if text is None:
-            text = "".join(map(self._escaped, rows))
+            text = self._escaped(rows)
         return text.encode(ENCODING, ERRORS)
 
     def _plain(self, rows: Batch) -> str | None:
@@ -88,18 +91,20 @@ class Delimited:
         is_plain = text.count(separator) == separators and text.count(end) == len(rows)
         return text if is_plain and self.escape not in text and "\r" not in text else None
 
-    def _escaped(self, row: Row) -> str:
+    def _escaped(self, rows: Batch) -> str:
         special = {self.column_separator, self.record_separator, self.escape, "\r"}
         table = str.maketrans({character: self.escape + character for character in special})
         null = self.escape + _NULL
-        fields = (null if field is None else field.translate(table) for field in row)
-        return self.column_separator.join(fields) + self.record_separator
+        return "".join(
+            self.column_separator.join(
+                [null if field is None else field.translate(table) for field in row]
+            )
+            + self.record_separator
+            for row in rows
+        )
 
     def _unescaped(self, field: str) -> str | None:
-        if field in (self.escape + _NULL, self.escape + _ALSO_NULL):
+        escape = self.escape
+        if field in (escape + _NULL, escape + _ALSO_NULL):
             return None
-        return re.sub(f"{re.escape(self.escape)}(.)", r"\1", field, flags=re.DOTALL)
-
-    def _is_escaped(self, record: str) -> bool:
-        before = record[:-1]
-        return (len(before) - len(before.rstrip(self.escape))) % 2 == 1
+        return escape.join([part.replace(escape, "") for part in field.split(2 * escape)])

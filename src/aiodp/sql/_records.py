@@ -115,9 +115,14 @@ def split_unescaped(text: str, separator: str, escape: str) -> list[str]:
     parts: list[str] = []
     for piece in pieces:
         parts.append(piece)
-        if (len(piece) - len(piece.rstrip(escape))) % 2 == 0:
+        if not ends_escaped(piece, escape):
             joined.append(separator.join(parts))
             parts = []
     if parts:
         joined.append(separator.join(parts))
     return joined
+
+
+def ends_escaped(text: str, escape: str) -> bool:
+    """Return whether the character that follows a text is escaped."""
+    return text.endswith(escape) and (len(text) - len(text.rstrip(escape))) % 2 == 1
