@@ -58,7 +58,7 @@ async def copy_to_table(task: Task, store: Store, source: S3Node, target: TableN
 
     check_readable(source)
     async with aclosing(_counted(_read_records(store, source), Progress(task))) as batches:
-        await write_rows(target, (empty_as_null(b, source.format.columns) async for b in batches))
+        await write_rows(target, batches)
 
 
 async def copy_between_tables(task: Task, source: TableNode, target: TableNode) -> None:
@@ -166,7 +166,7 @@ class S3Copy:
 
 
 async def _read_records(store: Store, source: S3Node) -> AsyncGenerator[Batch, None]:
-    """Yield the rows of all objects, which have as many fields as the first one."""
+    """Yield the rows of all objects for a table; all have as many fields as the first one."""
     width = None
     async with aclosing(list_objects(store, source)) as objects:
         async for uri, _ in objects:
@@ -174,7 +174,7 @@ async def _read_records(store: Store, source: S3Node) -> AsyncGenerator[Batch, N
             chunks = read_bytes(store, uri, decompressed=source.is_compressed)
             async with aclosing(decoded(chunks, decoder, uri)) as batches:
                 async for batch in batches:
-                    yield batch
+                    yield empty_as_null(batch, source.format.columns)
             width = decoder.width
 
 

@@ -38,7 +38,9 @@ class Decompressor:
         """Yield what is ready; raise `ValueError` for what is not compressed by gzip."""
         while data:
             if self._member is None:
-                self._member = zlib.decompressobj(_GZIP)
+                data = data.lstrip(b"\0")  # padding, as gzip has it
+                self._member = zlib.decompressobj(_GZIP) if data else None
+                continue
             try:
                 piece = self._member.decompress(data, _PIECE_BYTES)
             except zlib.error as error:

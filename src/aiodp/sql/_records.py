@@ -71,23 +71,29 @@ class Decoder:
         self._rest = ""
         self._count = 0
 
-    def decode(self, data: bytes, *, final: bool = False) -> list[Row]:
-        """Return the rows that end in this chunk, and with `final` what is left.
+    def decode(self, data: bytes) -> list[Row]:
+        """Return the rows that end in this chunk.
 
         Raises `ValueError` that names a record and says what is wrong with it.
         """
+        text = self._rest + self._text.decode(data)
         separator, escape = self._format.record_separator, self._format.escape
-        text = self._rest + self._text.decode(data, final)
-        records = split_unescaped(text, separator, escape)
-        self._rest = records.pop()
-        if final and self._rest:
-            records.append(self._rest)
-        elif len(self._rest) > MAX_RECORD:
+        *records, self._rest = split_unescaped(text, separator, escape)
+        rows = [self._row(record) for record in records]
+        if len(self._rest) > MAX_RECORD:
             raise ValueError(
-                f"record {self._count + len(records) + 1} has no end in {MAX_RECORD:,} "
-                f"characters; is this data compressed, or of another format?"
+                f"record {self._count + 1} has no end in {MAX_RECORD:,} characters; is this data "
+                f"compressed, or of another format?"
             )
-        return [self._row(record) for record in records]
+        return rows
+
+    def end(self) -> list[Row]:
+        """Return the last row, if it has no separator at its end; raise `ValueError` as `decode`.
+
+        The data is over then.
+        """
+        last = self._rest + self._text.decode(b"", final=True)
+        return [self._row(last)] if last else []
 
     def _row(self, record: str) -> Row:
         self._count += 1

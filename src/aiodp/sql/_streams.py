@@ -54,7 +54,7 @@ async def decoded(
                     part = chunk[start : start + _SLICE_BYTES]
                     if rows := await anyio.to_thread.run_sync(decoder.decode, part):
                         yield rows
-            if rows := decoder.decode(b"", final=True):
+            if rows := await anyio.to_thread.run_sync(decoder.end):
                 yield rows
 
 

@@ -34,7 +34,7 @@ def decoded(data_format, data, *, chunk=1 << 20, width=None):
     rows = []
     for start in range(0, len(data), chunk):
         rows += decoder.decode(data[start : start + chunk])
-    return rows + decoder.decode(b"", final=True)
+    return rows + decoder.end()
 
 
 @pytest.mark.parametrize(
