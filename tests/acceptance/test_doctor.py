@@ -194,6 +194,26 @@ def test_nothing_is_changed_and_the_real_worker_group_is_not_polled(examine, ser
     assert client.poll_for_task(workerGroup="real")["taskObject"]["pipelineId"] == pipeline
 
 
+def test_types_that_another_runner_has_to_do(examine, server, connect):
+    """They would be FAILED here: a warning, unless there is a handler for them."""
+    client = connect(server)
+    pipeline = client.create_pipeline(name="mixed", uniqueId="mixed")["pipelineId"]
+    default = [{"key": "workerGroup", "stringValue": "mixed"}]
+    objects = [{"id": "Default", "name": "Default", "fields": default}] + [
+        {"id": kind, "name": kind, "fields": [{"key": "type", "stringValue": kind}]}
+        for kind in ("HiveActivity", "ShellCommandActivity", "PigActivity")
+    ]
+    client.put_pipeline_definition(pipelineId=pipeline, pipelineObjects=objects)
+    options = ("--worker-group", "mixed", "--endpoint-url", server.endpoint)
+    found = examine(*options)[1]["group"]
+    assert found["verdict"] == "warning"
+    used = f"mixed is used by the pipeline mixed ({pipeline})"
+    assert found["found"] == f"{used}; aiodp run does not do its HiveActivity, PigActivity"
+    assert "--unsupported leave" in found["mend"]
+    found = examine(*options, "--handler", "json:loads")[1]["group"]
+    assert (found["verdict"], found["found"]) == ("ok", used)
+
+
 # Region and credentials
 
 

@@ -19,6 +19,7 @@ def test_the_library_and_the_local_service_work_without_posix():
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
+        "doctor: doctor needs POSIX, such as Linux or macOS; on Windows, use WSL",
         "hold: hold needs POSIX, such as Linux or macOS; on Windows, use WSL",
         "run: run needs POSIX, such as Linux or macOS; on Windows, use WSL",
         "aiodp.shell needs POSIX, such as Linux or macOS; on Windows, use WSL",

@@ -50,7 +50,7 @@ def fail_commands() -> None:
 
     from aiodp.cli._main import cli  # noqa: PLC0415
 
-    for command in ("hold", "run"):
+    for command in ("doctor", "hold", "run"):
         result = CliRunner().invoke(cli, [command, "--anything"])
         write(f"{command}:", result.output.strip().removeprefix("Error: "))
     try:
@@ -95,7 +95,7 @@ def main() -> None:
 
     from aiodp.testing import ServerKit  # noqa: PLC0415
 
-    for name in ("aiodp.cli._validate", "aiodp.cli._doctor", "aiodp.cli._emulate", "pytest_aiodp"):
+    for name in ("aiodp.cli._validate", "aiodp.cli._poll", "aiodp.cli._emulate", "pytest_aiodp"):
         import_module(name)
     fail_commands()
     with ServerKit() as server:

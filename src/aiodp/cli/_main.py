@@ -27,8 +27,8 @@ _COMMANDS: Final = {
     "validate": "Check definition files without a server.",
 }
 """Command `x` is the function `x` of `aiodp.cli._x`."""
-_NEED_POSIX: Final = frozenset({"hold", "run"})
-"""They end all processes of a command, which needs sessions and signals."""
+_NEED_POSIX: Final = frozenset({"doctor", "hold", "run"})
+"""They end all processes of a command, which needs sessions and signals, or check what does."""
 
 
 class _Commands(click.Group):

@@ -133,9 +133,7 @@ def test_handlers_are_imported(monkeypatch, tmp_path, capsys):
     Path("doctor_jobs.py").write_text("print('hello')\ndef work(task): ...\n")
     assert check_handlers(()) is None
     found = check_handlers(["Hive=doctor_jobs:work", "Copy=doctor_jobs:work"])
-    assert found == Finding.ok(
-        "handlers", "can be imported, for Copy, Hive; the others are run as shell commands"
-    )
+    assert found == Finding.ok("handlers", "can be imported, for Copy, Hive")
     assert capsys.readouterr().out == ""
     with click.Context(doctor):
         missing = check_handlers(["Hive=doctor_jobs:rest"])
@@ -277,7 +275,7 @@ class Pipelines:
 
 
 def looked_for(client: Any, name: str) -> Finding:
-    return anyio.run(check_group, client, name)
+    return anyio.run(check_group, client, name, None)
 
 
 @pytest.mark.parametrize(

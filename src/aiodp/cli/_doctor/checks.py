@@ -20,7 +20,7 @@ from aiodp.cli._doctor.quota import check_quota, check_tasks
 from aiodp.cli._doctor.region import check_region
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from aiobotocore.session import AioSession
 
@@ -52,6 +52,8 @@ class Target:
     log: S3Uri | None = None
     tasks: int = 2
     handlers: Finding | None = None
+    types: Collection[str] | None = None
+    """Those that the task runner does, None for all."""
     names: FakeNames = field(default_factory=FakeNames)
 
     def asks_for(self, check: str) -> bool:
@@ -129,7 +131,7 @@ async def _check_calls(target: Target, client: Any, clock: Finding, report: Repo
         return
     report(await check_quota(client, target.names))
     if target.worker_group is not None:
-        report(await check_group(client, target.worker_group))
+        report(await check_group(client, target.worker_group, target.types))
 
 
 def _skip(target: Target, checks: Iterable[str], reason: str, report: Report) -> None:

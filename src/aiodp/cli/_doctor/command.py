@@ -17,7 +17,7 @@ from aiodp._redaction import remember
 from aiodp.cli._command import command
 from aiodp.cli._doctor.checks import Target, run_checks
 from aiodp.cli._doctor.findings import Finding, Writer, as_json, is_ok, summary
-from aiodp.cli._doctor.handlers import check_handlers
+from aiodp.cli._doctor.handlers import check_handlers, types_done
 from aiodp.cli._doctor.options import Options, options_of_run
 from aiodp.cli._params import option
 from aiodp.cli._run.access import Access
@@ -69,6 +69,7 @@ def doctor(*, json_wanted: bool, **given: Any) -> int:
         log=options.log(),
         tasks=options.tasks,
         handlers=check_handlers(options.handlers),
+        types=types_done(options.handlers),
     )
     worker = _Worker(target)
     findings = _print_json(worker) if json_wanted else _print_text(worker)

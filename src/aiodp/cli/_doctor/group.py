@@ -13,27 +13,36 @@ from aiodp._types import Outcome
 from aiodp.cli._doctor.findings import Finding, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Mapping
 
 GROUP_TIMEOUT: Final = 5.0
 _MAX_PIPELINES: Final = 50
 """Definitions that are asked for: half of what the account may (Developer Guide, "Limits")."""
 _AT_ONCE: Final = 5
+_OTHERS: Final = (
+    "Give it a --handler for them; or, beside a task runner that does them, --unsupported leave: "
+    "else they are FAILED."
+)
 _MEND: Final = "Check its spelling, the account and the region: names are compared exactly."
 
 
-async def check_group(client: Any, worker_group: str) -> Finding:
-    """Return the finding, after at most `GROUP_TIMEOUT` seconds."""
-    search = _Search(client, worker_group)
+async def check_group(client: Any, worker_group: str, types: Collection[str] | None) -> Finding:
+    """Return the finding, after at most `GROUP_TIMEOUT` seconds.
+
+    `types` are those that the task runner does, None for all.
+    """
+    search = _Search(client, worker_group, types)
     with anyio.move_on_after(GROUP_TIMEOUT):
         await search.run()
     return search.finding()
 
 
 class _Search:
-    def __init__(self, client: Any, worker_group: str) -> None:
+    def __init__(self, client: Any, worker_group: str, types: Collection[str] | None) -> None:
         self._client = client
         self._group = worker_group
+        self._types = types
+        self._others: list[str] = []  # types of tasks in the group that the runner does not do
         self._pipelines: dict[str, str] = {}  # names by ids
         self._looked_at = 0
         self._groups: set[str] = set()
@@ -58,7 +67,11 @@ class _Search:
     def finding(self) -> Finding:
         """Return what was found."""
         if self._user is not None:
-            return Finding.ok("group", f"{self._group} is used by the pipeline {self._user}")
+            found = f"{self._group} is used by the pipeline {self._user}"
+            if not self._others:
+                return Finding.ok("group", found)
+            others = ", ".join(self._others)
+            return Finding.warning("group", f"{found}; aiodp run does not do its {others}", _OTHERS)
         count, seen = len(self._pipelines), self._looked_at
         if not seen and self._failure is not None:
             words = describe(self._failure.error)
@@ -87,14 +100,35 @@ class _Search:
             self._failure = answer
             return
         self._looked_at += 1
-        groups = set(_groups(answer))
-        self._groups |= groups
+        groups = _groups(answer)
+        self._groups |= set(groups)
         if self._group in groups:
+            types = groups[self._group] - set(self._types or groups[self._group])
+            self._others = sorted(types)
             self._user = f"{self._pipelines[pipeline_id]} ({pipeline_id})"
 
 
-def _groups(definition: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the worker groups of a definition, also those that a parameter names."""
+def _groups(definition: Mapping[str, Any]) -> dict[str, set[str]]:
+    """Return the worker groups of a definition, with the types of the activities in each."""
+    groups: dict[str, set[str]] = {}
+    objects = {}
+    for one in definition.get("pipelineObjects", ()):
+        fields = {field["key"]: field.get("stringValue", "") for field in one.get("fields", ())}
+        objects[one["id"]] = fields
+    values = _values(definition)
+    default = objects.get("Default", {}).get("workerGroup")
+    for fields in objects.values():
+        type_name = fields.get("type", "")
+        is_activity = type_name.endswith("Activity")
+        inherited = default if is_activity and "runsOn" not in fields else None
+        group = fields.get("workerGroup", inherited)
+        if group is not None:
+            groups.setdefault(values.get(group, group), set()).update([type_name] * is_activity)
+    return groups
+
+
+def _values(definition: Mapping[str, Any]) -> dict[str, str]:
+    """Return the values of parameters, by the expressions that name them."""
     values = {
         f"#{{{one['id']}}}": field.get("stringValue", "")
         for one in definition.get("parameterObjects", ())
@@ -105,8 +139,4 @@ def _groups(definition: Mapping[str, Any]) -> Iterator[str]:
         f"#{{{one['id']}}}": one.get("stringValue", "")
         for one in definition.get("parameterValues", ())
     }
-    for one in definition.get("pipelineObjects", ()):
-        for field in one.get("fields", ()):
-            if field["key"] == "workerGroup":
-                text = field.get("stringValue", "")
-                yield values.get(text, text)
+    return values

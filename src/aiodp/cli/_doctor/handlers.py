@@ -9,10 +9,16 @@ from typing import TYPE_CHECKING
 import click
 
 from aiodp.cli._doctor.findings import Finding
-from aiodp.cli._run.handlers import OTHER_TYPES, load_handlers
+from aiodp.cli._run.handlers import OTHER_TYPES, load_handlers, own_types
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+def types_done(given: Sequence[str]) -> set[str] | None:
+    """Return the types that a task runner with these handlers does, None for all."""
+    types = {text.rpartition("=")[0].strip() for text in given}
+    return None if OTHER_TYPES in types else types.union(own_types())
 
 
 def check_handlers(given: Sequence[str]) -> Finding | None:
@@ -25,5 +31,4 @@ def check_handlers(given: Sequence[str]) -> Finding | None:
     except click.UsageError as error:
         return Finding.failed("handlers", error.message, "Correct --handler, or what it names.")
     named = ", ".join(name or "all other types" for name in types)
-    shell = "" if OTHER_TYPES in types else "; the others are run as shell commands"
-    return Finding.ok("handlers", f"can be imported, for {named}{shell}")
+    return Finding.ok("handlers", f"can be imported, for {named}")

@@ -13,6 +13,7 @@ import click
 
 from aiodp import TaskFailed
 from aiodp._runner.handlers import check_handler
+from aiodp.shell import ShellHandler
 from aiodp.sql import CopyHandler, SqlHandler
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from aiodp import Task, TaskRunner
     from aiodp._runner.handlers import Handler
-    from aiodp.shell import ShellHandler
 
 OTHER_TYPES: Final = ""
 """Stands for all types that have no handler of their own."""
@@ -66,6 +66,12 @@ def with_own(
         if not leave:
             handlers[OTHER_TYPES] = fail_unsupported
     return handlers
+
+
+def own_types() -> tuple[str, ...]:
+    """Return the types that are done without a `--handler`."""
+    sql = (*SqlHandler.types, *CopyHandler.types) if has_sql() else ()
+    return (*ShellHandler.types, *sql)
 
 
 def has_sql() -> bool:
