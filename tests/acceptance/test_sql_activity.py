@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from resource import RUSAGE_SELF, getrusage
 from typing import TYPE_CHECKING, cast
 
 import anyio
@@ -143,6 +144,40 @@ async def test_an_interrupted_script_ends_at_the_server_and_leaves_no_rows(sql, 
     assert anyio.current_time() - stopped_at < 5
     assert not sleeps(sql)
     assert sql.execute("SELECT * FROM t") == []
+
+
+SERIES = {
+    "postgresql": "SELECT g, repeat('x', 100) FROM generate_series(1, 200000) g",
+    "mysql": "SELECT seq, REPEAT('x', 100) FROM seq_1_to_200000",
+}
+
+
+async def test_the_rows_of_queries_are_dropped(sql, table):
+    """As they come, and those of the second query too: they take no memory."""
+    await run(activity(sql, script="SELECT 1"))
+    before = getrusage(RUSAGE_SELF).ru_maxrss
+    script = f"INSERT INTO t VALUES (1, 'a'); {SERIES[sql.scheme]}; {SERIES[sql.scheme]}"
+    await run(activity(sql, script=f"{script}; INSERT INTO t VALUES (2, 'b')"))
+    assert getrusage(RUSAGE_SELF).ru_maxrss - before < 16 * 1024  # KiB, of twice 20 MB
+    assert sql.execute("SELECT i FROM t ORDER BY i") == [("1",), ("2",)]
+
+
+async def test_a_script_has_nothing_to_copy_from_its_client(postgres):
+    """There is no file that it could mean, and the statement before is rolled back."""
+    postgres.execute("DROP TABLE IF EXISTS t; CREATE TABLE t (i INT, s VARCHAR(40))")
+    with pytest.raises(TaskFailed, match="no data for COPY FROM STDIN"):
+        await run(activity(postgres, script="INSERT INTO t VALUES (1, 'a'); COPY t FROM STDIN"))
+    assert postgres.execute("SELECT * FROM t") == []
+    script = "COPY (SELECT * FROM generate_series(1, 9999)) TO STDOUT; INSERT INTO t VALUES (1)"
+    await run(activity(postgres, script=script))
+    assert postgres.execute("SELECT i FROM t") == [("1",)]
+
+
+async def test_a_large_script(sql, table):
+    """It is sent piece by piece."""
+    rows = ", ".join(f"({number}, '{'x' * 40}')" for number in range(20_000))
+    await run(activity(sql, script=f"INSERT INTO t VALUES {rows}; SELECT * FROM t"))
+    assert sql.execute("SELECT COUNT(*) FROM t") == [("20000",)]
 
 
 async def test_a_task_that_was_lost_meanwhile_is_not_committed(mariadb):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import aiomysql
 from psycopg.sql import Literal
 
 from aiodp._log import logger
 from aiodp.shell._errors import bad_definition
-from aiodp.sql._connection import DatabaseConnection, connected
+from aiodp.sql._connection import connected
+from aiodp.sql._execution import execute_mysql, execute_postgresql
 from aiodp.sql._jdbc import Engine
 from aiodp.sql._script import count_marks, replace_marks
 
@@ -50,27 +51,12 @@ async def run_script(
         elif queue:
             logger.warning("%s: queue is ignored, which Redshift alone has", database)
         if mysql:
-            await _run_mysql(connection, script)
+            await connection.run_coroutine(partial(execute_mysql, driver, script))
             check()
             await connection.run_coroutine(driver.commit)
         else:
-            await connection.run_coroutine(lambda: driver.execute(script))
+            await connection.run_coroutine(partial(execute_postgresql, driver, script))
 
 
 def _quote_by(driver: Any) -> Callable[[str], str]:
     return lambda text: Literal(text).as_string(driver)
-
-
-class _Cursor(aiomysql.Cursor):
-    async def _show_warnings(self, _: object) -> None:
-        """Ask for no warnings, which would be written to stderr."""
-
-
-async def _run_mysql(connection: DatabaseConnection, script: str) -> None:
-    async def run() -> None:
-        async with connection.driver.cursor(_Cursor) as cursor:
-            await cursor.execute(script)
-            while await cursor.nextset():  # which raises what a later statement has met
-                pass
-
-    await connection.run_coroutine(run)
