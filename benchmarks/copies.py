@@ -42,6 +42,8 @@ MOST_MIB: Final = 150
 GROUP: Final = "copies"
 ROW: Final = "{:012},a text of some length\\, with a comma,{:012}.25,2026-01-02 03:04:05\n"
 ROWS: Final = 10_000
+OBJECTS: Final = 4
+"""Of a directory."""
 BLOCK: Final = "".join(ROW.format(n, n) for n in range(ROWS)).encode()
 FROM: Final = {"id": "From", "type": "S3DataNode", "filePath": "s3://bucket/input.csv"}
 TO: Final = {"id": "To", "type": "S3DataNode", "filePath": "s3://bucket/output"}
@@ -86,6 +88,10 @@ class Requests(BaseHTTPRequestHandler):
     server: Storage
 
     def do_GET(self) -> None:
+        if "list-type" in self.path:
+            keys = "".join(f"<Contents><Key>in/{n}</Key></Contents>" for n in range(OBJECTS))
+            self._send(f"<ListBucketResult>{keys}</ListBucketResult>")
+            return
         self._head(len(BLOCK) * self.server.blocks)
         for _ in range(self.server.blocks):
             self.wfile.write(BLOCK)
@@ -101,12 +107,14 @@ class Requests(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         begins = "uploads" in parse_qs(urlsplit(self.path).query, keep_blank_values=True)
         name = "InitiateMultipartUploadResult" if begins else "CompleteMultipartUploadResult"
-        body = f"<{name}><UploadId>upload</UploadId><ETag>1</ETag></{name}>".encode()
-        self._head(len(body))
-        self.wfile.write(body)
+        self._send(f"<{name}><UploadId>upload</UploadId><ETag>1</ETag></{name}>")
 
     def log_message(self, *_: object) -> None:
         pass
+
+    def _send(self, text: str) -> None:
+        self._head(len(text))
+        self.wfile.write(text.encode())
 
     def _head(self, length: int) -> None:
         self.send_response(200)
@@ -196,6 +204,10 @@ def measure(size: int, console: Console) -> list[Figures]:
         tab = {**TO, "dataFormat": {"ref": "Tsv"}}
         escapes = ROWS * blocks  # of the commas
         add("S3 to S3, CSV to TSV", [FROM, tab, TSV], plain - escapes)
+        paths = {"From": "s3://bucket/in", "To": "s3://bucket/out"}
+        given = {"type": "S3DataNode", "compression": "none"}
+        nodes = [{"id": name, **given, "directoryPath": path} for name, path in paths.items()]
+        add(f"S3 to S3, {OBJECTS} such objects", nodes, OBJECTS * plain)
         add("S3 to S3, CSV to TSV, gzip", [FROM, {**tab, "compression": "gzip"}, TSV], None)
         try:
             postgres: SqlServer = servers.enter_context(running_postgres())

@@ -6,8 +6,6 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-import anyio
-
 from aiodp._concurrency import bare_group
 from aiodp.shell._errors import staging_errors
 from aiodp.shell._pace import in_time
@@ -16,27 +14,30 @@ from aiodp.shell._parts import MAX_PARTS, PART_BYTES, TRANSFER, Parts
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    import anyio
     from anyio.abc import TaskGroup
 
     from aiodp.shell._uri import S3Uri
 
-_PARTS_AT_ONCE: Final = 2
-"""Parts on their way, beside the one that is being filled."""
+PARTS_AT_ONCE: Final = 2
+"""Parts of all objects of a task that are on their way, beside those that are being filled."""
 _GROWTHS: Final = 10
 """How often parts become larger by `PART_BYTES`, as the size is not known and their number is
 limited: so 440 GiB fit into an object."""
 
 
 @asynccontextmanager
-async def open_writer(client: Any, uri: S3Uri) -> AsyncIterator[ObjectWriter]:
+async def open_writer(
+    client: Any, uri: S3Uri, room: anyio.Semaphore
+) -> AsyncIterator[ObjectWriter]:
     """Yield a writer; complete the object when the block ends, unless it ends with an error.
 
-    Raises `TaskFailed` if S3 does not take it.
+    `room` bounds the parts that are on their way. Raises `TaskFailed` if S3 does not take it.
     """
     parts = Parts(client, uri)
     try:
         async with bare_group() as group:
-            writer = ObjectWriter(client, uri, parts, group)
+            writer = ObjectWriter(client, uri, parts, group, room)
             yield writer
             await writer.flush()
         with staging_errors(uri, "uploaded"):
@@ -51,12 +52,14 @@ async def open_writer(client: Any, uri: S3Uri) -> AsyncIterator[ObjectWriter]:
 class ObjectWriter:
     """Writes one object. `open_writer` makes it."""
 
-    def __init__(self, client: Any, uri: S3Uri, parts: Parts, group: TaskGroup) -> None:
+    def __init__(
+        self, client: Any, uri: S3Uri, parts: Parts, group: TaskGroup, room: anyio.Semaphore
+    ) -> None:
         self._put = partial(client.put_object, Bucket=uri.bucket, Key=uri.key)
         self._uri = uri
         self._parts = parts
         self._group = group
-        self._room = anyio.Semaphore(_PARTS_AT_ONCE)
+        self._room = room
         self._chunks: list[bytes] = []
         self._size = 0
         self._number = 0
@@ -88,6 +91,8 @@ class ObjectWriter:
         self._group.start_soon(self._upload_part, self._number, body, name=TRANSFER)
 
     async def _upload_part(self, number: int, body: bytes) -> None:
-        with staging_errors(self._uri, "uploaded"):
-            await self._parts.upload(number, body)
-        self._room.release()  # not after an error: nothing more is to be begun
+        try:
+            with staging_errors(self._uri, "uploaded"):
+                await self._parts.upload(number, body)
+        finally:
+            self._room.release()

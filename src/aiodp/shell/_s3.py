@@ -18,7 +18,7 @@ from aiodp._aws.credentials import INVALID, shared_credentials
 from aiodp._aws.secrets import remember_secrets
 from aiodp.shell._download import Download
 from aiodp.shell._errors import staging_errors
-from aiodp.shell._object_writer import open_writer
+from aiodp.shell._object_writer import PARTS_AT_ONCE, open_writer
 from aiodp.shell._pace import in_time
 from aiodp.shell._parts import MAX_TRANSFERS, PART_BYTES, MultipartUpload, read_in_thread, read_part
 
@@ -51,6 +51,7 @@ class Store:
         self._client: Any = None
         self._connecting = anyio.Lock()
         self._limiter = anyio.CapacityLimiter(MAX_TRANSFERS)
+        self._room = anyio.Semaphore(PARTS_AT_ONCE)
         self._closing = AsyncExitStack()
 
     async def keys(self, directory: S3Uri) -> AsyncIterator[str]:
@@ -99,7 +100,7 @@ class Store:
         """Yield what writes an object, which appears when the block ends without an error."""
         with staging_errors(uri, "uploaded"):
             client = await self._connected()
-        async with open_writer(client, uri) as writer:
+        async with open_writer(client, uri, self._room) as writer:
             yield writer
 
     async def put(self, path: Path, uri: S3Uri) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from aiodp.sql._tables import TableNode
 
 _OBJECTS_AT_ONCE: Final = 3
-"""Each may have three parts of 8 MiB in memory."""
+"""Each fills a part of 8 MiB in memory."""
 _PART_NAME: Final = "part-00000"
 """The object that a table becomes in a directory; that of another try replaces it."""
 

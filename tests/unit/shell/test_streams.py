@@ -116,7 +116,7 @@ async def downloaded(client: S3, *, then: Callable[[], object] = bool) -> bytes:
 
 async def uploaded(client: S3, *, then: Callable[[], Any] = anyio.lowlevel.checkpoint) -> None:
     """Write a part and do something before the end."""
-    async with open_writer(client, URI) as writer:
+    async with open_writer(client, URI, anyio.Semaphore(2)) as writer:
         await writer.write(bytes(PART))
         await then()
 
@@ -189,7 +189,7 @@ async def test_an_object_appears_when_it_is_whole(size):
     """A small one by one call, a larger one in parts."""
     client = S3()
     data = bytes(range(size))
-    async with open_writer(client, URI) as writer:
+    async with open_writer(client, URI, anyio.Semaphore(2)) as writer:
         for start in range(0, size, 3):
             await writer.write(data[start : start + 3])
         assert client.objects == {}
@@ -202,7 +202,7 @@ async def test_a_slow_s3_holds_up_the_writer():
     client = S3()
     go = anyio.Event()
     client.on_part = lambda _: go.wait()
-    async with open_writer(client, URI) as writer:
+    async with open_writer(client, URI, anyio.Semaphore(2)) as writer:
         await writer.write(bytes(PART))
         await writer.write(bytes(PART))
         with anyio.move_on_after(0.01) as scope:
@@ -217,7 +217,7 @@ async def test_parts_grow_so_that_their_number_is_enough(monkeypatch):
     """S3 takes 10,000 of them."""
     monkeypatch.setattr(_object_writer, "MAX_PARTS", 20)
     client = S3()
-    async with open_writer(client, URI) as writer:
+    async with open_writer(client, URI, anyio.Semaphore(2)) as writer:
         for _ in range(6 * PART):
             await writer.write(b"x")
     assert (len(client.objects["key"]), client.parts) == (6 * PART, 4)
