@@ -10,6 +10,7 @@ import pytest
 from aiobotocore.session import get_session
 
 from aiodp import Ref, TaskFailed
+from aiodp.sql._connection import DatabaseConnection
 from aiodp.sql._endpoints import Endpoints
 from aiodp.sql._tables import is_table_node, read_rows, read_table_node, write_rows
 from unit.shell.kit import FakeTask, wire_object
@@ -71,8 +72,16 @@ BITS: dict[str | None, str] = {"\1a": "353", "": "0"}
 """How MySQL's bits are shown, as the number that they are."""
 
 
-async def test_text_goes_into_typed_columns_and_comes_back_as_the_server_writes_it(sql):
-    """Dates, numbers, arrays, bytes, NULL and every character: nothing is lost on the way."""
+@pytest.mark.parametrize("modern", [True, False])
+async def test_text_goes_into_typed_columns_and_comes_back_as_the_server_writes_it(
+    sql, modern, monkeypatch
+):
+    """Dates, numbers, arrays, bytes, NULL and every character: nothing is lost on the way.
+
+    Neither by PostgreSQL's COPY, nor by INSERT.
+    """
+    if not modern:
+        monkeypatch.setattr(DatabaseConnection, "can_copy", False)
     create = f"CREATE TABLE typed ({TYPES[sql.scheme]})"
     node = await node_of(sql, table="typed", createTableSql=create)
     rows = ROWS[sql.scheme]

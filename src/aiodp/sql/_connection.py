@@ -31,6 +31,8 @@ _Ts = TypeVarTuple("_Ts")
 _CANCEL_TIMEOUT: Final = 2.0
 """Seconds for one request to cancel."""
 _CLOSE_TIMEOUT: Final = 3.0
+_POSTGRESQL_9: Final = 90_000
+"""As libpq gives a server's version."""
 
 
 class DatabaseConnection:
@@ -91,9 +93,16 @@ class DatabaseConnection:
         if self._writer is not None:
             await _bounded(self._writer.wait_closed)
 
+    @property
+    def can_copy(self) -> bool:
+        """Whether it takes rows by `COPY`: PostgreSQL does, and Redshift, which is 8.0.2, not."""
+        if self.database.engine.is_mysql:
+            return False
+        return bool(self.driver.info.server_version >= _POSTGRESQL_9)
+
     async def commit(self) -> None:
-        """Commit the transaction."""
-        await self.run_coroutine(self._connection.commit)
+        """Commit the transaction, whoever has begun it: SQLAlchemy, or what used the driver."""
+        await self.run_coroutine(self.driver.commit)
 
     async def _cancel(self) -> None:
         """Ask the server to end what it does for this connection."""

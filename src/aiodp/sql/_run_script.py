@@ -53,7 +53,7 @@ async def run_script(
         if mysql:
             await connection.run_coroutine(partial(execute_mysql, driver, script))
             check()
-            await connection.run_coroutine(driver.commit)
+            await connection.commit()
         else:
             await connection.run_coroutine(partial(execute_postgresql, driver, script))
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from aiodp._errors import TaskFailed
 from aiodp.shell._errors import bad_definition
-from aiodp.sql._connection import connected
+from aiodp.sql._connection import DatabaseConnection, connected
 from aiodp.sql._databases import Database, database_at, read_url, referred_database, text_of
 from aiodp.sql._script import replace_marks
 
@@ -50,6 +51,11 @@ class TableNode:
     def selection(self) -> str:
         """The statement that reads it; raise `TaskFailed` if there is none."""
         return self.select_query or f"SELECT * FROM {self._target()}"  # noqa: S608 - see below
+
+    @property
+    def copying(self) -> str:
+        """PostgreSQL's statement that writes rows many times faster than others."""
+        return f"COPY {self._target()} FROM STDIN"
 
     def insertion(self, columns: int) -> str:
         """Return the statement that writes a row of so many columns, in the drivers' style."""
@@ -126,9 +132,8 @@ async def write_rows(node: TableNode, batches: AsyncIterator[Batch]) -> int:
     count = 0
     async with connected(node.database) as connection:
         async for batch in batches:
-            statement = node.insertion(len(batch[0]))
             for start in range(0, len(batch), _MAX_ROWS):
-                await connection.run(_insert, statement, batch[start : start + _MAX_ROWS])
+                await _write(connection, node, batch[start : start + _MAX_ROWS])
             count += len(batch)
         await connection.commit()
     return count
@@ -146,6 +151,19 @@ async def create_table(node: TableNode) -> None:
     async with connected(node.database) as connection:
         await connection.run(_execute, node.create_table_sql)
         await connection.commit()
+
+
+async def _write(connection: DatabaseConnection, node: TableNode, rows: Batch) -> None:
+    if node.insert_query or not connection.can_copy:
+        await connection.run(_insert, node.insertion(len(rows[0])), rows)
+    else:
+        await connection.run_coroutine(partial(_copy, connection.driver, node.copying, rows))
+
+
+async def _copy(driver: Any, statement: str, rows: Batch) -> None:
+    async with driver.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            await copy.write_row(row)
 
 
 def _insert(connection: Connection, statement: str, rows: Sequence[Row]) -> None:
