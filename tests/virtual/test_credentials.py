@@ -222,7 +222,7 @@ async def test_a_runner_outlives_metadata_that_come_late(kit, new_session):
     async def handler(task):
         done.append(kit.now)
 
-    runner = TaskRunner(session, worker_group="workers", handler=handler)
+    runner = TaskRunner(session, worker_group="workers", handler=handler, check_access=False)
     async with anyio.create_task_group() as group:
 
         async def run():

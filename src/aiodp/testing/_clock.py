@@ -42,3 +42,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         """Return the virtual time in seconds, which moves only when the loop is idle."""
         return self._jumping.offset
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109 - of asyncio, from Python 3.12 on
+        """Wait for the threads of `asyncio.to_thread`, in real time and without a limit."""
+        await super().shutdown_default_executor()

@@ -62,13 +62,7 @@ def run(**given: Any) -> int:
         region = _region(aws_session, options)
         runner, types = make_runner(options, handlers, aws_session, region)
         _open_files(log, options)
-        _warn(access, aws_session, options)
-        if options.tasks < asked.tasks:
-            logger.warning(
-                "%d tasks at once, not %d: the limit of open files allows no more; raise its hard "
-                "limit to %d (ulimit -Hn, LimitNOFILE=)",
-                *(options.tasks, asked.tasks, needed(asked.tasks)),
-            )
+        _warn(access, aws_session, options, asked.tasks)
         session = Session(
             options=options,
             runner=runner,
@@ -102,7 +96,13 @@ def _open_files(log: Log, options: Options) -> None:
         ) from error
 
 
-def _warn(access: Access, session: AioSession, options: Options) -> None:
+def _warn(access: Access, session: AioSession, options: Options, tasks: int) -> None:
+    if options.tasks < tasks:
+        logger.warning(
+            "%d tasks at once, not %d: the limit of open files allows no more; raise its hard "
+            "limit to %d (ulimit -Hn, LimitNOFILE=)",
+            *(options.tasks, tasks, needed(tasks)),
+        )
     if access.keys is not None and access.keys.unused:
         names = ", ".join(access.keys.unused)
         logger.warning("of %s this was not used: %s; give it as an option", options.config, names)
