@@ -11,6 +11,7 @@ import pytest
 from aiobotocore.session import get_session
 
 from aiodp import LeaseLost, Ref, TaskFailed
+from aiodp._concurrency import interruptible
 from aiodp.emulator import EmulatorServer
 from aiodp.shell._parts import PART_BYTES
 from aiodp.sql import CopyHandler
@@ -331,5 +332,15 @@ async def test_a_lost_task_completes_no_object(copy, put, stored, s3):
                 file("out"),
                 before=lambda task: setattr(task.lost, "happened", 1),
             )
+    assert stored("out") == {}
+    assert "Uploads" not in s3.list_multipart_uploads(Bucket=BUCKET)
+
+
+async def test_an_interrupted_copy_completes_no_object(copy, put, stored, s3):
+    """What is on its way is aborted, once the first bytes have been copied."""
+    put({"in": bytes(2 * PART_BYTES)})
+    async with interruptible() as stop:
+        interrupt = {"before": lambda task: setattr(task, "update", lambda **_: stop())}
+        await copy(file("in"), file("out"), **interrupt)
     assert stored("out") == {}
     assert "Uploads" not in s3.list_multipart_uploads(Bucket=BUCKET)

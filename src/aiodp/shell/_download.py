@@ -52,7 +52,8 @@ class Download:
 
     async def _connection(self) -> AsyncGenerator[bytes, None]:
         answer = await in_time(partial(self._get, **self._rest))
-        async with answer["Body"] as body:
+        body = answer["Body"]
+        async with body:  # which gives another object, in older versions of aiobotocore
             if self._rest and "ContentRange" not in answer:
                 raise BrokenDownloadError("S3 did not go on where the connection broke")
             pace = Pace()
