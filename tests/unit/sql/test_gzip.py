@@ -55,6 +55,7 @@ def test_little_is_in_memory_whatever_a_chunk_stands_for():
         (gzip.compress(b"a")[:-1], "ends amid its compressed data"),
         (gzip.compress(b"a")[:3], "ends amid its compressed data"),
     ],
+    ids=["plain", "more after the end", "the end is missing", "three bytes"],  # it holds the time
 )
 def test_what_is_not_compressed_is_refused(data, words):
     """Or not to its end."""
