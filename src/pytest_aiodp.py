@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from aiodp.testing import MemoryKit, ServerKit, Settings
 
 _OPTIONS: Final = {
+    "idle_polls": False,
+    "longest_poll": ...,
     "region_name": "us-east-1",
     "settings": None,
     "single_owner": True,
@@ -30,9 +33,15 @@ _OFFLINE: Final = (
     "made-up credentials, as long as pytest runs; tests with aiodp_server have its endpoint."
 )
 _MARKER: Final = (
-    "aiodp(time_scale=…, settings=…, region_name='us-east-1', single_owner=True): how the local "
-    "Data Pipeline of this test runs; single_owner=False: the test lets two workers have one task."
+    "aiodp(time_scale=…, settings=…, region_name='us-east-1', single_owner=True, longest_poll=…, "
+    "idle_polls=False): how the local Data Pipeline of this test runs; single_owner=False: the "
+    "test lets two workers have one task; idle_polls=True: it polls one worker group while "
+    "another's work waits; longest_poll=None: polls are held as long as the settings say."
 )
+_LONGEST_POLL: Final = 5.0
+"""Real seconds for which `aiodp_server` holds a poll; botocore gives up after 60."""
+_LONGEST_POLL_IN_PROCESS: Final = 20.0
+"""More than over HTTP, so that hours of virtual time are no thousands of polls."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -86,7 +95,8 @@ def aiodp_server(
 
     The environment directs boto3, aiobotocore and the AWS CLI to it, in this process and in those
     it starts. An `aiodp.testing.ServerKit`; needs the extra `aiodp[emulator]`. The test fails if
-    two workers had one task in hand at one time.
+    two workers had one task in hand at one time, and if work waits for which nobody polls while
+    another worker group is polled.
     """
     from aiodp.testing import ServerKit  # noqa: PLC0415 - only when it is used
 
@@ -95,7 +105,7 @@ def aiodp_server(
     _unset_redirecting(monkeypatch)
     try:
         kit = ServerKit(
-            _settings(options, aiodp_settings),
+            _settings(options, aiodp_settings, _LONGEST_POLL * scale or None),
             time_scale=scale,
             region_name=options["region_name"],
         )
@@ -103,8 +113,9 @@ def aiodp_server(
         pytest.fail(f"aiodp_server cannot be used: {error}", pytrace=False)
     with kit:
         _set_endpoint(kit.endpoint, kit.region_name, monkeypatch)
+        kit.idle_polls = options["idle_polls"]
         yield kit
-    _check_single_owner(kit, options)
+    _check(kit, options)
 
 
 @pytest.fixture(scope="session")
@@ -137,16 +148,17 @@ def aiodp_client(aiodp_server: ServerKit, _aiodp_data_loader: Any) -> Iterator[A
 def aiodp_service(request: pytest.FixtureRequest, aiodp_settings: Settings) -> Iterator[MemoryKit]:
     """Run a Data Pipeline in process, new for this test: no sockets, in real or in virtual time.
 
-    An `aiodp.testing.MemoryKit`. The test fails if two workers had one task in hand at one time.
+    An `aiodp.testing.MemoryKit`. The test fails as one of `aiodp_server` does.
     """
     from aiodp.testing import MemoryKit  # noqa: PLC0415 - only when it is used
 
     options = _options(request)
     if options["time_scale"] is not None:
         pytest.fail("time_scale is of aiodp_server; in process, use virtual time", pytrace=False)
-    kit = MemoryKit(_settings(options, aiodp_settings), region_name=options["region_name"])
+    settings = _settings(options, aiodp_settings, _LONGEST_POLL_IN_PROCESS)
+    kit = MemoryKit(settings, region_name=options["region_name"])
     yield kit
-    _check_single_owner(kit, options)
+    _check(kit, options)
 
 
 @pytest.fixture
@@ -180,10 +192,13 @@ def _options(request: pytest.FixtureRequest) -> dict[str, Any]:
     return options
 
 
-def _settings(options: dict[str, Any], default: Settings) -> Settings:
-    """Return the marker's settings, or those of the fixture."""
-    given: Settings | None = options["settings"]
-    return default if given is None else given
+def _settings(options: dict[str, Any], default: Settings, longest_poll: float | None) -> Settings:
+    """Return the marker's settings, or those of the fixture, which hold no poll for longer."""
+    given: Settings = default if options["settings"] is None else options["settings"]
+    longest = longest_poll if options["longest_poll"] is ... else options["longest_poll"]
+    if longest is None or getattr(given, "poll_hold", 0.0) <= longest:  # the kit refuses others
+        return given
+    return replace(given, poll_hold=longest)
 
 
 def _unset_redirecting(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,17 +218,21 @@ def _set_endpoint(endpoint: str, region_name: str, monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(sys.modules["boto3"], "DEFAULT_SESSION", None)
 
 
-def _check_single_owner(kit: ServerKit | MemoryKit, options: dict[str, Any]) -> None:
-    """Fail the test if two workers had one task."""
-    if not options["single_owner"]:
-        return
-    message = ""
-    try:
-        kit.assert_single_owner()
-    except AssertionError as error:
-        message = str(error)
-    if message:  # outside of the except clause, or pytest would show the assertion as well
-        pytest.fail(message, pytrace=False)
+def _check(kit: ServerKit | MemoryKit, options: dict[str, Any]) -> None:
+    """Fail the test if two workers had one task, or if a worker polled for another one's work."""
+    checks = []
+    if options["single_owner"]:
+        checks.append(kit.assert_single_owner)
+    if not options["idle_polls"]:
+        checks.append(kit.assert_polled)
+    messages = []
+    for check in checks:
+        try:
+            check()
+        except AssertionError as error:
+            messages.append(str(error))
+    if messages:  # outside of the except clause, or pytest would show the assertion as well
+        pytest.fail("\n".join(messages), pytrace=False)
 
 
 def _is_on_trio(request: pytest.FixtureRequest) -> bool:

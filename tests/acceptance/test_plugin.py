@@ -303,7 +303,7 @@ def test_an_option_which_is_none_is_refused(pytester):
     """
     result = run(pytester, test_it=body)
     result.assert_outcomes(errors=3)
-    options = "region_name, settings, single_owner, time_scale"
+    options = "idle_polls, longest_poll, region_name, settings, single_owner, time_scale"
     for said in (
         f"the marker aiodp has {options}, but not timescale",
         f"the marker aiodp has {options}, but not arguments without a name",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from aiodp.emulator._model.records import BAD, TERMINAL, Status, TaskState
 from aiodp.testing._local_pipeline import instances_of, parts, pipeline_of
 from aiodp.testing._pipelines import Run, run_of
+from aiodp.testing._vain_polls import polls_without_work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -69,7 +70,7 @@ def holds(condition: Callable[[], object]) -> Goal[bool]:
     return Goal(
         text="true",
         check=lambda _service: _is_true(condition) or None,
-        explain=lambda _service: f"  {condition}",
+        explain=lambda service: "\n".join([f"  {condition}", *_polls(service)]),
     )
 
 
@@ -96,10 +97,14 @@ def instances(service: Service, work: Work) -> list[Instance]:
 
 
 def table(service: Service, work: Work) -> str:
-    """Return a line for each instance and each note about a pipeline, for a person to read."""
+    """Return a line for each instance, each note about a pipeline and each poll in vain."""
     lines = [str(run) for run in runs(service, work)]
     lines += [note for part in parts(work) for note in _notes(service, part)]
-    return "\n".join(f"  {line}" for line in lines)
+    return "\n".join([*(f"  {line}" for line in lines), *_polls(service)])
+
+
+def _polls(service: Service) -> list[str]:
+    return [f"  {line}" for line in polls_without_work(service)]
 
 
 def _notes(service: Service, part: Part) -> Iterator[str]:

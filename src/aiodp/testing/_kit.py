@@ -10,6 +10,7 @@ from aiodp.testing import _goals as goals
 from aiodp.testing._local_pipeline import LocalPipeline, task_id_of
 from aiodp.testing._owners import assert_single_owner, live_tasks
 from aiodp.testing._pipelines import activity_definition, make_pipeline
+from aiodp.testing._vain_polls import polls_in_vain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,6 +36,8 @@ class Kit(ABC):
     """
 
     default_timeout: float
+    idle_polls = False
+    """Whether waits go on while a worker group is polled in vain, as `assert_polled` says it."""
 
     def __init__(self, settings: Settings | None) -> None:
         if settings is not None and not isinstance(settings, Settings):
@@ -140,6 +143,18 @@ class Kit(ABC):
         __tracebackhide__ = True
         assert_single_owner(self.audit, self._taken)
 
+    def assert_polled(self) -> None:
+        """Raise `AssertionError` if polls found nothing while work of other groups waited unpolled.
+
+        A worker that polls another group than that of the work does so. It is none of these polls
+        if some pipeline has work for its group, however late, nor if the other group was polled.
+        """
+        __tracebackhide__ = True
+        with self._model_to_read() as service:
+            found = polls_in_vain(service)
+        if found:
+            raise AssertionError("\n".join(found))
+
     # Wait
 
     async def finished(self, work: Work, *, timeout: float | None = None) -> tuple[Run, ...]:  # noqa: ASYNC109 - service time, which no cancel scope knows
@@ -181,6 +196,10 @@ class Kit(ABC):
     @abstractmethod
     def _model(self) -> AbstractContextManager[Service]:
         """Yield the model, and keep other threads from it until the block ends."""
+
+    def _model_to_read(self) -> AbstractContextManager[Service]:
+        """Yield the model as `_model` does, but to look at only, also when it serves no more."""
+        return self._model()
 
     @abstractmethod
     def _on_change(self) -> None:

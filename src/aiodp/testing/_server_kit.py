@@ -11,6 +11,7 @@ import anyio
 from aiodp.emulator._clock import ManualClock
 from aiodp.testing import _goals as goals
 from aiodp.testing._kit import WAIT_TIMEOUT, Kit
+from aiodp.testing._vain_polls import Patience
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -129,6 +130,9 @@ class ServerKit(Kit):
     def _model(self) -> AbstractContextManager[Service]:
         return self.service
 
+    def _model_to_read(self) -> AbstractContextManager[Service]:
+        return self.service.read()
+
     def _on_change(self) -> None:
         """Do nothing, because those who wait check all the time."""
 
@@ -136,13 +140,20 @@ class ServerKit(Kit):
         """Return what gives the deadline, as a service time.
 
         Where the service's time stands still, the timeout is in real seconds: until they are over
-        there is no deadline, and then it has passed.
+        there is no deadline, and then it has passed. So it has for work that nobody polls for,
+        while others poll in vain.
         """
-        if self._time_scale:
-            deadline = self._deadline(timeout)
-            return lambda: deadline
-        end = time.monotonic() + (WAIT_TIMEOUT if timeout is None else timeout)
-        return lambda: math.inf if time.monotonic() < end else -math.inf
+        patience = Patience(time.monotonic)
+        deadline = self._deadline(timeout) if self._time_scale else math.inf
+        seconds = WAIT_TIMEOUT if timeout is None else timeout
+        end = math.inf if self._time_scale else time.monotonic() + seconds
+
+        def limit() -> float:
+            with self._model_to_read() as service:
+                in_vain = patience.is_over(service) and not self.idle_polls
+            return -math.inf if in_vain or time.monotonic() >= end else deadline
+
+        return limit
 
     def _block(self, goal: Goal[T], timeout: float | None) -> T:
         __tracebackhide__ = True

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiodp.emulator._definition.fields import from_wire, strings
 from aiodp.emulator._errors import invalid
+from aiodp.emulator._model.polls import Polls
 
 if TYPE_CHECKING:
     from aiodp.emulator._model.leases import Leases
@@ -20,11 +21,15 @@ _RESERVED: Final = "Service_"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldPoll:
-    """A PollForTask for which there is no task yet; it is held until its deadline at most."""
+    """A PollForTask for which there is no task yet; it is held until its deadline at most.
+
+    `unpolled` are the groups which had work, but never a poll, when it came.
+    """
 
     worker_group: str
     hostname: str
     deadline: float
+    unpolled: frozenset[str]
 
 
 class WorkerApi:
@@ -34,12 +39,17 @@ class WorkerApi:
         self._settings = settings
         self._queries = queries
         self._leases = leases
+        self.polls = Polls(leases.queues)
 
     def poll(self, params: dict[str, Any], now: float) -> dict[str, Any] | HeldPoll:
         """PollForTask: a task at once, or a held poll which may get one later."""
         group, hostname = params["workerGroup"], params.get("hostname") or ""
-        deadline = now + self._settings.poll_hold
-        poll = HeldPoll(worker_group=group, hostname=hostname, deadline=deadline)
+        poll = HeldPoll(
+            worker_group=group,
+            hostname=hostname,
+            deadline=now + self._settings.poll_hold,
+            unpolled=self.polls.begin(group),
+        )
         result = self.resume(poll, now)
         return poll if result is None else result
 
@@ -48,7 +58,10 @@ class WorkerApi:
         task = self._leases.hand_out_next(poll.worker_group, poll.hostname, now)
         if task is not None:
             return {"taskObject": self._queries.task_object(task)}
-        return {} if now >= poll.deadline else None
+        if now < poll.deadline:
+            return None
+        self.polls.end_empty(poll.worker_group, poll.unpolled)
+        return {}
 
     def report(self, params: dict[str, Any], now: float) -> dict[str, Any]:
         """ReportTaskProgress."""
