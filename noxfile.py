@@ -86,6 +86,14 @@ def coverage(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Build the site, in which no link may be broken and no name missing; `-- serve` serves it."""
+    session.install("--group", "docs")
+    command = session.posargs or ["build", "--strict", "-d", session.create_tmp()]
+    session.run("mkdocs", *command, env={"NO_MKDOCS_2_WARNING": "1"})
+
+
+@nox.session
 def mutation(session: nox.Session) -> None:
     """Change the code of a folder at random, and list the changes that no test notices."""
     session.install("-e", f".[{EXTRAS}]", "--group", "test")

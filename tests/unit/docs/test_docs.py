@@ -21,7 +21,11 @@ DOCUMENTS = [
     "README.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
-    *(f"docs/{page.name}" for page in (ROOT / "docs").iterdir()),
+    *(
+        page.relative_to(ROOT).as_posix()
+        for folder in ("docs", "examples")
+        for page in sorted((ROOT / folder).rglob("*.md"))
+    ),
 ]
 LEASES = (ROOT / "docs" / "leases.md").read_text()
 
