@@ -116,3 +116,32 @@ def test_anyio(pytester, virtual):
         """)
     tests = ASYNC.format(mark="@pytest.mark.anyio", seconds=7200 if virtual else 0.01)
     run(pytester, worker=WORKER, test_anyio=tests).assert_outcomes(passed=4)
+
+
+def test_a_wait_which_is_not_awaited(pytester):
+    """It fails the test, which would pass whatever became of the work."""
+    body = """
+        import asyncio
+        from aiodp.testing import virtual_time
+
+        def test_over_http(aiodp_server):
+            aiodp_server.finished(aiodp_server.activity("group"))
+
+        @virtual_time
+        async def test_in_process(aiodp_service):
+            pipeline = aiodp_service.activity("group")
+            aiodp_service.held(pipeline)
+            aiodp_service.until(lambda: True)
+
+        @virtual_time
+        async def test_which_waits(aiodp_service):
+            pipeline = aiodp_service.activity("group")
+            await aiodp_service.until(lambda: pipeline.runs)
+            wait = asyncio.create_task(aiodp_service.ended(pipeline))
+            await asyncio.sleep(1)
+            wait.cancel()
+    """
+    result = run(pytester, test_it=body)
+    result.assert_outcomes(passed=3, errors=2)
+    said = "*not awaited, so the test has not waited for it; write*"
+    result.stdout.fnmatch_lines([f"finished: {said}", f"held, until: {said}"])

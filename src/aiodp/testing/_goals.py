@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from aiodp.emulator._model.records import BAD, TERMINAL, Status, TaskState
 from aiodp.testing._local_pipeline import instances_of, parts, pipeline_of
@@ -65,8 +65,8 @@ def held(work: Work) -> Goal[TaskView]:
     return Goal(text="held by a worker", check=check, explain=lambda service: table(service, work))
 
 
-def holds(condition: Callable[[], object]) -> Goal[bool]:
-    """Want a condition of the test's own to hold."""
+def holds(condition: Callable[[], object]) -> Goal[Any]:
+    """Want a condition of the test's own to hold; what is reached then is of no use."""
     return Goal(
         text="true",
         check=lambda _service: _is_true(condition) or None,

@@ -10,10 +10,11 @@ from aiodp.testing import _goals as goals
 from aiodp.testing._local_pipeline import LocalPipeline, task_id_of
 from aiodp.testing._owners import assert_single_owner, live_tasks
 from aiodp.testing._pipelines import activity_definition, make_pipeline
+from aiodp.testing._unawaited import Waits
 from aiodp.testing._vain_polls import polls_in_vain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
     from contextlib import AbstractContextManager
 
     from aiodp.emulator._model.audit import Audit
@@ -42,6 +43,7 @@ class Kit(ABC):
     def __init__(self, settings: Settings | None) -> None:
         if settings is not None and not isinstance(settings, Settings):
             raise TypeError(f"settings are aiodp.testing.Settings(...), not {settings!r}")
+        self._waits = Waits()
         self._taken: set[str] = set()  # ids of the tasks which the test took from their workers
 
     # Put work in
@@ -157,7 +159,9 @@ class Kit(ABC):
 
     # Wait
 
-    async def finished(self, work: Work, *, timeout: float | None = None) -> tuple[Run, ...]:  # noqa: ASYNC109 - service time, which no cancel scope knows
+    def finished(
+        self, work: Work, *, timeout: float | None = None
+    ) -> Coroutine[Any, Any, tuple[Run, ...]]:
         """Wait until all of this work is FINISHED, and return its runs.
 
         A pipeline with a schedule is FINISHED after its last slot, if there is one.
@@ -165,31 +169,36 @@ class Kit(ABC):
         Raises `AssertionError`, with a line for each instance, as soon as one ended otherwise, or
         when the time is up.
         """
-        __tracebackhide__ = True
-        return await self._reach(goals.finished(work), timeout)
+        return self._waits.note("finished", self._reach(goals.finished(work), timeout))
 
-    async def ended(self, work: Work, *, timeout: float | None = None) -> tuple[Run, ...]:  # noqa: ASYNC109 - as above
+    def ended(
+        self, work: Work, *, timeout: float | None = None
+    ) -> Coroutine[Any, Any, tuple[Run, ...]]:
         """Wait until nothing of this work goes on, however it ended, and return its runs."""
-        __tracebackhide__ = True
-        return await self._reach(goals.ended(work), timeout)
+        return self._waits.note("ended", self._reach(goals.ended(work), timeout))
 
-    async def held(self, work: Work, *, timeout: float | None = None) -> TaskView:  # noqa: ASYNC109 - as above
+    def held(self, work: Work, *, timeout: float | None = None) -> Coroutine[Any, Any, TaskView]:
         """Wait until a worker has acknowledged a task of this work, and return that task."""
-        __tracebackhide__ = True
-        return await self._reach(goals.held(work), timeout)
+        return self._waits.note("held", self._reach(goals.held(work), timeout))
 
-    async def until(
-        self,
-        condition: Callable[[], object],
-        *,
-        timeout: float | None = None,  # noqa: ASYNC109 - as above
-    ) -> None:
+    def until(
+        self, condition: Callable[[], object], *, timeout: float | None = None
+    ) -> Coroutine[Any, Any, None]:
         """Wait until the condition holds; it is tried when something may have changed.
 
         Raises `TypeError` for a coroutine function.
         """
+        return self._waits.note("until", self._reach(goals.holds(condition), timeout))
+
+    def assert_awaited(self) -> None:
+        """Raise `AssertionError` if one of these waits was made and never awaited."""
         __tracebackhide__ = True
-        await self._reach(goals.holds(condition), timeout)
+        found = self._waits.end()
+        if found:
+            raise AssertionError(
+                f"{', '.join(found)}: not awaited, so the test has not waited for it; write "
+                f"`await ….{found[0]}(…)`, or over HTTP in a plain test `….wait_{found[0]}(…)`"
+            )
 
     # Parts
 
@@ -206,7 +215,7 @@ class Kit(ABC):
         """Have those who wait check their goals soon."""
 
     @abstractmethod
-    async def _reach(self, goal: Goal[T], timeout: float | None) -> T:  # noqa: ASYNC109 - as above
+    async def _reach(self, goal: Goal[T], timeout: float | None) -> T:  # noqa: ASYNC109 - service time, which no cancel scope knows
         """Wait for a goal; raise `AssertionError` in service time."""
 
     def _check(self, goal: Goal[T], deadline: float) -> T | None:
