@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar, TypeVarTuple
 
 import anyio
+import psycopg
+import pymysql
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from aiodp._log import logger
-from aiodp.sql._driver_errors import database_errors
+from aiodp._log import error_text, logger
 from aiodp.sql._drivers import ignored_properties, make_engine, mode_of
 from aiodp.sql._errors import database_failed
 from aiodp.sql._interruption import run_on_server
 from aiodp.sql._tls import must_be_encrypted
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from sqlalchemy import Connection, CursorResult
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 
+_ERRORS: Final = (SQLAlchemyError, psycopg.Error, pymysql.MySQLError, OSError, UnicodeError)
+"""What SQLAlchemy and the drivers raise: of the server, the connection, or a value to be sent."""
 _CANCEL_TIMEOUT: Final = 2.0
 """Seconds for one request to cancel."""
 _CLOSE_TIMEOUT: Final = 3.0
@@ -56,7 +60,7 @@ class DatabaseConnection:
 
     async def run_coroutine(self, work: Callable[[], Awaitable[_T]]) -> _T:
         """Await what works on the connection."""
-        with database_errors(self.database):
+        with _database_errors(self.database):
             return await run_on_server(work, self._cancel)
 
     async def check_encryption(self) -> None:
@@ -130,7 +134,7 @@ async def connected(
     """
     if ignored := ignored_properties(database):
         logger.warning("%s: properties that are ignored: %s", database, ", ".join(ignored))
-    with database_errors(database):
+    with _database_errors(database):
         connection = await make_engine(database, autocommit=autocommit).connect()
     raw = await connection.get_raw_connection()
     opened = DatabaseConnection(database, connection, raw.driver_connection)
@@ -165,3 +169,25 @@ def _fetch(result: CursorResult[Any], _: Connection, size: int) -> list[Row]:
 def _close(connection: Connection, result: CursorResult[Any]) -> None:
     if not (connection.invalidated and connection.dialect.name == "mysql"):
         result.close()
+
+
+@contextmanager
+def _database_errors(where: object) -> Iterator[None]:
+    """Raise what a driver raises as a `TaskFailed` (`DatabaseFailed`) that names the database."""
+    try:
+        yield
+    except _ERRORS as error:
+        raise database_failed(f"{where}: {_describe(error)}") from error
+
+
+def _describe(error: BaseException) -> str:
+    """Return what the server says, without SQLAlchemy's words around it."""
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        error = error.orig
+    if isinstance(error, pymysql.MySQLError) and len(error.args) > 1:
+        code, text = error.args[:2]
+        cause = f": {error_text(error.__cause__)}" if isinstance(error.__cause__, OSError) else ""
+        return f"{text}{cause} (error {code})"
+    if isinstance(error, psycopg.Error) and error.sqlstate:
+        return f"{str(error).strip()} (SQLSTATE {error.sqlstate})"
+    return error_text(error).strip()
