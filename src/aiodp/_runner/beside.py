@@ -42,12 +42,21 @@ async def beside(
                 yield over
             except BaseException as error:  # noqa: BLE001 - raised again below, outside the group
                 raised = error
-            else:
-                if not over.is_set():
-                    shutdown.reach(Step.DRAINING)
-                    await over.wait()
+            await _wait_drained(over, shutdown, raised)
         finally:
             if not over.is_set():
                 shutdown.reach(Step.CANCELING)
     if raised is not None:
         raise raised
+
+
+async def _wait_drained(
+    over: anyio.Event, shutdown: Shutdown, raised: BaseException | None
+) -> None:
+    """Let the work drain, and wait for that, unless the block has failed."""
+    # A signal that ends the runner by itself may cancel several blocks around one another.
+    by_itself = shutdown.by_itself and isinstance(raised, anyio.get_cancelled_exc_class())
+    if not over.is_set() and (raised is None or by_itself):
+        shutdown.reach(Step.DRAINING)
+        with anyio.CancelScope(shield=by_itself):
+            await over.wait()

@@ -43,7 +43,7 @@ class Shutdown:
         self._threadsafe_call: Callable[[Callable[[], object]], object] | None = None
         self._home: Home | None = None
         self._interrupts: list[Callable[[], object]] = []
-        self._by_itself = False
+        self.by_itself = False  # whether nobody else ends the runner
 
     def open(self) -> None:
         """Begin, in the event loop of the runner."""
@@ -66,7 +66,7 @@ class Shutdown:
     def on_end_by_itself(self, interrupt: Callable[[], object]) -> None:
         """Call this if the runner ends by itself, and now if it does already."""
         self._interrupts.append(interrupt)
-        if self._by_itself:
+        if self.by_itself:
             interrupt()
 
     @property
@@ -103,7 +103,7 @@ class Shutdown:
 
     def end_by_itself(self, step: Step) -> None:
         """Do as `reach` does, and interrupt the block beside the runner: nobody else will."""
-        self._by_itself = True
+        self.by_itself = True
         self.reach(step)
         for interrupt in self._interrupts:
             interrupt()

@@ -32,6 +32,7 @@ _shutdowns: Final[list[Shutdown]] = []
 _before: Final[dict[int, Any]] = {}
 """The handlers that were there before the first runner listened."""
 _echoes: Final = Echoes()
+_heard: Final[set[int]] = set()
 
 
 @contextmanager
@@ -48,6 +49,7 @@ def listening(shutdown: Shutdown) -> Iterator[None]:
             if may_replace_handler(handler)
         )
         _echoes.forget()
+        _heard.clear()
         listen(_before, _hear)
     _shutdowns.append(shutdown)
     try:
@@ -64,15 +66,23 @@ def _hear(number: int, frame: FrameType | None) -> None:
     before = _before[number]
     is_ours = is_default_handler(before)
     if not _echoes.is_echo(number):
+        # Parents of servers' processes send SIGTERM where the terminal has sent SIGINT.
+        interrupts = is_ours or number in _heard
+        _heard.add(number)
         for shutdown in _shutdowns:
             end = shutdown.end_by_itself if is_ours else shutdown.reach
-            shutdown.call_soon(partial(_on_signal, signal.Signals(number), shutdown, end))
+            name = signal.Signals(number).name
+            shutdown.call_soon(partial(_on_signal, shutdown, end, name, interrupts=interrupts))
     if not is_ours:
         before(number, frame)
 
 
-def _on_signal(number: signal.Signals, shutdown: Shutdown, end: Callable[[Step], None]) -> None:
-    draining = shutdown.is_draining
-    what = "the tasks are interrupted" if draining else "draining; a second one interrupts"
-    logger.warning("%s: %s", number.name, what)
-    end(Step.CANCELING if draining else Step.DRAINING)
+def _on_signal(
+    shutdown: Shutdown, end: Callable[[Step], None], name: str, *, interrupts: bool
+) -> None:
+    if not shutdown.is_draining:
+        logger.warning("%s: draining; a second one interrupts", name)
+        end(Step.DRAINING)
+    elif interrupts:
+        logger.warning("%s: the tasks are interrupted", name)
+        end(Step.CANCELING)

@@ -20,7 +20,6 @@ from aiodp import ReporterClosed, TaskRunner
 from aiodp._concurrency import may_replace_handler
 from aiodp._process.echoes import ECHO_WINDOW
 from aiodp._runner import dispatcher
-from aiodp._runner.shutdown import Step
 from aiodp.testing import MemoryKit
 
 LONG = 30.0
@@ -47,7 +46,7 @@ def kit(monkeypatch):
 
 def make_runner(kit, handler=lambda _: None, session=None, **options):
     attached = kit.attach(session or get_session())
-    return TaskRunner(attached, worker_group="workers", handler=handler, **options)
+    return TaskRunner(attached, **{"worker_group": "workers", "handler": handler} | options)
 
 
 def backend_session(backend):
@@ -109,31 +108,58 @@ def interrupts(seen):
 
 @pytest.fixture
 def program_handler():
-    """A handler of the program's own for Ctrl-C, as of a web server; gives what it has heard."""
+    """A handler of the program's own, as of a web server; gives what it has heard."""
     seen: list[int] = []
     handler = interrupts(seen)
-    before = signal.signal(signal.SIGINT, handler)
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
     yield seen
-    assert signal.getsignal(signal.SIGINT) is handler
-    signal.signal(signal.SIGINT, before)
+    for number, handler_before in before.items():
+        assert signal.getsignal(number) is handler
+        signal.signal(number, handler_before)
 
 
 def test_a_handler_of_the_program_s_own_hears_the_signal_as_well(kit, run, program_handler):
-    """The runner drains, and the block goes on: the program ends it."""
+    """The runner drains, and the block goes on: the program ends it.
+
+    Ctrl-C in a terminal reaches the processes of a server and their parent, which sends them
+    SIGTERM then: the tasks are interrupted by the second Ctrl-C, not by that.
+    """
+    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGINT]
 
     async def main():
         async with make_runner(kit) as one:
             await polling(kit, one)
-            signal.raise_signal(signal.SIGINT)
-            await kit.until(lambda: one._shutdown.is_draining)
-            await anyio.sleep(0.05)
-            assert program_handler == [signal.SIGINT]
-            await anyio.sleep(ECHO_WINDOW)
-            signal.raise_signal(signal.SIGINT)
-            await kit.until(lambda: one._shutdown.step == Step.CANCELING)
+            for number, step in zip(numbers, (1, 1, 2), strict=True):
+                signal.raise_signal(number)
+                await anyio.sleep(1.5 * ECHO_WINDOW)
+                assert one._shutdown.step == step
 
     run(main())
-    assert program_handler == [signal.SIGINT] * 2
+    assert program_handler == numbers
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_signal_drains_all_runners_of_a_block(kit, backend):
+    """Each of them cancels it, and none takes that for a cancellation from outside."""
+    ends = []
+
+    async def handler(task):
+        signal.raise_signal(signal.SIGINT)
+        await anyio.sleep(0.3)
+        ends.append("work")
+
+    async def main():
+        kit.activity()
+        session = backend_session(backend)
+        async with (
+            make_runner(kit, session=session, worker_group="others"),
+            make_runner(kit, handler, session=session) as inner,
+        ):
+            await anyio.sleep_forever()
+        assert inner.statistics().ended == {"FINISHED": 1}
+
+    anyio.run(main, backend=backend)
+    assert ends == ["work"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
