@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from aiobotocore.session import AioSession
 
     from aiodp.testing import MemoryKit, ServerKit, Settings
+    from aiodp.testing._port import ReservedPort
 
+_PORT: Final[pytest.StashKey[ReservedPort]] = pytest.StashKey()
 _OPTIONS: Final = {
     "idle_polls": False,
     "longest_poll": ...,
@@ -29,14 +32,21 @@ _OPTIONS: Final = {
     "time_scale": None,
 }
 _OFFLINE: Final = (
-    "Direct every AWS client which reads the environment to an endpoint where nobody listens, with "
-    "made-up credentials, as long as pytest runs; tests with aiodp_server have its endpoint."
+    "Direct every AWS client which reads the environment to one endpoint of this process, with "
+    "made-up credentials, as long as pytest runs: there aiodp_server is in its tests, else nobody."
 )
 _MARKER: Final = (
     "aiodp(time_scale=…, settings=…, region_name='us-east-1', single_owner=True, longest_poll=…, "
     "idle_polls=False): how the local Data Pipeline of this test runs; single_owner=False: the "
     "test lets two workers have one task; idle_polls=True: it polls one worker group while "
     "another's work waits; longest_poll=None: polls are held as long as the settings say."
+)
+_NOT_SERVED: Final = "The test called an AWS client, but does not use the fixture aiodp_server."
+_NOT_CALLED: Final = "No call of a client has come to aiodp_server."
+_MADE_BEFORE: Final = (
+    "A client which was made before the test, such as one at the top of a module, does not know "
+    "its endpoint: make it within\nthe test, or put aiodp_offline = true into the configuration of "
+    "pytest."
 )
 _LONGEST_POLL: Final = 5.0
 """Real seconds for which `aiodp_server` holds a poll; botocore gives up after 60."""
@@ -57,17 +67,36 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """
     if not early_config.getini("aiodp_offline"):
         return
-    from aiodp.testing._environment import OFFLINE_ENDPOINT  # noqa: PLC0415 - only when it is used
+    from aiodp.testing._port import ReservedPort  # noqa: PLC0415 - only when it is used
 
+    port = early_config.stash[_PORT] = ReservedPort()
+    early_config.add_cleanup(port.close)
     patch = pytest.MonkeyPatch()
     early_config.add_cleanup(patch.undo)
     _unset_redirecting(patch)
-    _set_endpoint(OFFLINE_ENDPOINT, "us-east-1", patch)
+    _set_endpoint(port.endpoint, "us-east-1", patch)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker."""
     config.addinivalue_line("markers", _MARKER)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Say of a failed test that its clients do not reach the service, if that is how it looks."""
+    report = yield
+    kit = getattr(item, "funcargs", {}).get("aiodp_server")
+    if report.when == "call" and call.excinfo is not None:
+        error, port = call.excinfo.value, item.config.stash.get(_PORT, None)
+        if kit is None and port is not None and port.endpoint in str(error):
+            report.sections.append(("aiodp", _NOT_SERVED))
+        if kit is not None and _looks_lost(error) and not kit.calls:
+            advice = f" {_MADE_BEFORE}" if port is None else ""
+            report.sections.append(("aiodp", f"{_NOT_CALLED}{advice}"))
+    return report
 
 
 @pytest.fixture
@@ -103,15 +132,17 @@ def aiodp_server(
     options = _options(request)
     scale = aiodp_time_scale if options["time_scale"] is None else options["time_scale"]
     _unset_redirecting(monkeypatch)
+    port = request.config.stash.get(_PORT, None)
     try:
         kit = ServerKit(
             _settings(options, aiodp_settings, _LONGEST_POLL * scale or None),
             time_scale=scale,
             region_name=options["region_name"],
+            port=0 if port is None else port.number,
         )
     except ModuleNotFoundError as error:
         pytest.fail(f"aiodp_server cannot be used: {error}", pytrace=False)
-    with kit:
+    with nullcontext() if port is None else port.lent(), kit:
         _set_endpoint(kit.endpoint, kit.region_name, monkeypatch)
         kit.idle_polls = options["idle_polls"]
         yield kit
@@ -233,6 +264,11 @@ def _check(kit: ServerKit | MemoryKit, options: dict[str, Any]) -> None:
             messages.append(str(error))
     if messages:  # outside of the except clause, or pytest would show the assertion as well
         pytest.fail("\n".join(messages), pytrace=False)
+
+
+def _looks_lost(error: BaseException) -> bool:
+    """Return whether an error may come from a client which does not find the service."""
+    return type(error).__module__.startswith("botocore") or "for a poll of" in str(error)
 
 
 def _is_on_trio(request: pytest.FixtureRequest) -> bool:

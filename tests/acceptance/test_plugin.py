@@ -160,11 +160,12 @@ def test_the_session_in_process_has_the_markers_region(pytester, monkeypatch):
 
 
 def test_offline(pytester, monkeypatch):
-    """What is made at import time, or called between tests, finds a dead end and nothing real."""
+    """What is made at import time reaches the service of each test, and nothing between tests."""
     pytester.makeini(f"{INI}\naiodp_offline = true\n")
     module = """
         import boto3
         client = boto3.client("datapipeline")
+        s3 = boto3.client("s3")
     """
     body = """
         import boto3
@@ -174,24 +175,65 @@ def test_offline(pytester, monkeypatch):
 
         def check(client):
             assert client._request_signer._credentials.access_key == "testing"
-            with pytest.raises(EndpointConnectionError, match="aiodp-offline"):
+            with pytest.raises(EndpointConnectionError):
                 client.list_pipelines()
 
         def test_before():
             check(module.client)
 
-        def test_served(aiodp_server):
+        @pytest.mark.parametrize("turn", [1, 2])
+        def test_served(aiodp_server, turn):
             assert boto3.client("datapipeline").list_pipelines()["pipelineIdList"] == []
-            check(module.client)
+            aiodp_server.activity("group")
+            assert module.client.poll_for_task(workerGroup="group")["taskObject"]
+            assert module.s3.list_buckets()["Buckets"] == []
+            module.s3.create_bucket(Bucket="same")
 
         def test_after():
+            check(module.client)
             check(boto3.client("datapipeline"))
+
+        def test_without_the_fixture():
+            module.client.list_pipelines()
+
+        def test_which_calls_nothing(aiodp_server):
+            aiodp_server.assert_finished(aiodp_server.activity("group"))
     """
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "real")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "real")
+    monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", "2020-01-01T00:00:00Z")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     pytester.makeconftest("import module")
-    run(pytester, module=module, test_it=body).assert_outcomes(passed=3)
+    result = run(pytester, module=module, test_it=body)
+    result.assert_outcomes(passed=4, failed=2)
+    result.stdout.fnmatch_lines(["*does not use the fixture aiodp_server*"])
+    result.stdout.fnmatch_lines(["No call of a client has come to aiodp_server."])
+
+
+def test_a_client_which_was_made_before_the_test(pytester, monkeypatch):
+    """Where it does not know the endpoint, the failed test says so and what to do."""
+    module = """
+        import boto3
+        client = boto3.client("datapipeline", region_name="us-east-1")
+    """
+    body = """
+        from module import client
+
+        def test_which_sees_the_error(aiodp_server):
+            client.poll_for_task(workerGroup="group")
+
+        def test_which_sees_no_work_done(aiodp_server):
+            aiodp_server.assert_finished(aiodp_server.activity("group"))
+
+        def test_of_something_else(aiodp_server):
+            assert aiodp_server.now < 0
+    """
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # which is no AWS
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    result = run(pytester, module=module, test_it=body)
+    result.assert_outcomes(failed=3)
+    said = [line for line in result.outlines if "put aiodp_offline = true" in line]
+    assert len(said) == 2
 
 
 def test_without_offline_the_environment_is_the_users(pytester, monkeypatch):

@@ -10,13 +10,12 @@ if TYPE_CHECKING:
 
 DUMMY_KEY: Final = "testing"
 """Access key and secret key; to moto they are of its default account."""
-OFFLINE_ENDPOINT: Final = "http://127.0.0.1:9/aiodp-offline"
-"""An endpoint where nobody listens; its name shows in the errors about it."""
 
 _REDIRECTING: Final = frozenset(
     {
         "AWS_CONTAINER_CREDENTIALS_FULL_URI",
         "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_CREDENTIAL_EXPIRATION",
         "AWS_DEFAULT_PROFILE",
         "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
         "AWS_PROFILE",

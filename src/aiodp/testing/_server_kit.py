@@ -39,6 +39,7 @@ class ServerKit(Kit):
     `with ServerKit() as server:` serves until the block ends. Its methods are for one region, and
     for moto's default account. Those whose name starts with `wait` block their thread. At a
     `time_scale` of 0 its time stands still, but for `jump`, and timeouts are in real seconds.
+    `port` is for clients which exist before the server; 0 takes any free one.
 
     Raises `ModuleNotFoundError`, which says what to install, without the extra `emulator`.
     """
@@ -49,6 +50,7 @@ class ServerKit(Kit):
         *,
         time_scale: float = 1.0,
         region_name: str = "us-east-1",
+        port: int = 0,
     ) -> None:
         from aiodp.emulator import EmulatorServer  # noqa: PLC0415 - an extra, and slow to import
 
@@ -56,7 +58,7 @@ class ServerKit(Kit):
         speed: dict[str, Any] = (
             {"time_scale": time_scale} if time_scale else {"clock": ManualClock()}
         )
-        self.server = EmulatorServer(settings=settings, **speed)
+        self.server = EmulatorServer(port=port, settings=settings, **speed)
         """The server itself."""
         self.region_name = region_name
         self.default_timeout = WAIT_TIMEOUT * time_scale
