@@ -131,10 +131,14 @@ def test_every_example_is_here():
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert files == {
+        "README.md",
         "beside_other_work.py",
+        "container/Containerfile",
+        "container/README.md",
         "embedded_in_aiohttp.py",
         "embedded_in_fastapi.py",
         "existing_coroutine.py",
+        "kubernetes/runner.yaml",
         "plain_function.py",
         "systemd/README.md",
         "systemd/aiodp-runner.service",
@@ -361,7 +365,7 @@ SECTIONS = {
         *("PrivateDevices", "ProtectSystem", "ProtectHome", "ProtectClock", "ProtectHostname"),
         *("ProtectControlGroups", "ProtectKernelLogs", "ProtectKernelModules", "LockPersonality"),
         *("ProtectKernelTunables", "RestrictAddressFamilies", "RestrictRealtime"),
-        "RestrictSUIDSGID",
+        *("RestrictSUIDSGID", "WatchdogSec"),
     },
     "Install": {"WantedBy"},
 }
