@@ -47,13 +47,11 @@ async def decoded(
     chunks: AsyncGenerator[bytes, None], decoder: Decoder, uri: S3Uri
 ) -> AsyncGenerator[Batch, None]:
     """Yield the rows of an object; raise `TaskFailed` for what is not of its format."""
-    async with aclosing(chunks):
+    async with aclosing(_slices(chunks)) as slices:
         with data_errors(uri):
-            async for chunk in chunks:
-                for start in range(0, len(chunk), _SLICE_BYTES):
-                    part = chunk[start : start + _SLICE_BYTES]
-                    if rows := await anyio.to_thread.run_sync(decoder.decode, part):
-                        yield rows
+            async for part in slices:
+                if rows := await anyio.to_thread.run_sync(decoder.decode, part):
+                    yield rows
             if rows := await anyio.to_thread.run_sync(decoder.end):
                 yield rows
 
@@ -77,6 +75,13 @@ async def compressed(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[byte
             if data := await anyio.to_thread.run_sync(compressor.feed, chunk):
                 yield data
     yield compressor.end()
+
+
+async def _slices(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            for start in range(0, len(chunk), _SLICE_BYTES):
+                yield chunk[start : start + _SLICE_BYTES]
 
 
 @contextmanager
