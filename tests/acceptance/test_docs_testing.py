@@ -1,4 +1,4 @@
-"""The page about testing, executed, and what of the README is such a test."""
+"""The page about testing, executed, and that the local service needs no configuration."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 import pytest
 from markdown_it import MarkdownIt
 
+from acceptance.docs_kit import blocks
 from acceptance.plugin_kit import FIXTURES, run
 from acceptance.support import ROOT
 
@@ -21,16 +22,12 @@ FENCES = [
     if token.type == "fence"
 ]
 BLOCKS = [content for info, content in FENCES if info == "python"]
-README = [
-    token.content
-    for token in MarkdownIt().parse((ROOT / "README.md").read_text())
-    if token.type == "fence" and "import" in token.content and "from aiodp.testing" in token.content
-]
+ALONE = [block for block in blocks("docs/local-service.md", "python") if "aiodp.testing" in block]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("block", README, ids=lambda block: block.splitlines()[-1])
-def test_the_readme_needs_no_configuration(block, tmp_path):
+@pytest.mark.parametrize("block", ALONE, ids=lambda block: block.splitlines()[-1])
+def test_the_service_needs_no_configuration(block, tmp_path):
     """What brings its own service runs on a machine which nobody has configured for AWS."""
     bare = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     files = dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), os.devnull)

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from markdown_it import MarkdownIt
 
+from acceptance.docs_kit import CLEAN, blocks, drained, environment, fences
+from acceptance.support import ROOT
 from aiodp.testing import ServerKit, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).parents[2]
-FENCES = [
-    (token.info, token.content)
-    for token in MarkdownIt().parse((ROOT / "README.md").read_text())
-    if token.type == "fence"
-]
-PYTESTS = [content for info, content in FENCES if info == "python" and "def test_" in content]
-PYTHON = [content for info, content in FENCES if info == "python" and content not in PYTESTS]
-SHELL = [content for info, content in FENCES if info == "sh"]
-DEMO, TESTS, RUN, HOLD, EMULATE = SHELL
-RUNNER, LOOP, *PYTHON = PYTHON
+FENCES = fences("README.md")
+PYTESTS = [content for content in blocks("README.md", "python") if "def test_" in content]
+WORKER, HEARTBEATS = (block for block in blocks("README.md", "python") if block not in PYTESTS)
+DEMO, TESTS, RUN = blocks("README.md", "sh")
 OWN = ["-o", "asyncio_default_fixture_loop_scope=function"]  # pytest-asyncio asks for it
-CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
 
 
 @pytest.fixture(scope="module")
@@ -39,16 +29,13 @@ def server() -> Iterator[ServerKit]:
         yield running
 
 
-def environment(server: ServerKit) -> dict[str, str]:
-    """The environment of a user whose clients are pointed at the local service."""
-    return CLEAN | {
-        "AWS_ENDPOINT_URL": server.endpoint,
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "NO_PROXY": "127.0.0.1",
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-    }
+def test_the_first_screen_says_what_it_is_and_how_to_begin():
+    """Forty lines have how to install it, both commands and the first program; all is short."""
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert len(lines) <= 150
+    first = "\n".join(lines[:40]) + "\n"
+    for text in ("pip install", DEMO, TESTS, WORKER):
+        assert text in first
 
 
 def test_there_is_no_block_of_another_kind():
@@ -56,46 +43,27 @@ def test_there_is_no_block_of_another_kind():
     assert {info for info, _ in FENCES} == {"python", "sh"}
 
 
-TWO_TYPES = {
-    "objects": [
-        {"id": "Default", "scheduleType": "ondemand", "workerGroup": "readme"},
-        {"id": "Source", "type": "S3DataNode", "filePath": "s3://bucket/key"},
-        {"id": "Target", "type": "S3DataNode", "filePath": "s3://bucket/copy"},
-        {"id": "Shell", "type": "ShellCommandActivity", "command": "echo hello"},
-        {
-            "id": "Copy",
-            "type": "CopyActivity",
-            "input": {"ref": "Source"},
-            "output": {"ref": "Target"},
-        },
-    ]
-}
-
-
 @pytest.mark.slow
-def test_the_runner_does_its_tasks_until_it_is_drained(server, tmp_path):
-    """The first block finishes a task of each type, and ends well at SIGTERM."""
-    pipeline = server.pipeline(TWO_TYPES)
+def test_the_worker_finishes_a_task_until_it_is_drained(server, tmp_path):
+    """The first block, of at most ten lines."""
+    assert WORKER.count("\n") <= 10
+    pipeline = server.activity("my-group", command="echo hello")
     script = tmp_path / "block.py"
-    script.write_text(RUNNER)
-    with subprocess.Popen(
-        [sys.executable, "-W", "error", "-u", str(script), "readme"],
-        env=environment(server),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as running:
-        try:
-            server.wait_finished(pipeline, timeout=60)
-            running.send_signal(signal.SIGTERM)
-            out, err = running.communicate(timeout=60)
-        finally:
-            running.kill()
-    assert running.returncode == 0, err
-    assert "working on @Shell_" in out
+    script.write_text(WORKER)
+    out = drained(script, server, pipeline)
+    assert "working on @" in out
     assert "echo hello" in out
-    assert "from s3://bucket/key" in out
-    assert "Traceback" not in err
+
+
+def test_the_heartbeats_alone_keep_a_task(server, connect, commands, tmp_path):
+    """The second block sets the status of a task that somebody else has polled."""
+    pipeline = server.activity("readme-task")
+    task = connect(server).poll_for_task(workerGroup="readme-task")["taskObject"]
+    script = tmp_path / "block.py"
+    script.write_text(HEARTBEATS)
+    done = commands.run(task["taskId"], script=script, env=environment(server), timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    server.assert_finished(pipeline)
 
 
 def test_run(server, tmp_path):
@@ -140,56 +108,6 @@ def test_pytest_blocks(number, tmp_path):
     )
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert "1 passed" in done.stdout
-
-
-@pytest.mark.parametrize("number", range(len(PYTHON)))
-def test_python_blocks(number, commands, tmp_path):
-    """Each that brings its own service runs as it stands, as a script."""
-    script = tmp_path / "block.py"
-    script.write_text(PYTHON[number])
-    done = commands.run(script=script, env=CLEAN, timeout=60)
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-@pytest.mark.slow
-def test_a_loop_of_ones_own_finishes_its_task(server, commands, tmp_path):
-    """The second block polls again after a poll without a task."""
-    script = tmp_path / "block.py"
-    script.write_text(LOOP)
-    with commands.start("readme-loop", script=script, env=environment(server)) as running:
-        try:
-            polls = server.calls["PollForTask", "ok"]
-            server.wait_until(lambda: server.calls["PollForTask", "ok"] > polls)
-            server.wait_finished(server.activity("readme-loop"), timeout=60)
-        finally:
-            running.kill()
-
-
-def test_poll_and_hold(server):
-    """The shell block gets a task, keeps it and sets its status."""
-    variables = environment(server) | {"WORKER_GROUP": "readme-hold"}
-    pipeline = server.activity("readme-hold")
-    command = ["bash", "-euc", HOLD]
-    subprocess.run(command, env=variables, timeout=60, check=True)
-    server.assert_finished(pipeline)
-
-
-def test_emulate(server):
-    """The shell block serves until it is interrupted."""
-    with subprocess.Popen(
-        ["bash", "-euc", f"exec {EMULATE}"],
-        env=environment(server),
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as running:
-        assert running.stdout is not None
-        said = ""
-        while "AWS_ENDPOINT_URL=" not in said:
-            line = running.stdout.readline()
-            assert line, f"it ended after saying {said!r}"
-            said += line
-        running.send_signal(signal.SIGINT)
-        assert running.wait(timeout=60) == 0
 
 
 def test_the_first_two_commands_are_what_ci_runs():
