@@ -441,3 +441,52 @@ def test_the_page_is_off_unless_it_was_asked_for(api):
         assert api.raw("POST", "/aiodp-ui/")[0] == 405
         assert api.raw("GET", "/aiodp-ui/", None, {"Host": "evil.example"})[0] == 403
         assert api("GET", "state")
+
+
+WORK = {"id": "Work", "type": "ShellCommandActivity", "command": "say #{myWord}"}
+ONCE = {"scheduleType": "ondemand", "workerGroup": "group"}
+PARAMETERS = [{"id": "myWord", "type": "String"}]
+DEFINITION = {"objects": [WORK | ONCE], "parameters": PARAMETERS}
+
+
+def test_a_pipeline_is_made_of_a_definition_file(api, connect, server):
+    """It is activated, unless told otherwise, and its runs are shown as they stand."""
+    made = api("POST", "pipelines", {"definition": DEFINITION, "values": {"myWord": "yes"}})
+    [warning] = made["warnings"]
+    assert (made["state"], "belongs on the Default object" in warning) == ("SCHEDULED", True)
+    client = connect(server)
+    task = client.poll_for_task(workerGroup="group", hostname="here")["taskObject"]
+    client.set_task_status(taskId=task["taskId"], taskStatus="FINISHED")
+    path = f"pipelines?pipelineId={made['pipelineId']}"
+    [run] = api("GET", path)["runs"]
+    assert (run["componentId"], run["status"], run["hostname"]) == ("Work", "FINISHED", "here")
+    given = {"definition": DEFINITION, "name": "later", "activate": False}
+    later = api("POST", "pipelines", given)
+    assert (later["state"], later["runs"]) == ("PENDING", [])
+    [_, listed] = server.service().perform("ListPipelines")["pipelineIdList"]
+    assert listed == {"id": later["pipelineId"], "name": "later"}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "definition is missing"),
+        ({"definition": []}, "definition must be a JSON object"),
+        ({"definition": {}}, 'a list of "objects"'),
+        ({"definition": DEFINITION, "activate": "no"}, "activate must be true or false"),
+        ({"definition": {"objects": [WORK | ONCE | {"runsOn": {"ref": "Lost"}}]}}, "Lost"),
+        ({"definition": {"objects": [WORK | {"id": "a" * 2000}]}}, "InvalidRequestException"),
+    ],
+)
+def test_a_pipeline_which_cannot_be_made(api, server, given, said):
+    """What is wrong with it is said, and no pipeline is left."""
+    status, message = api.refused("POST", "pipelines", given)
+    assert status == 400
+    assert said in message
+    assert server.service().perform("ListPipelines")["pipelineIdList"] == []
+
+
+def test_a_pipeline_which_there_is_not(api):
+    """A missing id and an unknown one are said apart."""
+    assert api.refused("GET", "pipelines") == (400, "pipelineId is missing")
+    assert api.refused("GET", "pipelines?pipelineId=df-1")[0] == 404

@@ -34,9 +34,9 @@ _MAX_SHOWN: Final = 100  # characters
 class Member:
     """A member of a body: its kind, and whether it is required.
 
-    The kinds are "text", "texts", "name" (a shorter text), "number" (a finite number) and "count"
-    (a whole number which is not negative). A text has only characters which are legal in XML, as
-    in the requests of the service itself.
+    The kinds are "text", "texts", "name" (a shorter text), "number" (a finite number), "count" (a
+    whole number which is not negative), "flag" and "object" (any JSON object). A text has only
+    characters which are legal in XML, as in the requests of the service itself.
     """
 
     kind: str
@@ -156,6 +156,8 @@ _KINDS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
         lambda value: _is_number(value) and isinstance(value, int) and value >= 0,
         "a whole number from 0 on",
     ),
+    "flag": (lambda value: isinstance(value, bool), "true or false"),
+    "object": (lambda value: isinstance(value, dict), "a JSON object"),
 }
 
 

@@ -11,6 +11,7 @@ from aiodp._core.text import shorten
 from aiodp.emulator._errors import ServiceError
 from aiodp.emulator._model.faults import Fault, FaultKind
 from aiodp.emulator._server.admin.input import Member, whole
+from aiodp.emulator._server.admin.pipelines import make_pipeline, show_pipeline
 from aiodp.emulator._server.admin.views import shown
 
 if TYPE_CHECKING:
@@ -169,6 +170,7 @@ PATHS: Final[dict[str, dict[str, Callable[[Input], dict[str, Any]]]]] = {
     "tasks/give-away": {"POST": _give_away},
     "tasks/cancel": {"POST": _cancel},
     "assign": {"POST": _assign},
+    "pipelines": {"GET": show_pipeline, "POST": make_pipeline},
     "taskrunners": {"GET": _runners},
     "taskrunners/terminate": {"POST": _terminate},
     "audit": {"GET": _audit},
