@@ -42,7 +42,7 @@ _MARKER: Final = (
     "another's work waits; longest_poll=None: polls are held as long as the settings say."
 )
 _NOT_SERVED: Final = "The test called an AWS client, but does not use the fixture aiodp_server."
-_NOT_CALLED: Final = "No call of a client has come to aiodp_server."
+_NOT_CALLED: Final = "No call of a client has come to aiodp_server in the region {}."
 _MADE_BEFORE: Final = (
     "A client which was made before the test, such as one at the top of a module, does not know "
     "its endpoint: make it within\nthe test, or put aiodp_offline = true into the configuration of "
@@ -95,7 +95,7 @@ def pytest_runtest_makereport(
             report.sections.append(("aiodp", _NOT_SERVED))
         if kit is not None and _looks_lost(error) and not kit.calls:
             advice = f" {_MADE_BEFORE}" if port is None else ""
-            report.sections.append(("aiodp", f"{_NOT_CALLED}{advice}"))
+            report.sections.append(("aiodp", _NOT_CALLED.format(kit.region_name) + advice))
     return report
 
 

@@ -207,7 +207,9 @@ def test_offline(pytester, monkeypatch):
     result = run(pytester, module=module, test_it=body)
     result.assert_outcomes(passed=4, failed=2)
     result.stdout.fnmatch_lines(["*does not use the fixture aiodp_server*"])
-    result.stdout.fnmatch_lines(["No call of a client has come to aiodp_server."])
+    result.stdout.fnmatch_lines(
+        ["No call of a client has come to aiodp_server in the region us-east-1."]
+    )
 
 
 def test_a_client_which_was_made_before_the_test(pytester, monkeypatch):

@@ -24,6 +24,7 @@ def test_a_misspelt_worker_group_fails_the_test(pytester):
     """Whether the test looks at the outcome, waits for it or neither, it says where work waits."""
     body = """
         import pytest
+        from aiodp.testing import virtual_time
         from worker import work_once
 
         pytestmark = pytest.mark.aiodp(longest_poll=0.05)
@@ -39,15 +40,31 @@ def test_a_misspelt_worker_group_fails_the_test(pytester):
             work_once("report")
             aiodp_server.wait_finished(pipeline)
 
+        def test_which_polls_for_ever(aiodp_server, monkeypatch):
+            monkeypatch.setattr("aiodp.testing._vain_polls.PATIENCE", 0.05)
+            aiodp_server.activity("reports")
+            while True:
+                work_once("report")
+
+        @virtual_time
+        async def test_which_polls_for_ever_in_process(aiodp_service, aiodp_session, monkeypatch):
+            monkeypatch.setattr("aiodp.testing._vain_polls.PATIENCE", 0.05)
+            aiodp_service.activity("reports")
+            async with aiodp_session.create_client("datapipeline") as client:
+                while True:
+                    await client.poll_for_task(workerGroup="report")
+
         def test_which_does_not_look(aiodp_server):
             aiodp_server.activity("reports")
             work_once("report")
     """
     result = run(pytester, worker=WORKER, test_it=body)
-    result.assert_outcomes(failed=2, passed=1, errors=3)
+    result.assert_outcomes(failed=4, passed=1, errors=5)
     result.stdout.fnmatch_lines(["*ERROR at teardown of test_which_does_not_look*", SAID])
     result.stdout.fnmatch_lines(["*not all of the work has FINISHED*", "*", f"E *{SAID}"])
     result.stdout.fnmatch_lines(["*not FINISHED by * s of the service*", "*", f"E *{SAID}"])
+    refused = [line for line in result.outlines if f"PollForTask operation: {SAID}" in line]
+    assert len(refused) == 2
 
 
 def test_polls_which_are_no_mistake(pytester):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from aiodp.emulator._errors import invalid
 from aiodp.emulator._settings import Settings
 from aiodp.testing import _goals as goals
 from aiodp.testing._local_pipeline import LocalPipeline, task_id_of
 from aiodp.testing._owners import assert_single_owner, live_tasks
 from aiodp.testing._pipelines import activity_definition, make_pipeline
 from aiodp.testing._unawaited import Waits
-from aiodp.testing._vain_polls import polls_in_vain
+from aiodp.testing._vain_polls import Patience, polls_in_vain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -38,7 +40,10 @@ class Kit(ABC):
 
     default_timeout: float
     idle_polls = False
-    """Whether waits go on while a worker group is polled in vain, as `assert_polled` says it."""
+    """Whether waits and polls go on while polls are in vain, as `assert_polled` says it.
+
+    Else, after some seconds, waits fail, and a worker that goes on polling gets an error.
+    """
 
     def __init__(self, settings: Settings | None) -> None:
         if settings is not None and not isinstance(settings, Settings):
@@ -209,6 +214,16 @@ class Kit(ABC):
     def _model_to_read(self) -> AbstractContextManager[Service]:
         """Yield the model as `_model` does, but to look at only, also when it serves no more."""
         return self._model()
+
+    def _refuse_polls_in_vain(self, service: Service) -> None:
+        """Have a service answer the poll of a worker with an error where it would poll for ever."""
+        patience = Patience(time.monotonic)
+
+        def refuse() -> None:
+            if patience.is_over(service) and not self.idle_polls:
+                raise invalid("; ".join(polls_in_vain(service)))
+
+        service.model.worker_api.on_empty = refuse
 
     @abstractmethod
     def _on_change(self) -> None:

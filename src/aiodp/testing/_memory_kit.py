@@ -57,6 +57,15 @@ class MemoryKit(Kit, MemoryService):
         return super().attach(session)
 
     @property
+    def service(self) -> Service:
+        """The model behind it."""
+        is_new = self._service is None
+        service = super().service
+        if is_new:
+            self._refuse_polls_in_vain(service)
+        return service
+
+    @property
     def audit(self) -> Audit:
         """The record of who was given which task when."""
         return self.service.audit

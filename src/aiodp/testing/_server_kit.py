@@ -70,7 +70,8 @@ class ServerKit(Kit):
 
         moto_api_backend.reset()
         self.server.start()
-        _ = self.service  # made now, because the first call may come while the server stops
+        with self.service as service:  # made now: the first call may come while the server stops
+            self._refuse_polls_in_vain(service)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from aiodp.emulator._model.service import Service
 
 PATIENCE: Final = 7.0
-"""Real seconds for which a wait watches polls in vain: more than a poll of the fixture's is held.
+"""Real seconds for which polls may be in vain: more than a poll of the fixture's is held.
 
 A worker which polls several groups in turn comes to another one meanwhile.
 """
 
 
 class Patience:
-    """How long a wait goes on while polls are in vain; `clock` gives real seconds."""
+    """How long waits and polls go on while polls are in vain; `clock` gives real seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

@@ -268,7 +268,10 @@ class Service:
 
     def _pending(self, poll: HeldPoll) -> Pending:
         def resume() -> Answer | None:
-            result = self.model.worker_api.resume(poll, self.advance())
+            try:
+                result = self.model.worker_api.resume(poll, self.advance())
+            except ServiceError as error:
+                return error_answer(error, self.model.context.ids.request())
             return None if result is None else json_answer(result, self.model.context.ids.request())
 
         return Pending(

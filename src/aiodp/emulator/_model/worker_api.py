@@ -10,6 +10,8 @@ from aiodp.emulator._errors import invalid
 from aiodp.emulator._model.polls import Polls
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aiodp.emulator._model.leases import Leases
     from aiodp.emulator._model.listing.query import Queries
     from aiodp.emulator._settings import Settings
@@ -40,6 +42,8 @@ class WorkerApi:
         self._queries = queries
         self._leases = leases
         self.polls = Polls(leases.queues)
+        self.on_empty: Callable[[], None] = lambda: None
+        """Called before a poll is answered without work; a `ServiceError` is answered instead."""
 
     def poll(self, params: dict[str, Any], now: float) -> dict[str, Any] | HeldPoll:
         """PollForTask: a task at once, or a held poll which may get one later."""
@@ -61,6 +65,7 @@ class WorkerApi:
         if now < poll.deadline:
             return None
         self.polls.end_empty(poll.worker_group, poll.unpolled)
+        self.on_empty()
         return {}
 
     def report(self, params: dict[str, Any], now: float) -> dict[str, Any]:
