@@ -424,7 +424,7 @@ def test_a_line_of_the_log_stays_a_line(server, calls):
         send(one, "PollForTask", workerGroup=["list"])
         receive(one)
     assert [record.worker_group for record in calls.records] == [
-        "a?b?[31m",
+        "a\\nb\\x1b[31m",
         "xxxxxxxx…xxxxxxxx",
         None,
     ]

@@ -1,9 +1,7 @@
-"""The unit of systemd, the Containerfile and the manifest of Kubernetes."""
+"""The Containerfile and the manifest of Kubernetes."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,15 +12,6 @@ from aiodp.cli._run.command import run
 from aiodp.cli._run.session import _INTERRUPTED_TIMEOUT
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
-UNIT = EXAMPLES / "systemd" / "aiodp-runner.service"
-OTHER_PATHS = {"/opt/aiodp/bin/aiodp": "/bin/true"}
-"""What the unit needs on a machine; systemd looks whether it is there."""
-
-
-def values(key):
-    """Return what the unit says for a key."""
-    lines = UNIT.read_text().splitlines()
-    return [line.partition("=")[2] for line in lines if line.startswith(f"{key}=")]
 
 
 def parsed(arguments):
@@ -38,32 +27,6 @@ def pod():
     labels = deployment["spec"]["template"]["metadata"]["labels"]
     assert deployment["spec"]["selector"]["matchLabels"].items() <= labels.items()
     return deployment["spec"]["template"]["spec"]
-
-
-@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze")
-def test_systemd_accepts_the_unit(tmp_path):
-    """It has no word to say about it."""
-    text = UNIT.read_text()
-    for path, other in OTHER_PATHS.items():
-        text = text.replace(path, other)
-    unit = tmp_path / UNIT.name
-    unit.write_text(text)
-    done = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True, check=False
-    )
-    own = [line for line in done.stderr.splitlines() if UNIT.name in line]
-    assert own == []
-    assert done.returncode == 0, done.stderr
-
-
-def test_systemd_waits_until_the_runner_has_stopped():
-    """And longer than the runner may be late, before it kills it for that."""
-    [command] = values("ExecStart")
-    options = parsed(command.split()[2:])
-    [timeout] = values("TimeoutStopSec")
-    assert int(timeout) >= options.drain_timeout + _INTERRUPTED_TIMEOUT
-    assert values("Type") == ["notify"]
-    assert values("WatchdogSec") == ["3min"]
 
 
 def test_kubernetes_waits_until_the_runner_has_stopped(pod):
