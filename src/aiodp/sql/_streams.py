@@ -6,7 +6,7 @@ What takes time is done in threads, so that the heartbeats of all tasks go on.
 from __future__ import annotations
 
 from contextlib import aclosing, contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar, TypeVarTuple
 
 import anyio.to_thread
 
@@ -14,12 +14,16 @@ from aiodp.sql._errors import bad_data
 from aiodp.sql._gzip import Compressor, Decompressor
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator
+    from collections.abc import AsyncGenerator, Callable, Iterator
+    from typing import Unpack
 
     from aiodp.shell._s3 import Store
     from aiodp.shell._uri import S3Uri
     from aiodp.sql._records import Decoder, Format
     from aiodp.sql._rows import Batch
+
+_T = TypeVar("_T")
+_Ts = TypeVarTuple("_Ts")
 
 _SLICE_BYTES: Final = 128 * 1024
 """What is decoded at once: its rows take much more memory."""
@@ -48,12 +52,11 @@ async def decoded(
 ) -> AsyncGenerator[Batch, None]:
     """Yield the rows of an object; raise `TaskFailed` for what is not of its format."""
     async with aclosing(_slices(chunks)) as slices:
-        with data_errors(uri):
-            async for part in slices:
-                if rows := await anyio.to_thread.run_sync(decoder.decode, part):
-                    yield rows
-            if rows := await anyio.to_thread.run_sync(decoder.end):
+        async for part in slices:
+            if rows := await _convert(uri, decoder.decode, part):
                 yield rows
+        if rows := await _convert(uri, decoder.end):
+            yield rows
 
 
 async def encoded(
@@ -62,9 +65,13 @@ async def encoded(
     """Yield the bytes of rows; raise `TaskFailed` for a row that the format cannot write."""
     async with aclosing(batches):
         async for batch in batches:
-            with data_errors(uri):
-                data = await anyio.to_thread.run_sync(data_format.encode, batch)
-            yield data
+            yield await _convert(uri, data_format.encode, batch)
+
+
+async def _convert(uri: S3Uri, function: Callable[[Unpack[_Ts]], _T], *args: Unpack[_Ts]) -> _T:
+    """Call the function in a thread; raise `TaskFailed` if its errors are of the data."""
+    with data_errors(uri):
+        return await anyio.to_thread.run_sync(function, *args)
 
 
 async def compressed(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
