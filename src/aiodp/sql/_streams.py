@@ -15,7 +15,6 @@ from aiodp.sql._gzip import Compressor, Decompressor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
-    from typing import Unpack
 
     from aiodp.shell._s3 import Store
     from aiodp.shell._uri import S3Uri
@@ -68,7 +67,7 @@ async def encoded(
             yield await _convert(uri, data_format.encode, batch)
 
 
-async def _convert(uri: S3Uri, function: Callable[[Unpack[_Ts]], _T], *args: Unpack[_Ts]) -> _T:
+async def _convert(uri: S3Uri, function: Callable[[*_Ts], _T], *args: *_Ts) -> _T:
     """Call the function in a thread; raise `TaskFailed` if its errors are of the data."""
     with data_errors(uri):
         return await anyio.to_thread.run_sync(function, *args)
