@@ -83,6 +83,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Say of a module which makes a client, but finds no region, how it gets one."""
+    report = yield
+    if report.failed and "NoRegionError" in str(report.longrepr):
+        report.sections.append(("aiodp", _MADE_BEFORE))
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:

@@ -238,6 +238,25 @@ def test_a_client_which_was_made_before_the_test(pytester, monkeypatch):
     assert len(said) == 2
 
 
+def test_a_client_at_import_without_a_region(pytester, monkeypatch):
+    """The module cannot be imported, and pytest says what helps; then it does."""
+    body = """
+        import boto3
+        client = boto3.client("datapipeline")
+
+        def test_it(aiodp_server):
+            assert client.list_pipelines()["pipelineIdList"] == []
+    """
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    result = run(pytester, test_it=body)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*NoRegionError*", "*put aiodp_offline = true*"])
+    pytester.makeini(f"{INI}\naiodp_offline = true\n")
+    run(pytester, test_it=body).assert_outcomes(passed=1)
+
+
 def test_without_offline_the_environment_is_the_users(pytester, monkeypatch):
     """A project whose other tests need AWS is left alone."""
     body = """
