@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).parents[1]
 OUTSIDE: Final = ("*.md", "benchmarks/*.md", "benchmarks/*.svg", "examples/**/*")
+HOME: Final = {"README.md": "readme.md"}  # mkdocs would make it the index of the site
 LANGUAGES: Final = {".py": "python", ".yaml": "yaml", ".service": "ini", "": "text"}
 LINK: Final = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)")
 
@@ -29,8 +30,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add what stands outside docs/."""
     for path in sorted({path for pattern in OUTSIDE for path in ROOT.glob(pattern)}):
         if path.suffix in (".md", ".svg"):
-            name = path.relative_to(ROOT).as_posix()
-            files.append(File.generated(config, name, abs_src_path=str(path)))
+            files.append(File.generated(config, _site_path(path), abs_src_path=str(path)))
         elif path.is_file() and path.suffix in LANGUAGES:
             fence = f"# {path.name}\n\n```{LANGUAGES[path.suffix]}\n{path.read_text()}```\n"
             files.append(File.generated(config, _site_path(path), content=fence))
@@ -56,4 +56,4 @@ def _site_path(path: Path) -> str:
         return f"{name}/README.md"
     if path.suffix not in (".md", ".svg"):
         return f"{name}.md"
-    return name.removeprefix("docs/")
+    return HOME.get(name) or name.removeprefix("docs/")
