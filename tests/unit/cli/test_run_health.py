@@ -5,6 +5,10 @@ from __future__ import annotations
 import dataclasses
 import http.client
 import socket
+import struct
+import threading
+import time
+from contextlib import ExitStack
 from types import SimpleNamespace
 
 import click
@@ -148,9 +152,16 @@ def test_there_are_metrics_before_the_runner_has_begun(health):
 
 
 @pytest.fixture
-def ask(health):
-    port = serve_health(Address("127.0.0.1", 0), health, "wg")
+def port(health, monkeypatch):
+    def ask_dns(_):
+        raise AssertionError("the server must start without a DNS")
 
+    monkeypatch.setattr(socket, "getfqdn", ask_dns)
+    return serve_health(Address("127.0.0.1", 0), health, "wg")
+
+
+@pytest.fixture
+def ask(port):
     def get(path, method="GET"):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         try:
@@ -173,6 +184,40 @@ def test_the_paths_of_the_server(ask, health, clock):
     assert 'aiodp_tasks_ended_total{end="FINISHED"} 2.0' in ask("/metrics")[1]
     clock.now += 100
     assert ask("/live") == (503, "the event loop has not run for 100 s\n")
+
+
+def test_clients_that_say_nothing_do_not_use_up_the_files(ask, port):
+    """The oldest connections are closed, so that others are answered, and the runner works on."""
+    with ExitStack() as stack:
+        silent = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
+            for _ in range(80)
+        ]
+        assert ask("/live") == (200, "ok\n")
+        assert [client.recv(1) for client in silent[:17]] == [b""] * 17
+        silent[-1].sendall(b"GET /live HTTP/1.0\r\n\r\n")
+        assert silent[-1].recv(12) == b"HTTP/1.0 200"
+
+
+def test_clients_that_break_off_are_not_told_of(ask, port, capfd):
+    """A reset in the middle of a request is no traceback on the runner's terminal."""
+    before = threading.active_count()
+    client = socket.create_connection(("127.0.0.1", port), timeout=30)
+    client.sendall(b"GET /live HTTP/1.1\r\n")
+    assert ask("/live") == (200, "ok\n")  # so there is a thread that reads of the first one
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    while threading.active_count() > before:
+        time.sleep(0.001)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_fault_of_the_server_is_told_of(ask, capfd, monkeypatch):
+    """It is ours to mend."""
+    monkeypatch.setattr(metrics, "render", None)
+    with pytest.raises(http.client.RemoteDisconnected):
+        ask("/metrics")
+    assert "TypeError" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from collections import deque
+from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
-from socket import AF_INET, AF_INET6, AddressFamily
-from threading import Thread
+from socket import AF_INET, AF_INET6, SHUT_RDWR, AddressFamily
+from socketserver import TCPServer
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
 _TEXT: Final = "text/plain; charset=utf-8"
 _METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
 _PATHS: Final = "/live, /ready, /metrics"
+_MAX_CONNECTIONS: Final = 64
+"""Far below the usual limit of open files, which the runner's own connections and commands need."""
 
 
 class Address(NamedTuple):
@@ -61,11 +67,41 @@ def serve_health(address: Address, health: Health, worker_group: str) -> int:
 
 
 class _Server(ThreadingHTTPServer):
+    """Closes the oldest of too many connections: who probes is answered at once, or is a nuisance.
+
+    Clients that break their connections off are nothing to tell of.
+    """
+
     daemon_threads = True
+    request_queue_size = _MAX_CONNECTIONS
 
     def __init__(self, address: Address, handler: Any) -> None:
         self.address_family: AddressFamily = AF_INET6 if ":" in address.host else AF_INET
+        self._last: deque[Any] = deque()
+        self._closing = Lock()  # no number of a closed socket is shut down, for it may be used anew
         super().__init__(address, handler)
+
+    def server_bind(self) -> None:
+        """Bind, without asking the DNS for a name, as HTTPServer does: it may not answer."""
+        TCPServer.server_bind(self)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve a connection in a thread."""
+        self._last.append(request)
+        if len(self._last) > _MAX_CONNECTIONS:
+            with self._closing, suppress(OSError):  # it is closed already
+                self._last.popleft().shutdown(SHUT_RDWR)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection."""
+        with self._closing:
+            super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print what is wrong here."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
