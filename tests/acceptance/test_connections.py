@@ -44,7 +44,11 @@ ROLE = {
 
 
 @pytest.fixture(
-    params=[("asyncio", AIOHTTPSession), ("asyncio", HttpxSession), ("trio", HttpxSession)],
+    params=[
+        ("asyncio", AIOHTTPSession),
+        pytest.param(("asyncio", HttpxSession), marks=pytest.mark.slow),  # each has another test
+        ("trio", HttpxSession),
+    ],
     ids=lambda param: f"{param[0]}-{param[1].__name__}",
 )
 def library(request):

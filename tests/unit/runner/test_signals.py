@@ -31,7 +31,7 @@ def new_loop(name):
     return asyncio.new_event_loop if name == "asyncio" else pytest.importorskip(name).new_event_loop
 
 
-@pytest.fixture(params=["asyncio", "uvloop"])
+@pytest.fixture(params=["asyncio", pytest.param("uvloop", marks=pytest.mark.slow)])
 def run(request):
     """Runs a coroutine on an event loop."""
     with asyncio.Runner(loop_factory=new_loop(request.param)) as runner:
