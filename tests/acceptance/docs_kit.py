@@ -37,11 +37,18 @@ def environment(server: ServerKit) -> dict[str, str]:
     return CLEAN | CREDENTIALS | local
 
 
-def drained(script: Path, server: ServerKit, pipeline: LocalPipeline, *arguments: str) -> str:
+def drained(
+    script: Path,
+    server: ServerKit,
+    pipeline: LocalPipeline,
+    *arguments: str,
+    cwd: Path | None = None,
+) -> str:
     """Run a worker until it has finished a pipeline, then drain it; return what it printed."""
     with subprocess.Popen(
         [sys.executable, "-W", "error", "-u", str(script), *arguments],
         env=environment(server),
+        cwd=cwd,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 RUNNER, *_ = blocks("docs/runner.md", "python")
 [REPORTER] = blocks("docs/reporter.md", "python")
 [LOOP] = blocks("docs/polling.md", "python")
+[SHELL] = blocks("docs/shell.md", "python")
+[SQL] = blocks("docs/sql.md", "python")
 [HOLD] = blocks("docs/hold.md", "sh")
 TWO_TYPES = {
     "objects": [
@@ -40,7 +42,9 @@ def server() -> Iterator[ServerKit]:
         yield running
 
 
-@pytest.mark.parametrize("page", ["docs/reporter.md", "docs/hold.md"])
+@pytest.mark.parametrize(
+    "page", [f"docs/{name}.md" for name in ("reporter", "hold", "shell", "sql")]
+)
 def test_there_is_no_other_block(page):
     """A second one would be executed by nobody."""
     assert len(fences(page)) == 1
@@ -91,3 +95,16 @@ def test_poll_and_hold(server):
     command = ["bash", "-euc", HOLD]
     subprocess.run(command, env=variables, timeout=60, check=True)
     server.assert_finished(pipeline)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("program", [SHELL, SQL], ids=["shell", "sql"])
+def test_the_handlers_of_shell_commands_run_them(server, connect, tmp_path, program):
+    """Both programs do a shell command; the output of the first one is elsewhere in this test."""
+    connect(server, "s3").create_bucket(Bucket="my-logs")
+    script = tmp_path / "block.py"
+    script.write_text(program.replace("/var/lib/runner", str(tmp_path / "output")))
+    pipeline = server.activity("my-group", command="echo hello")
+    drained(script, server, pipeline, cwd=tmp_path)
+    [output] = (tmp_path / "output").rglob("StdOutput")
+    assert output.read_text() == "hello\n"

@@ -19,6 +19,7 @@ PAGES = [
     *("ci", "fastapi", "index", "kubernetes"),
     *("leaving-the-jar", "observing", "troubleshooting", "tutorial"),
 ]
+COMMANDS_OF = [*PAGES, "doctor", "run", "validate"]
 LANGUAGES = {"sh", "python", "yaml", "text", "json"}
 
 
@@ -33,7 +34,7 @@ def blocks(page: str, *languages: str) -> list[str]:
 
 COMMANDS = [
     found[1]
-    for page in PAGES
+    for page in COMMANDS_OF
     for block in blocks(page, "sh", "yaml")
     for found in re.finditer(r"^(?:kubectl .* -- |\s*- run: )?(aiodp .*)$", block, re.MULTILINE)
 ]
@@ -66,7 +67,7 @@ def test_the_commands_are_ones_that_aiodp_takes(command_line, tmp_path, monkeypa
 
 def test_there_are_commands():
     """The expressions above find what they look for."""
-    assert len(COMMANDS) >= 8
+    assert len(COMMANDS) >= 12
 
 
 def test_the_program_for_fastapi_is_the_example():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import click
 import pytest
@@ -119,3 +121,12 @@ def test_the_table_is_what_80_columns_show():
     lines, left_out = table_lines([row], Console(width=80), 20)
     assert [line.plain.rstrip() for line in lines] == block.splitlines()[1:]
     assert not left_out
+
+
+def test_the_function_takes_a_task(capsys):
+    """It is done with the fields that it asks for."""
+    [block] = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(block, names)
+    names["run"](SimpleNamespace(attempt_id="@Hive", fields={"hiveScript": "SELECT 1"}))
+    assert capsys.readouterr().out == "doing @Hive SELECT 1\n"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import inspect
 import re
+from contextlib import asynccontextmanager
 from pathlib import Path
+
+from fastapi import FastAPI
 
 from aiodp import Task, TaskRunner, otel
 from aiodp._aws import runner_transport as _runner_transport
@@ -95,3 +98,13 @@ def test_the_numbers():
     assert runner_reporter._ACK_TIMEOUT == 120
     assert "120 s to `ack_timeout`" in TEXT
     assert _runner_transport._READ_TIMEOUT > 90
+
+
+def test_the_lifespan_is_one_that_fastapi_takes():
+    """The excerpt is a program with the imports of the example, which is executed elsewhere."""
+    [block] = [
+        one for one in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL) if "FastAPI(" in one
+    ]
+    names = {"asynccontextmanager": asynccontextmanager, "FastAPI": FastAPI}
+    exec(block, names)
+    assert isinstance(names["app"], FastAPI)

@@ -56,3 +56,9 @@ def test_every_page_has_its_place_in_the_navigation():
     listed = re.findall(r"[\w./-]+\.md", NAV)
     assert len(listed) == len(set(listed))
     assert pages | examples <= set(listed)
+
+
+def test_blocks_in_lists_are_indented_as_the_site_needs_it():
+    """Python-Markdown takes four spaces for what belongs to an item; code hosts take them, too."""
+    for page in ROOT.glob("docs/**/*.md"):
+        assert not re.search(r"^ {1,3}```", page.read_text(), re.MULTILINE), page
