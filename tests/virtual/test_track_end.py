@@ -11,7 +11,15 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from aiodp import LeaseLost, LeaseState, LostReason, ReporterClosed, TaskCanceled, TaskStatus
+from aiodp import (
+    LeaseLost,
+    LeaseState,
+    LostReason,
+    ReporterClosed,
+    StatusNotSet,
+    TaskCanceled,
+    TaskStatus,
+)
 from aiodp.testing import Fault, FaultKind
 from virtual.kit import asyncio_only
 from virtual.runner_kit import running
@@ -233,6 +241,15 @@ async def test_a_status_that_was_accepted_is_the_end_that_counts(service, report
         service.faults.add(Fault(kind=FaultKind.HANG, start=1.0, duration=291.0))
         await anyio.sleep(295)
         await task.set_status(TaskStatus.FINISHED)
+    assert not ran_on(caplog)
+
+
+async def test_a_status_that_could_not_be_set_has_said_it(service, reporter, caplog):
+    """Its error told of the end; the work was done before."""
+    async with reporter() as opened, opened.track(*service.assign()) as task:
+        service.faults.add(Fault(kind=FaultKind.HANG, start=0.0))
+        with pytest.raises(StatusNotSet, match="12 hours"):
+            await task.set_status(TaskStatus.FINISHED)
     assert not ran_on(caplog)
 
 

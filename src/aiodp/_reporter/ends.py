@@ -66,7 +66,8 @@ def raise_if_ended(
 
 def warn_if_unseen(record: TaskRecord, state: LeaseState) -> None:
     """Log that work on a task that had ended ran on to its own end, for it did not look."""
-    if record.end_seen or record.status_acknowledged or state not in ENDED:
+    told = record.end_seen or record.status_acknowledged or record.status_failed
+    if told or state not in ENDED:
         return
     task, reason, how = shorten(record.task_id), state.value, state.value
     if state is LeaseState.LOST:
