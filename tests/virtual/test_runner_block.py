@@ -133,6 +133,33 @@ async def test_a_runner_that_is_told_to_terminate_interrupts_the_block(kit, runn
     kit.assert_finished(pipeline)
 
 
+@pytest.mark.parametrize(("in_block", "end"), [(False, 1000), (True, 1100)])
+async def test_a_cancellation_after_the_runner_has_ended_by_itself_interrupts(
+    kit, runner, in_block, end
+):
+    """Whoever gives a drain so much time is not made to wait for its end; nor one's clean-up."""
+    pipeline = kit.activity(maximumRetries="0")
+
+    async def work(_):
+        kit.terminate("mine")
+        await anyio.sleep(36_000)
+
+    one = runner(work, taskrunner_id="mine")
+
+    async def block():
+        async with one:
+            try:
+                await anyio.sleep_forever()
+            finally:
+                with anyio.move_on_after(200, shield=True):  # its clean-up
+                    await anyio.sleep_forever()
+
+    with anyio.move_on_after(1000):
+        await (block() if in_block else one.run())
+    assert kit.now == pytest.approx(end, abs=5)
+    assert attempts(kit, pipeline)[0]["errorId"] == "RunnerStopped"
+
+
 @pytest.mark.parametrize("end", [TaskRunner.stop, TaskRunner.cancel])
 async def test_a_stop_of_the_programs_own_leaves_the_block_alone(kit, runner, end):
     """It was not the runner's doing, so the program knows when to leave."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Final
 
 import anyio
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from aiodp._runner.shutdown import Shutdown
+
+_around: Final[ContextVar[tuple[Shutdown, ...]]] = ContextVar("aiodp._around", default=())
+"""Of the runners in whose blocks this runs."""
 
 
 @asynccontextmanager
@@ -28,6 +32,8 @@ async def beside(
     """
     over = anyio.Event()
     raised: BaseException | None = None
+    around = _around.get()
+    _around.set((*around, shutdown))
 
     async def run() -> None:
         try:
@@ -42,6 +48,8 @@ async def beside(
                 yield over
             except BaseException as error:  # noqa: BLE001 - raised again below, outside the group
                 raised = error
+            finally:
+                _around.set(around)
             await _wait_drained(over, shutdown, raised)
         finally:
             if not over.is_set():
@@ -54,8 +62,12 @@ async def _wait_drained(
     over: anyio.Event, shutdown: Shutdown, raised: BaseException | None
 ) -> None:
     """Let the work drain, and wait for that, unless the block has failed."""
-    # A signal that ends the runner by itself may cancel several blocks around one another.
-    by_itself = shutdown.by_itself and isinstance(raised, anyio.get_cancelled_exc_class())
+    # A signal that ends the runner by itself may cancel blocks of other runners around this one.
+    by_itself = (
+        shutdown.by_itself
+        and isinstance(raised, anyio.get_cancelled_exc_class())
+        and any(other.by_itself for other in _around.get())
+    )
     if not over.is_set() and (raised is None or by_itself):
         shutdown.reach(Step.DRAINING)
         with anyio.CancelScope(shield=by_itself):
