@@ -19,7 +19,7 @@ def options_of(command: click.Command, prefix: str) -> Options:
             _variable(option, prefix),
         )
         for option in command.params
-        if isinstance(option, click.Option)
+        if isinstance(option, click.Option) and not option.hidden
     }
 
 

@@ -1,4 +1,4 @@
-"""The options of `aiodp doctor`: those of `aiodp run` that it can check."""
+"""The options of `aiodp doctor`: those of `aiodp run`, of which it checks some."""
 
 from __future__ import annotations
 
@@ -48,11 +48,16 @@ class Options(AccessOptions):
 
 
 def options_of_run() -> Iterator[click.Option]:
-    """Yield the options of `aiodp run` that `Options` has, as options of `aiodp doctor`."""
+    """Yield the options of `aiodp run` as options of `aiodp doctor`.
+
+    Those that `Options` has not are taken, so that one command line does for both, and not used.
+    """
     command = click.command()(with_parameters(*TASK_RUNNERS, *OURS)(lambda: None))
     for option in command.params:
-        if isinstance(option, click.Option) and option.name in Options.__dataclass_fields__:
-            yield _as_ours(copy.copy(option), option.name.upper())
+        if isinstance(option, click.Option) and option.name is not None:
+            known = option.name in Options.__dataclass_fields__
+            change = _as_ours if known else _as_unused
+            yield change(copy.copy(option), option.name.upper())
 
 
 def _as_ours(option: click.Option, name: str) -> click.Option:
@@ -63,6 +68,13 @@ def _as_ours(option: click.Option, name: str) -> click.Option:
     option.help = _HELP.get(name.lower(), option.help)
     if name == "WORKER_GROUP":
         option.callback = _checked_group
+    return option
+
+
+def _as_unused(option: click.Option, _name: str) -> click.Option:
+    """Change an option of `aiodp run` of which nothing is checked: its value is read, no more."""
+    option.hidden, option.expose_value = True, False
+    option.envvar, option.allow_from_autoenv = None, False
     return option
 
 
