@@ -49,6 +49,13 @@ def test_a_value_is_for_the_files_that_declare_it(write):
     ]
 
 
+def test_a_parameter_without_a_value_names_the_option_that_helps(write):
+    """As in AWS's samples, whose values come by another file."""
+    files = read_files([write("a.json", definition("myA"))])
+    with pytest.raises(LoadError, match=r"myA: MISSING_VALUE: .*\. --values FILE gives"):
+        warnings(*files)
+
+
 def test_parameters_of_a_file_replace_those_of_the_definitions(write):
     """As `--parameter-objects` of the AWS CLI does."""
     path = write("a.json", definition("myA") | {"values": {"myA": "1"}})

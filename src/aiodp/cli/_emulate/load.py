@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_PAST_HINT: Final = (
-    ": --start TIMESTAMP skips what is before it, --epoch TIMESTAMP lets the service begin then"
-)
+_HINTS: Final = {
+    "startTimestamp": ": --start TIMESTAMP skips what is before it, "
+    "--epoch TIMESTAMP lets the service begin then",
+    "MISSING_VALUE": " --values FILE gives parameters their values.",
+}
+"""By words of the service's refusal: the options that help."""
 
 
 class LoadError(LinesError):
@@ -148,8 +151,9 @@ class _Calls:
         try:
             return self._service.perform(operation, **params)
         except ServiceError as error:
-            reason = error.message + (_PAST_HINT if "startTimestamp" in error.message else "")
-            raise LoadError(f"{self.path}: {operation} is refused: {reason}") from error
+            hints = "".join(hint for word, hint in _HINTS.items() if word in error.message)
+            reason = f"{operation} is refused: {error.message}{hints}"
+            raise LoadError(f"{self.path}: {reason}") from error
 
 
 def _put(call: _Calls, pipeline_id: str, file: DefinitionFile) -> tuple[str, ...]:
