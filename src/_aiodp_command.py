@@ -30,6 +30,7 @@ if sys.platform != "win32":
 
     def _fork() -> int:
         """Return the id of a child, and 0 in it; from now on no signal is lost here."""
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # if it is ignored, no child leaves a code
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         child = os.fork()
         if not child:

@@ -67,6 +67,16 @@ def start(kit, tmp_path):
     return begin
 
 
+def test_it_ends_also_where_ends_of_children_are_ignored():
+    """As behind an entry point that has ignored SIGCHLD, which programs inherit."""
+    ignore = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN)"
+    ignored = (sys.executable, "-c", f"{ignore}; os.execv(sys.argv[1], sys.argv[1:])")
+    command = (*UNSHARE, *ignored, sys.executable, "-m", "aiodp", "--version")
+    process = subprocess.run(command, capture_output=True, timeout=TOO_LONG, check=False)
+    assert process.returncode == 0
+    assert process.stdout.startswith(b"aiodp")
+
+
 def test_orphans_of_commands_are_reaped_and_cost_no_grace(kit, start):
     """Nobody waits for one, and no zombie is left when the last command counts them."""
     for _ in range(TASKS):
