@@ -127,6 +127,14 @@ def test_a_lease_that_has_lasted_for_its_longest_time_is_lost_and_not_reported()
     assert not lease.reportable
 
 
+def test_a_lease_whose_longest_time_ends_when_it_lapses_has_expired():
+    """The limit has cost it nothing."""
+    lease = Registration("task", dataclasses.replace(TIMING, max_lease=290), 0.0)
+    lease.succeed(0.0, 0.0)
+    assert lease.lost_at == lease.renew_by == 290
+    assert lease.lapse_reason is LostReason.EXPIRED
+
+
 @given(now=st.floats(0, 299.9), sent_at=st.floats(0, 0))
 def test_an_attempt_takes_at_most_a_third_of_the_lease(now, sent_at):
     """One hanging call never costs the lease."""

@@ -26,6 +26,13 @@ def test_an_object_shows_its_type_and_its_size():
     assert repr(shell) == "<Shell 'x', 1 fields>"
 
 
+def test_a_field_is_read_as_a_period():
+    """In seconds; None if there is none."""
+    one = parse_object({"id": "x", "fields": [field("retryDelay", stringValue="10 minutes")]})
+    assert one.period("retryDelay") == 600
+    assert one.period("attemptTimeout") is None
+
+
 def test_one_reference_is_asked_for_and_must_be_there_once():
     """None, several, and one that did not come along are errors that say so."""
     objects = parse_objects(
