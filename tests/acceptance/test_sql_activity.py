@@ -21,7 +21,7 @@ from unit.shell.kit import TOO_LONG, FakeTask, wire_object
 if TYPE_CHECKING:
     from aiodp._runner.task import Task
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]  # a server begins for each process of tests
 
 SPEED = 30
 BUCKET = "data"
@@ -264,7 +264,6 @@ def definition(server, **fields):
     return {"objects": [DEFAULT, {"id": "Base", **server.fields()}, work]}
 
 
-@pytest.mark.slow
 async def test_a_canceled_activity_ends_at_the_server(kit, sql, table):
     """The service cancels, the next heartbeat says so, and nothing of the script is left."""
     script = f"INSERT INTO t VALUES (1, 'a'); {LONG[sql.scheme]}"
@@ -293,7 +292,6 @@ async def test_a_script_in_s3(kit, s3, sql, table):
         await run(activity(sql, scriptUri="s3://data/latin"), s3_endpoint_url=kit.endpoint)
 
 
-@pytest.mark.slow
 def test_no_output_of_aiodp_run_has_a_password(kit, commands, sql, tmp_path):
     """Neither what it prints, nor any file, nor what it tells the service."""
     pipeline = kit.pipeline(definition(sql, script="SELECT nothing FROM nowhere"))

@@ -21,7 +21,7 @@ from unit.shell.kit import TOO_LONG, FakeTask, wire_object
 if TYPE_CHECKING:
     from aiodp import Task
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]  # a server begins for each process of tests
 
 SPEED = 30
 BUCKET = "example-bucket"
@@ -312,7 +312,6 @@ def mysql_tutorial(server):
     }
 
 
-@pytest.mark.slow
 def test_the_guides_two_tutorials_end_finished(kit, commands, mariadb, put, read, tmp_path):
     """S3 to S3, and MySQL to S3 as CSV, by `aiodp run` and nothing else."""
     put("source/inputfile.csv", b"a,b\r\n\xff")
@@ -330,7 +329,6 @@ def test_the_guides_two_tutorials_end_finished(kit, commands, mariadb, put, read
     assert read("rds-output/output.csv") == b'1,one\\, "two",2013-08-26\n2,\\N,\\N\n'
 
 
-@pytest.mark.slow
 def test_a_pipeline_from_s3_through_postgresql_to_s3(kit, commands, postgres, put, read, tmp_path):
     """Two copies and a SqlActivity between them, in a database that all three refer to."""
     with_table(postgres)

@@ -18,7 +18,7 @@ from unit.shell.kit import FakeTask, wire_object
 if TYPE_CHECKING:
     from aiodp._runner.task import Task
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]  # a server begins for each process of tests
 
 
 @pytest.fixture
