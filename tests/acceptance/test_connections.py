@@ -26,7 +26,7 @@ from aiobotocore.session import get_session
 from botocore.exceptions import EndpointConnectionError
 
 from acceptance.fake_aws import metadata_at
-from aiodp import LeaseLost, ProgressReporter
+from aiodp import ProgressReporter
 from aiodp._aws import addresses, renewal
 from aiodp._aws.connections import Connections, SocketReserve, _telling
 from aiodp._aws.errors import describe
@@ -162,6 +162,19 @@ async def test_a_name_server_that_is_down_costs_no_lease(server, session, monkey
     assert "the address of aws.test cannot be looked up" in caplog.text
 
 
+LONG_ENOUGH = 2.0
+"""Seconds in which a call comes to what it waits for, on a busy machine."""
+
+
+async def track_until_told(reporter, task_id, caplog):
+    """Track a task until the log says that a report was not answered in time."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(reporter.track(task_id).__aenter__)
+        while "was not answered in time" not in caplog.text:
+            await anyio.sleep(0.05)
+        group.cancel_scope.cancel()
+
+
 async def test_the_log_names_the_lookup_that_was_waited_for(server, session, monkeypatch, caplog):
     """Not only that there was no answer in time."""
     release = threading.Event()
@@ -169,10 +182,9 @@ async def test_the_log_names_the_lookup_that_was_waited_for(server, session, mon
     with names(monkeypatch, release.wait):
         try:
             async with reporter(
-                session, by_name(server, "aws.test"), ack_timeout=1.0, safety_margin=0.1
+                session, by_name(server, "aws.test"), attempt_timeout=LONG_ENOUGH
             ) as opened:
-                with pytest.raises(LeaseLost):
-                    await opened.track(task_id).__aenter__()
+                await track_until_told(opened, task_id, caplog)
                 release.set()  # or else the end waits for the lookup
         finally:
             release.set()
@@ -183,9 +195,8 @@ async def test_the_log_names_the_answer_that_was_waited_for(server, session, cap
     """The connection was there."""
     server.service().faults.add(Fault(kind=FaultKind.HANG, delay=60))
     [task_id] = server.service().assign()
-    async with reporter(session, server.endpoint, ack_timeout=1.0, safety_margin=0.1) as opened:
-        with pytest.raises(LeaseLost):
-            await opened.track(task_id).__aenter__()
+    async with reporter(session, server.endpoint, attempt_timeout=LONG_ENOUGH) as opened:
+        await track_until_told(opened, task_id, caplog)
     assert "it waited for an answer" in caplog.text
     server.service().faults.clear()
 
