@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from statistics import median
 
@@ -40,16 +41,18 @@ def steps(operation):
         calls += event in ("call", "c_call")
 
     before = sys.getprofile()
+    gc.disable()  # a collection of garbage calls functions, of whatever others have left
     sys.setprofile(count)
     try:
         operation()
     finally:
         sys.setprofile(before)
+        gc.enable()
     return calls
 
 
 def assert_flat(costs):
-    """The last cost what the first did; one alone may have a collection of garbage in it."""
+    """The last cost what the first did."""
     part = len(costs) // 3
     assert median(costs[-part:]) <= 1.02 * median(costs[:part])
 
