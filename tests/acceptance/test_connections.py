@@ -415,10 +415,6 @@ async def test_a_process_does_not_outlive_what_waits_for_it(
         assert opened.is_set() is begun
         while is_running(int(announced.read_text())):
             await anyio.sleep(0.01)
-        # Asyncio waits for processes in threads; the event loop must hear of it before it ends.
-        while any(thread.name.startswith("waitpid-") for thread in threading.enumerate()):
-            await anyio.sleep(0.01)
-        await anyio.sleep(0.1)
 
 
 def is_running(pid):

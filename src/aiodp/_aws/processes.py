@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio.subprocess
-from contextlib import contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from traceback import walk_tb
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import anyio
 
 from aiodp._aws.own_session import BOTOCORE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator
+    from types import TracebackType
+
+_TIMEOUT: Final = 1.0
+"""Seconds from SIGTERM to SIGKILL, and for the end after that."""
 
 
-@contextmanager
-def no_process_left() -> Iterator[None]:
-    """End the processes for which botocore waits in the block if the block is canceled.
+@asynccontextmanager
+async def no_process_left() -> AsyncIterator[None]:
+    """End the processes for which botocore waits in the block if the block is canceled, and wait.
 
     Nothing but the frames that are left names them: aiobotocore leaves a `credential_process` alone
     when its wait is broken off. That of aiobotocore for trio ends it by itself.
@@ -25,14 +29,26 @@ def no_process_left() -> Iterator[None]:
     try:
         yield
     except anyio.get_cancelled_exc_class() as error:
-        for frame, _ in walk_tb(error.__traceback__):
-            if frame.f_globals.get("__name__") in BOTOCORE:
-                for value in frame.f_locals.values():
-                    _end(value)
+        with anyio.CancelScope(shield=True):
+            for process in _processes_in(error.__traceback__):
+                await _end(process)
         raise
 
 
-def _end(value: object) -> None:
-    if isinstance(value, asyncio.subprocess.Process) and value.returncode is None:
-        with suppress(ProcessLookupError):
-            value.terminate()
+def _processes_in(trace: TracebackType | None) -> list[asyncio.subprocess.Process]:
+    return [
+        value
+        for frame, _ in walk_tb(trace)
+        if frame.f_globals.get("__name__") in BOTOCORE
+        for value in frame.f_locals.values()
+        if isinstance(value, asyncio.subprocess.Process) and value.returncode is None
+    ]
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    with suppress(ProcessLookupError):
+        for end in (process.terminate, process.kill):
+            end()
+            with anyio.move_on_after(_TIMEOUT):
+                await process.wait()
+                return

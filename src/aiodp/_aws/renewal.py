@@ -39,8 +39,9 @@ async def renew(session: AioSession, held: Any) -> Any:
         return await held.get_frozen_credentials()
     if (of_process := _process_behind(held)) is not None:
         await of_process.get_frozen_credentials()
-    with anyio.move_on_after(_PATIENCE), no_process_left():
-        return await held.get_frozen_credentials()
+    with anyio.move_on_after(_PATIENCE):
+        async with no_process_left():
+            return await held.get_frozen_credentials()
     own = own_credentials(session, held)
     work = partial(new_loop_runner(), own.get_frozen_credentials)
     frozen = await Threads(1, "aiodp credentials").start(work).result()

@@ -72,8 +72,9 @@ class SharedWork:
         self._error = CredentialsFailed(canceled)
         avail = False
         try:
-            with self._scope, anyio.fail_after(_MAX_RENEWAL), no_process_left():
-                avail = await self._work()
+            with self._scope, anyio.fail_after(_MAX_RENEWAL):
+                async with no_process_left():
+                    avail = await self._work()
                 self._error = None
         except Exception as error:  # noqa: BLE001 - of a provider
             self._error = self._fail(error)

@@ -202,7 +202,7 @@ async def open_clients(
         connections = stack.enter_context(Connections())
         clients: list[Any] = []
         try:
-            with no_process_left():
+            async with no_process_left():
                 for needed in own:
                     client = session.create_client(
                         _SERVICE,

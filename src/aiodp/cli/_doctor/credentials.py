@@ -50,11 +50,12 @@ async def check_credentials(session: AioSession, keys: Keys | None = None) -> Fi
     `keys` are those of the options, which the session has then.
     """
     try:
-        with anyio.fail_after(_PROVIDERS_TIMEOUT), no_process_left():
-            credentials = await session.get_credentials()
-            if credentials is None:
-                return Finding.failed("credentials", "none", _HOW_TO_GIVE)
-            frozen = await credentials.get_frozen_credentials()
+        with anyio.fail_after(_PROVIDERS_TIMEOUT):
+            async with no_process_left():
+                credentials = await session.get_credentials()
+                if credentials is None:
+                    return Finding.failed("credentials", "none", _HOW_TO_GIVE)
+                frozen = await credentials.get_frozen_credentials()
     except TimeoutError:
         return Finding.failed(
             "credentials",

@@ -125,10 +125,15 @@ class Session:
 
     async def _endpoint(self) -> str:
         try:
-            with anyio.fail_after(_START_TIMEOUT), no_process_left():
-                async with self.aws_session.create_client(
-                    "datapipeline", region_name=self.region, endpoint_url=self.options.endpoint_url
-                ) as client:
+            with anyio.fail_after(_START_TIMEOUT):
+                async with (
+                    no_process_left(),
+                    self.aws_session.create_client(
+                        "datapipeline",
+                        region_name=self.region,
+                        endpoint_url=self.options.endpoint_url,
+                    ) as client,
+                ):
                     credentials = await self._find_credentials()
         except (BotoCoreError, ValueError, TimeoutError) as error:
             why = str(error) or f"no credentials in {_START_TIMEOUT:g} s"  # of a TimeoutError
