@@ -103,8 +103,10 @@ class ReporterLog:
 
         The next failure is a new one, which is logged at once.
         """
+        if not self._have_failed or self._failing:
+            return
         now = anyio.current_time()
-        if self._have_failed and not self._failing and now - self._recovered_at > self._interval:
+        if now - self._recovered_at > self._interval:
             self._have_failed = False
             self._recovered_at = now
             self._failures = OncePer(self._interval)

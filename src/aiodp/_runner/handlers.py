@@ -67,7 +67,7 @@ class Handlers:
 
     def __init__(self, rest: Handler | None, *, leave: bool = False) -> None:
         self._rest = None if rest is None else Activity(handler=rest)
-        self._leave = leave
+        self.leave = leave
         self._by_type: dict[str, Activity] = {}
 
     def __bool__(self) -> bool:
@@ -79,9 +79,9 @@ class Handlers:
             raise ValueError(f"{type_name!r} has a handler already")
         self._by_type[type_name] = activity
 
-    def takes(self, type_name: str) -> bool:
-        """Return whether a task of this type is executed, or fails, here."""
-        return not self._leave or self._rest is not None or type_name in self._by_type
+    def has(self, type_name: str) -> bool:
+        """Return whether the type has a handler of its own."""
+        return type_name in self._by_type
 
     def find(self, task: Task) -> Activity:
         """Return the activity for a task; raise `TaskFailed` if there is none."""

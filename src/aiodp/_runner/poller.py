@@ -120,11 +120,13 @@ class Poller:
         The service offers it again after two minutes. A runner that polled on would have the tasks
         of other types nearly always, and keep them from those who can do them.
         """
+        if not self._handlers.leave:
+            return False
         try:
             assignment = read_assignment(answer, anyio.current_time())
         except ValueError:
             return False  # which is a failure of the task
-        if self._handlers.takes(assignment.attempt.type):
+        if self._handlers.has(assignment.type):
             self._unsupported.succeed()
             return False
         self.left += 1
@@ -132,7 +134,7 @@ class Poller:
         self._wait(delay)
         self._log.log(
             logging.WARNING,
-            assignment.attempt.type,
+            assignment.type,
             "%s is left to other runners, as are others of its type: this one has no handler for "
             "them; polls wait for %.1f s, longer each time, until a task comes that it can do",
             assignment,
