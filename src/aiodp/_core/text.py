@@ -12,6 +12,8 @@ from typing import Final
 MAX_STRING: Final = 1024  # characters of the API's type `string`
 MAX_VALUE_BYTES: Final = 10_240  # of a field's value: Developer Guide, "AWS Data Pipeline Limits"
 RESERVED: Final = "Service_"
+S3_SCHEME: Final = re.compile(r"\As3[an]?://", re.IGNORECASE)
+"""Of addresses in S3; Hadoop's names of them are read too."""
 
 _ILLEGAL: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _MAX_TASK_ID: Final = 2048  # characters

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Self
 
-_SCHEME: Final = re.compile(r"\As3[an]?://", re.IGNORECASE)
-"""Hadoop's names of the same addresses are read too."""
+from aiodp._core.text import S3_SCHEME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +18,7 @@ class S3Uri:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read `s3://bucket/key`; raise `ValueError` for anything else."""
-        bucket, _, key = _SCHEME.sub("", text, count=1).partition("/")
+        bucket, _, key = S3_SCHEME.sub("", text, count=1).partition("/")
         if not is_s3(text) or not bucket:
             raise ValueError(f"{text!r:.300} is not of the form s3://BUCKET/KEY")
         return cls(bucket=bucket, key=key)
@@ -46,4 +44,4 @@ class S3Uri:
 
 def is_s3(text: str) -> bool:
     """Return whether it is meant to be an address in S3."""
-    return _SCHEME.match(text) is not None
+    return S3_SCHEME.match(text) is not None

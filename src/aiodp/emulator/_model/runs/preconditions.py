@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
+from aiodp._core.text import S3_SCHEME
 from aiodp.emulator._definition.expressions import ExpressionError
 from aiodp.emulator._definition.kinds import Kind
 from aiodp.emulator._definition.object_types import CHECKED_FIELDS
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from aiodp.emulator._model.runs.lifecycle import Lifecycle
 
 _MIN_CHECK_DELAY: Final = 1.0  # seconds; without one the checks would never end
-_S3_SCHEME: Final = re.compile(r"\As3[an]?://", re.IGNORECASE)
 
 
 class Preconditions:
@@ -61,7 +60,7 @@ class Preconditions:
         kind = instance.component.type
         scope = ObjectScope(instance.id, instance.pipeline, self._calendar)
         name = scope.text(CHECKED_FIELDS[kind]) or ""
-        bucket, _, key = _S3_SCHEME.sub("", name, count=1).partition("/")
+        bucket, _, key = S3_SCHEME.sub("", name, count=1).partition("/")
         match kind:
             case "S3KeyExists":
                 return self._outside.s3_key_exists(bucket, key)
