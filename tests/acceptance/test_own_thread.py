@@ -201,6 +201,38 @@ async def test_work_is_interrupted_in_its_own_loop(session, service):
     assert cleaned_up == [here]
 
 
+async def test_a_block_is_interrupted_in_its_own_loop(session, service):
+    """At its next await, though the loop was blocked when that was heard; it cleans up first."""
+    (task_id,) = service.assign()
+    cleaned_up = []
+
+    async def block(reporter: ProgressReporter) -> None:
+        async with reporter.track(task_id, interrupt=True) as task:
+            service.cancel(task_id)
+            block_until(lambda: task.state is LeaseState.CANCELED)
+            try:
+                await anyio.sleep(LONG)
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await anyio.lowlevel.checkpoint()
+                cleaned_up.append(threading.get_ident())
+
+    async with ProgressReporter(session, **OPTIONS) as reporter:
+        with pytest.raises(TaskCanceled):
+            await block(reporter)
+        await anyio.lowlevel.checkpoint()  # nothing of the cancellation is left
+    assert cleaned_up == [threading.get_ident()]
+
+
+async def test_work_that_ran_on_is_told_of(session, service, caplog):
+    """What has ended in the thread, and nobody here has looked at."""
+    (task_id,) = service.assign()
+    async with ProgressReporter(session, **OPTIONS) as reporter, reporter.track(task_id):
+        service.cancel(task_id)
+        block_until(lambda: reporter.statistics().acknowledged == 0)
+    assert caplog.text.count("and nothing in the block looked at that") == 1
+
+
 async def test_a_lease_that_is_lost_while_the_loop_is_blocked_is_noticed(session):
     """The events are set, and the error has the times of the loop."""
     answers = iter([ok()])
