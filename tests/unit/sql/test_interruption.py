@@ -1,20 +1,23 @@
-"""Work of a server that is interrupted here, on asyncio and on trio."""
+"""Work of a server that is interrupted here, on asyncio and on trio, in virtual time."""
 
 from __future__ import annotations
 
 import anyio
 import pytest
 from anyio import wait_all_tasks_blocked
+from trio.testing import MockClock
 
-from aiodp.sql import _interruption
-from aiodp.sql._interruption import run_on_server
+from aiodp.sql._interruption import _INTERVAL, _TIMEOUT, run_on_server
+from aiodp.testing import VirtualTimeLoop
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request):
-    return request.param
+    if request.param == "trio":
+        return "trio", {"clock": MockClock(autojump_threshold=0)}
+    return "asyncio", {"loop_factory": VirtualTimeLoop}
 
 
 class Server:
@@ -40,13 +43,15 @@ class Server:
 
 
 async def interrupt(server):
-    """Interrupt work once it has begun."""
+    """Interrupt work once it has begun; return the seconds until it was over."""
     with anyio.CancelScope() as scope:
         async with anyio.create_task_group() as group:
             group.start_soon(run_on_server, server.work, server.cancel)
             await wait_all_tasks_blocked()
+            interrupted_at = anyio.current_time()
             scope.cancel()
     assert scope.cancelled_caught
+    return anyio.current_time() - interrupted_at
 
 
 async def test_what_is_not_interrupted_goes_through():
@@ -73,18 +78,15 @@ async def test_the_server_is_asked_to_end_it():
 
 
 @pytest.mark.parametrize("given", [{"needed": 3}, {"refused": 2}])
-async def test_it_is_asked_again(given, monkeypatch):
+async def test_it_is_asked_again(given):
     """A request may have come before the statement, or not at all."""
-    monkeypatch.setattr(_interruption, "_INTERVAL", 0.001)
     server = Server(**given)
     await interrupt(server)
     assert server.asked == 3
 
 
-async def test_a_server_that_does_not_end_it_is_given_up(monkeypatch):
+async def test_a_server_that_does_not_end_it_is_given_up():
     """The connection is closed then, and whoever interrupted does not wait for ever."""
-    monkeypatch.setattr(_interruption, "_TIMEOUT", 0.05)
-    monkeypatch.setattr(_interruption, "_INTERVAL", 0.001)
     server = Server(needed=1_000_000)
-    await interrupt(server)
-    assert server.asked > 1
+    assert await interrupt(server) == pytest.approx(_TIMEOUT)
+    assert server.asked == pytest.approx(_TIMEOUT / _INTERVAL, abs=1)
