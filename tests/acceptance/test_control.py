@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from acceptance.support import signed
 from aiodp.emulator import EmulatorServer, Settings
+from aiodp.emulator._server.admin.paths import PATHS
 from aiodp.emulator._store import Store
 from aiodp.testing import FaultKind
 
@@ -305,13 +306,50 @@ def test_what_cannot_be_kept_is_not_begun(tmp_path):
         assert len(api("POST", "assign")["taskIds"]) == 1
 
 
+def test_a_run_is_done_again(api, server):
+    """What has ended runs again as by SetStatus RERUN; what has not, or is no instance, is told."""
+    [task_id] = server.service().assign()
+    ids = {key: api("GET", f"tasks?taskId={task_id}")[key] for key in ("pipelineId", "instanceId")}
+    status, message = api.refused("POST", "pipelines/rerun", ids)
+    assert (status, "WAITING_FOR_RUNNER" in message) == (400, True)
+    server.service().cancel(task_id)
+    again = api("POST", "pipelines/rerun", ids)
+    assert (again["status"], again["attempts"]) == ("WAITING_FOR_RUNNER", 2)
+    for wrong in ({"instanceId": "Activity1"}, {"pipelineId": "df-NONE"}):
+        assert api.refused("POST", "pipelines/rerun", ids | wrong)[0] == 400
+
+
+def test_the_page_asks_for_one_pipeline_or_attempt():
+    """Each has a path of its own, and what is not there or not understood is said."""
+    with EmulatorServer(ui=True) as server:
+        api = Api(server)
+        [task_id] = server.service().assign()
+        task = api("GET", f"tasks?taskId={task_id}")
+        pipeline = f"pipelineId={task['pipelineId']}"
+        attempt = f"{pipeline}&attemptId={task['attemptId']}"
+        assert api("GET", f"state/attempt?{attempt}")["attempt"]["held"]["task"] == task_id
+        assert api("GET", f"state/pipeline?{pipeline}&status=RUNNING")["runs"]["total"] == 0
+        assert api("GET", "state?order=lease&limit=1&text=activity")["tasks"]["total"] == 1
+        for path, expected in {
+            "state?order=x": 400,
+            "state?status=x": 400,
+            "state?limit=1001": 400,
+            "state/pipeline": 400,
+            "state/pipeline?pipelineId=df-NONE": 404,
+            f"state/attempt?{pipeline}": 400,
+            f"state/attempt?{pipeline}&attemptId=x": 404,
+            "state/attempt?pipelineId=df-NONE&attemptId=x": 404,
+        }.items():
+            assert api.refused("GET", path)[0] == expected, path
+
+
 def test_foreign_pages_reach_no_path(api, server, connect):
     """What a page may have sent is refused before anything is done, on moto's paths as well."""
     target = {"X-Amz-Target": "DataPipeline.CreatePipeline"}
     stack = b'Action=CreateStack&StackName=s&TemplateBody={"Resources":{}}'
     requests = [
         ("GET", "/aiodp-api/", {}, None),
-        ("DELETE", "/aiodp-api/faults", {}, None),
+        *((method, f"/aiodp-api/{path}", {}, {}) for path in PATHS for method in PATHS[path]),
         ("GET", "/moto-api/data.json", {}, None),
         ("POST", "/moto-api/reset", {}, None),
         ("POST", "/", target, {"name": "n", "uniqueId": "u"}),
@@ -438,6 +476,7 @@ def test_the_page_is_off_unless_it_was_asked_for(api):
         status, headers, text = api.raw("GET", "/aiodp-ui/")
         assert status == 200
         assert headers["Content-Type"].startswith("text/html")
+        assert headers["Content-Security-Policy"] == "frame-ancestors 'none'"
         assert api.raw("POST", "/aiodp-ui/")[0] == 405
         assert api.raw("GET", "/aiodp-ui/", None, {"Host": "evil.example"})[0] == 403
         assert api("GET", "state")

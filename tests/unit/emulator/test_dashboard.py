@@ -13,15 +13,15 @@ import pytest
 from aiodp.emulator import Fault, FaultKind
 from aiodp.emulator._server.dashboard import dashboard
 from aiodp.emulator._server.page import page
+from aiodp.emulator._server.selection import Selection
 from unit.emulator.lifecycle_objects import schedule, slots
 from unit.emulator.service_kit import Kit
 
 
-def shown(kit: Kit, limit: int = 100) -> dict[str, Any]:
+def shown(kit: Kit, **selected: Any) -> dict[str, Any]:
     """The dashboard, as it arrives at the page."""
-    state: dict[str, Any] = json.loads(
-        json.dumps(dashboard(kit.service, kit.service.advance(), limit))
-    )
+    found = dashboard(kit.service, kit.service.advance(), Selection(**selected))
+    state: dict[str, Any] = json.loads(json.dumps(found))
     return state
 
 
@@ -146,8 +146,69 @@ def test_worker_groups_show_what_waits_and_what_is_held():
     kit.call("SetStatus", pipelineId=pipeline_id, objectIds=["Work0"], status="PAUSE")
     rows = {row.pop("workerGroup"): row for row in shown(kit)["queues"]["rows"]}
     assert [row.pop("key") for row in rows.values()] == list(rows)
-    assert rows["workers"] == {"offered": 1, "later": 1, "held": 1}
-    assert rows["paused"] == {"offered": 0, "later": 1, "held": 0}
+    polled = {"polled": 1000.0, "unpolled": False}
+    assert rows["workers"] == {"offered": 1, "later": 1, "held": 1} | polled
+    never = {"polled": None, "unpolled": False}
+    assert rows["paused"] == {"offered": 0, "later": 1, "held": 0} | never
+
+
+def test_work_which_waits_unpolled_is_told():
+    """No worker polls a group: there never was a poll, or a long while no poll and no task held."""
+    kit = Kit()
+    kit.pipeline(count=3)
+
+    def row() -> tuple[Any, ...]:
+        queues = shown(kit)["queues"]
+        [found] = queues["rows"]
+        return found["polled"], found["unpolled"], queues["unpolled"]
+
+    assert row() == (None, True, 1)
+    task_id = kit.poll()
+    assert row() == (1000.0, False, 0)
+    for _ in range(4):
+        kit.clock.move(100)
+        kit.call("ReportTaskProgress", taskId=task_id)
+    assert row() == (1000.0, False, 0)  # its worker is busy
+    kit.call("SetTaskStatus", taskId=task_id, taskStatus="FINISHED")
+    assert row() == (1000.0, True, 1)
+    kit.poll()
+    assert row() == (1400.0, False, 0)
+
+
+def test_attempts_are_selected_by_text_status_and_worker_group():
+    """What is selected is shown and counted; what the whole service has is counted beside it."""
+    kit = Kit()
+    kit.pipeline(name="nightly", workerGroup="a")
+    kit.pipeline(name="hourly", count=2, workerGroup="b")
+    kit.call("ReportTaskProgress", taskId=kit.poll("a"))
+    kit.poll("b")
+    kit.call("SetTaskStatus", taskId=kit.poll("b"), taskStatus="FINISHED")
+
+    def counted(**selected: str) -> list[int]:
+        state = shown(kit, **selected)
+        assert (state["taskCount"], state["pipelineCount"]) == (2, 2)
+        return [state[name]["total"] for name in ("tasks", "ended", "pipelines")]
+
+    assert counted() == [2, 1, 2]
+    assert counted(text="night") == [1, 0, 1]
+    assert counted(status="RUNNING") == [1, 0, 2]
+    assert counted(status="FINISHED") == [0, 1, 2]
+    assert counted(worker_group="b") == [1, 1, 2]
+    assert counted(worker_group="b", text="night") == [0, 0, 1]
+
+
+def test_tasks_are_sorted_by_what_is_left_of_their_leases():
+    """The lease that ends first is the first, however many rows there are."""
+    kit = Kit()
+    kit.pipeline(count=3, reportProgressTimeout="10 minutes")
+    ids = [kit.poll() for _ in range(3)]
+    for task_id in (ids[1], ids[0]):
+        kit.clock.move(10)
+        kit.call("ReportTaskProgress", taskId=task_id)
+    rows = shown(kit, by_lease=True)["tasks"]["rows"]
+    assert [row["task"] for row in rows] == [ids[2], ids[1], ids[0]]
+    [first] = shown(kit, by_lease=True, limit=1)["tasks"]["rows"]
+    assert first["task"] == ids[2]
 
 
 def test_pipelines_are_counted_by_status_and_the_newest_is_first():

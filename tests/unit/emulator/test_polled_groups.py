@@ -34,10 +34,11 @@ def test_work_which_waited_during_a_whole_poll():
 def test_the_latest_groups_are_remembered(group):
     """A client may make up names of groups, and a poll may end after its group is forgotten."""
     polls = Polls({"reports": {None: None}})
-    unpolled = polls.begin("first")
+    unpolled = polls.begin("first", 0.0)
     polls.end_empty("first", unpolled)
     for number in range(MAX_GROUPS):
-        polls.begin(f"group {number}")
+        polls.begin(f"group {number}", 1.0)
     assert len(polls.groups) == MAX_GROUPS
+    assert (polls.last("first"), polls.last("group 999")) == (None, 1.0)
     polls.end_empty(group, unpolled)
     assert polls.in_vain == {}

@@ -133,7 +133,7 @@ class Audit(list[AuditEvent]):
             if object_id in (event.attempt_id, event.instance_id)
             and pipeline_id in (None, event.pipeline_id)
         ]
-        return list(_ownerships(events))
+        return list(ownerships(events))
 
     def _drop(self, count: int) -> None:
         for event in self[:count]:
@@ -150,12 +150,13 @@ class Audit(list[AuditEvent]):
         for event in self:
             by_instance.setdefault((event.pipeline_id, event.instance_id), []).append(event)
         for (_, instance_id), events in by_instance.items():
-            for earlier, later in pairwise(_ownerships(events)):
+            for earlier, later in pairwise(ownerships(events)):
                 if earlier.end is None or earlier.end > later.start:
                     raise AssertionError(f"{instance_id} had two owners: {earlier} and {later}")
 
 
-def _ownerships(events: list[AuditEvent]) -> Iterator[Ownership]:
+def ownerships(events: list[AuditEvent]) -> Iterator[Ownership]:
+    """Yield who owned what these events are about, in the order of handing out."""
     ends: dict[str, float] = {}
     for event in events:
         if event.kind in _ENDS:

@@ -20,12 +20,12 @@ class Polls:
 
     def __init__(self, queues: Mapping[str, Mapping[Any, None]]) -> None:
         self._queues = queues
-        self._polled: OrderedDict[str, None] = OrderedDict()
+        self._polled: OrderedDict[str, float] = OrderedDict()
         self._beside: dict[str, frozenset[str]] = {}
 
-    def begin(self, worker_group: str) -> frozenset[str]:
+    def begin(self, worker_group: str, now: float) -> frozenset[str]:
         """Note a poll; return the groups with work for which there never was one."""
-        self._polled[worker_group] = None
+        self._polled[worker_group] = now
         self._polled.move_to_end(worker_group)
         if len(self._polled) > MAX_GROUPS:
             forgotten, _ = self._polled.popitem(last=False)
@@ -36,6 +36,10 @@ class Polls:
         """Note that a poll found no work; `unpolled` is what `begin` returned for it."""
         if worker_group in self._polled:
             self._beside[worker_group] = unpolled
+
+    def last(self, worker_group: str) -> float | None:
+        """Return when a group was last polled, in the service's time; `None` for never."""
+        return self._polled.get(worker_group)
 
     @property
     def groups(self) -> frozenset[str]:

@@ -52,7 +52,7 @@ class WorkerApi:
             worker_group=group,
             hostname=hostname,
             deadline=now + self._settings.poll_hold,
-            unpolled=self.polls.begin(group),
+            unpolled=self.polls.begin(group, now),
         )
         result = self.resume(poll, now)
         return poll if result is None else result

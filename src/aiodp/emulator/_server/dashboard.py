@@ -1,4 +1,4 @@
-"""What the page about the local service shows: who holds which task, and for how long still.
+"""What the page about the local service shows first: who holds which task, for how long still.
 
 All times are the service's own, in seconds, so that the page can count down by itself between two
 fetches. Lists are cut to what somebody can read, and give their whole length. Texts are cut as
@@ -14,27 +14,28 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiodp.emulator._model.records import LIVE, Status, TaskState
 from aiodp.emulator._model.runs.health import health_of
+from aiodp.emulator._server.selection import Selection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from aiodp.emulator._definition.fields import Field, Fields
     from aiodp.emulator._model.faults import ActiveFault
-    from aiodp.emulator._model.leases import Leases
     from aiodp.emulator._model.records import Attempt, Pipeline, Task
     from aiodp.emulator._model.runner_registry import TaskRunnerView
     from aiodp.emulator._model.service import Service
 
-MAX_ROWS: Final = 100
-"""Rows of one list; the page stays quick however much there is."""
 _MAX_FIELDS: Final = 8
 _MAX_TEXT: Final = 200  # characters
+
+_EVERYTHING: Final = Selection()
 
 Row = dict[str, Any]
 
 
-def dashboard(service: Service, now: float, limit: int = MAX_ROWS) -> dict[str, Any]:
-    """Return what the page shows at a service time; each list has at most `limit` rows."""
+def dashboard(service: Service, now: float, selection: Selection = _EVERYTHING) -> dict[str, Any]:
+    """Return what the page shows at a service time, of attempts and pipelines those selected."""
+    limit = selection.limit
     pipelines = [
         pipeline for pipeline in service.model.catalog.pipelines.values() if not pipeline.deleted
     ]
@@ -42,30 +43,34 @@ def dashboard(service: Service, now: float, limit: int = MAX_ROWS) -> dict[str, 
     return {
         "now": now,
         "date": service.model.context.calendar.stamp(now),
-        "pipelines": _pipelines(pipelines, limit),
+        "pipelineCount": len(pipelines),
+        "pipelines": _pipelines(pipelines, selection),
         "nextDeadline": min((task.deadline or now for task in held), default=None),
-        "tasks": _tasks(held, service.settings.acknowledge_timeout, limit),
-        "ended": _ended(pipelines, limit),
-        "queues": _queues(_waiting(pipelines), held, service.model.leases, limit),
+        "taskCount": len(held),
+        "tasks": _tasks(held, service.settings.acknowledge_timeout, selection),
+        "ended": _ended(pipelines, selection),
+        "queues": _queues(_waiting(pipelines), held, service, now, limit),
         "runners": _runners(service.runners, limit),
         "calls": _calls(service.calls, limit),
         "faults": _faults(service.faults.active, limit),
     }
 
 
-def _cut(rows: Sequence[Row], total: int) -> dict[str, Any]:
+def cut(rows: Sequence[Row], total: int) -> dict[str, Any]:
+    """Return rows, and how many there are in all."""
     return {"rows": rows, "total": total}
 
 
 # Pipelines
 
 
-def _pipelines(pipelines: Sequence[Pipeline], limit: int) -> dict[str, Any]:
-    newest = islice(reversed(pipelines), limit)
-    return _cut([_pipeline(pipeline) for pipeline in newest], len(pipelines))
+def _pipelines(pipelines: Sequence[Pipeline], selection: Selection) -> dict[str, Any]:
+    chosen = [pipeline for pipeline in reversed(pipelines) if selection.takes_pipeline(pipeline)]
+    return cut([pipeline_row(pipeline) for pipeline in chosen[: selection.limit]], len(chosen))
 
 
-def _pipeline(pipeline: Pipeline) -> Row:
+def pipeline_row(pipeline: Pipeline) -> Row:
+    """Return how a pipeline stands."""
     counts = Counter(instance.status for instance in pipeline.instances.values())
     return {
         "id": pipeline.id,
@@ -80,15 +85,24 @@ def _pipeline(pipeline: Pipeline) -> Row:
 # Attempts
 
 
-def _tasks(held: list[Task], acknowledge_timeout: float, limit: int) -> dict[str, Any]:
-    oldest = heapq.nsmallest(limit, held, key=lambda task: task.assigned_at)
-    return _cut([_task(task, acknowledge_timeout) for task in oldest], len(held))
+def _tasks(
+    held: Iterable[Task], acknowledge_timeout: float, selection: Selection
+) -> dict[str, Any]:
+    chosen = [task for task in held if selection.takes_attempt(task.attempt)]
+    order = (lambda task: task.deadline or 0.0) if selection.by_lease else _assigned_at
+    first = heapq.nsmallest(selection.limit, chosen, key=order)
+    return cut([task_row(task, acknowledge_timeout) for task in first], len(chosen))
 
 
-def _task(task: Task, acknowledge_timeout: float) -> Row:
+def _assigned_at(task: Task) -> float:
+    return task.assigned_at
+
+
+def task_row(task: Task, acknowledge_timeout: float) -> Row:
+    """Return who holds a task, and until when."""
     attempt = task.attempt
     waits = task.state is TaskState.ASSIGNED
-    return _attempt(attempt) | {
+    return attempt_row(attempt) | {
         "task": task.id,
         "acknowledged": not waits,
         "hostname": _short(task.hostname),
@@ -101,16 +115,16 @@ def _task(task: Task, acknowledge_timeout: float) -> Row:
     }
 
 
-def _ended(pipelines: Iterable[Pipeline], limit: int) -> dict[str, Any]:
+def _ended(pipelines: Iterable[Pipeline], selection: Selection) -> dict[str, Any]:
     ended = [
         (attempt.ended_at, attempt)
         for pipeline in pipelines
         for attempt in pipeline.attempts.values()
-        if attempt.ended_at is not None
+        if attempt.ended_at is not None and selection.takes_attempt(attempt)
     ]
-    newest = heapq.nlargest(limit, ended, key=lambda pair: pair[0])
-    rows = [_attempt(attempt) | _end(attempt) for _, attempt in newest]
-    return _cut(rows, len(ended))
+    newest = heapq.nlargest(selection.limit, ended, key=lambda pair: pair[0])
+    rows = [attempt_row(attempt) | _end(attempt) for _, attempt in newest]
+    return cut(rows, len(ended))
 
 
 def _end(attempt: Attempt) -> Row:
@@ -129,7 +143,8 @@ def _reason(attempt: Attempt) -> dict[str, str]:
     return {"reason": _short(instance.reason)}
 
 
-def _attempt(attempt: Attempt) -> Row:
+def attempt_row(attempt: Attempt) -> Row:
+    """Return which attempt it is, and its status."""
     instance = attempt.instance
     return {
         "attempt": attempt.id,
@@ -157,18 +172,22 @@ def _short(text: str) -> str:
 
 
 def _queues(
-    waiting: Iterable[Attempt], held: Iterable[Task], leases: Leases, limit: int
+    waiting: Iterable[Attempt], held: Iterable[Task], service: Service, now: float, limit: int
 ) -> dict[str, Any]:
+    rules, polls = service.model.leases.rules, service.model.worker_api.polls
     groups: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for attempt in waiting:
         # A paused attempt, for example, keeps its place in the queue, but no poll gets it.
-        offered = attempt.queued and leases.rules.may_run(attempt)
+        offered = attempt.queued and rules.may_run(attempt)
         groups[attempt.worker_group or ""]["offered" if offered else "later"] += 1
     for task in held:
         groups[task.attempt.worker_group or ""]["held"] += 1
-    rows = [_group(name, groups[name]) for name in sorted(groups)[:limit]]
-    total = sum(counts["offered"] for counts in groups.values())
-    return _cut(rows, len(groups)) | {"offered": total}
+    patience = 2 * service.settings.poll_hold  # a worker that has gone polls no more, nor holds
+    rows = [_group(name, groups[name], polls.last(name), now - patience) for name in sorted(groups)]
+    return cut(rows[:limit], len(groups)) | {
+        "offered": sum(row["offered"] for row in rows),
+        "unpolled": sum(row["unpolled"] for row in rows),
+    }
 
 
 def _waiting(pipelines: Iterable[Pipeline]) -> Iterator[Attempt]:
@@ -180,19 +199,22 @@ def _waiting(pipelines: Iterable[Pipeline]) -> Iterator[Attempt]:
                 yield head
 
 
-def _group(name: str, counts: Counter[str]) -> Row:
+def _group(name: str, counts: Counter[str], polled: float | None, long_ago: float) -> Row:
+    absent = polled is None or (polled < long_ago and not counts["held"])
     return {
         "key": name,
         "workerGroup": _short(name),
         "offered": counts["offered"],
         "later": counts["later"],
         "held": counts["held"],
+        "polled": polled,
+        "unpolled": absent and counts["offered"] > 0,
     }
 
 
 def _runners(runners: Sequence[TaskRunnerView], limit: int) -> dict[str, Any]:
     newest = islice(reversed(runners), limit)
-    return _cut([_runner(runner) for runner in newest], len(runners))
+    return cut([_runner(runner) for runner in newest], len(runners))
 
 
 def _runner(runner: TaskRunnerView) -> Row:
@@ -212,7 +234,7 @@ def _calls(calls: Counter[tuple[str, str]], limit: int) -> dict[str, Any]:
         outcomes[operation][outcome] += count
     rows = [_operation(name, outcomes[name]) for name in sorted(outcomes)[:limit]]
     answered = sum(counts["ok"] for counts in outcomes.values())
-    return _cut(rows, len(outcomes)) | {"answered": answered, "others": calls.total() - answered}
+    return cut(rows, len(outcomes)) | {"answered": answered, "others": calls.total() - answered}
 
 
 def _operation(name: str, outcomes: Counter[str]) -> Row:
@@ -221,7 +243,7 @@ def _operation(name: str, outcomes: Counter[str]) -> Row:
 
 
 def _faults(active: Sequence[ActiveFault], limit: int) -> dict[str, Any]:
-    return _cut([_fault(fault) for fault in islice(active, limit)], len(active))
+    return cut([_fault(fault) for fault in islice(active, limit)], len(active))
 
 
 def _fault(active: ActiveFault) -> Row:

@@ -1,4 +1,3 @@
-"use strict";
 // Making and changing elements. Whatever comes from the service goes in as text, never as HTML.
 
 function element(name, attributes = {}, ...children) {

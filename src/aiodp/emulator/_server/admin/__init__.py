@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
 _PREFIXES: Final = ("aiodp-api", "aiodp-ui")
 _PAGE: Final = "aiodp-ui"
-_STATE: Final = "state"
 _HEADERS: Final = {
     "Cache-Control": "no-store",
+    # Nobody may be led to click the page's buttons within another page.
+    "Content-Security-Policy": "frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
@@ -74,7 +75,7 @@ class Admin:
         }
         handlers["", "GET"] = index
         if self._ui is not None:
-            handlers[_STATE, "GET"] = self._state
+            handlers |= {(path, "GET"): reader for path, reader in self._ui.READERS.items()}
         return handlers
 
     def _serve(self, request: Request) -> Response:
@@ -91,11 +92,6 @@ class Admin:
             raise MethodNotAllowed(["GET", "HEAD"])
         status, content_type, body = self._ui.page(request.path)
         return Response(body, status=status, content_type=content_type)
-
-    def _state(self, request: Input) -> dict[str, Any]:
-        request.query()
-        state: dict[str, Any] = self._ui.state(request.service())
-        return state | {"scale": self._emulation.scale}
 
 
 def _first(path: str) -> str:

@@ -11,7 +11,7 @@ from aiodp._core.text import shorten
 from aiodp.emulator._errors import ServiceError
 from aiodp.emulator._model.faults import Fault, FaultKind
 from aiodp.emulator._server.admin.input import Member, whole
-from aiodp.emulator._server.admin.pipelines import make_pipeline, show_pipeline
+from aiodp.emulator._server.admin.pipelines import make_pipeline, rerun, show_pipeline
 from aiodp.emulator._server.admin.views import shown
 
 if TYPE_CHECKING:
@@ -171,6 +171,7 @@ PATHS: Final[dict[str, dict[str, Callable[[Input], dict[str, Any]]]]] = {
     "tasks/cancel": {"POST": _cancel},
     "assign": {"POST": _assign},
     "pipelines": {"GET": show_pipeline, "POST": make_pipeline},
+    "pipelines/rerun": {"POST": rerun},
     "taskrunners": {"GET": _runners},
     "taskrunners/terminate": {"POST": _terminate},
     "audit": {"GET": _audit},

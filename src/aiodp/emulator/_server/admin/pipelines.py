@@ -55,6 +55,22 @@ def show_pipeline(request: Input) -> dict[str, Any]:
             raise NotFound(error.message) from error
 
 
+def rerun(request: Input) -> dict[str, Any]:
+    """Run the instance {"pipelineId", "instanceId"} again, as SetStatus RERUN does."""
+    text = Member(kind="text", required=True)
+    given = request.body(pipelineId=text, instanceId=text)
+    pipeline_id, instance_id = given["pipelineId"], given["instanceId"]
+    with request.service() as service:
+        try:
+            pipeline = service.model.catalog.get(pipeline_id)
+            service.perform(
+                "SetStatus", pipelineId=pipeline_id, objectIds=[instance_id], status="RERUN"
+            )
+        except ServiceError as error:
+            raise BadRequest(error.message) from error
+        return _run(pipeline.instances[instance_id])
+
+
 def _make(service: Service, name: str, definition: Definition) -> tuple[str, list[str]]:
     """Create a pipeline and put its definition; raises `ValueError` for one with errors."""
     created = service.perform("CreatePipeline", name=name, uniqueId=uuid4().hex)
