@@ -146,6 +146,7 @@ async def test_all_records_about_a_task_have_the_same_join_key(kit, runner, capl
         task_ids.append(task.task_id)
         logger.warning("from the work")
         await anyio.to_thread.run_sync(logger.warning, "from a thread of it")
+        await task.report()  # time does not wait for threads, so a heartbeat may be on its way
         task.update({"too": "much"})
         kit.faults.add(Fault(kind=FaultKind.INVALID_REQUEST, actions=REPORT, count=1))
         await task.report()
