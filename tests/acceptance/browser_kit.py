@@ -24,6 +24,8 @@ needs_chromium: Final = pytest.mark.skipif(
 )
 FOREIGN: Final = "evil.example"
 """A name that leads the browser to this machine, as the name of a page on the web may."""
+UNTRUSTED: Final = "emulator"
+"""A name of this machine which browsers trust less than localhost."""
 _OPTIONS: Final = (
     "--headless",
     "--no-sandbox",
@@ -34,7 +36,7 @@ _OPTIONS: Final = (
     "--disable-component-update",
     "--disable-sync",
     "--window-size=1400,1000",
-    f"--host-resolver-rules=MAP {FOREIGN} 127.0.0.1",
+    f"--host-resolver-rules=MAP {FOREIGN} 127.0.0.1, MAP {UNTRUSTED} 127.0.0.1",
 )
 
 

@@ -12,6 +12,7 @@ import boto3
 import pytest
 
 from acceptance.browser_kit import open_browser
+from acceptance.page_kit import Page, serve
 from acceptance.plugin_kit import INI
 from acceptance.support import CREDENTIALS, RESOURCE_GROUP, ROOT, kept_environment
 from aiodp.emulator import EmulatorServer, Settings
@@ -78,6 +79,15 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
     """One headless Chromium for all tests."""
     with open_browser(tmp_path_factory.mktemp("chromium")) as driver:
         yield driver
+
+
+@pytest.fixture
+def page(browser) -> Iterator[Page]:
+    """The page of a service on which ten seconds pass in a second."""
+    with serve() as server:
+        opened = Page(browser, server)
+        yield opened
+        browser.get("about:blank")
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from acceptance.browser_kit import FOREIGN, foreign_site, needs_chromium
+from acceptance.browser_kit import FOREIGN, UNTRUSTED, foreign_site, needs_chromium
 from aiodp.emulator import EmulatorServer, Settings
 
 if TYPE_CHECKING:
@@ -90,6 +90,9 @@ const blind = {{mode: "no-cors", method: "POST"}};
 const unanswered = [
     fetch(target + "/moto-api/reset", blind),
     fetch(target + "/aiodp-api/reset", blind),
+    fetch(target + "/aiodp-api/faults", {{...blind, body: `{{"kind": "throttle"}}`}}),
+    fetch(target + "/aiodp-api/assign", blind),
+    fetch(target + "/aiodp-api/clock", {{...blind, body: `{{"jump": 1e9}}`}}),
     fetch(target + "/", {{...blind, body: stack, headers: form}}),
     post("/{BUCKET}", {{key: "attack.html", success_action_status: "201", file: "<script>"}}),
 ];
@@ -101,6 +104,13 @@ Promise.allSettled(unanswered).then(async () => {{
 }});
 """
 """Tries what it can with the server at an address; finishes with the names of what was answered."""
+
+FRAME: Final = """
+const [target, finish] = arguments;
+const frame = document.createElement("iframe");
+Object.assign(frame, { src: target, onload: () => finish() });
+document.body.append(frame);
+"""
 
 
 @contextmanager
@@ -133,6 +143,8 @@ def content(server: EmulatorServer, connect: Callable[..., Any]) -> dict[str, li
     listed = server.service().perform("ListPipelines")["pipelineIdList"]
     stacks = connect(server, "cloudformation").list_stacks()["StackSummaries"]
     return {
+        "faults": [repr(fault) for fault in server.service().faults.active],
+        "jumps": ["far"] if server.service().now >= 1e9 else [],
         "pipelines": [pipeline["name"] for pipeline in listed],
         "stacks": [stack["StackName"] for stack in stacks],
         "buckets": buckets,
@@ -153,6 +165,21 @@ def test_a_page_of_another_origin_reaches_nothing(browser: webdriver.Chrome, con
         for target in (server.endpoint, f"http://localhost:{server.port}"):
             assert browser.execute_async_script(ATTEMPTS, target) == []
         assert content(server, connect) == before
+
+
+def test_nobody_is_led_to_press_the_page_s_buttons(browser: webdriver.Chrome):
+    """Another page cannot show this one within itself, even where no header says who asks."""
+    with EmulatorServer(ui=True) as server, foreign_site() as port:
+        address = f"http://{UNTRUSTED}:{server.port}/aiodp-ui/"
+        browser.get(address)  # by which browsers do not say what site a request is from
+        assert "aiodp" in browser.title
+        browser.get(f"http://{FOREIGN}:{port}/")
+        browser.execute_async_script(FRAME, address)
+        browser.switch_to.frame(0)
+        try:
+            assert browser.find_elements("css selector", "button") == []
+        finally:
+            browser.get("about:blank")
 
 
 def test_a_page_whose_name_was_rebound_reaches_nothing(browser: webdriver.Chrome, connect):

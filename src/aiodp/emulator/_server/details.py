@@ -12,6 +12,7 @@ from aiodp.emulator._model.views import fields_of
 from aiodp.emulator._server.dashboard import attempt_row, cut, pipeline_row, task_row
 
 if TYPE_CHECKING:
+    from aiodp.emulator._calendar import Calendar
     from aiodp.emulator._definition.fields import Fields
     from aiodp.emulator._model.audit import AuditEvent
     from aiodp.emulator._model.records import Attempt, Instance
@@ -52,7 +53,8 @@ def attempt_details(
     """
     pipeline = service.model.catalog.get(pipeline_id)
     attempt = pipeline.attempts[attempt_id]
-    fields = fields_of(attempt.id, pipeline, service.model.context.calendar)
+    calendar = service.model.context.calendar
+    fields = fields_of(attempt.id, pipeline, calendar)
     # Equal objects of different pipelines have equal ids.
     key = (attempt.id, pipeline.id)
     events = [event for event in service.audit if (event.attempt_id, event.pipeline_id) == key]
@@ -61,7 +63,9 @@ def attempt_details(
         "attempt": _attempt(attempt, service.settings.acknowledge_timeout),
         "fields": _texts(fields),
         "owners": cut(owners[:MAX_EVENTS], len(owners)),
-        "events": cut([_event(event) for event in events[: -MAX_EVENTS - 1 : -1]], len(events)),
+        "events": cut(
+            [_event(event, calendar) for event in events[: -MAX_EVENTS - 1 : -1]], len(events)
+        ),
     }
 
 
@@ -120,9 +124,10 @@ def _owners(events: list[AuditEvent]) -> list[Row]:
     return rows[::-1]
 
 
-def _event(event: AuditEvent) -> Row:
+def _event(event: AuditEvent, calendar: Calendar) -> Row:
     return {
         "at": event.at,
+        "date": calendar.stamp(event.at),
         "kind": event.kind.value,
         "hostname": _long(event.hostname),
         "detail": _long(event.detail),

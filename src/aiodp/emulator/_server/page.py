@@ -30,7 +30,17 @@ if TYPE_CHECKING:
     from aiodp.emulator._server.admin.input import Input
 
 PATH: Final = "/aiodp-ui/"
-_SCRIPTS: Final = ("dom.js", "cells.js", "page.js")
+_SCRIPTS: Final = (
+    "dom.js",
+    "cells.js",
+    "service.js",
+    "dialogs.js",
+    "sections.js",
+    "overview.js",
+    "details.js",
+    "filter.js",
+    "page.js",
+)
 _OF_PIPELINES: Final = frozenset(
     {Status.PENDING, Status.SCHEDULED, Status.PAUSED, Status.DEACTIVATING, Status.INACTIVE}
 )

@@ -42,16 +42,18 @@ function changePill(pill, text, tone) {
   setAttribute(pill, "class", `pill ${tone}`);
 }
 
-// Lines of text below one another; each is [text, class].
+// Lines of text below one another; each is [text, class, address], of which the text is required.
 function lines(label, linesOf, style) {
   return {
     label, style,
     make: () => element("div"),
     change: (box, row) => fillList(box, linesOf(row).filter(([text]) => text),
-      () => element("span"),
-      (span, [text, tone]) => {
-        setText(span, text);
-        setAttribute(span, "class", `line ${tone ?? ""}`);
+      () => element("a"),
+      (line, [text, tone, address]) => {
+        setText(line, text);
+        setAttribute(line, "class", `line ${tone ?? ""}`);
+        if (address) setAttribute(line, "href", address);
+        else line.removeAttribute("href");
       }),
   };
 }
@@ -66,6 +68,24 @@ function pills(label, pillsOf) {
   };
 }
 
+// Buttons beside one another; each is [text, what it is about, action].
+function buttons(label, buttonsOf) {
+  return {
+    label,
+    make: () => element("div", { class: "buttons" }),
+    change: (box, row) => fillList(box, buttonsOf(row), makeButton,
+      (button, [text, subject, act]) => {
+        setText(button, `${text}…`);
+        setAttribute(button, "aria-label", `${text}… ${subject}`);
+        button.onclick = act;
+      }),
+  };
+}
+
+function makeButton() {
+  return element("button", { type: "button", "aria-haspopup": "dialog" });
+}
+
 function lease(label) {
   return {
     label,
@@ -78,6 +98,11 @@ function lease(label) {
 
 function changeLease(box, row) {
   const [bar, note] = box.children;
+  bar.hidden = row.deadline === null;
+  if (bar.hidden) {
+    setText(note, "nobody holds it");
+    return;
+  }
   const left = Math.max(0, row.deadline - clock.now());
   const part = Math.min(1, left / row.lease);
   const text = row.acknowledged

@@ -15,6 +15,10 @@ function setAttribute(node, name, value) {
   if (node.getAttribute(name) !== value) node.setAttribute(name, value);
 }
 
+function byId(id) {
+  return document.getElementById(id);
+}
+
 // Give a node as many children as there are items, keeping those it has: whoever reads or selects
 // is not disturbed.
 function fillList(node, items, make, change) {
@@ -34,10 +38,10 @@ function makeTable(labelledBy, columns, keyOf) {
 
   function newRow() {
     const cells = columns.map((one) => {
-      const cell = element("td",
-        { role: "cell", class: one.style ?? "", "data-label": one.label });
-      cell.append(one.make());
-      return cell;
+      const first = one === columns[0];
+      const kind = first ? { role: "rowheader", scope: "row" } : { role: "cell" };
+      return element(first ? "th" : "td",
+        { ...kind, class: one.style ?? "", "data-label": one.label }, one.make());
     });
     return element("tr", { role: "row" }, ...cells);
   }
@@ -51,10 +55,15 @@ function makeTable(labelledBy, columns, keyOf) {
       return Object.assign(line, { row, rowKey: key });
     });
     const kept = new Set(lines);
+    const focused = document.activeElement;
     [...body.children].filter((line) => !kept.has(line)).forEach((line) => line.remove());
     lines.forEach((line, n) => {
       if (body.children[n] !== line) body.insertBefore(line, body.children[n] ?? null);
     });
+    // A row which was moved has lost the focus.
+    if (focused !== document.activeElement && table.contains(focused)) {
+      focused.focus({ preventScroll: true });
+    }
     refresh();
   }
 

@@ -1,244 +1,170 @@
-// What the page shows, and the fetching of the service's state each second.
+// Which view is open, by the page's address, and the fetching of what it shows each second.
 
 const FETCH_INTERVAL = 1000; // milliseconds between two fetches
 const TICK_INTERVAL = 250; // milliseconds between two steps of what counts down
-const FETCH_TIMEOUT = 5000; // milliseconds for one fetch
-
-// The service's time, carried on between two fetches; it stands still while the service is gone.
-const clock = {
-  at: 0, scale: 0, got: 0, date: 0,
-  set(state) {
-    Object.assign(this, { at: state.now, scale: state.scale, got: performance.now() });
-    this.date = Date.parse(`${state.date}Z`);
-  },
-  stop() {
-    const passed = this.elapsed();
-    Object.assign(this, { at: this.at + passed, date: this.date + 1000 * passed, scale: 0 });
-  },
-  elapsed() { return ((performance.now() - this.got) / 1000) * this.scale; },
-  now() { return this.at + this.elapsed(); },
-  stamp() { return new Date(this.date + 1000 * this.elapsed()).toISOString().slice(0, 19); },
+const VIEWS = {
+  "/": ["overview", overview],
+  "/pipeline": ["pipeline-view", pipelineView],
+  "/attempt": ["attempt-view", attemptView],
 };
 
-const attempt = lines("Attempt", (row) => [
-  [row.attempt, "id"], [row.pipelineName, ""], [row.pipeline, "id quiet"],
-], "wide");
-const owner = lines("Owner", (row) => [
-  [row.hostname || "(no hostname)", ""], [row.workerGroup, "quiet"],
-]);
-const group = lines("Worker group", (row) => [[row.workerGroup || "(none: nobody gets it)"]]);
+const places = new Map(); // where the reader was in each view: [scrolled, focused]
+let route = null; // the open view
+let loaded = false; // whether it shows anything
+let updating = false;
+let wake = () => {};
+let fetching = new AbortController();
 
-const SECTIONS = [
-  {
-    id: "tasks", title: "In progress", empty: "Nobody holds a task.",
-    key: (row) => row.task,
-    columns: [
-      attempt, pills("Status", (row) => [[row.status, row.status]]), owner, lease("Lease left"),
-      lines("Last report", (row) => [
-        [ago(row.reported), "nowrap"], [`${count(row.reports)} in all`, "quiet nowrap"],
-      ]),
-      lines("Reported", (row) => fieldLines(row.fields), "free"),
-    ],
-  },
-  {
-    id: "pipelines", title: "Pipelines", empty: "There is no pipeline.",
-    key: (row) => row.id,
-    columns: [
-      lines("Pipeline", (row) => [[row.name, ""], [row.id, "id quiet"]], "wide"),
-      pills("State", (row) => [[row.state, row.state]]),
-      pills("Health", (row) => (row.health ? [[row.health, row.health]] : [])),
-      lines("Next run", (row) => [
-        [row.nextRun === null ? "" : `in ${duration(row.nextRun - clock.now())}`, "nowrap"],
-      ]),
-      pills("Instances", (row) =>
-        Object.entries(row.counts).map(([status, n]) => [`${count(n)} ${status}`, status])),
-    ],
-  },
-  {
-    id: "queues", title: "Worker groups", empty: "No worker group has work.", half: true,
-    key: (row) => row.key,
-    columns: [
-      group,
-      lines("Waiting", (row) => [[count(row.offered)]], "number"),
-      lines("Held", (row) => [[count(row.held)]], "number"),
-      lines("Not offered yet", (row) => [[count(row.later)]], "number"),
-    ],
-  },
-  {
-    id: "runners", title: "Task runners", empty: "None has sent a heartbeat.", half: true,
-    key: (row) => row.key,
-    columns: [
-      lines("Task runner", (row) => [[row.id, "id"], [row.hostname, "quiet"]]), group,
-      lines("Heartbeat", (row) => [
-        [ago(row.heartbeat), "nowrap"], [row.terminating ? "told to terminate" : "", "bad"],
-      ]),
-    ],
-  },
-  {
-    id: "calls", title: "Calls", empty: "Nobody has called.", half: true,
-    key: (row) => row.key,
-    columns: [
-      lines("Operation", (row) => [[row.operation]]),
-      lines("Answered", (row) => [[count(row.ok)]], "number"),
-      lines("Refused or failed", (row) =>
-        Object.entries(row.others).map(([name, n]) => [`${count(n)} ${name}`, "bad"]), "free"),
-    ],
-  },
-  {
-    id: "faults", title: "Faults", empty: "Nothing goes wrong on purpose.", half: true,
-    key: (_, n) => n,
-    columns: [
-      lines("Fault", (row) => [[row.kind, "bad"]]),
-      lines("Applies to", (row) => [[appliesTo(row)]]),
-      lines("So far", (row) => [[counted(row.befallen, "call"), "nowrap"]]),
-      lines("Still", (row) => [[lasts(row), ""]]),
-    ],
-  },
-  {
-    id: "ended", title: "Ended lately", empty: "No attempt has ended.",
-    key: (row) => `${row.pipeline} ${row.attempt}`,
-    columns: [
-      attempt, pills("Status", (row) => [[row.status, row.status]]), owner,
-      lines("Ended", (row) => [[ago(row.ended), "nowrap"]]),
-      lines("Outcome", (row) => fieldLines({ ...row.fields, ...row.outcome }), "free"),
-    ],
-  },
-];
-
-function appliesTo(row) {
-  const calls = row.actions === null ? "every operation" : row.actions.join(", ");
-  const changed = row.every > 1 ? `one in ${row.every} calls of ${calls}` : calls;
-  return row.tasks === null ? changed : `${changed}, of ${counted(row.tasks, "task")}`;
+// An address which names no view is that of a section of the first one.
+function readAddress() {
+  const [, path, query] = /^#(\/\w*)\??(.*)$/s.exec(location.hash) ?? [null, "/", ""];
+  const [id, view] = VIEWS[path] ?? VIEWS["/"];
+  const given = new URLSearchParams(query);
+  return { id, view, path, given, key: `${id} ${JSON.stringify(view.parameters(given))}` };
 }
 
-function counted(number, noun) {
-  return `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
+function keepInAddress(parameters) {
+  const kept = new URLSearchParams(Object.entries({
+    ...Object.fromEntries(["pipeline", "attempt"].map((name) => [name, route.given.get(name)])),
+    ...parameters,
+  }).filter(([, value]) => value));
+  const query = kept.size > 0 ? `?${kept}` : "";
+  history.replaceState(null, "", `${location.pathname}${location.search}#${route.path}${query}`);
+  route.given = kept;
 }
 
-function lasts(row) {
-  const left = row.left === null ? [] : [counted(row.left, "more call")];
-  if (row.start > clock.now()) left.push(`from in ${duration(row.start - clock.now())}`);
-  else if (row.end !== null) left.push(`${duration(row.end - clock.now())} more`);
-  return left.join(", ") || "until it is cleared";
-}
-
-function makeSection({ id, title, empty, half, key, columns }) {
-  const heading = element("h2", { id: `${id}-title` }, title);
-  const more = element("span", { class: "more" });
-  const { table, update, refresh } = makeTable(`${id}-title`, columns, key);
-  const scroll = element("div",
-    { class: "scroll", role: "region", tabindex: "0", "aria-labelledby": `${id}-title` }, table);
-  const nothing = element("p", { class: "empty" }, empty);
-  const section = element("section", { id, class: half ? "half" : "" },
-    element("div", { class: "title" }, heading, more), scroll, nothing);
-  function show({ rows, total }) {
-    scroll.hidden = rows.length === 0;
-    nothing.hidden = rows.length > 0;
-    const hidden = total - rows.length;
-    setText(more, hidden > 0 ? `${count(rows.length)} shown, and ${count(hidden)} more` : "");
-    update(rows);
+function openView() {
+  const next = readAddress();
+  const same = route?.key === next.key;
+  if (same && !location.hash.startsWith("#/") && location.hash) return; // a section of this view
+  const first = route === null;
+  if (!first && !same) places.set(route.key, [left.scrolled, left.focused]);
+  route = next;
+  fillFilter(route.given);
+  if (!same) {
+    loaded = route.view === overview && shown !== null;
+    for (const [id] of Object.values(VIEWS)) byId(id).hidden = id !== route.id || !loaded;
+    byId("loading").hidden = loaded;
+    say("");
+    returnTo(places.get(route.key), first);
   }
-  return { id, section, show, refresh };
+  if (!first) look();
 }
 
-const sections = SECTIONS.map(makeSection);
-const byId = (id) => document.getElementById(id);
-let shown = null; // the newest state
-
-function tiles(state) {
-  const least = state.nextDeadline;
-  return [
-    ["tasks", count(state.tasks.total), "in progress"],
-    ["tasks", least === null ? "–" : duration(least - clock.now()), "shortest lease left"],
-    ["queues", count(state.queues.offered), "waiting for a poll"],
-    ["pipelines", count(state.pipelines.total), "pipelines"],
-    ["calls", count(state.calls.answered), "calls answered"],
-    ["calls", count(state.calls.others), "refused or failed", state.calls.others > 0],
-    ["faults", count(state.faults.total), "faults active", state.faults.total > 0],
-  ];
+function returnTo(place, first) {
+  document.querySelector(`#${route.id} .filter-place`)?.append(filter);
+  filter.elements.order.parentElement.hidden = route.view !== overview;
+  const [scrolled, focused] = place ?? [0, null];
+  if (!first && loaded) {
+    (focused?.isConnected ? focused : route.view.heading()).focus({ preventScroll: true });
+    scrollTo(0, scrolled);
+  }
+  route.opened = !first && !loaded;
 }
 
-function showTiles() {
-  fillList(byId("tiles"), tiles(shown),
-    () => element("li", {}, element("a", {}, element("strong"), element("span"))),
-    (item, [target, number, label, alarming]) => {
-      const [value, name] = item.firstElementChild.children;
-      setAttribute(item.firstElementChild, "href", `#${target}`);
-      setAttribute(item, "class", alarming ? "alarming" : "");
-      setText(value, number);
-      setText(name, label);
-    });
+// Where the reader is; a browser scrolls before it says that the address has changed.
+const left = { scrolled: 0, focused: null };
+function remember() {
+  left.scrolled = scrollY;
+  left.focused = document.activeElement;
 }
 
 function showHead() {
   setText(byId("date"), clock.stamp().replace("T", " "));
-  const minute = (60 / shown.scale).toPrecision(3).replace(/\.?0+$/, "");
-  setText(byId("scale"), shown.scale > 0 ? `a minute lasts ${minute} s` : "moved by hand");
-}
-
-function show(state) {
-  shown = state;
-  clock.set(state);
-  sections.forEach(({ id, show: showSection }) => showSection(state[id]));
-  document.title = `${count(state.tasks.total)} in progress · aiodp`;
-  tick();
+  const minute = (60 / clock.scale).toPrecision(3).replace(/\.?0+$/, "");
+  setText(byId("scale"), clock.scale > 0 ? `a minute lasts ${minute} s` : "moved by hand");
 }
 
 function tick() {
-  if (!shown) return;
+  if (!loaded || document.body.classList.contains("stale")) return;
   showHead();
-  showTiles();
-  sections.forEach(({ refresh }) => refresh());
+  route.view.refresh();
 }
 
-function showFailure(reason) {
-  clock.stop();
-  document.body.classList.add("stale");
+function showFailure(reason, missing) {
   const banner = byId("banner");
-  if (banner.hidden) banner.hidden = false;
-  setText(banner, `${reason} What you see is as it was last; trying again each second.`);
+  if (!missing) clock.stop();
+  document.body.classList.toggle("stale", !missing);
+  if (missing && loaded) {
+    loaded = false;
+    byId(route.id).hidden = true;
+  }
+  byId("loading").hidden = true;
+  banner.hidden = false;
+  const state = loaded ? "What you see is as it was last" : "There is nothing to show yet";
+  setText(banner, `${reason} ${missing ? "It may be deleted" : state}; trying again each second.`);
 }
 
-function showState(state) {
+function showAnswer(found) {
   document.body.classList.remove("stale");
   byId("banner").hidden = true;
-  show(state);
-}
-
-// Return the state, or the reason why there is none.
-async function fetchState() {
-  try {
-    const answer = await fetch(`/aiodp-api/state${location.search}`,
-      { cache: "no-store", signal: AbortSignal.timeout(FETCH_TIMEOUT) });
-    if (answer.ok) return { state: await answer.json() };
-    const { error } = await answer.json().catch(() => ({}));
-    return { reason: `The service answers with HTTP status ${answer.status}: ${error ?? "?"}.` };
-  } catch {
-    return { reason: "The service does not answer." };
+  byId("loading").hidden = true;
+  clock.set(found);
+  route.view.show(found);
+  loaded = true;
+  byId(route.id).hidden = false;
+  document.title = `${route.view.title()} · aiodp`;
+  if (route.view.matches) sayWhatMatches(route.view.matches());
+  tick();
+  if (route.opened) {
+    route.opened = false;
+    route.view.heading().focus({ preventScroll: true });
+    scrollTo(0, 0);
   }
 }
 
-async function update() {
-  const { state, reason } = await fetchState();
-  if (state) showState(state);
-  else showFailure(reason);
+function addressOfView() {
+  const { view, given } = route;
+  const filtered = view === attemptView ? {} : selected();
+  return addressOf(view.path, { ...view.parameters(given), ...filtered });
 }
 
-let updating = false;
+async function update() {
+  const address = addressOfView();
+  const { signal } = fetching = new AbortController();
+  const { found, reason, missing } = await ask(address, { signal });
+  if (signal.aborted || address !== addressOfView()) return false; // the reader went elsewhere
+  if (found) showAnswer(found);
+  else showFailure(reason, missing);
+  return true;
+}
+
+// Fetch now what the open view shows.
+function look() {
+  fetching.abort();
+  wake();
+}
 
 async function watch() {
   if (updating) return;
   updating = true;
   while (!document.hidden) {
-    await update().catch((error) => showFailure(`This page cannot show the state: ${error}.`));
-    await new Promise((resolve) => { setTimeout(resolve, FETCH_INTERVAL); });
+    const done = await update()
+      .catch((error) => { showFailure(`This page cannot show the state: ${error}.`); return true; });
+    if (done) await pause();
   }
   updating = false;
 }
 
+function pause() {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, FETCH_INTERVAL);
+    wake = () => { clearTimeout(timer); resolve(); };
+  });
+}
+
 const region = new URLSearchParams(location.search).get("region");
 byId("place").textContent = region ? `${location.host}, ${region}` : location.host;
-byId("main").append(...sections.map(({ section }) => section));
+byId("jump").onclick = askToJump;
+byId("add-fault").onclick = () => askForFault();
+byId("ask").addEventListener("close", () => {
+  if (document.activeElement === document.body) route.view.heading().focus({ preventScroll: true });
+});
 document.addEventListener("visibilitychange", watch);
+document.addEventListener("focusin", remember);
+document.addEventListener("click", remember, true);
+addEventListener("scroll", remember, { passive: true });
+addEventListener("hashchange", openView);
 setInterval(() => { if (!document.hidden) tick(); }, TICK_INTERVAL);
+openView();
 watch();

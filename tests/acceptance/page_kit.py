@@ -1,0 +1,86 @@
+"""The page about the local service in a browser, and a service for it."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from selenium.webdriver.support.wait import WebDriverWait
+
+from aiodp.emulator import EmulatorServer, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from selenium import webdriver
+
+TOO_LONG: Final = 20  # seconds
+
+
+class Page:
+    """The page in the browser, and the service behind it."""
+
+    def __init__(self, browser: webdriver.Chrome, server: EmulatorServer) -> None:
+        self.browser = browser
+        self.server = server
+        browser.get_log("browser")  # what was before is forgotten by being read
+        browser.get(f"{server.endpoint}/aiodp-ui/")
+        browser.execute_script("window.sameDocument = true")
+
+    def call(self, operation: str, **params: Any) -> dict[str, Any]:
+        answer = self.server.service().request(operation, params)
+        assert answer.status == 200, answer.body
+        result: dict[str, Any] = json.loads(answer.body or b"{}")
+        return result
+
+    def pipeline(self, name: str, count: int = 1) -> str:
+        pipeline_id: str = self.call("CreatePipeline", name=name, uniqueId=name)["pipelineId"]
+        fields = {
+            "type": "ShellCommandActivity",
+            "command": "true",
+            "workerGroup": "workers",
+            "scheduleType": "ondemand",
+        }
+        wire = [{"key": key, "stringValue": value} for key, value in fields.items()]
+        objects = [{"id": f"Work{n}", "name": f"Work{n}", "fields": wire} for n in range(count)]
+        self.call("PutPipelineDefinition", pipelineId=pipeline_id, pipelineObjects=objects)
+        self.call("ActivatePipeline", pipelineId=pipeline_id)
+        return pipeline_id
+
+    def poll(self, hostname: str = "host.example") -> str:
+        polled = self.call("PollForTask", workerGroup="workers", hostname=hostname)
+        return str(polled["taskObject"]["taskId"])
+
+    def rows(self, section: str) -> list[str]:
+        """The text of each row of a section's table, on one line."""
+        script = "return [...document.querySelectorAll(arguments[0])].map(row => row.innerText)"
+        found = self.browser.execute_script(script, f"#{section} tbody tr")
+        return [" ".join(row.split()) for row in found]
+
+    def script(self, expression: str) -> Any:
+        return self.browser.execute_script(f"return {expression}")
+
+    def press(self, selector: str, within: str = "") -> None:
+        """Press the button which matches, and whose label has that text within it."""
+        found = self.wait(
+            lambda: [
+                one
+                for one in self.browser.find_elements("css selector", f"{selector} button")
+                if one.is_displayed() and within in one.text
+            ]
+        )
+        found[0].click()
+
+    def wait(self, condition) -> Any:
+        """Return what the condition gives as soon as that is true."""
+        wait = WebDriverWait(self.browser, TOO_LONG, poll_frequency=0.1)
+        return wait.until(lambda _: condition())
+
+
+@contextmanager
+def serve(port: int = 0) -> Iterator[EmulatorServer]:
+    with EmulatorServer(
+        port=port, time_scale=10, settings=Settings(quotas=None), ui=True
+    ) as server:
+        yield server
