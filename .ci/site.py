@@ -54,6 +54,6 @@ def _site_path(path: Path) -> str:
     name = path.relative_to(ROOT).as_posix()
     if path.is_dir():
         return f"{name}/README.md"
-    if path.suffix not in (".md", ".svg"):
+    if path.suffix not in (".md", ".png", ".svg"):
         return f"{name}.md"
     return HOME.get(name) or name.removeprefix("docs/")

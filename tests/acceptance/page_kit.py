@@ -6,8 +6,6 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from selenium.webdriver.support.wait import WebDriverWait
-
 from aiodp.emulator import EmulatorServer, Settings
 
 if TYPE_CHECKING:
@@ -34,22 +32,22 @@ class Page:
         result: dict[str, Any] = json.loads(answer.body or b"{}")
         return result
 
-    def pipeline(self, name: str, count: int = 1) -> str:
+    def pipeline(self, name: str, count: int = 1, **fields: str) -> str:
         pipeline_id: str = self.call("CreatePipeline", name=name, uniqueId=name)["pipelineId"]
         fields = {
             "type": "ShellCommandActivity",
             "command": "true",
             "workerGroup": "workers",
             "scheduleType": "ondemand",
-        }
+        } | fields
         wire = [{"key": key, "stringValue": value} for key, value in fields.items()]
         objects = [{"id": f"Work{n}", "name": f"Work{n}", "fields": wire} for n in range(count)]
         self.call("PutPipelineDefinition", pipelineId=pipeline_id, pipelineObjects=objects)
         self.call("ActivatePipeline", pipelineId=pipeline_id)
         return pipeline_id
 
-    def poll(self, hostname: str = "host.example") -> str:
-        polled = self.call("PollForTask", workerGroup="workers", hostname=hostname)
+    def poll(self, hostname: str = "host.example", group: str = "workers") -> str:
+        polled = self.call("PollForTask", workerGroup=group, hostname=hostname)
         return str(polled["taskObject"]["taskId"])
 
     def rows(self, section: str) -> list[str]:
@@ -74,13 +72,17 @@ class Page:
 
     def wait(self, condition) -> Any:
         """Return what the condition gives as soon as that is true."""
+        from selenium.webdriver.support.wait import (  # noqa: PLC0415 - only for those who have it
+            WebDriverWait,
+        )
+
         wait = WebDriverWait(self.browser, TOO_LONG, poll_frequency=0.1)
         return wait.until(lambda _: condition())
 
 
 @contextmanager
-def serve(port: int = 0) -> Iterator[EmulatorServer]:
+def serve(port: int = 0, time_scale: float = 10) -> Iterator[EmulatorServer]:
     with EmulatorServer(
-        port=port, time_scale=10, settings=Settings(quotas=None), ui=True
+        port=port, time_scale=time_scale, settings=Settings(quotas=None), ui=True
     ) as server:
         yield server

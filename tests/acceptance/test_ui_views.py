@@ -142,6 +142,7 @@ def test_each_button_asks_first_and_refusals_are_shown(page):
     page.wait(lambda: page.server.service().task(first).canceled)
     page.wait(lambda: find(page, "#said").text == "The task is canceled.")
     page.wait(lambda: len(page.rows("tasks")) == 1)
+    assert focused(page) == "In progress"  # the button has gone with its row
     page.press("#tasks", "Give away")
     page.server.service().give_away(second)
     page.press("#ask", "End its lease")
@@ -183,7 +184,7 @@ def test_work_that_no_worker_polls_for_is_said(page):
     page.pipeline("p", count=2)
     [row] = page.wait(lambda: page.rows("queues"))
     assert row == "workers 2 0 0 never no worker polls this group"
-    assert "waiting; no worker polls" in page.script("document.querySelector('#tiles').innerText")
+    assert "waiting; 1 group unpolled" in page.script("document.querySelector('#tiles').innerText")
     page.poll()
     page.wait(lambda: "no worker" not in page.rows("queues")[0])
 

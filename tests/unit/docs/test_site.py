@@ -62,3 +62,11 @@ def test_blocks_in_lists_are_indented_as_the_site_needs_it():
     """Python-Markdown takes four spaces for what belongs to an item; code hosts take them, too."""
     for page in ROOT.glob("docs/**/*.md"):
         assert not re.search(r"^ {1,3}```", page.read_text(), re.MULTILINE), page
+
+
+def test_pictures_are_small_and_shown():
+    """Each is on a page, and none makes the repository grow by much."""
+    pages = "".join(page.read_text() for page in ROOT.glob("docs/*.md"))
+    pictures = list(ROOT.glob("docs/images/*"))
+    assert {picture.name for picture in pictures} == set(re.findall(r"\(images/(\S+)\)", pages))
+    assert max(picture.stat().st_size for picture in pictures) < 120_000

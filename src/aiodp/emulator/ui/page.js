@@ -95,12 +95,21 @@ function showFailure(reason, missing) {
   setText(banner, `${reason} ${missing ? "It may be deleted" : state}; trying again each second.`);
 }
 
+// Whoever was at something that has gone goes on from the heading of its section.
+function keepFocus(change) {
+  const focused = document.activeElement;
+  const section = focused.closest("section");
+  change();
+  if (focused === document.body || (focused.isConnected && focused.checkVisibility())) return;
+  (section?.querySelector("h2") ?? route.view.heading()).focus({ preventScroll: true });
+}
+
 function showAnswer(found) {
   document.body.classList.remove("stale");
   byId("banner").hidden = true;
   byId("loading").hidden = true;
   clock.set(found);
-  route.view.show(found);
+  keepFocus(() => route.view.show(found));
   loaded = true;
   byId(route.id).hidden = false;
   document.title = `${route.view.title()} · aiodp`;

@@ -10,7 +10,7 @@ function toAttempt(pipeline, attempt) {
 }
 
 function makeSection({ id, title, empty, half, key, columns }) {
-  const heading = element("h2", { id: `${id}-title` }, title);
+  const heading = element("h2", { id: `${id}-title`, tabindex: "-1" }, title);
   const more = element("span", { class: "more" });
   const button = element("button",
     { type: "button", "aria-label": `Show more of: ${title}` }, "Show more");
