@@ -1,22 +1,25 @@
-"""Botocore's descriptions of the services, each read once in a process, not once a session."""
+"""What all sessions of botocore have in common is made once in a process, not once a session."""
 
 from __future__ import annotations
 
 from functools import cache
 from typing import Any, Final
 
+import botocore.loaders
 import botocore.session
-from botocore.loaders import JSONFileLoader, Loader
+from botocore.hooks import EventAliaser
 
 SERVICES: Final = ("datapipeline", "s3", "sts")
 
-_read: Final = JSONFileLoader.load_file
-_read_once: Final = cache(JSONFileLoader().load_file)
+_new_emitter: Final = EventAliaser.__init__
+_event_names: Final[dict[str, str]] = {}
 
 
 def read_descriptions_once() -> None:
-    """Let all sessions share what botocore brings, as the clients of one session do."""
-    JSONFileLoader.load_file = _load_file
+    """Let all sessions share descriptions of services and names of events, as one's clients do."""
+    create_loader = cache(botocore.loaders.create_loader)
+    botocore.loaders.create_loader = botocore.session.create_loader = create_loader
+    EventAliaser.__init__ = _init_emitter
 
 
 def read_descriptions() -> None:
@@ -28,6 +31,6 @@ def read_descriptions() -> None:
         ).close()
 
 
-def _load_file(loader: JSONFileLoader, path: str) -> Any:
-    # Files in other folders are of the test or of the user, and may change.
-    return _read_once(path) if path.startswith(Loader.BUILTIN_DATA_PATH) else _read(loader, path)
+def _init_emitter(self: EventAliaser, *arguments: Any, **options: Any) -> None:
+    _new_emitter(self, *arguments, **options)
+    self._alias_name_cache = _event_names
