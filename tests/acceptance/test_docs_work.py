@@ -88,6 +88,7 @@ def test_a_loop_of_ones_own_finishes_its_task(server, commands, tmp_path):
             running.kill()
 
 
+@pytest.mark.slow
 def test_poll_and_hold(server):
     """The shell block gets a task, keeps it and sets its status."""
     variables = environment(server) | {"WORKER_GROUP": "docs-hold"}

@@ -381,9 +381,7 @@ async def test_a_loop_that_is_blocked_for_long_is_named(caplog):
         block_until(lambda: "the event loop has been blocked for" in caplog.text)
 
 
-@pytest.mark.parametrize(
-    "anyio_backend", ["asyncio", pytest.param("trio", marks=pytest.mark.slow)], indirect=True
-)
+@pytest.mark.slow
 async def test_many_calls_at_once(session, service):
     """Tasks come and go by the dozen, from coroutines that are canceled or not."""
 

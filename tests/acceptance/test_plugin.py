@@ -392,6 +392,7 @@ def test_two_owners_fail_the_test(pytester):
     assert len(lines) == len(TWO_OWNERS)
 
 
+@pytest.mark.slow
 def test_without_the_extra(pytester):
     """Without moto the fixture says what to install, and the service in process works."""
     pytester.makeconftest("""
@@ -433,6 +434,7 @@ def test_named_twice(pytester, monkeypatch):
     result.stdout.fnmatch_lines(["*fixture 'aiodp_settings' not found"])
 
 
+@pytest.mark.slow
 def test_its_fixtures_are_listed(pytester):
     """`pytest --fixtures` shows each with its first sentence, `--markers` the marker."""
     pytester.makepyfile(test_it="")

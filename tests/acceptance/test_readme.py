@@ -66,6 +66,7 @@ def test_the_heartbeats_alone_keep_a_task(server, connect, commands, tmp_path):
     server.assert_finished(pipeline)
 
 
+@pytest.mark.slow
 def test_run(server, tmp_path):
     """The shell block does two shell commands, keeps their output, and ends."""
     pipelines = [server.activity("readme-run", command="echo hello") for _ in range(2)]

@@ -164,6 +164,7 @@ async def test_without_stage_there_is_no_staging(run, put, tmp_path):
     assert await run(inputs=[directory("in")], command=command, stage="false")
 
 
+@pytest.mark.slow
 async def test_large_files_go_in_parts(run, put, stored):
     """20 MB, which nobody holds in memory as a whole."""
     body = os.urandom(2 * PART_BYTES + 4_000_000)
@@ -173,6 +174,7 @@ async def test_large_files_go_in_parts(run, put, stored):
     assert stored("out/") == {"again": body}
 
 
+@pytest.mark.slow
 async def test_more_files_than_one_answer_lists(run, s3, put, monkeypatch):
     """None is lost, neither downwards nor upwards; S3 lists 1,000 at once, moto here 10."""
     monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "10")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LOADER = get_session().get_component("data_loader")
 
 
-@pytest.fixture(params=["asyncio", "trio"])
+@pytest.fixture(params=["asyncio", pytest.param("trio", marks=pytest.mark.slow)])
 def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, object]]:
     """Each test runs on asyncio and on trio, both on a clock that jumps."""
     if request.param == "trio":

@@ -96,7 +96,7 @@ def work(kit: Lifecycle, chance: random.Random) -> None:
             return
 
 
-@pytest.mark.parametrize("runs", [60, pytest.param(150, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("runs", [40, pytest.param(150, marks=pytest.mark.slow)])
 def test_every_pipeline_comes_to_its_end(runs):
     """With workers that succeed each instance is FINISHED."""
 

@@ -364,7 +364,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         return live
 
 
-@pytest.mark.parametrize("runs", [25, pytest.param(80, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("runs", [15, pytest.param(80, marks=pytest.mark.slow)])
 def test_pipelines_keep_their_rules_whatever_is_done_to_them(runs):
     """Every state that the API shows is as the invariants have it, in any order of events."""
     run_state_machine_as_test(

@@ -205,7 +205,7 @@ class ServiceMachine(RuleBasedStateMachine):
                 assert key not in self.final
 
 
-@pytest.mark.parametrize("runs", [50, pytest.param(150, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("runs", [30, pytest.param(150, marks=pytest.mark.slow)])
 def test_the_service_keeps_its_rules_whatever_is_done_to_it(runs):
     """Every answer and every state is as the rules above have it, in any order of events."""
     run_state_machine_as_test(
