@@ -56,6 +56,10 @@ class Page:
         found = self.browser.execute_script(script, f"#{section} tbody tr")
         return [" ".join(row.split()) for row in found]
 
+    def look(self) -> None:
+        """Have the page fetch now what it would fetch within a second."""
+        self.script("look()")
+
     def script(self, expression: str) -> Any:
         return self.browser.execute_script(f"return {expression}")
 

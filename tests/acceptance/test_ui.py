@@ -90,6 +90,10 @@ def test_what_users_name_is_text(page):
     page.call("ReportTaskProgress", taskId=task_id, fields=fields)
     [row] = page.wait(lambda: page.rows("tasks"))
     assert row.count(HOSTILE) == 3
+    for link, view in (("attempt", "attempt-view"), ("pipeline", "pipeline-view")):
+        page.browser.find_element("css selector", f"tbody a[href^='#/{link}']").click()
+        page.wait(lambda view=view: HOSTILE in page.browser.find_element("id", view).text)
+        page.browser.back()
     assert page.script("document.querySelectorAll('img').length") == 0
     assert page.script("window.hacked") is None
 

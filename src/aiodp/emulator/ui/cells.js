@@ -98,7 +98,7 @@ function lease(label) {
 
 function changeLease(box, row) {
   const [bar, note] = box.children;
-  bar.hidden = row.deadline === null;
+  hide(bar, row.deadline === null);
   if (bar.hidden) {
     setText(note, "nobody holds it");
     return;

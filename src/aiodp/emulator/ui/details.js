@@ -121,7 +121,7 @@ const attemptView = makeDetails("attempt-view", "state/attempt", {
     },
     {
       id: "owners", title: "Who held it", empty: "Nobody has held it.", half: true,
-      key: (row) => row.task,
+      latest: true, key: (row) => row.task,
       columns: [
         lines("Owner", (row) => [[row.hostname || "(no hostname)"]]),
         lines("From", (row) => [[ago(row.start), "nowrap"]]),
@@ -138,7 +138,7 @@ const attemptView = makeDetails("attempt-view", "state/attempt", {
       columns: keyAndValue("What") },
     {
       id: "log", title: "Log", empty: "Nothing has happened to it.", half: true,
-      key: (row, n) => `${row.at} ${row.kind} ${n}`,
+      latest: true, key: (row, n) => `${row.at} ${row.kind} ${n}`,
       columns: [
         lines("Service time", (row) => [[row.date.replace("T", " "), "nowrap"]]),
         lines("What happened", (row) => [[EVENTS[row.kind] ?? row.kind], [row.detail, "quiet"]]),

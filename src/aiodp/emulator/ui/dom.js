@@ -15,6 +15,11 @@ function setAttribute(node, name, value) {
   if (node.getAttribute(name) !== value) node.setAttribute(name, value);
 }
 
+// Even an unchanged attribute, set again, is a change to whoever watches: a screen reader may speak.
+function hide(node, hidden) {
+  if (node.hidden !== hidden) node.hidden = hidden;
+}
+
 function byId(id) {
   return document.getElementById(id);
 }

@@ -17,6 +17,7 @@ function selected() {
 }
 
 function fillFilter(given) {
+  clearTimeout(typing);
   for (const name of ["text", "status", "workerGroup", "order"]) {
     const value = given.get(name) ?? "";
     if (name === "workerGroup" && value) rememberGroups([value]);

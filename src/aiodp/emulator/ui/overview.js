@@ -131,7 +131,7 @@ const overview = {
   show(state) {
     shown = state;
     sections.forEach(({ id, show }) => show(state[id]));
-    endFaults.hidden = state.faults.total === 0;
+    hide(endFaults, state.faults.total === 0);
     rememberGroups(state.queues.rows.map((row) => row.key));
     rememberGroups([...state.tasks.rows, ...state.ended.rows].map((row) => row.workerGroup));
   },

@@ -43,8 +43,8 @@ function openView() {
   fillFilter(route.given);
   if (!same) {
     loaded = route.view === overview && shown !== null;
-    for (const [id] of Object.values(VIEWS)) byId(id).hidden = id !== route.id || !loaded;
-    byId("loading").hidden = loaded;
+    for (const [id] of Object.values(VIEWS)) hide(byId(id), id !== route.id || !loaded);
+    hide(byId("loading"), loaded);
     say("");
     returnTo(places.get(route.key), first);
   }
@@ -53,7 +53,7 @@ function openView() {
 
 function returnTo(place, first) {
   document.querySelector(`#${route.id} .filter-place`)?.append(filter);
-  filter.elements.order.parentElement.hidden = route.view !== overview;
+  hide(filter.elements.order.parentElement, route.view !== overview);
   const [scrolled, focused] = place ?? [0, null];
   if (!first && loaded) {
     (focused?.isConnected ? focused : route.view.heading()).focus({ preventScroll: true });
@@ -87,10 +87,10 @@ function showFailure(reason, missing) {
   document.body.classList.toggle("stale", !missing);
   if (missing && loaded) {
     loaded = false;
-    byId(route.id).hidden = true;
+    hide(byId(route.id), true);
   }
-  byId("loading").hidden = true;
-  banner.hidden = false;
+  hide(byId("loading"), true);
+  hide(banner, false);
   const state = loaded ? "What you see is as it was last" : "There is nothing to show yet";
   setText(banner, `${reason} ${missing ? "It may be deleted" : state}; trying again each second.`);
 }
@@ -106,12 +106,12 @@ function keepFocus(change) {
 
 function showAnswer(found) {
   document.body.classList.remove("stale");
-  byId("banner").hidden = true;
-  byId("loading").hidden = true;
+  hide(byId("banner"), true);
+  hide(byId("loading"), true);
   clock.set(found);
   keepFocus(() => route.view.show(found));
   loaded = true;
-  byId(route.id).hidden = false;
+  hide(byId(route.id), false);
   document.title = `${route.view.title()} · aiodp`;
   if (route.view.matches) sayWhatMatches(route.view.matches());
   tick();

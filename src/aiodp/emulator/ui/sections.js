@@ -1,5 +1,5 @@
 // A section of a view: a heading, and a table of which it may show a part. And what columns have
-// in common in several of them.
+// in common in several of them. With `latest` there is no more to be had than the latest rows.
 
 function toPipeline(id) {
   return `#/pipeline?${new URLSearchParams({ pipeline: id })}`;
@@ -9,7 +9,7 @@ function toAttempt(pipeline, attempt) {
   return `#/attempt?${new URLSearchParams({ pipeline, attempt })}`;
 }
 
-function makeSection({ id, title, empty, half, key, columns }) {
+function makeSection({ id, title, empty, half, latest, key, columns }) {
   const heading = element("h2", { id: `${id}-title`, tabindex: "-1" }, title);
   const more = element("span", { class: "more" });
   const button = element("button",
@@ -22,11 +22,11 @@ function makeSection({ id, title, empty, half, key, columns }) {
   const section = element("section", { id, class: half ? "half" : "" },
     element("div", { class: "title" }, heading, more, button), scroll, nothing);
   function show({ rows, total }) {
-    scroll.hidden = rows.length === 0;
-    nothing.hidden = rows.length > 0;
+    hide(scroll, rows.length === 0);
+    hide(nothing, rows.length > 0);
     const hidden = total - rows.length;
     setText(more, hidden > 0 ? `${count(rows.length)} shown, and ${count(hidden)} more` : "");
-    button.hidden = hidden === 0 || !mayShowMore();
+    hide(button, hidden === 0 || latest || !mayShowMore());
     update(rows);
   }
   return { id, section, show, refresh };
