@@ -1,5 +1,7 @@
 // What can be done to the service; each is asked first, and refusals are shown in its words.
 
+const SAID_FOR = 10000; // milliseconds
+let saying = 0; // the timer
 const OF_TIME = new Set(["slow", "clock_jump"]); // the faults which need a number of seconds
 
 // Ask in a dialog, and do it if the answer is yes. `inputs` are [label, element], of which each
@@ -30,9 +32,11 @@ function askFirst({ title, text, verb, inputs = [], act, done }) {
   (inputs[0]?.[1] ?? no).focus();
 }
 
-// Say what was done. It stays until the next thing is said or another view is opened.
+// Say what was done. It stays for a while, or until another view is opened.
 function say(text) {
+  clearTimeout(saying);
   setText(byId("said"), text);
+  if (text) saying = setTimeout(say, SAID_FOR, "");
 }
 
 function askToCancel(row) {
