@@ -58,15 +58,16 @@ async def test_polls_wait_longer_each_time_until_a_task_can_be_done(kit, leaving
     """A runner which polled on would have the task nearly always; the log says it once."""
     pipelines = [hadoop(kit) for _ in range(30)]
     async with running(leaving):
-        await anyio.sleep(1800)
+        await anyio.sleep(3500)
         left = [event.at for event in kit.audit if event.kind is AuditKind.ASSIGNED]
         waits = [after - before for before, after in pairwise(left)]
         assert waits[0] <= 1
-        assert 30 <= min(waits[10:]) <= max(waits[10:]) <= 60 + 1
+        assert 75 <= min(waits[10:]) <= max(waits[10:]) <= 150 + 1
+        assert max(waits) > 120  # when it is offered again, others may have waited for longer
         assert leaving.statistics().left == len(left)
         assert leaving.statistics().received == 0
         done = kit.activity()
-        await kit.finished(done, timeout=3600)
+        await kit.finished(done, timeout=7200)
     assert {run.status for run in kit.runs(pipelines)} == {"WAITING_FOR_RUNNER"}
     [warning] = [r for r in caplog.records if r.levelno == logging.WARNING]
     assert "is left to other runners" in warning.getMessage()

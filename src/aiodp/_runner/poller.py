@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 _RATE: Final = 2.0  # calls per second that an account may make: Developer Guide, "Limits"
 _MIN_DELAY: Final = 1.0  # seconds of the service after a first failure
 _MAX_DELAY: Final = 60.0
+_MAX_LEAVING_DELAY: Final = 150.0
+"""Often more than the two minutes after which the service offers a task again.
+
+Else the poll that has waited for longest then, which gets it, could be of this runner each time.
+"""
 _MAX_DOUBLINGS: Final = 10
 _LOG_INTERVAL: Final = 3600.0
 
@@ -39,10 +44,13 @@ class Identity:
 class Backoff:
     """The growing delays of calls that fail. Only a change of their failure is logged."""
 
-    def __init__(self, calls: str, jitter: Callable[[], float]) -> None:
+    def __init__(
+        self, calls: str, jitter: Callable[[], float], max_delay: float = _MAX_DELAY
+    ) -> None:
         self.count = 0
         self._calls = calls
         self._jitter = jitter
+        self._max_delay = max_delay
         self._failures = 0
         self._kind: ReportKind | None = None
 
@@ -61,7 +69,7 @@ class Backoff:
         """Return the delay before the next call, which is longer each time."""
         self._failures += 1
         doubled = _MIN_DELAY * 2.0 ** min(self._failures - 1, _MAX_DOUBLINGS)
-        return float(min(_MAX_DELAY, doubled) * (1 - self._jitter() / 2))
+        return float(min(self._max_delay, doubled) * (1 - self._jitter() / 2))
 
     def succeed(self) -> None:
         """Forget the failures."""
@@ -80,7 +88,7 @@ class Poller:
         self.left = 0
         self.unanswered = Backoff("polls", shared.jitter)
         self.unacknowledged = Backoff("acknowledgements of tasks", shared.jitter)
-        self._unsupported = Backoff("tasks of other types", shared.jitter)
+        self._unsupported = Backoff("tasks of other types", shared.jitter, _MAX_LEAVING_DELAY)
         self._transport = transport
         self._identity = identity
         self._handlers = shared.handlers
