@@ -83,7 +83,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
 
 @pytest.fixture
 def page(browser) -> Iterator[Page]:
-    """The page of a service on which ten seconds pass in a second."""
+    """The page of a service whose leases outlast any test, as it runs in real time."""
     with serve() as server:
         opened = Page(browser, server)
         yield opened

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from selenium import webdriver
 
-TOO_LONG: Final = 20  # seconds
+TOO_LONG: Final = 60  # seconds, which a machine at a tenth of the usual speed needs
 
 
 class Page:
@@ -64,7 +64,10 @@ class Page:
         return self.browser.execute_script(f"return {expression}")
 
     def press(self, selector: str, within: str = "") -> None:
-        """Press the button which matches, and whose label has that text within it."""
+        """Press the button which matches, and whose label has that text within it.
+
+        It is done by key, because the page may move what is under the mouse at any time.
+        """
         found = self.wait(
             lambda: [
                 one
@@ -72,20 +75,23 @@ class Page:
                 if one.is_displayed() and within in one.text
             ]
         )
-        found[0].click()
+        found[0].send_keys("\n")
 
     def wait(self, condition) -> Any:
         """Return what the condition gives as soon as that is true."""
-        from selenium.webdriver.support.wait import (  # noqa: PLC0415 - only for those who have it
-            WebDriverWait,
+        # Only for those who have it.
+        from selenium.common.exceptions import (  # noqa: PLC0415 - see above
+            StaleElementReferenceException,
         )
+        from selenium.webdriver.support.wait import WebDriverWait  # noqa: PLC0415 - see above
 
-        wait = WebDriverWait(self.browser, TOO_LONG, poll_frequency=0.1)
+        gone = [StaleElementReferenceException]  # between being found and being looked at
+        wait = WebDriverWait(self.browser, TOO_LONG, 0.1, ignored_exceptions=gone)
         return wait.until(lambda _: condition())
 
 
 @contextmanager
-def serve(port: int = 0, time_scale: float = 10) -> Iterator[EmulatorServer]:
+def serve(port: int = 0, time_scale: float = 1) -> Iterator[EmulatorServer]:
     with EmulatorServer(
         port=port, time_scale=time_scale, settings=Settings(quotas=None), ui=True
     ) as server:

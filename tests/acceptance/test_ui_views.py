@@ -43,8 +43,13 @@ def attempt_hash(page: Page, task_id: str) -> str:
 def test_it_says_that_it_loads_and_what_is_wrong_if_nothing_comes(browser):
     """Until the first answer the page says so; if there is none, a banner says why."""
     with EmulatorServer(ui=True) as server:
+        endless = "AbortSignal.timeout = () => new AbortController().signal"
+        patch = browser.execute_cdp_cmd(
+            "Page.addScriptToEvaluateOnNewDocument", {"source": endless}
+        )
         with server.service():  # the lock: every answer waits
             page = Page(browser, server)
+            browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", patch)
             assert visible(page, "#loading")
             assert find(page, "#loading").get_attribute("role") == "status"
             assert not visible(page, "#overview")
