@@ -36,7 +36,10 @@ ROOT: Final = Path(__file__).parents[1]
 VIRTUAL: Final = (
     "track status run log runner_reporter cancellation long_running engine transports chaos"
 )
-RUNNER: Final = "runner runner_limits runner_task runner_polls runner_end runner_chaos"
+RUNNER: Final = (
+    "runner runner_limits runner_task runner_polls runner_end runner_chaos runner_access "
+    "runner_block runner_deaf runner_handlers runner_log runner_unsupported"
+)
 SELECTIONS: Final = {  # in this order, the fastest first
     "_core": ["tests/unit/core"],
     "_reporter": [

@@ -110,6 +110,21 @@ async def test_failing_polls_back_off_and_never_end_the_runner(
     assert lines[0].levelno == (logging.ERROR if denied else logging.WARNING)
 
 
+async def test_polls_that_succeed_again_have_forgotten_their_failures(
+    kit, client_runner, polled_at, caplog
+):
+    """The next failure is the first one again: of its delay, and in the log."""
+    caplog.set_level(logging.INFO, logger="aiodp")
+    async with running(client_runner(nothing, max_concurrency=1)):
+        for duration in (600, 100):
+            kit.faults.add(Fault(kind=FaultKind.THROTTLE, actions=POLL, duration=duration))
+            await anyio.sleep(700)
+    said = [m.partition(" (")[0] for m in caplog.messages if m.startswith("polls ")]
+    assert said[:4] == ["polls fail", "polls succeed again"] * 2
+    second = next(at for at in polled_at if at > 700 + polled_at[0])
+    assert polled_at[polled_at.index(second) + 1] - second <= 2
+
+
 async def test_a_poll_that_is_never_answered_ends(kit, client_runner, polled_at):
     """A hanging poll is given up after its 90 seconds and some, and repeated."""
     kit.faults.add(Fault(kind=FaultKind.HANG, actions=POLL, count=1))
@@ -152,6 +167,7 @@ async def test_polls_wait_when_nothing_can_be_acknowledged(kit, runner, caplog):
     errors = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert len([r for r in errors if "acknowledgements of tasks fail" in r.getMessage()]) == 1
     assert "acknowledgements of tasks succeed again" in caplog.text
+    assert any(": not begun: task " in message for message in caplog.messages)
 
 
 @pytest.mark.parametrize(
