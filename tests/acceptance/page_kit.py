@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
 
 from aiodp.emulator import EmulatorServer, Settings
 
@@ -96,3 +97,27 @@ def serve(port: int = 0, time_scale: float = 1) -> Iterator[EmulatorServer]:
         port=port, time_scale=time_scale, settings=Settings(quotas=None), ui=True
     ) as server:
         yield server
+
+
+def find(page: Page, selector: str) -> Any:
+    return page.browser.find_element("css selector", selector)
+
+
+def choose(page: Page, selector: str, text: str) -> None:
+    from selenium.webdriver.support.select import Select  # noqa: PLC0415 - only for those who have it
+
+    Select(find(page, selector)).select_by_visible_text(text)
+
+
+def focused(page: Page) -> str:
+    """The text of what has the focus."""
+    return str(page.browser.switch_to.active_element.text)
+
+
+def visible(page: Page, selector: str) -> bool:
+    return bool(find(page, selector).is_displayed())
+
+
+def attempt_hash(page: Page, task_id: str) -> str:
+    task = page.server.service().task(task_id)
+    return f"#/attempt?{urlencode({'pipeline': task.pipeline_id, 'attempt': task.attempt_id})}"

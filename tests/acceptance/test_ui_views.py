@@ -2,42 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-from urllib.parse import urlencode
-
 import pytest
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.select import Select
 
 from acceptance.browser_kit import needs_chromium
-from acceptance.page_kit import Page
+from acceptance.page_kit import Page, attempt_hash, choose, find, focused, visible
 from aiodp.emulator import EmulatorServer
 
 pytestmark = [needs_chromium, pytest.mark.slow]
 
 WIDTH = 375  # pixels, of a small telephone
-
-
-def find(page: Page, selector: str) -> Any:
-    return page.browser.find_element("css selector", selector)
-
-
-def choose(page: Page, selector: str, text: str) -> None:
-    Select(find(page, selector)).select_by_visible_text(text)
-
-
-def focused(page: Page) -> str:
-    """The text of what has the focus."""
-    return str(page.browser.switch_to.active_element.text)
-
-
-def visible(page: Page, selector: str) -> bool:
-    return bool(find(page, selector).is_displayed())
-
-
-def attempt_hash(page: Page, task_id: str) -> str:
-    task = page.server.service().task(task_id)
-    return f"#/attempt?{urlencode({'pipeline': task.pipeline_id, 'attempt': task.attempt_id})}"
 
 
 def test_it_says_that_it_loads_and_what_is_wrong_if_nothing_comes(browser):

@@ -26,7 +26,7 @@ function makeDetails(id, path, { parameters, parts, rowsOf, subject, matches }) 
   const view = byId(id);
   const title = element("h2", { tabindex: "-1", class: "subject" });
   const made = parts.map(makeSection);
-  view.append(element("p", {}, element("a", { href: "#/" }, "All tasks and pipelines")), title,
+  view.append(title,
     ...(id === "pipeline-view" ? [element("div", { class: "filter-place" })] : []),
     element("div", { class: "grid" }, ...made.map(({ section }) => section)));
   let name = "";
@@ -65,7 +65,7 @@ const pipelineView = makeDetails("pipeline-view", "state/pipeline", {
     { id: "pipeline-now", title: "How it stands", empty: "", key: (row) => row.id,
       columns: pipelineColumns },
     {
-      id: "runs", title: "Instances", empty: "There is none which matches.",
+      id: "runs", title: "Instances", empty: "It has none.", filters: OF_ATTEMPTS,
       key: (row) => row.instance,
       columns: [
         lines("Instance", (row) => [[row.instance, "id"]], "wide"), statusPill,

@@ -5,9 +5,11 @@ let saying = 0; // the timer
 const OF_TIME = new Set(["slow", "clock_jump"]); // the faults which need a number of seconds
 
 // Ask in a dialog, and do it if the answer is yes. `inputs` are [label, element], of which each
-// element has a name; `act` gets their values by name and returns why it was not done, or null.
+// element has a name; `act` gets their values by name and returns null, or says what went wrong.
 function askFirst({ title, text, verb, inputs = [], act, done }) {
   const dialog = byId("ask");
+  const asker = document.activeElement;
+  const section = asker.closest("section");
   const wrong = element("p", { class: "bad", role: "alert" });
   const no = element("button", { type: "button" }, "No, leave it");
   const yes = element("button", { class: "primary" }, verb);
@@ -21,12 +23,17 @@ function askFirst({ title, text, verb, inputs = [], act, done }) {
     yes.disabled = true;
     const refusal = await act(Object.fromEntries(new FormData(form)));
     yes.disabled = false;
-    setText(wrong, refusal === null ? "" : `It was not done: ${refusal}`);
-    if (refusal !== null || !form.isConnected) return;
+    setText(wrong, refusal ?? "");
+    if (!form.isConnected) return;
+    if (refusal !== null) {
+      yes.focus(); // which it has lost by being disabled
+      return;
+    }
     dialog.close();
     say(done);
     look();
   };
+  dialog.onclose = () => { if (!asker.checkVisibility()) goOnFrom(section); };
   dialog.replaceChildren(form);
   dialog.showModal();
   (inputs[0]?.[1] ?? no).focus();

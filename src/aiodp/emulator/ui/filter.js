@@ -24,7 +24,8 @@ function fillFilter(given) {
     filter.elements[name].value = value;
     if (filter.elements[name].value !== value) filter.elements[name].value = "";
   }
-  limit = Math.min(Number(given.get("limit")) || MAX_ROWS, MOST_ROWS);
+  const rows = Number(given.get("limit"));
+  limit = Number.isInteger(rows) && rows > 0 ? Math.min(rows, MOST_ROWS) : MAX_ROWS;
 }
 
 // Offer groups to choose from: all which were ever seen here, as long as that is not too many.
@@ -42,6 +43,10 @@ function applyFilter() {
   changed = true;
   keepInAddress(selected());
   look();
+}
+
+function filtersBy(names) {
+  return names.some((name) => filter.elements[name].value);
 }
 
 function mayShowMore() {

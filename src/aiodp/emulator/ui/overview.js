@@ -1,8 +1,9 @@
 // The first view: everything that the service has, and who holds what.
 
+const OF_ATTEMPTS = ["text", "status", "workerGroup"];
 const SECTIONS = [
   {
-    id: "tasks", title: "In progress", empty: "Nobody holds a task.",
+    id: "tasks", title: "In progress", empty: "Nobody holds a task.", filters: OF_ATTEMPTS,
     key: (row) => row.task,
     columns: [
       attempt, statusPill, owner, leaseLeft, lastReport,
@@ -11,7 +12,7 @@ const SECTIONS = [
     ],
   },
   {
-    id: "pipelines", title: "Pipelines", empty: "There is no pipeline.",
+    id: "pipelines", title: "Pipelines", empty: "There is no pipeline.", filters: ["text"],
     key: (row) => row.id,
     columns: pipelineColumns,
   },
@@ -62,7 +63,7 @@ const SECTIONS = [
     ],
   },
   {
-    id: "ended", title: "Ended lately", empty: "No attempt has ended.",
+    id: "ended", title: "Ended lately", empty: "No attempt has ended.", filters: OF_ATTEMPTS,
     key: (row) => `${row.pipeline} ${row.attempt}`,
     columns: [
       attempt, statusPill, owner,

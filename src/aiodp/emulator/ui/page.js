@@ -36,7 +36,10 @@ function keepInAddress(parameters) {
 function openView() {
   const next = readAddress();
   const same = route?.key === next.key;
-  if (same && !location.hash.startsWith("#/") && location.hash) return; // a section of this view
+  if (same && !location.hash.startsWith("#/") && location.hash) { // a section of this view
+    if (route.given.size > 0) keepInAddress(Object.fromEntries(route.given));
+    return;
+  }
   const first = route === null;
   if (!first && !same) places.set(route.key, [left.scrolled, left.focused]);
   route = next;
@@ -45,6 +48,7 @@ function openView() {
     loaded = route.view === overview && shown !== null;
     for (const [id] of Object.values(VIEWS)) hide(byId(id), id !== route.id || !loaded);
     hide(byId("loading"), loaded);
+    hide(byId("way-out"), route.view === overview);
     say("");
     returnTo(places.get(route.key), first);
   }
@@ -71,7 +75,7 @@ function remember() {
 
 function showHead() {
   setText(byId("date"), clock.stamp().replace("T", " "));
-  const minute = (60 / clock.scale).toPrecision(3).replace(/\.?0+$/, "");
+  const minute = Number((60 / clock.scale).toPrecision(3));
   setText(byId("scale"), clock.scale > 0 ? `a minute lasts ${minute} s` : "moved by hand");
 }
 
@@ -87,21 +91,27 @@ function showFailure(reason, missing) {
   document.body.classList.toggle("stale", !missing);
   if (missing && loaded) {
     loaded = false;
-    hide(byId(route.id), true);
+    keepFocus(() => hide(byId(route.id), true));
   }
   hide(byId("loading"), true);
   hide(banner, false);
-  const state = loaded ? "What you see is as it was last" : "There is nothing to show yet";
-  setText(banner, `${reason} ${missing ? "It may be deleted" : state}; trying again each second.`);
+  const nothing = `There is nothing to show${missing ? "" : " yet"}`;
+  const state = loaded ? "What you see is as it was last" : nothing;
+  setText(banner, `${reason} ${state}; trying again each second.`);
 }
 
-// Whoever was at something that has gone goes on from the heading of its section.
+// Whoever was at something that has gone goes on from the heading of its section, or above it.
+function goOnFrom(section) {
+  [section?.querySelector("h2"), route.view.heading(), byId("heading")]
+    .find((heading) => heading?.checkVisibility()).focus({ preventScroll: true });
+}
+
 function keepFocus(change) {
   const focused = document.activeElement;
   const section = focused.closest("section");
   change();
   if (focused === document.body || (focused.isConnected && focused.checkVisibility())) return;
-  (section?.querySelector("h2") ?? route.view.heading()).focus({ preventScroll: true });
+  goOnFrom(section);
 }
 
 function showAnswer(found) {
@@ -166,9 +176,6 @@ const region = new URLSearchParams(location.search).get("region");
 byId("place").textContent = region ? `${location.host}, ${region}` : location.host;
 byId("jump").onclick = askToJump;
 byId("add-fault").onclick = () => askForFault();
-byId("ask").addEventListener("close", () => {
-  if (document.activeElement === document.body) route.view.heading().focus({ preventScroll: true });
-});
 document.addEventListener("visibilitychange", watch);
 document.addEventListener("focusin", remember);
 document.addEventListener("click", remember, true);

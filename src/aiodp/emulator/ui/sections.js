@@ -1,5 +1,6 @@
 // A section of a view: a heading, and a table of which it may show a part. And what columns have
-// in common in several of them. With `latest` there is no more to be had than the latest rows.
+// in common in several of them. With `latest` there is no more to be had than the latest rows;
+// `filters` are the parts of the filter which choose among them.
 
 function toPipeline(id) {
   return `#/pipeline?${new URLSearchParams({ pipeline: id })}`;
@@ -9,7 +10,7 @@ function toAttempt(pipeline, attempt) {
   return `#/attempt?${new URLSearchParams({ pipeline, attempt })}`;
 }
 
-function makeSection({ id, title, empty, half, latest, key, columns }) {
+function makeSection({ id, title, empty, half, latest, filters = [], key, columns }) {
   const heading = element("h2", { id: `${id}-title`, tabindex: "-1" }, title);
   const more = element("span", { class: "more" });
   const button = element("button",
@@ -24,6 +25,7 @@ function makeSection({ id, title, empty, half, latest, key, columns }) {
   function show({ rows, total }) {
     hide(scroll, rows.length === 0);
     hide(nothing, rows.length > 0);
+    setText(nothing, filtersBy(filters) ? "None matches the filter." : empty);
     const hidden = total - rows.length;
     setText(more, hidden > 0 ? `${count(rows.length)} shown, and ${count(hidden)} more` : "");
     hide(button, hidden === 0 || latest || !mayShowMore());

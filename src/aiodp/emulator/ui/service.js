@@ -42,10 +42,11 @@ async function ask(address, { signal, ...options } = {}) {
   }
 }
 
-// Have the service do something; return the reason why it did not, if it did not.
+// Have the service do something; return null, or say that it did not, or may not have done it.
 async function tell(method, path, content) {
   const { reason, error } = await ask(addressOf(path), {
     method, body: JSON.stringify(content), headers: { "Content-Type": "application/json" },
   });
-  return error ?? reason ?? null;
+  if (error) return `It was not done: ${error}`;
+  return reason ? `It is not known whether it was done: ${reason}` : null;
 }
