@@ -212,7 +212,7 @@ async def report_to(behave, ready=None):
     """Report to a server of raw sockets until the task is lost; return how, and the failures."""
     async with raw_server(behave) as endpoint:
         opening = ProgressReporter(
-            aws_session(), endpoint_url=endpoint, **(FAST | {"ack_timeout": 3.0})
+            aws_session(), endpoint_url=endpoint, **(FAST | {"ack_timeout": 6.0})
         )
         async with opening as opened:
             if ready is not None:
