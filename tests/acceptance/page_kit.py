@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from selenium import webdriver
 
 TOO_LONG: Final = 60  # seconds, which a machine at a tenth of the usual speed needs
+ESCAPE: Final = "\ue00c"  # the key, as WebDriver writes it
 
 
 class Page:

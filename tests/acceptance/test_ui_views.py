@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from selenium.webdriver.common.keys import Keys
 
 from acceptance.browser_kit import needs_chromium
-from acceptance.page_kit import Page, attempt_hash, choose, find, focused, visible
+from acceptance.page_kit import ESCAPE, Page, attempt_hash, choose, find, focused, visible
 from aiodp.emulator import EmulatorServer
 
 pytestmark = [needs_chromium, pytest.mark.slow]
@@ -118,7 +117,7 @@ def test_each_button_asks_first_and_refusals_are_shown(page):
     page.wait(lambda: page.rows("tasks"))
     page.press("#tasks", "Cancel")
     assert page.wait(lambda: focused(page)) == "No, leave it"
-    page.browser.switch_to.active_element.send_keys(Keys.ESCAPE)
+    page.browser.switch_to.active_element.send_keys(ESCAPE)
     page.wait(lambda: not visible(page, "#ask"))
     assert focused(page) == "Cancel…"
     assert page.server.service().task(first).canceled is False
