@@ -33,20 +33,16 @@ if TYPE_CHECKING:
     Measured = tuple[dict[str, dict[str, list[str]]], list[str]]
 
 ROOT: Final = Path(__file__).parents[1]
-VIRTUAL: Final = (
-    "track status run log runner_reporter cancellation long_running engine transports chaos"
-)
-RUNNER: Final = (
-    "runner runner_limits runner_task runner_polls runner_end runner_chaos runner_access "
-    "runner_block runner_deaf runner_handlers runner_log runner_unsupported"
-)
 SELECTIONS: Final = {  # in this order, the fastest first
     "_core": ["tests/unit/core"],
     "_reporter": [
         "tests/unit/reporter",
-        *(f"tests/virtual/test_{name}.py" for name in VIRTUAL.split()),
+        "tests/virtual/test_[!r]*.py",
+        "tests/virtual/test_run.py",
+        "tests/virtual/test_runner_reporter.py",
+        "tests/acceptance/test_own_thread.py",
     ],
-    "_runner": ["tests/unit/runner", *(f"tests/virtual/test_{name}.py" for name in RUNNER.split())],
+    "_runner": ["tests/unit/runner", "tests/virtual/test_runner*.py"],
 }
 TEST_TIMEOUT: Final = 20  # seconds; mutated code in virtual time may never end
 RUN_TIMEOUT: Final = 900
@@ -236,7 +232,8 @@ def run_all(sample: list[Mutant], folder: str, workers: int) -> list[dict[str, A
         copies = [Path(temporary) / str(number) for number in range(workers)]
         for tree in copies:
             shutil.copytree(ROOT, tree, ignore=skipped)
-        selection = SELECTIONS[folder]
+        chosen = (ROOT.glob(pattern) for pattern in SELECTIONS[folder])
+        selection = [str(path.relative_to(ROOT)) for found in chosen for path in sorted(found)]
         lines, failed = measured(copies[0], folder, selection)
         ignored = [f"--deselect={test}" for test in failed]
         trees: queue.SimpleQueue[Path] = queue.SimpleQueue()

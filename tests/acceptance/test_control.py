@@ -438,7 +438,7 @@ def test_a_connection_is_kept_over_control_and_service(server):
             ("HEAD", "/aiodp-api/calls", 200),
             ("GET", "/aiodp-api/nothing", 404),
             ("POST", "/aiodp-api/reset", 200),
-            ("GET", "/moto-api/data.json", 200),
+            ("GET", "/moto-api/config", 201),
         ):
             one.request(method, path)
             answer = one.getresponse()

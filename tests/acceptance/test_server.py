@@ -250,8 +250,8 @@ def test_it_may_be_stopped_twice_and_started_again():
         server.start()
         with pytest.raises(RuntimeError, match="runs already"):
             server.start()
-        with urllib.request.urlopen(f"{server.endpoint}/moto-api/data.json") as answer:
-            assert answer.status == 200
+        with urllib.request.urlopen(f"{server.endpoint}/moto-api/config") as answer:
+            assert answer.status == 201
         server.stop()
         server.stop()
     assert repr(server) == "<EmulatorServer stopped>"
