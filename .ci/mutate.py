@@ -42,7 +42,7 @@ SELECTIONS: Final = {  # in this order, the fastest first
         "tests/virtual/test_runner_reporter.py",
         "tests/acceptance/test_own_thread.py",
     ],
-    "_runner": ["tests/unit/runner", "tests/virtual/test_runner*.py"],
+    "_runner": ["tests/unit/runner", "tests/virtual/test_*.py"],
 }
 TEST_TIMEOUT: Final = 20  # seconds; mutated code in virtual time may never end
 RUN_TIMEOUT: Final = 900

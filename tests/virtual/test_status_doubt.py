@@ -161,7 +161,7 @@ async def test_the_runner_asks_for_the_attempt(kit, runner, kind, fails, caplog)
     kit.assert_single_owner()
 
 
-async def test_over_a_client(kit, client_runner):
+async def test_over_a_client(kit, client_runner, caplog):
     """The question is DescribeObjects of the attempt."""
     pipeline = kit.activity()
     lose_answer(kit, FaultKind.RESET_AFTER)
@@ -173,6 +173,7 @@ async def test_over_a_client(kit, client_runner):
     kit.assert_finished(pipeline)
     assert one.statistics().ended == {"FINISHED": 1}
     assert calls(kit, "DescribeObjects") == 1
+    assert "was sent without an answer; the attempt says that it is FINISHED" in caplog.text
 
 
 @pytest.mark.parametrize("fault", [FaultKind.ACCESS_DENIED, FaultKind.HANG, FaultKind.GARBAGE])
