@@ -230,6 +230,9 @@ def main() -> int:
     parser.add_argument("--leases", type=int, default=MANY, metavar="N")
     parser.add_argument("--rounds", type=int, default=5, metavar="N")
     options = parser.parse_args()
+    shortest = (SETTLING + 2 * SAMPLE) / 3600
+    if options.hours < shortest:
+        parser.error(f"--hours must be at least {shortest:g}, not {options.hours:g}")
     logging.disable(logging.CRITICAL)  # what the day is made of is no news
     console = Console(width=200)
     flat = show_day(console, options.hours)
