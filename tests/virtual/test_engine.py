@@ -245,6 +245,49 @@ async def test_a_crash_of_the_reporter_ends_every_lease_with_its_cause(service, 
     assert "the reporter crashed" in caplog.text
 
 
+class Exit(BaseException):
+    """More than an exception, such as the wish to end the program."""
+
+
+async def test_what_is_more_than_an_exception_comes_out_of_the_block(service, reporter):
+    """It ends every lease as well, and nobody takes it for a mere fault of the reporter."""
+    [task_id] = service.assign()
+    error = Exit()
+    transport = CrashingTransport(service, error)
+    reasons = []
+
+    async def hold():
+        async with reporter(transport=transport) as opened, opened.track(task_id) as task:
+            transport.crashes = True
+            await task.lost.wait()
+            reasons.append(task.lost_reason)
+
+    with pytest.raises(Exit) as caught:
+        await hold()
+    assert caught.value is error
+    assert reasons == [LostReason.REPORTER_FAILED]
+
+
+async def test_closing_waits_until_no_task_is_tracked(service, reporter, caplog):
+    """They are kept meanwhile, and it is said what is waited for."""
+
+    async def hold(task_id, seconds):
+        async with opened.track(task_id) as task:
+            await anyio.sleep(seconds)
+            held.append(task.state)
+
+    held: list[LeaseState] = []
+    async with anyio.create_task_group() as group:
+        async with reporter() as opened:
+            for number, task_id in enumerate(service.assign(3), 1):
+                group.start_soon(hold, task_id, 1000.0 * number)
+            await anyio.sleep(500)
+            assert opened.statistics().tracked == 3
+        assert anyio.current_time() == pytest.approx(3000, abs=1)
+    assert held == [LeaseState.HELD] * 3
+    assert caplog.messages == ["closing: waiting until 3 tasks are not tracked any more"]
+
+
 class CrashingLate(FakeTransport):
     """One whose second report breaks that promise, after some time."""
 

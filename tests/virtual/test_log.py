@@ -11,6 +11,7 @@ from aiodp import LostReason, ReportKind
 from aiodp._core.lease import Lease
 from aiodp._core.timing import Timing
 from aiodp._log import OncePer
+from aiodp._reporter.leaps import Leap
 from aiodp._reporter.log import ReporterLog
 from aiodp._types import Outcome
 
@@ -103,3 +104,23 @@ async def test_failures_of_one_kind_are_logged_when_they_begin(caplog):
         "task task",
     ]
     assert caplog.records[0].kind == "timeout"
+
+
+async def test_calls_that_are_not_answered_are_counted_anew_after_an_answer(caplog):
+    """Three in a row are a reason for advice."""
+    log = ReporterLog(60.0)
+    unanswered, answered = Outcome(kind=ReportKind.TIMEOUT), Outcome(kind=ReportKind.OK)
+    for outcome in (unanswered, unanswered, answered, unanswered, unanswered):
+        log.report_answered(lease(), outcome, dropped=False)
+    assert "calls or more in a row" not in caplog.text
+    log.report_answered(lease(), unanswered, dropped=False)
+    assert caplog.text.count("3 calls or more in a row were not answered") == 1
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2])
+async def test_time_that_passed_unseen_is_logged_with_what_it_cost(caplog, lost):
+    """In numbers, too."""
+    ReporterLog(60.0).time_leapt(Leap(suspended=90.0, blocked=0.0), lost)
+    [record] = caplog.records
+    assert (record.lag, record.lost) == (90.0, lost)
+    assert record.getMessage().startswith("the machine was suspended for 90.0 s: ")

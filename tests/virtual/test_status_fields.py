@@ -192,3 +192,14 @@ async def test_what_a_failing_handler_sets_last_arrives(kit, runner):
     await runner(work).run(max_tasks=1)
     attempt = attempts(kit, pipeline)[0]
     assert (attempt["@status"], attempt["percentComplete"]) == ("FAILED", "30")
+
+
+async def test_a_status_waits_for_fields_for_five_seconds_at_most(service, reporter):
+    """Also where a call may take longer than twice that."""
+    [task_id] = service.assign()
+    async with reporter(attempt_timeout=20) as opened, opened.track(task_id) as task:
+        service.faults.add(Fault(kind=FaultKind.RESET, actions=REPORT))
+        task.update(a=1)
+        began = anyio.current_time()
+        await task.set_status(TaskStatus.FINISHED)
+        assert anyio.current_time() - began == pytest.approx(5.0, abs=0.1)

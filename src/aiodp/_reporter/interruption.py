@@ -8,7 +8,7 @@ until it ends. The intervals grow. Work that runs on for a minute is named in th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from aiodp._concurrency import timers
 from aiodp._core.text import shorten
@@ -41,10 +41,9 @@ class Interruption:
         self._is_named = False
         self._stop_timer: Callable[[], object] | None = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> None:
         self._record.interrupt = self
         self._record.interrupt_if_ended()  # by now: the engine may run in another thread
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._record.interrupt = None

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 _SHORTEST_LEAP: Final = 1.0  # seconds that are worth a word
 _LONGEST_SLEEP: Final = 0.1  # seconds: as exactly is known when a block began, and how long it was
-_PAUSE: Final = 0.1  # seconds
 
 _REPLACED: Final = (
     "time.monotonic was replaced, so the timers of the event loop stand still; heartbeats go on, "
@@ -71,7 +70,7 @@ class LeapWatch:
             if not self._told:
                 self._told = True
                 logger.warning(_REPLACED)
-            pause = partial(time.sleep, min(delay, _PAUSE))
+            pause = partial(time.sleep, min(delay, _LONGEST_SLEEP))
             await anyio.to_thread.run_sync(pause, limiter=self._limiter)
         else:
             # By the system's time, so that this timer ends when a replaced one is put back.

@@ -169,7 +169,7 @@ class LoopThread(Generic[_T]):
         self._ready.set()
         self._ended.set()
         for call in self._calls:
-            call.fail(ReporterClosed(_ENDED))
+            call.done.set()
 
     # In the thread
 
@@ -239,16 +239,10 @@ class _Call(Generic[_R]):
         self._args = args
         self._context = copy_context()
         self._results: list[_R] = []
-        self._error: BaseException = ReporterClosed(_ENDED)
+        self._error: BaseException = ReporterClosed(_ENDED)  # unless it has another end
         self._scope: anyio.CancelScope  # made in the thread
 
     # At home
-
-    def fail(self, error: BaseException) -> None:
-        """Learn that the thread has ended."""
-        if not self.done.is_set():
-            self._error = error
-            self.done.set()
 
     def result(self) -> _R:
         """Return what the function has returned, or raise what it has raised."""
@@ -264,7 +258,7 @@ class _Call(Generic[_R]):
     def start(self) -> None:
         """Begin it, in the context of who made the call."""
         self._scope = anyio.CancelScope()
-        with suppress(RuntimeError):  # if the thread is ending, `fail` is called
+        with suppress(RuntimeError):  # if the thread is ending, `done` is set by its end
             start = partial(self._thread.group.start_soon, self._run, name="aiodp call")
             self._context.run(start)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import closing
 
 import pytest
 
 from aiodp import ProgressReporter, ReporterClosed, TaskStatus
+from aiodp._reporter.home import Home
 from aiodp.testing import MemoryService
 from virtual.fake_transport import FakeReporter
 
@@ -78,3 +80,19 @@ def test_an_error_of_the_block_stays_as_it_is(service):
     with pytest.raises(RuntimeError, match="of the block") as caught:
         asyncio.run(main())
     assert caught.value is error
+
+
+def test_a_forked_child_is_told_what_it_must_not_use(monkeypatch):
+    """And whose that is."""
+
+    async def main():
+        return Home("task runner")
+
+    home = asyncio.run(main())
+    home.check_process()
+    process = os.getpid()
+    told = f"the task runner belongs to process {process},"
+    with monkeypatch.context() as forked:
+        forked.setattr(os, "getpid", lambda: process + 1)
+        with pytest.raises(ReporterClosed, match=told):
+            home.check_process()

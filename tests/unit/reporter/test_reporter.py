@@ -27,6 +27,12 @@ def test_as_many_calls_are_in_flight_as_the_quota_lets_hang(quota, attempt_timeo
     assert reporter._max_in_flight == calls
 
 
+def test_a_quota_is_a_quota_or_none():
+    """What is none is said where the mistake is made, before anything is opened."""
+    with pytest.raises(TypeError, match="quota must be a Quota or None, not 10"):
+        ProgressReporter(get_session(), quota=10)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("task_id", "what"),
     [
