@@ -28,6 +28,10 @@ class Opened:
         self.is_ending = anyio.Event()  # at home
         self.ends = []
 
+    async def close(self):
+        """Close it, and wait until its block has ended by itself."""
+        await self.thread.close(canceled=False, grace=math.inf)
+
     def _note(self, *args):
         self.ends.append(args)
 
@@ -49,11 +53,7 @@ async def test_the_block_in_the_thread_is_left_and_not_canceled():
     opened = Opened()
     await opened.thread.open()
     async with anyio.create_task_group() as group:
-
-        async def close():
-            await opened.thread.close(canceled=False, grace=math.inf)
-
-        group.start_soon(close)
+        group.start_soon(opened.close)
         await opened.is_ending.wait()
         opened.thread.post(opened.may_end.set)
     assert opened.ends == ["left"]
@@ -64,11 +64,7 @@ async def test_who_is_canceled_while_it_closes_cancels_the_block_in_the_thread()
     opened = Opened()
     await opened.thread.open()
     async with anyio.create_task_group() as group:
-
-        async def close():
-            await opened.thread.close(canceled=False, grace=math.inf)
-
-        group.start_soon(close)
+        group.start_soon(opened.close)
         await opened.is_ending.wait()
         group.cancel_scope.cancel()
     assert opened.ends == ["canceled"]
@@ -91,11 +87,7 @@ async def test_nothing_is_posted_to_a_loop_that_is_closed(monkeypatch):
     await opened.thread.open()
     opened.thread.post(opened.may_end.set)
     async with anyio.create_task_group() as group:
-
-        async def close():
-            await opened.thread.close(canceled=False, grace=math.inf)
-
-        group.start_soon(close)
+        group.start_soon(opened.close)
         await anyio.to_thread.run_sync(closed.wait)
         try:
             assert opened.thread.running
@@ -129,6 +121,6 @@ async def test_a_call_that_never_began_ends_with_the_thread():
         await anyio.wait_all_tasks_blocked()
         may_crash.set()
     with pytest.raises(ZeroDivisionError):
-        await opened.thread.close(canceled=False, grace=math.inf)
+        await opened.close()
     assert raised == [True]
     assert opened.ends == [(opened, error)]

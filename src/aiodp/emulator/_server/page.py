@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from http import HTTPStatus
 from importlib.resources import files
@@ -27,6 +27,7 @@ from aiodp.emulator._server.selection import MAX_ROWS, MOST_ROWS, selection_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from aiodp.emulator._model.service import Service
     from aiodp.emulator._server.admin.input import Input
 
 PATH: Final = "/aiodp-ui/"
@@ -57,33 +58,33 @@ def page(path: str) -> tuple[int, str, bytes]:
 
 def _state(request: Input) -> dict[str, Any]:
     selection, _ = selection_of(request)
-    with request.service().read() as model:
-        state = dashboard(model, model.advance(), selection)
-    return state | {"scale": request.emulation.scale}
+    return _shown(request, partial(dashboard, selection=selection))
 
 
 def _pipeline(request: Input) -> dict[str, Any]:
     selection, given = selection_of(request, "pipelineId")
     [pipeline_id] = _required(given, "pipelineId")
-    with request.service().read() as model:
-        try:
-            details = pipeline_details(model, model.advance(), pipeline_id, selection)
-        except ServiceError as error:
-            raise NotFound(error.message) from error
-    return details | {"scale": request.emulation.scale}
+    return _shown(request, partial(pipeline_details, pipeline_id=pipeline_id, selection=selection))
 
 
 def _attempt(request: Input) -> dict[str, Any]:
     names = ("pipelineId", "attemptId")
     pipeline_id, attempt_id = _required(request.query(*names), *names)
+    find = partial(attempt_details, pipeline_id=pipeline_id, attempt_id=attempt_id)
+    try:
+        return _shown(request, find)
+    except KeyError:
+        raise NotFound(f"{pipeline_id} has no attempt {attempt_id!r}") from None
+
+
+def _shown(request: Input, find: Callable[[Service, float], dict[str, Any]]) -> dict[str, Any]:
+    """Return what is found in the service now, and how fast its time goes."""
     with request.service().read() as model:
         try:
-            details = attempt_details(model, model.advance(), pipeline_id, attempt_id)
+            found = find(model, model.advance())
         except ServiceError as error:
             raise NotFound(error.message) from error
-        except KeyError:
-            raise NotFound(f"{pipeline_id} has no attempt {attempt_id!r}") from None
-    return details | {"scale": request.emulation.scale}
+    return found | {"scale": request.emulation.scale}
 
 
 READERS: Final[dict[str, Callable[[Input], dict[str, Any]]]] = {

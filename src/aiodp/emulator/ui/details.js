@@ -11,6 +11,9 @@ function nameOf(attemptId) {
   return attemptId.slice(attemptId.lastIndexOf("=") + 1);
 }
 
+const attempts = lines("Attempts", (row) => row.attempts.map((id) =>
+  [`attempt ${nameOf(id)}`, "nowrap", toAttempt(row.pipeline, id)]));
+
 function keyAndValue(label) {
   return [
     lines(label, (row) => [[row[0], "id"]]), lines("Value", (row) => [[row[1], "text"]], "free"),
@@ -69,8 +72,7 @@ const pipelineView = makeDetails("pipeline-view", "state/pipeline", {
       key: (row) => row.instance,
       columns: [
         lines("Instance", (row) => [[row.instance, "id"]], "wide"), statusPill,
-        lines("Attempts", (row) => row.attempts.map((id) =>
-          [`attempt ${nameOf(id)}`, "nowrap", toAttempt(row.pipeline, id)])),
+        attempts,
         lines("Owner", (row) => [[row.hostname, ""], [row.workerGroup, "quiet"]]),
         lines("Began", (row) => [[row.started === null ? "" : ago(row.started), "nowrap"]]),
         lines("Ended", (row) => [
@@ -113,8 +115,7 @@ const attemptView = makeDetails("attempt-view", "state/attempt", {
       id: "attempt-now", title: "How it stands", empty: "", key: (row) => row.attempt,
       columns: [
         attempt, statusPill, owner, leaseLeft, lastReport,
-        lines("Attempts", (row) => row.attempts.map((id) =>
-          [`attempt ${nameOf(id)}`, "nowrap", toAttempt(row.pipeline, id)])),
+        attempts,
         pills("Instance", (row) => [[row.instanceStatus, row.instanceStatus]]),
         buttons("Actions", buttonsOfAttempt),
       ],
