@@ -22,6 +22,7 @@ file.
 
 from __future__ import annotations
 
+import math
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
@@ -69,12 +70,11 @@ class Lease:
 
     __slots__ = (
         "about",
-        "deadline",
         "error",
         "failures",
         "held_until",
-        "last_reported_at",
         "lost_reason",
+        "renewed_at",
         "reports",
         "state",
         "task_id",
@@ -86,10 +86,10 @@ class Lease:
         self.about: dict[str, object] | None = None  # what log records say of the task, if known
         self.timing = timing
         self.state = LeaseState.ASSIGNED
-        self.deadline = assigned_at + timing.ack_timeout
-        self.held_until = assigned_at + timing.max_lease
+        self.renewed_at = assigned_at  # then the send time of the last report that succeeded
+        limited = timing.max_lease < math.inf  # else no sum, as each would be an object more
+        self.held_until = assigned_at + timing.max_lease if limited else math.inf
         self.lost_reason: LostReason | None = None
-        self.last_reported_at: float | None = None
         self.reports = 0
         self.failures = 0
         self.error: BaseException | None = None
@@ -103,6 +103,17 @@ class Lease:
     def live(self) -> bool:
         """Whether the task is ours, or on the way to be."""
         return self.state in (LeaseState.ASSIGNED, LeaseState.HELD)
+
+    @property
+    def last_reported_at(self) -> float | None:
+        """When the last report that succeeded was sent."""
+        return self.renewed_at if self.reports else None
+
+    @property
+    def deadline(self) -> float:
+        """When the service may give the task to somebody else (rule 2)."""
+        timing = self.timing
+        return self.renewed_at + (timing.lease_timeout if self.reports else timing.ack_timeout)
 
     @property
     def renew_by(self) -> float:
@@ -139,8 +150,7 @@ class Lease:
         if self.lapsed(now):
             self.lose(self.lapse_reason)
             return False
-        self.deadline = sent_at + self.timing.lease_timeout
-        self.last_reported_at = sent_at
+        self.renewed_at = sent_at
         self.reports += 1
         self.failures = 0
         self.error = None

@@ -4,34 +4,54 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 _T = TypeVar("_T")
 
 _MIN_SWEEP: Final = 64  # discarded entries that are not worth the time to sweep them out
 
 
-class Entry(Generic[_T]):
-    """The place of an item in a queue; `item` is None once it has been taken out."""
+class Entry(list[Any], Generic[_T]):
+    """The place of an item in a queue: the key, the order of arrival, the item and the queue.
 
-    __slots__ = ("item", "key", "queue")
+    A list, for there are thousands: it needs little memory, and it is compared without a call of
+    Python code, several times for each report.
+    """
 
-    def __init__(self, queue: PriorityQueue[_T], key: float, item: _T) -> None:
-        self.queue = queue
-        self.key = key
-        self.item: _T | None = item
+    __slots__ = ()
+
+    @property
+    def key(self) -> float:
+        """The key, by which the smallest leaves first."""
+        key: float = self[0]
+        return key
+
+    @property
+    def item(self) -> _T | None:
+        """The item; None once it has been taken out."""
+        item: _T | None = self[2]
+        return item
+
+    @property
+    def queue(self) -> PriorityQueue[_T]:
+        """The queue which the place is in."""
+        queue: PriorityQueue[_T] = self[3]
+        return queue
+
+    def clear(self) -> None:
+        """Take the item out; the place stays."""
+        self[2] = None
 
 
 class PriorityQueue(Generic[_T]):
     """A binary heap keyed by a float. O(log n) to push and pop, O(1) amortised to discard.
 
     Items with equal keys leave in the order of their arrival. A discarded entry stays in the heap,
-    emptied, until it surfaces or until half of the heap is empty. The heap holds tuples, which are
-    compared without a call of Python code: several times for each report.
+    emptied, until it surfaces or until half of the heap is empty.
     """
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Entry[_T]]] = []  # by key and order of arrival
+        self._heap: list[Entry[_T]] = []
         self._order = itertools.count()
         self._empty = 0
 
@@ -40,18 +60,18 @@ class PriorityQueue(Generic[_T]):
 
     def push(self, item: _T, key: float) -> Entry[_T]:
         """Put an item in; return its place, by which it can be discarded."""
-        entry = Entry(self, key, item)
-        heapq.heappush(self._heap, (key, next(self._order), entry))
+        entry: Entry[_T] = Entry((key, next(self._order), item, self))
+        heapq.heappush(self._heap, entry)
         return entry
 
     def discard(self, entry: Entry[_T]) -> None:
         """Take out the item of an entry, if it is still in."""
         if entry.item is None:
             return
-        entry.item = None
+        entry.clear()
         self._empty += 1
         if self._empty > max(_MIN_SWEEP, len(self._heap) // 2):
-            self._heap = [place for place in self._heap if place[2].item is not None]
+            self._heap = [entry for entry in self._heap if entry.item is not None]
             heapq.heapify(self._heap)
             self._empty = 0
 
@@ -59,7 +79,7 @@ class PriorityQueue(Generic[_T]):
         """Return the item with the smallest key."""
         heap = self._heap
         while heap:
-            if (item := heap[0][2].item) is not None:
+            if (item := heap[0].item) is not None:
                 return item
             heapq.heappop(heap)
             self._empty -= 1
@@ -68,7 +88,6 @@ class PriorityQueue(Generic[_T]):
     def pop(self) -> _T:
         """Take out the item with the smallest key; `IndexError` if there is none."""
         item = self.peek()
-        entry = heapq.heappop(self._heap)[2]
-        entry.item = None
+        heapq.heappop(self._heap).clear()
         assert item is not None  # noqa: S101 - an empty heap has raised
         return item
