@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
 
 TASKS: Final = 10_000
-MOST_BYTES: Final = 2048
+MOST_BYTES: Final = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
