@@ -11,9 +11,14 @@ import json
 import os
 import sys
 from contextlib import redirect_stderr, redirect_stdout
+from functools import cache
 from typing import Any
 
 from awscli.clidriver import create_clidriver  # type: ignore[import-not-found]
+from botocore import session
+
+# The descriptions of services are read from disk once, not once for each command.
+session.create_loader = cache(session.create_loader)
 
 
 def run(arguments: list[str], environment: dict[str, str]) -> dict[str, Any]:
