@@ -9,7 +9,7 @@ import pytest
 
 from aiodp.emulator._definition import size
 from aiodp.emulator._definition.expressions import work
-from aiodp.emulator._model import audit, deleted, polls, reading, runner_registry, service
+from aiodp.emulator._model import audit, deleted, reading, runner_registry, service, worker_api
 from aiodp.emulator._model.listing import query
 from aiodp.emulator._server import body, call, moto
 
@@ -34,7 +34,7 @@ LIMITS = [
     ("operations which the API does not have", [service._MAX_UNKNOWN]),
     ("accounts and regions that are used", [moto.MAX_SERVICES]),
     ("task runners that sent heartbeats", [runner_registry._MAX_RUNNERS]),
-    ("worker groups that were polled", [polls.MAX_GROUPS]),
+    ("worker groups that were polled", [worker_api.MAX_GROUPS]),
 ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aiodp.emulator._model.polls import MAX_GROUPS, Polls
+from aiodp.emulator._model.worker_api import MAX_GROUPS, Polls
 from unit.emulator.service_kit import Kit
 
 
