@@ -22,7 +22,6 @@ file.
 
 from __future__ import annotations
 
-import math
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
@@ -87,8 +86,7 @@ class Lease:
         self.timing = timing
         self.state = LeaseState.ASSIGNED
         self.renewed_at = assigned_at  # then the send time of the last report that succeeded
-        limited = timing.max_lease < math.inf  # else no sum, as each would be an object more
-        self.held_until = assigned_at + timing.max_lease if limited else math.inf
+        self.held_until = assigned_at + timing.max_lease
         self.lost_reason: LostReason | None = None
         self.reports = 0
         self.failures = 0

@@ -4,43 +4,28 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 _T = TypeVar("_T")
 
 _MIN_SWEEP: Final = 64  # discarded entries that are not worth the time to sweep them out
 
 
-class Entry(list[Any], Generic[_T]):
-    """The place of an item in a queue: the key, the order of arrival, the item and the queue.
+class Entry(Generic[_T]):
+    """The place of an item in a queue; `item` is None once it has been taken out."""
 
-    A list, for there are thousands: it needs little memory, and it is compared without a call of
-    Python code, several times for each report.
-    """
+    __slots__ = ("_order", "item", "key", "queue")
 
-    __slots__ = ()
+    def __init__(self, queue: PriorityQueue[_T], key: float, order: int, item: _T) -> None:
+        self.queue = queue
+        self.key = key
+        self._order = order  # of arrival
+        self.item: _T | None = item
 
-    @property
-    def key(self) -> float:
-        """The key, by which the smallest leaves first."""
-        key: float = self[0]
-        return key
-
-    @property
-    def item(self) -> _T | None:
-        """The item; None once it has been taken out."""
-        item: _T | None = self[2]
-        return item
-
-    @property
-    def queue(self) -> PriorityQueue[_T]:
-        """The queue which the place is in."""
-        queue: PriorityQueue[_T] = self[3]
-        return queue
-
-    def clear(self) -> None:
-        """Take the item out; the place stays."""
-        self[2] = None
+    def __lt__(self, other: Entry[_T]) -> bool:
+        if self.key != other.key:
+            return self.key < other.key
+        return self._order < other._order
 
 
 class PriorityQueue(Generic[_T]):
@@ -60,7 +45,7 @@ class PriorityQueue(Generic[_T]):
 
     def push(self, item: _T, key: float) -> Entry[_T]:
         """Put an item in; return its place, by which it can be discarded."""
-        entry: Entry[_T] = Entry((key, next(self._order), item, self))
+        entry = Entry(self, key, next(self._order), item)
         heapq.heappush(self._heap, entry)
         return entry
 
@@ -68,7 +53,7 @@ class PriorityQueue(Generic[_T]):
         """Take out the item of an entry, if it is still in."""
         if entry.item is None:
             return
-        entry.clear()
+        entry.item = None
         self._empty += 1
         if self._empty > max(_MIN_SWEEP, len(self._heap) // 2):
             self._heap = [entry for entry in self._heap if entry.item is not None]
@@ -88,6 +73,6 @@ class PriorityQueue(Generic[_T]):
     def pop(self) -> _T:
         """Take out the item with the smallest key; `IndexError` if there is none."""
         item = self.peek()
-        heapq.heappop(self._heap).clear()
+        heapq.heappop(self._heap).item = None
         assert item is not None  # noqa: S101 - an empty heap has raised
         return item

@@ -206,7 +206,7 @@ class Tracking(Generic[_T]):
     each tracked task, and thousands of tasks are tracked.
     """
 
-    __slots__ = ("_start", "_task")
+    __slots__ = ("_engine", "_record", "_start")
 
     def __init__(
         self,
@@ -217,23 +217,23 @@ class Tracking(Generic[_T]):
         assigned_at: float | None,
         fields: PendingFields | None = None,
     ) -> None:
-        def start() -> _T:
+        def start() -> tuple[EngineAccess, TaskRecord, _T]:
             engine, statuses = open_parts()
             engine.home.check()
             record = engine.new_record(task_id, timing, _assigned_at(assigned_at), fields)
-            return make(engine, statuses, record)
+            return engine, record, make(engine, statuses, record)
 
-        self._start: Callable[[], _T] | None = start
-        self._task: _T | None = None
+        self._start: Callable[[], tuple[EngineAccess, TaskRecord, _T]] | None = start
+        self._engine: EngineAccess | None = None
+        self._record: TaskRecord | None = None
 
     async def __aenter__(self) -> _T:
         if self._start is None:
             raise ReporterClosed("this block was entered before: call track again")
-        task = self._start()
+        engine, record, task = self._start()
         self._start = None  # its arguments need no memory while the task is tracked
-        engine, record = _parts_of(task)
         await engine.acquire(record)
-        self._task = task
+        self._engine, self._record = engine, record
         return task
 
     async def __aexit__(
@@ -242,12 +242,10 @@ class Tracking(Generic[_T]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._task is None:
+        if self._engine is None or self._record is None or self._engine.home.is_forked:
             return
-        engine, record = _parts_of(self._task)
-        if not engine.home.is_forked:
-            warn_if_unseen(record, engine.state_of(record))
-            await engine.release(record)
+        warn_if_unseen(self._record, self._engine.state_of(self._record))
+        await self._engine.release(self._record)
 
 
 def _assigned_at(given: float | None) -> float:
@@ -264,11 +262,7 @@ def _assigned_at(given: float | None) -> float:
 
 def record_of(task: TrackedTask) -> TaskRecord:
     """Return what the reporter keeps of a task: for the layers above, not for users."""
-    return _parts_of(task)[1]
-
-
-def _parts_of(task: TrackedTask) -> tuple[EngineAccess, TaskRecord]:
-    return task._engine, task._record  # noqa: SLF001 - the one way in: users see no more of a task
+    return task._record  # noqa: SLF001 - the one way in, so that users see no more of a task
 
 
 @contextmanager
