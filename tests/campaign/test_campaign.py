@@ -82,7 +82,7 @@ def one_owner(patch):
 
     def renew(self, error):
         fail(self, error)
-        self.deadline += self.timing.lease_timeout
+        self.renewed_at += self.timing.lease_timeout
 
     patch.setattr(Lease, "fail", renew)
 
