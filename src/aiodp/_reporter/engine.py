@@ -100,9 +100,7 @@ class Engine:
             raise ReporterClosed("the reporter is closed, or its event loop is ending")
         if self.schedule.registrations.has_id(record.task_id):
             self._log.tracked_twice(record)
-        now = self.clock.now()
-        self.schedule.add(record, now)
-        self.schedule.check(record, now)
+        self.schedule.add(record, self.clock.now())
         self._publish()
         self._wake.set()
         try:
@@ -239,10 +237,9 @@ class Engine:
         while not self._over:
             now = self.clock.now()
             self.schedule.expire(now)
-            self._publish()
             while registration := self.schedule.next_lease(now):
                 reports.start_soon(self._report, registration, name="aiodp report")
-            self._publish()  # some may have been given up for others
+            self._publish()
             await self._sleep_until(self.schedule.wake_at(now), now)
 
     async def _sleep_until(self, wake_at: float | None, now: float) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import closing
+from contextlib import asynccontextmanager, closing
 
 import pytest
 
 from aiodp import ProgressReporter, ReporterClosed, TaskStatus
-from aiodp._reporter.home import Home
+from aiodp._reporter.home import Home, OneTaskBlock
 from aiodp.testing import MemoryService
 from virtual.fake_transport import FakeReporter
 
@@ -82,6 +82,37 @@ def test_an_error_of_the_block_stays_as_it_is(service):
     assert caught.value is error
 
 
+def test_an_error_in_leaving_the_block_stays_as_it_is():
+    """A `RuntimeError` of the task that entered it says nothing about tasks."""
+    error = RuntimeError("of the end")
+
+    @asynccontextmanager
+    async def opened():
+        yield
+        raise error
+
+    async def main():
+        async with OneTaskBlock(opened()):
+            pass
+
+    with pytest.raises(RuntimeError, match="of the end") as caught:
+        asyncio.run(main())
+    assert caught.value is error
+
+
+def test_after_its_end_a_reporter_says_that_it_is_closed(service):
+    """And where its tasks are to be tracked."""
+
+    async def main():
+        async with FakeReporter(service) as reporter:
+            pass
+        async with reporter.track(*service.assign()):
+            pytest.fail("the body must not begin")
+
+    with pytest.raises(ReporterClosed, match="reporter is closed: track inside its `async with`"):
+        asyncio.run(main())
+
+
 def test_a_forked_child_is_told_what_it_must_not_use(monkeypatch):
     """And whose that is."""
 
@@ -96,3 +127,34 @@ def test_a_forked_child_is_told_what_it_must_not_use(monkeypatch):
         forked.setattr(os, "getpid", lambda: process + 1)
         with pytest.raises(ReporterClosed, match=told):
             home.check_process()
+
+
+def test_in_a_forked_child_a_task_is_asked_and_told_nothing(service, monkeypatch):
+    """Each of its members raises; leaving the blocks does nothing, for they are the parent's."""
+    process = os.getpid()
+
+    async def main():
+        async with FakeReporter(service) as reporter, reporter.track(*service.assign()) as task:
+            with monkeypatch.context() as forked:
+                forked.setattr(os, "getpid", lambda: process + 1)
+                for ask in (
+                    lambda: task.state,
+                    lambda: task.lost_reason,
+                    lambda: task.update(a=1),
+                    task.ended.is_set,
+                    task.raise_if_ended,
+                ):
+                    with pytest.raises(ReporterClosed, match="of which this one was forked"):
+                        ask()
+                for wait in (
+                    task.report,
+                    task.ended.wait,
+                    lambda: task.set_status(TaskStatus.FINISHED),
+                    lambda: reporter.track("another").__aenter__(),
+                ):
+                    with pytest.raises(ReporterClosed, match="of which this one was forked"):
+                        await wait()
+            await task.report()
+            return service.task(task.task_id).fields
+
+    assert asyncio.run(main()) == {}

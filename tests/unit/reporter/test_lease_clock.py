@@ -17,15 +17,45 @@ pytestmark = pytest.mark.anyio
 
 async def test_what_was_suspended_before_the_clock_was_made_does_not_count():
     """Nor does what two clocks differ by because one is read after the other."""
-    total = iter([1000.0, 1000.05, 1000.0, 1007.0, 1007.05, 1007.5])
+    total = iter([0.0, 0.1, 0.0, 7.0, 7.05, 7.5])
     lease_clock = LeaseClock(suspended=lambda: next(total))
     assert [lease_clock.gained for _ in range(5)] == [0.0, 0.0, 7.0, 7.0, 7.5]
+
+
+def test_a_system_was_suspended_while_the_time_since_its_start_ran_ahead(monkeypatch):
+    """Of the one that stands still meanwhile."""
+    times = {"since the start": 500.0}
+    monkeypatch.setattr(clock, "_BOOTTIME", "since the start")
+    monkeypatch.setattr(clock, "time", SimpleNamespace(clock_gettime=times.get))
+    monkeypatch.setattr(clock, "system_time", lambda: 380.0)
+    monkeypatch.setattr("sys.platform", "linux")
+    assert time_suspended() == 120.0
 
 
 def test_a_system_that_does_not_tell_of_suspensions_had_none(monkeypatch):
     """As macOS and Windows."""
     monkeypatch.setattr(clock, "_BOOTTIME", None)
     assert time_suspended() == 0.0
+
+
+async def test_moments_are_converted_so_that_their_distance_from_now_is_the_true_one():
+    """The user's scale stands still while the machine is suspended."""
+    suspended = 5.0
+    lease_clock = LeaseClock(suspended=lambda: suspended, system_time=float)
+    lease_clock.loop_time = lambda: 40.0
+    suspended += 100.0
+    assert lease_clock.now() == 140.0
+    assert lease_clock.to_user(150.0) == 50.0
+    assert lease_clock.from_user(50.0) == 150.0
+
+
+@pytest.mark.parametrize(("ahead", "replaced"), [(0.5, False), (0.75, True), (-9.0, False)])
+async def test_a_loop_that_has_another_time_than_the_system_is_ahead(monkeypatch, ahead, replaced):
+    """As freezegun makes it."""
+    lease_clock = LeaseClock(suspended=float, system_time=float)
+    lease_clock.loop_time = lambda: 1000.0
+    monkeypatch.setattr("aiodp._reporter.clock.anyio.current_time", lambda: 1000.0 + ahead)
+    assert lease_clock.loop_is_ahead is replaced
 
 
 class ReplacedTime(LeaseClock):
