@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 POLLERS: Final = 2
 KEEPERS: Final = 4
 MOST_HELD: Final = 60
-REPORTS: Final = 3
-"""Heartbeats which each task gets before its end."""
+REPORTS: Final = 2
+"""Heartbeats which each task gets before its end: one acknowledges it, one renews its lease."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -7,8 +7,6 @@ import re
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from fastapi import FastAPI
-
 from aiodp import Task, TaskRunner, otel
 from aiodp._aws import runner_transport as _runner_transport
 from aiodp._reporter import runner_reporter
@@ -102,6 +100,8 @@ def test_the_numbers():
 
 def test_the_lifespan_is_one_that_fastapi_takes():
     """The excerpt is a program with the imports of the example, which is executed elsewhere."""
+    from fastapi import FastAPI  # noqa: PLC0415 - for this test alone, and slow to import
+
     [block] = [
         one for one in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL) if "FastAPI(" in one
     ]
