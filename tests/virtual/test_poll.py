@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 
 import anyio
 import pytest
@@ -49,6 +50,7 @@ async def test_it_gives_what_tracking_needs(kit, poll, new_session):
     assert task.task_id not in repr(task)
     assert task.attempt_id in repr(task)
     assert pipeline.runs[0].hostname == "here"
+    assert task.assigned_at == anyio.current_time()
     await anyio.sleep(60)
     async with (
         ProgressReporter(kit.attach(new_session())) as reporter,
@@ -129,6 +131,19 @@ async def test_names_are_checked_before_anything_is_sent(kit, poll, names):
     with pytest.raises(ValueError, match=next(iter(names))):
         await poll(**names)
     assert calls(kit, "PollForTask") == 0
+
+
+async def test_the_system_s_hostname_is_told_if_none_is_given(kit, poll):
+    """The attempt shows it, as that of the machine that works on it."""
+    pipeline = kit.activity()
+    await poll()
+    assert pipeline.runs[0].hostname == socket.gethostname()
+
+
+async def test_what_is_no_session_is_said():
+    """Before anything else goes wrong with it."""
+    with pytest.raises(TypeError, match="session must be a session of aiobotocore"):
+        await aiodp.poll(None, worker_group="workers")
 
 
 async def test_a_client_that_cannot_be_made_is_rejected(new_session):

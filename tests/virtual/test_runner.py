@@ -7,6 +7,7 @@ import itertools
 import json
 import logging
 import re
+import socket
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass
 
@@ -15,7 +16,7 @@ import pytest
 
 import aiodp
 from aiodp import RunnerStatistics, RunnerStopped, StatusNotSet, TaskFailed, TaskStatus
-from aiodp.testing import AuditKind, Fault, FaultKind, Status
+from aiodp.testing import AuditKind, Fault, FaultKind, Status, scaled
 from virtual.kit import asyncio_only
 from virtual.runner_kit import attempts, calls, running
 
@@ -339,6 +340,16 @@ async def test_a_task_failed_of_ones_own_making_is_told(kit, runner, members):
     assert "Odd" in attempt["errorStackTrace"]
 
 
+async def test_a_default_hostname(kit, runner):
+    """The attempts show the system's, as that of the machine that works on them."""
+    pipeline = kit.activity()
+
+    async def work(task): ...
+
+    await runner(work).run(max_tasks=1)
+    assert pipeline.runs[0].hostname == socket.gethostname()
+
+
 async def test_what_a_return_value_means(kit, runner, caplog):
     """False fails an activity; what has no meaning counts as done, with a warning."""
     pipelines = [kit.activity(), kit.activity()]
@@ -350,7 +361,9 @@ async def test_what_a_return_value_means(kit, runner, caplog):
     [attempt] = attempts(kit, pipelines[0])
     assert attempt["errorId"] == "ReturnedFalse"
     kit.assert_finished(pipelines[1])
-    assert "returned a value of type dict, which has no meaning" in caplog.text
+    [said] = [message for message in caplog.messages if "which has no meaning" in message]
+    what = "its handler returned a value of type dict, which has no meaning; it counts as finished"
+    assert re.fullmatch(rf"task \S+…\S+: {what}", said)
 
 
 async def test_a_generator_has_done_nothing(kit, runner):
@@ -453,6 +466,36 @@ async def test_a_precondition_has_its_time(kit, runner):
     assert gaps == pytest.approx([120, 120], abs=0.1)
 
 
+@pytest.mark.parametrize(
+    "fields", [{"retryDelay": "10 minutes"}, {"preconditionTimeout": "5 minutes"}]
+)
+async def test_a_precondition_is_looked_at_in_the_service_s_time(kit, runner, fields):
+    """Which runs eight times as fast here: the delay of its fields, and the service's own."""
+    kit.pipeline(guarded(**fields))
+    looked = []
+
+    async def work(task):
+        looked.append(kit.now)
+        return len(looked) == 3
+
+    await runner(work, **scaled(8)).run(max_tasks=1)
+    gaps = [after - before for before, after in itertools.pairwise(looked)]
+    assert gaps == pytest.approx([(600 if "retryDelay" in fields else 120) / 8] * 2)
+
+
+async def test_a_period_that_is_none_fails_the_precondition(kit, runner):
+    """What an expression makes of it is known only at its attempt; the message says what it is."""
+    pipeline = kit.pipeline(guarded(retryDelay="#{@scheduledStartTime}", maximumRetries="0"))
+
+    async def work(task):
+        return False
+
+    await runner(work).run(max_tasks=1)
+    [attempt] = attempts(kit, pipeline)
+    assert attempt["errorId"] == "BadDefinition"
+    assert "is no period" in attempt["errorMessage"]
+
+
 async def test_a_drain_waits_for_no_precondition(kit, runner):
     """One that is looked at hourly is FALSE when the runner is told to stop."""
     kit.pipeline(guarded(retryDelay="1 hour"))
@@ -544,6 +587,7 @@ async def test_a_lost_task_gets_no_status(kit, runner):
         await kit.finished(pipeline)
     assert interrupted == [True]
     assert one.statistics().ended == {"lost": 1, "FINISHED": 1}
+    assert calls(kit, "DescribeObjects") == 0  # there is no doubt
 
 
 async def test_work_that_is_done_is_told_even_if_the_lease_ran_out(kit, runner):
@@ -600,6 +644,7 @@ async def test_a_status_that_cannot_be_set_is_an_error_in_the_log(kit, runner, c
         await anyio.sleep(1000)
         await kit.until(lambda: later.runs[0].status is Status.FINISHED)
     assert "was not acknowledged" in caplog.text
+    assert "without an answer" not in caplog.text
 
 
 async def test_report_progress_timeout_sets_the_lease(kit, runner):
@@ -647,6 +692,24 @@ async def test_a_limit_of_one_type(kit, runner):
         await kit.finished(slow)
     assert 3000 < kit.now < 3100
     kit.assert_single_owner()
+
+
+async def test_tasks_are_those_that_the_service_has_acknowledged(kit, runner):
+    """Until then it may give one to others, and no handler works on it."""
+    kit.activity()
+    kit.faults.add(Fault(kind=FaultKind.SLOW, actions=REPORT, delay=5))
+
+    async def work(task):
+        await anyio.sleep(100)
+
+    one = runner(work)
+    async with running(one):
+        await kit.until(lambda: one.statistics().received)
+        assert (one.statistics().running, one.tasks) == (1, ())
+        await anyio.sleep(10)
+        assert [task.attempt_id for task in one.tasks] == [
+            "@Activity_2026-01-01T00:00:00_Attempt=1"
+        ]
 
 
 async def test_limits_are_of_types_and_not_of_handlers(kit, runner):

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from aiodp import ReportRejected, TaskRunner
-from aiodp.testing import Fault, FaultKind
+from aiodp.testing import AuditKind, Fault, FaultKind
 from virtual.runner_kit import calls, running
 
 pytestmark = pytest.mark.anyio
@@ -69,9 +69,24 @@ async def test_what_may_pass_is_not_raised(kit, client_runner, kind, begins_afte
     one = client_runner(work)
     async with running(one):
         await kit.finished([pipeline])
-        assert kit.now == pytest.approx(begins_after, abs=2)
+        [begun] = [event.at for event in kit.audit if event.kind is AuditKind.ASSIGNED]
+        assert begun == pytest.approx(begins_after, abs=0.1)
         assert "heartbeats of the task runner fail" in caplog.text
         await kit.until(lambda: kit.calls["ReportTaskRunnerHeartbeat", "ok"])
+
+
+async def test_a_passing_failure_of_a_later_heartbeat_is_not_even_logged(
+    kit, client_runner, caplog
+):
+    """The client repeats it; at the start it does not, for the work is to begin at once."""
+    one = client_runner(work)
+    async with running(one):
+        await anyio.sleep(600)
+        kit.faults.add(Fault(kind=FaultKind.SERVER_ERROR, actions=BEAT, count=1))
+        await anyio.sleep(600)
+    assert calls(kit, "ReportTaskRunnerHeartbeat") == 3
+    assert kit.calls["ReportTaskRunnerHeartbeat", "ok"] == 2
+    assert "heartbeats" not in caplog.text
 
 
 async def test_the_check_is_left_out_on_request(kit, client_runner, caplog):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 
 import anyio
 import pytest
 
 from aiodp import ReporterClosed, ReportRejected, TaskRunner
+from aiodp.testing import Fault, FaultKind
 from virtual.kit import asyncio_only
 from virtual.runner_kit import attempts, calls
 
@@ -131,6 +133,24 @@ async def test_a_runner_that_is_told_to_terminate_interrupts_the_block(kit, runn
     assert ends[0] == pytest.approx(900, abs=5)
     assert kit.now == pytest.approx(1200, abs=5)
     kit.assert_finished(pipeline)
+
+
+@asyncio_only
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_during_the_start_interrupts_the_block(kit, runner, number):
+    """The runner has ended by itself before the block begins, which would wait for ever."""
+    kit.faults.add(Fault(kind=FaultKind.HANG, actions=frozenset({"ReportTaskRunnerHeartbeat"})))
+    loop = asyncio.get_running_loop()
+    loop.call_later(1, signal.raise_signal, number)
+    one = runner(work_long)
+    ends = []
+    async with one:
+        try:
+            await anyio.sleep(1000)
+        finally:
+            ends.append(kit.now)
+    assert ends == [1]
+    assert one._state == "closed"
 
 
 @pytest.mark.parametrize(("in_block", "end"), [(False, 1000), (True, 1100)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 
@@ -12,6 +13,7 @@ from aiobotocore.session import get_session
 
 from aiodp import RunnerStopped, TaskRunner, TaskStatus
 from aiodp.testing import AuditKind, Fault, FaultKind, Status, VirtualTimeLoop
+from virtual.fake_transport import FakeRunnerTransport
 from virtual.kit import asyncio_only
 from virtual.runner_kit import attempts, calls, running
 
@@ -83,6 +85,21 @@ async def test_a_task_of_the_last_poll_is_run(kit, runner):
     assert one.statistics().received == 2
 
 
+async def test_a_drain_ends_with_its_last_task(kit, runner):
+    """A poll that is left open beside it is broken off then, and not waited for."""
+    pipeline = kit.activity()
+
+    async def work(task):
+        await anyio.sleep(20)
+
+    one = runner(work)
+    async with running(one):
+        await kit.until(lambda: one.tasks and one.statistics().polling == 1)
+        one.stop()
+    kit.assert_finished(pipeline)
+    assert kit.now == pytest.approx(20, abs=1)
+
+
 async def test_an_idle_runner_stops_at_once(kit, runner, caplog):
     """Its polls are broken off and said so; what comes then waits for somebody else, untouched."""
     one = runner(sleep_long)
@@ -91,12 +108,45 @@ async def test_an_idle_runner_stops_at_once(kit, runner, caplog):
         one.stop()
         began = kit.now
     assert kit.now - began == pytest.approx(2, abs=0.1)
-    assert "polls are broken off (2)" in caplog.text
+    [said] = caplog.messages
+    assert said.startswith("polls are broken off (2)")
     later = kit.activity()
     await anyio.sleep(5)
     [run] = later.runs
     assert run.status is Status.WAITING_FOR_RUNNER
     assert [event.kind for event in kit.audit] == [AuditKind.OFFERED]
+
+
+@pytest.mark.parametrize("limit", [None, 300])
+async def test_an_idle_runner_that_is_canceled_waits_for_nothing(kit, runner, limit):
+    """Neither for an answer of its polls, nor until the limit of a drain."""
+    one = runner(sleep_long, drain_timeout=limit)
+    async with running(one):
+        await kit.until(lambda: one.statistics().polling == 2)
+        began = kit.now
+        one.cancel()
+        await kit.until(lambda: one.statistics().polling == 0)
+    assert kit.now - began < 0.1
+
+
+async def test_a_task_that_comes_after_a_cancel_is_not_begun(kit, runner, monkeypatch):
+    """Its poll could not be broken off. It fails as those do which were interrupted."""
+    poll = FakeRunnerTransport.poll
+
+    async def shielded(self, *args):
+        with anyio.CancelScope(shield=True):
+            return await poll(self, *args)
+
+    monkeypatch.setattr(FakeRunnerTransport, "poll", shielded)
+    begun: list[object] = []
+    one = runner(begun.append, max_concurrency=1)  # a plain function, which cannot be interrupted
+    async with running(one):
+        await kit.until(lambda: one.statistics().polling == 1)
+        one.cancel()
+        await anyio.sleep(5)
+        pipeline = kit.activity()
+    assert begun == []
+    assert attempts(kit, pipeline)[0]["errorId"] == "RunnerStopped"
 
 
 async def test_no_task_is_dropped_whenever_it_comes(kit, runner):
@@ -184,8 +234,8 @@ async def test_work_that_is_done_in_spite_of_a_stop_is_told(kit, runner, seconds
 
 
 @pytest.mark.parametrize("seconds", [0, 300])
-async def test_a_drain_has_its_time(kit, runner, seconds):
-    """After `drain_timeout` the handlers are interrupted."""
+async def test_a_drain_has_its_time(kit, runner, caplog, seconds):
+    """After `drain_timeout` the handlers are interrupted, and that is said."""
     pipeline = kit.activity()
     one = runner(sleep_long, drain_timeout=seconds)
     async with running(one):
@@ -193,6 +243,7 @@ async def test_a_drain_has_its_time(kit, runner, seconds):
         began = kit.now
     assert seconds <= kit.now - began < seconds + 10
     assert attempts(kit, pipeline)[0]["errorId"] == "RunnerStopped"
+    assert f"the drain takes longer than {seconds} s" in caplog.messages
 
 
 async def test_a_stop_is_bounded_when_the_service_hangs(kit, runner):
@@ -299,8 +350,52 @@ async def test_inner_tasks_that_are_canceled_end_it_with_a_word(kit, runner):
             await anyio.sleep(100)
 
 
+@pytest.fixture
+def polls(monkeypatch):
+    """The tasks of asyncio that have polled, and that work on what their polls have brought."""
+    tasks = []
+    poll = FakeRunnerTransport.poll
+
+    async def noting(self, *args):
+        tasks.append(asyncio.current_task())
+        return await poll(self, *args)
+
+    monkeypatch.setattr(FakeRunnerTransport, "poll", noting)
+    return tasks
+
+
 @asyncio_only
-async def test_signals_drain_and_then_interrupt(kit, runner):
+async def test_a_poll_that_is_canceled_alone_harms_no_other(kit, runner, polls):
+    """Whoever cancels it by its name: the task that runs goes on, and another poll is made."""
+    pipeline = kit.activity()
+    one = runner(sleep_long)
+    async with running(one):
+        await kit.until(lambda: one.tasks and one.statistics().polling == 1)
+        polls[-1].cancel()
+        await kit.finished(pipeline)
+        await kit.until(lambda: one.statistics().polling == 2)
+    assert one.statistics().ended == {"FINISHED": 1}
+
+
+@asyncio_only
+async def test_work_that_is_canceled_alone_has_ten_seconds_for_its_status(kit, runner, polls):
+    """As if the runner had stopped; the others go on."""
+    pipelines = [kit.activity(), kit.activity()]
+    kit.faults.add(Fault(kind=FaultKind.HANG, actions=frozenset({"SetTaskStatus"}), count=1))
+    one = runner(sleep_long, attempt_timeout=60)
+    async with running(one):
+        await kit.until(lambda: len(one.tasks) == 2)
+        began = kit.now
+        polls[0].cancel()
+        await kit.until(lambda: one.statistics().ended)
+        assert one.statistics().ended == {"no status": 1}
+        assert kit.now - began == pytest.approx(10, abs=1)
+        await kit.finished(pipelines)
+    assert one.statistics().ended == {"no status": 1, "FINISHED": 2}
+
+
+@asyncio_only
+async def test_signals_drain_and_then_interrupt(kit, runner, caplog):
     """SIGTERM drains; SIGINT after it interrupts; a program that wants neither says so."""
     pipelines = [kit.activity(), kit.activity()]
     one = runner(sleep_long)
@@ -314,6 +409,11 @@ async def test_signals_drain_and_then_interrupt(kit, runner):
     assert [attempts(kit, pipeline)[0]["errorId"] for pipeline in pipelines] == [
         "RunnerStopped"
     ] * 2
+    said = [message for message in caplog.messages if message.startswith("SIG")]
+    assert said == [
+        "SIGTERM: draining; a second one interrupts",
+        "SIGINT: the tasks are interrupted",
+    ]
 
 
 @asyncio_only
@@ -404,7 +504,7 @@ async def test_signals_are_heard_during_the_clean_up_of_a_cancellation(kit, runn
     assert attempts(kit, pipeline)[0]["errorId"] == "RunnerStopped"
 
 
-async def test_the_service_may_terminate_a_runner(kit, runner):
+async def test_the_service_may_terminate_a_runner(kit, runner, caplog):
     """The answer `terminate` to its heartbeat drains it; heartbeats go on meanwhile."""
     pipeline = kit.activity()
     one = runner(sleep_long, taskrunner_id="mine", hostname="here")
@@ -417,10 +517,12 @@ async def test_the_service_may_terminate_a_runner(kit, runner):
         assert kit.now == pytest.approx(900, abs=1)
         await kit.until(lambda: calls(kit, "ReportTaskRunnerHeartbeat") == 3)
     kit.assert_finished(pipeline)
+    assert caplog.messages.count("the service tells this task runner to terminate") == 1
 
 
-async def test_heartbeats_of_the_runner(kit, runner):
+async def test_heartbeats_of_the_runner(kit, runner, caplog):
     """At the start and every 15 minutes; what fails is repeated, and ends nothing."""
+    caplog.set_level(logging.INFO, logger="aiodp")
     beat = frozenset({"ReportTaskRunnerHeartbeat"})
     one = runner(sleep_long)
     async with running(one):
@@ -434,6 +536,9 @@ async def test_heartbeats_of_the_runner(kit, runner):
         await anyio.sleep(2000)
         assert kit.calls["ReportTaskRunnerHeartbeat", "ok"] >= 6
         assert one._shutdown.step == 0
+    said = [message.partition(" (")[0] for message in caplog.messages if "heartb" in message]
+    what = "heartbeats of the task runner"
+    assert said == [f"{what} fail", f"{what} succeed again"]
 
 
 async def test_once_polls_once(kit, runner):
@@ -465,6 +570,23 @@ async def test_max_tasks_takes_no_more(kit, runner):
     states = [run.status for pipeline in pipelines for run in pipeline.runs]
     assert states.count(Status.FINISHED) == 3
     assert states.count(Status.WAITING_FOR_RUNNER) == 2
+
+
+async def test_a_task_that_has_ended_makes_no_room_for_another_than_max_tasks(kit, runner):
+    """Two polls are held; the first task ends before there is a second one, and then come two."""
+    kit.activity()
+
+    async def work(task): ...
+
+    one = runner(work, max_concurrency=3)
+    async with running(one, max_tasks=2):
+        await kit.until(lambda: one.statistics().ended)
+        await anyio.sleep(5)
+        pipelines = [kit.activity(), kit.activity()]
+        await kit.until(lambda: one._state == "closed")
+    states = {run.status for pipeline in pipelines for run in pipeline.runs}
+    assert states == {Status.FINISHED, Status.WAITING_FOR_RUNNER}
+    assert one.statistics().ended == {"FINISHED": 2}
 
 
 @pytest.mark.parametrize(("seconds", "end"), [(8.5, "FINISHED"), (12, "no status")])

@@ -75,6 +75,48 @@ async def test_a_failure_that_the_package_itself_explains_has_no_traceback(kit, 
     assert record.exc_info is None
 
 
+async def test_nor_has_a_task_without_a_handler(kit, runner, caplog):
+    """What is to be done stands in the message."""
+    kit.activity()
+    one = runner()
+    one.activity("CopyActivity")(lambda _task: None)
+    await one.run(max_tasks=1)
+    [record] = caplog.records
+    assert "no handler for ShellCommandActivity" in record.getMessage()
+    assert record.exc_info is None
+
+
+async def test_what_the_package_raises_in_a_handler_has_a_traceback(kit, runner, caplog):
+    """Its last lines are the package's own; the handler's line before them is what helps."""
+
+    async def handler(task):
+        task.text("comand")
+
+    [record] = await failures_of(kit, runner, caplog, handler)
+    assert 'task.text("comand")' in record.exc_text
+
+
+async def test_the_end_of_a_runner_is_no_failure_with_a_traceback(kit, runner, caplog):
+    """The handler was interrupted, wherever it was; it has done nothing wrong."""
+    pipeline = kit.activity()
+
+    async def handler(task):
+        try:
+            await anyio.sleep_forever()
+        finally:
+            task.raise_if_ended()
+
+    one = runner(handler)
+    async with running(one):
+        await kit.held(pipeline)
+        await anyio.sleep(250)
+        one.cancel()
+    [record] = [record for record in caplog.records if "status" in vars(record)]
+    assert "FAILED: RunnerStopped" in record.getMessage()
+    assert record.exc_info is None
+    assert record.seconds == pytest.approx(250, abs=1)
+
+
 async def test_secrets_are_in_no_traceback(kit, runner, caplog):
     """Nor in the message: as in what the service is told."""
     remember("very-secret-key")

@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from aiodp import Quota, ReporterClosed, ReportKind, TaskStatus
+from aiodp._core.text import shorten
 from aiodp._runner.poller import Poller
 from aiodp._types import Outcome
 from aiodp.testing import AuditKind, Fault, FaultKind, scaled
@@ -258,7 +259,7 @@ async def test_polls_go_on_after_a_long_throttling(kit, runner, at_once):
         await kit.finished(later)
 
 
-async def test_the_same_task_given_twice_is_done_once(kit, runner, monkeypatch):
+async def test_the_same_task_given_twice_is_done_once(kit, runner, monkeypatch, caplog):
     """A duplicate of what is in hand is dropped, with a word."""
     pipeline = kit.activity()
     poll = FakeRunnerTransport.poll
@@ -283,9 +284,12 @@ async def test_the_same_task_given_twice_is_done_once(kit, runner, monkeypatch):
     assert len(done) == 1
     assert one.statistics().ended == {"duplicate": 1, "FINISHED": 1}
     kit.assert_finished(pipeline)
+    [message] = caplog.messages
+    assert message.startswith("ShellCommandActivity @Activity_")
+    assert message.endswith(" was given twice")
 
 
-async def test_two_attempts_are_never_worked_on_together(kit, runner):
+async def test_two_attempts_are_never_worked_on_together(kit, runner, caplog):
     """What comes again while its first handler cleans up waits for that, and is kept alive."""
     pipeline = kit.activity()
     at_once = []
@@ -307,9 +311,12 @@ async def test_two_attempts_are_never_worked_on_together(kit, runner):
         kit.give_away(held.task_id)
         await kit.until(lambda: len(one.tasks) == 2)
         assert len(at_once) == 1
+        again = shorten(one.tasks[1].task_id)
         await kit.finished(pipeline)
     assert one.statistics().ended == {"lost": 1, "FINISHED": 1}
     assert pipeline.runs[0].attempts == 2
+    said = f"task {again} was handed out again while it is worked on here; it waits for that to end"
+    assert said in caplog.messages
 
 
 async def test_an_attempt_that_comes_while_the_runner_stops_tells_of_the_loss_before(kit, runner):
@@ -400,9 +407,11 @@ async def test_garbage_for_a_task_harms_nobody(kit, runner, monkeypatch, caplog,
     kit.assert_finished(pipeline)
     assert one.statistics().ended == {"unacknowledged": 1, "FINISHED": 1}
     assert not [record for record in caplog.records if record.levelno >= logging.CRITICAL]
+    said = ("it could not be failed: ", "acknowledgements of tasks fail ")
+    assert caplog.messages[-1].startswith(said)
 
 
-async def test_a_task_that_cannot_be_read_is_failed(kit, runner, monkeypatch):
+async def test_a_task_that_cannot_be_read_is_failed(kit, runner, monkeypatch, caplog):
     """Or it would be handed out again and again."""
     pipeline = kit.activity()
     poll = FakeRunnerTransport.poll
@@ -412,10 +421,15 @@ async def test_a_task_that_cannot_be_read_is_failed(kit, runner, monkeypatch):
         return {**answer, "objects": {}}
 
     monkeypatch.setattr(FakeRunnerTransport, "poll", without_objects)
-    await runner(nothing).run(max_tasks=1)
+    one = runner(nothing)
+    await one.run(max_tasks=1)
     [attempt] = attempts(kit, pipeline)
     assert attempt["errorId"] == "MalformedTask"
     assert "is not among its objects" in attempt["errorMessage"]
+    assert one.statistics().ended == {"FAILED": 1}
+    [record] = caplog.records
+    assert record.getMessage() == f"a task cannot be held: {attempt['errorMessage']}"
+    assert record.pipeline == pipeline.id
 
 
 async def test_a_lease_too_short_to_be_kept_is_said(kit, runner):
@@ -426,6 +440,44 @@ async def test_a_lease_too_short_to_be_kept_is_said(kit, runner):
     assert attempt["errorId"] == "MalformedTask"
     why = "safety_margin (65 s) must be shorter than lease_timeout (60 s)"
     assert attempt["errorMessage"].startswith(why)
+
+
+async def test_a_fault_of_the_runner_itself_ends_no_other_task(kit, runner, monkeypatch, caplog):
+    """It is told with its traceback, and polls go on."""
+    pipelines = [kit.activity(), kit.activity()]
+    poll = FakeRunnerTransport.poll
+    answers = iter([RuntimeError("a bug")])
+
+    async def faulty(self, *args):
+        answer = await poll(self, *args)
+        if len(done) == 1:
+            for error in answers:
+                raise error
+        return answer
+
+    async def work(task):
+        done.append(task)
+        await anyio.sleep(1000)
+
+    done: list[Any] = []
+    monkeypatch.setattr(FakeRunnerTransport, "poll", faulty)
+    one = runner(work)
+    async with running(one):
+        await kit.finished(pipelines)
+    assert one.statistics().ended == {"FINISHED": 2}
+    [record] = [record for record in caplog.records if record.levelno == logging.CRITICAL]
+    assert record.getMessage() == "a fault in the task runner itself"
+    assert str(record.exc_info[1]) == "a bug"
+
+
+async def test_polls_that_bring_nothing_leave_room_for_as_many(kit, runner):
+    """The quota can keep a few tasks alive; after hours of idle polls it can do so still."""
+    one = runner(nothing, max_concurrency=2, quota=Quota(rate=0.02))
+    assert 2 <= one._reporter.capacity <= 10
+    async with running(one):
+        await anyio.sleep(36_000)
+        await kit.until(lambda: one.statistics().polling == 2)
+        assert one.statistics().polls >= 2 * 36_000 / 100
 
 
 async def test_a_reporter_that_crashes_ends_the_runner(kit, runner):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import anyio
+import anyio.to_thread
 import pytest
 
-from aiodp import CallFailed, PipelineObject, Ref, Task, TrackedTask
+from aiodp import CallFailed, PipelineObject, Ref, ReporterClosed, Task, TrackedTask
 from aiodp.testing import Fault, FaultKind
 from virtual.runner_kit import running
 
@@ -172,6 +173,41 @@ async def test_questions_that_fail(kit, with_task):
         return True
 
     assert await with_task(work)
+
+
+async def test_questions_are_asked_in_the_event_loop_of_the_runner(with_task):
+    """Elsewhere it is said so at once, and nobody waits for ever."""
+
+    async def work(task):
+        async def evaluate():
+            await task.evaluate("#{myDay}")
+
+        async def query():
+            task.query("INSTANCE")
+
+        async def describe():
+            task.describe(["Work"])
+
+        for question in (evaluate, query, describe):
+            with pytest.raises(ReporterClosed, match="another event loop"):
+                await anyio.to_thread.run_sync(anyio.run, question)
+        return True
+
+    assert await with_task(work)
+
+
+async def test_a_task_knows_when_it_was_assigned(kit, client_runner):
+    """On the event loop's clock; its time for the acknowledgement counts from then."""
+    times = []
+
+    async def work(task):
+        times.append((task.assigned_at, anyio.current_time()))
+
+    async with running(client_runner(work)):
+        await anyio.sleep(45)
+        await kit.finished(kit.activity())
+    [(assigned_at, begun_at)] = times
+    assert assigned_at == pytest.approx(begun_at, abs=0.1)
 
 
 async def test_updates_go_with_heartbeats(kit, client_runner):

@@ -131,15 +131,15 @@ class Dispatcher:
                 if answer is not None:
                     await self._receive(answer, permit)
         except anyio.get_cancelled_exc_class():
-            if self._all.cancel_called:
-                raise
-            # Asyncio's own, when the event loop ends: it must not cancel the others of the group.
+            pass  # asyncio's own, of this task alone, would cancel the others of the group
         except Exception:  # a fault of ours must not end the other tasks
             logger.critical("a fault in the task runner itself", exc_info=True)
         finally:
             self._unacknowledged.discard(permit)
             if answer is None and self._budget is not None:
                 self._budget.release()
+            self._something_ended.set()
+            self._something_ended = anyio.Event()
 
     async def _poll(self) -> Mapping[str, Any] | None:
         if self._shutdown.is_draining:
@@ -151,7 +151,6 @@ class Dispatcher:
                 answer = await self.poller.poll()
             finally:
                 self._polls.discard(scope)
-                self._notify()
         if answer is not None:
             self.received += 1
             if self.received == self._max_tasks:
@@ -170,7 +169,7 @@ class Dispatcher:
             else:
                 end = await self._execute(Execution(assignment, permit, self._shared), timing)
         finally:
-            self._on_task_end(end)
+            self.ended[end] += 1
 
     async def _refuse(self, answer: Mapping[str, Any], error: ValueError) -> RunEnd:
         """Fail a task that cannot be executed: it would be handed out again and again."""
@@ -234,14 +233,6 @@ class Dispatcher:
             rejected = isinstance(error, ReportRejected)
             kind = ReportKind.CONFIGURATION if rejected else ReportKind.UNEXPECTED
             self.poller.wait_after(self.poller.unacknowledged, Outcome(kind=kind, error=error))
-
-    def _on_task_end(self, end: RunEnd) -> None:
-        self.ended[end] += 1
-        self._notify()
-
-    def _notify(self) -> None:
-        self._something_ended.set()
-        self._something_ended = anyio.Event()
 
     # The end
 

@@ -65,7 +65,7 @@ class Handlers:
     With `leave`, tasks of types without one are left to other runners.
     """
 
-    def __init__(self, rest: Handler | None, *, leave: bool = False) -> None:
+    def __init__(self, rest: Handler | None, *, leave: bool) -> None:
         self._rest = None if rest is None else Activity(handler=rest)
         self.leave = leave
         self._by_type: dict[str, Activity] = {}

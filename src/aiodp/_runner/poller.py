@@ -28,7 +28,6 @@ _MAX_LEAVING_DELAY: Final = 150.0
 
 Else the poll that has waited for longest then, which gets it, could be of this runner each time.
 """
-_MAX_DOUBLINGS: Final = 10
 _LOG_INTERVAL: Final = 3600.0
 
 
@@ -51,7 +50,7 @@ class Backoff:
         self._calls = calls
         self._jitter = jitter
         self._max_delay = max_delay
-        self._failures = 0
+        self._next = _MIN_DELAY
         self._kind: ReportKind | None = None
 
     def fail(self, outcome: Outcome) -> float:
@@ -67,15 +66,14 @@ class Backoff:
 
     def next_delay(self) -> float:
         """Return the delay before the next call, which is longer each time."""
-        self._failures += 1
-        doubled = _MIN_DELAY * 2.0 ** min(self._failures - 1, _MAX_DOUBLINGS)
-        return float(min(self._max_delay, doubled) * (1 - self._jitter() / 2))
+        delay, self._next = self._next, min(2 * self._next, self._max_delay)
+        return delay * (1 - self._jitter() / 2)
 
     def succeed(self) -> None:
         """Forget the failures."""
         if self._kind is not None:
             logger.info("%s succeed again", self._calls)
-        self._failures = 0
+        self._next = _MIN_DELAY
         self._kind = None
 
 

@@ -227,7 +227,6 @@ class TaskRunner(AsyncContextManagerMixin):
                     yield dispatcher
         finally:
             self._state = "closed"
-            self._shutdown.close()
         if dispatcher.failure is not None:
             raise dispatcher.failure
 

@@ -52,10 +52,6 @@ class Shutdown:
         self._home = Home("task runner")
         self.reach(self._wanted)
 
-    def close(self) -> None:
-        """End; what is asked for from now on has no effect."""
-        self._threadsafe_call = None
-
     def on_step(self, hook: Callable[[Step], None]) -> None:
         """Call this for each step that is reached, and now for those that were."""
         self._hooks.append(hook)

@@ -97,6 +97,21 @@ def test_what_the_program_gave_to_its_loop_stays_there(kit, run):
     run(main())
 
 
+def test_a_runner_begins_anew_with_the_signals(kit, run):
+    """The same signal at once after one that has ended another runner is none of its echoes."""
+
+    async def main():
+        async with make_runner(kit) as one:
+            signal.raise_signal(signal.SIGTERM)
+            await anyio.sleep(LONG)
+        assert one._shutdown.step == 1
+
+    for _ in range(2):
+        began = time.monotonic()
+        run(main())
+        assert time.monotonic() - began < LONG
+
+
 def interrupts(seen):
     """Return a handler as a program sets it."""
 
@@ -252,9 +267,11 @@ def test_a_forked_child_cannot_stop_the_runner(kit, run):
         _, status = await anyio.to_thread.run_sync(os.waitpid, child, 0)
         ends.append(os.waitstatus_to_exitcode(status))
 
+        one.stop()  # here it may
+
     async def main():
         kit.activity()
-        await one.run(max_tasks=1)
+        await one.run()
 
     one = make_runner(kit, handler)
     run(main())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import threading
+import warnings
 from functools import partial
 
 import anyio
@@ -207,6 +209,52 @@ async def test_a_coroutine_of_a_plain_function_is_not_begun_too_late(kit, runner
     assert one.statistics().ended == {"canceled": 1}
 
 
+async def test_what_a_plain_function_returns_is_not_awaited_after_a_cancel(kit, runner):
+    """It has canceled the runner itself; what it returns is closed."""
+    done = []
+
+    async def coroutine():
+        done.append(True)
+
+    def work(task):
+        one.cancel()
+        return coroutine()
+
+    pipeline = kit.activity()
+    one = runner(work)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        await one.run()
+        gc.collect()
+    [attempt] = attempts(kit, pipeline)
+    assert done == []
+    assert attempt["errorId"] == "RunnerStopped"
+
+
+async def test_a_task_that_is_canceled_before_it_may_run_is_not_begun(kit, runner):
+    """It waits for the limit of its type; in a thread, it could not be interrupted any more."""
+    kit.activity()
+    kit.activity()
+    begun, release = [], threading.Event()
+    one = runner(None)
+
+    @one.activity("ShellCommandActivity", max_concurrency=1)
+    def work(task):
+        begun.append(task)
+        assert release.wait(RUN_OUT)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(partial(one.run, max_tasks=2))
+        await kit.until(lambda: len(one.tasks) == 2 and begun)
+        [waiting] = set(one.tasks) - set(begun)
+        kit.cancel(waiting.task_id)
+        await waiting.report()
+        await kit.until(lambda: one.statistics().ended)
+        release.set()
+    assert len(begun) == 1
+    assert one.statistics().ended == {"canceled": 1, "FINISHED": 1}
+
+
 @pytest.mark.parametrize("how", ["stop", "cancel"])
 async def test_a_signal_handler_of_the_program_may_stop_it(monkeypatch, how):
     """An idle runner wakes up for it, and does not sleep until its polls of 90 s are over."""
@@ -329,9 +377,9 @@ async def test_a_coroutine_may_use_threads_itself(kit, runner):
         seen[0].raise_if_ended()
 
 
-@pytest.mark.parametrize("error", [GeneratorExit, KeyboardInterrupt])
+@pytest.mark.parametrize("error", [GeneratorExit, KeyboardInterrupt, asyncio.CancelledError])
 async def test_what_a_thread_raises_is_told_by_its_name(kit, runner, error):
-    """GeneratorExit and KeyboardInterrupt of a thread fail that task alone."""
+    """GeneratorExit, KeyboardInterrupt and the like of a thread fail that task alone."""
     pipelines = [kit.activity(), kit.activity()]
 
     def work(task):
