@@ -101,7 +101,8 @@ def _heard_signals() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def commands() -> Iterator[Commands]:
     """Starts `aiodp` and scripts, without the time that a new one takes for its imports."""
-    with closing(Commands(kept_environment())) as running:
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))  # all its workers share one
+    with closing(Commands(f"aiodp-commands-{run}", kept_environment())) as running:
         yield running
 
 

@@ -1,8 +1,9 @@
 """Forks the command `aiodp`, and scripts, for tests: -m acceptance.command_server SOCKET.
 
-It has imported what they need, so that a test does not wait for that each time. The socket
-with this file descriptor brings one message for each process to start: its arguments, directory
-and environment, and with it a socket for what happens to the process, and its standard streams.
+It has imported what they need, so that a test does not wait for that each time. The socket with
+this file descriptor listens for the processes that run tests. Each of their connections brings one
+message for each process to start: its arguments, directory and environment, and with it a socket
+for what happens to the process, and its standard streams.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import gc
 import json
 import os
 import runpy
+import select
 import signal
 import socket
 import sys
@@ -31,27 +33,47 @@ from aiodp.emulator import EmulatorServer  # noqa: F401 - likewise
 
 MESSAGE: Final = 200_000
 """The most bytes of a message."""
+PATIENCE: Final = 60.0
+"""Seconds to wait for the first connection."""
 
 
-def serve(requests: socket.socket) -> None:
+def serve(listener: socket.socket) -> None:
     """Start processes until nobody asks for them any more; return in each of them."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the watchers
-    while True:
-        message, descriptors, *_ = socket.recv_fds(requests, MESSAGE, 4)
-        if not message:
-            requests.close()
-            sys.exit()
-        report, *streams = descriptors
-        if os.fork() == 0:
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            requests.close()
-            if (pid := os.fork()) == 0:
-                os.close(report)
-                become(streams, **json.loads(message))
+    clients: list[socket.socket] = []
+    while ready := select.select([listener, *clients], [], [], None if clients else PATIENCE)[0]:
+        for client in ready:
+            if client is listener:
+                clients.append(listener.accept()[0])
+                clients[-1].send(b"accepted")
+                continue
+            message, descriptors, *_ = socket.recv_fds(client, MESSAGE, 4)
+            if message and fork(message, descriptors, [listener, *clients]):
                 return
-            watch(pid, report, streams)
-        for descriptor in descriptors:
-            os.close(descriptor)
+            if not message:
+                clients.remove(client)
+                client.close()
+        if not clients:
+            break
+    listener.close()
+    sys.exit()
+
+
+def fork(message: bytes, descriptors: list[int], connections: list[socket.socket]) -> bool:
+    """Start a process, and one that watches it; return whether this is the process."""
+    report, *streams = descriptors
+    if os.fork() == 0:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for connection in connections:
+            connection.close()
+        if (pid := os.fork()) == 0:
+            os.close(report)
+            become(streams, **json.loads(message))
+            return True
+        watch(pid, report, streams)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    return False
 
 
 def watch(pid: int, report: int, streams: list[int]) -> None:
@@ -97,6 +119,8 @@ def end(code: int) -> None:
 
 
 if __name__ == "__main__":
+    if os.fork():  # it outlives who has started it, as long as others use it
+        os._exit(0)
     assert threading.active_count() == 1, "threads are not forked"
     read_descriptions_once()
     read_descriptions()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 SERVER: Final = "acceptance.command_server"
 FOLDER: Final = Path(__file__).parents[1]
+TRIES: Final = 10
+"""How often a server may be found at its end, or be started."""
 MODES: Final = {"stdin": "w", "stdout": "r", "stderr": "r"}
 """How the other end of each stream is opened."""
 
@@ -25,19 +28,13 @@ MODES: Final = {"stdin": "w", "stdout": "r", "stderr": "r"}
 class Commands:
     """Starts processes, until it is closed."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            number = theirs.fileno()
-            command = [sys.executable, "-X", "utf8", "-W", "error", "-m", SERVER, str(number)]
-            self._server = subprocess.Popen(
-                command, cwd=FOLDER, pass_fds=[number], env=environment, stdin=subprocess.DEVNULL
-            )
+    def __init__(self, name: str, environment: Mapping[str, str]) -> None:
+        """Use the server of this name, and start it if there is none."""
+        self._requests = _open_server(name, environment)
 
     def close(self) -> None:
-        """End the server."""
+        """Start nothing more; the server ends after all have done this."""
         self._requests.close()
-        self._server.wait()
 
     def start(
         self,
@@ -144,6 +141,47 @@ class Command:
             raise subprocess.TimeoutExpired(self.args, timeout or 0) from None
         self.wait(timeout)
         return out, err
+
+
+def _open_server(name: str, environment: Mapping[str, str]) -> socket.socket:
+    for _ in range(TRIES):
+        if (connection := _connect(name)) is not None:
+            return connection
+        _start_server(name, environment)
+    raise RuntimeError("no command server lives: see what it has written to stderr")
+
+
+def _connect(name: str) -> socket.socket | None:
+    """Return a connection to the server of this name, if there is one that is not about to end."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with suppress(ConnectionError):
+        connection.connect(f"\0{name}")
+        if connection.recv(32):
+            return connection
+    connection.close()
+    return None
+
+
+def _start_server(name: str, environment: Mapping[str, str]) -> None:
+    """Start the server, unless somebody else does; one may connect to it at once."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        try:
+            listener.bind(f"\0{name}")
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            return
+        listener.listen(100)
+        number = listener.fileno()
+        command = [sys.executable, "-X", "utf8", "-W", "error", "-m", SERVER, str(number)]
+        subprocess.run(
+            command,
+            check=True,
+            cwd=FOLDER,
+            pass_fds=[number],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+        )
 
 
 def _open(name: str, stream: int | None, *, text: bool) -> tuple[IO[Any] | None, int]:
