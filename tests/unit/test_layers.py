@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,13 +57,21 @@ def module_name(path: Path, root: Path = SOURCE) -> str:
 
 def imports(path: Path, modules: set[str]) -> Iterator[str]:
     """Yield the names which a file imports from; `modules` are the ones of the package itself."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for module, name in import_statements(path.read_text()):
+        inner = f"{module}.{name}"
+        yield inner if inner in modules else module
+
+
+@cache
+def import_statements(text: str) -> list[tuple[str, str]]:
+    """Return each module that a text imports, and what of it, or an empty text."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [(alias.name, "") for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            for alias in node.names:
-                inner = f"{node.module}.{alias.name}"
-                yield inner if inner in modules else node.module
+            found += [(node.module, alias.name) for alias in node.names]
+    return found
 
 
 def import_graph(root: Path = SOURCE) -> dict[str, set[str]]:

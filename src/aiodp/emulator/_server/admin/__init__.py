@@ -7,6 +7,7 @@ It is for programs and people on the same machine.
 from __future__ import annotations
 
 import json
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
     from aiodp.emulator._server.moto import Emulation
+
+    _Handler = Callable[[Input], dict[str, Any]]
 
 _PREFIXES: Final = ("aiodp-api", "aiodp-ui")
 _PAGE: Final = "aiodp-ui"
@@ -51,12 +54,7 @@ class Admin:
     def __init__(self, emulation: Emulation, *, ui: bool) -> None:
         self._emulation = emulation
         self._ui: Any = import_module("aiodp.emulator._server.page") if ui else None
-        self._handlers = self._table()
-        rules = [
-            Rule(ROOT + path, methods=[method], endpoint=(path, method))
-            for path, method in self._handlers
-        ]
-        self._map = Map(rules, strict_slashes=False, merge_slashes=False)
+        self._handlers, self._map = _routes(self._ui)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         request = Request(environ)
@@ -66,17 +64,6 @@ class Admin:
             response = _refusal(error, request)
         response.headers.update(_HEADERS)
         return response(environ, start_response)
-
-    def _table(self) -> dict[tuple[str, str], Callable[[Input], dict[str, Any]]]:
-        handlers = {
-            (path, method): handler
-            for path, methods in PATHS.items()
-            for method, handler in methods.items()
-        }
-        handlers["", "GET"] = index
-        if self._ui is not None:
-            handlers |= {(path, "GET"): reader for path, reader in self._ui.READERS.items()}
-        return handlers
 
     def _serve(self, request: Request) -> Response:
         if _first(request.path) == _PAGE:
@@ -92,6 +79,23 @@ class Admin:
             raise MethodNotAllowed(["GET", "HEAD"])
         status, content_type, body = self._ui.page(request.path)
         return Response(body, status=status, content_type=content_type)
+
+
+@cache
+def _routes(page: Any) -> tuple[dict[tuple[str, str], _Handler], Map]:
+    """Return what serves each path and method, and how to find it: made once for all servers."""
+    handlers = {
+        (path, method): handler
+        for path, methods in PATHS.items()
+        for method, handler in methods.items()
+    }
+    handlers["", "GET"] = index
+    if page is not None:
+        handlers |= {(path, "GET"): reader for path, reader in page.READERS.items()}
+    rules = [
+        Rule(ROOT + path, methods=[method], endpoint=(path, method)) for path, method in handlers
+    ]
+    return handlers, Map(rules, strict_slashes=False, merge_slashes=False)
 
 
 def _first(path: str) -> str:
