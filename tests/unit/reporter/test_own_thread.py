@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from contextlib import asynccontextmanager
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from aiodp._reporter.own_thread import (
     StatusesElsewhere,
     in_own_thread,
 )
+from aiodp.testing import VIRTUAL_TIME
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -234,6 +236,34 @@ async def test_a_cancellation_that_comes_once_cancels_the_engine():
     with pytest.raises(asyncio.CancelledError):
         await task
     assert parts.ended == "canceled"
+
+
+@pytest.mark.parametrize("anyio_backend", [VIRTUAL_TIME])
+async def test_who_is_canceled_leaves_tasks_their_15_minutes_and_connections_some_time_more(
+    monkeypatch,
+):
+    """What takes longer in the thread is left to itself; only here is the time virtual."""
+    runner = partial(anyio.run, backend="asyncio")
+    monkeypatch.setattr("aiodp._reporter.loop_thread.new_loop_runner", lambda: runner)
+    may_end = threading.Event()
+
+    @asynccontextmanager
+    async def engine_that_hangs():
+        try:
+            yield Engine(), None
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(may_end.wait)
+
+    try:
+        with anyio.CancelScope() as scope:
+            async with in_own_thread(engine_that_hangs(), interval=60.0):
+                scope.cancel()
+        assert 900 < anyio.current_time() <= 960
+    finally:
+        may_end.set()
+        [thread] = [one for one in threading.enumerate() if one.name == "aiodp reporter"]
+        thread.join(LONG)
 
 
 @pytest.mark.parametrize("failure", [None, ValueError("before")])
