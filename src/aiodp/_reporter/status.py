@@ -78,7 +78,6 @@ class StatusSetter:
         if record.status is not None:
             self._check_repetition(record, status)
             return
-        self._engine.check(record)
         self._raise_if_impossible(record)
         record.status = status
         try:

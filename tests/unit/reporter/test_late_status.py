@@ -1,0 +1,55 @@
+"""A status that is set late, in virtual time."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from aiodp import TaskStatus, current_task
+from aiodp.testing import VIRTUAL_TIME, Fault, FaultKind, MemoryService
+from virtual.fake_transport import FakeReporter
+from virtual.kit import block
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend():
+    """Asyncio on a clock that jumps."""
+    return VIRTUAL_TIME
+
+
+@pytest.fixture
+async def service():
+    """A Data Pipeline of the test's own."""
+    return MemoryService(clock=anyio.current_time)
+
+
+async def test_work_that_blocked_the_loop_for_longer_than_its_lease_sets_its_status(service):
+    """Nobody interrupts it before: the work is done, and the service may still take that."""
+    [task_id] = service.assign()
+
+    async def work():
+        block(295)
+        await current_task().set_status(TaskStatus.FINISHED)
+        return "done"
+
+    async with FakeReporter(service) as reporter:
+        assert await reporter.run(task_id, work) == "done"
+    assert service.task(task_id).status == "FINISHED"
+
+
+@pytest.mark.parametrize(("attempt_timeout", "waited"), [(4, 2.0), (10, 5.0), (60, 5.0)])
+async def test_a_status_waits_for_its_fields_for_half_an_attempt(service, attempt_timeout, waited):
+    """And no more than five seconds: half of what a runner that is stopped has for all of it."""
+    async with (
+        FakeReporter(service, attempt_timeout=attempt_timeout) as reporter,
+        reporter.track(*service.assign()) as task,
+    ):
+        service.faults.add(
+            Fault(kind=FaultKind.SERVER_ERROR, actions=frozenset({"ReportTaskProgress"}))
+        )
+        task.update(rows=7)
+        began = anyio.current_time()
+        await task.set_status(TaskStatus.FINISHED)
+        assert anyio.current_time() - began == pytest.approx(waited)
