@@ -212,10 +212,10 @@ class LoopThread(Generic[_T]):
     async def _call_posted(self) -> None:
         """Call what was posted; from a task, for in asyncio's callbacks anyio finds no loop."""
         while True:
-            self._posting = anyio.Event()
             while self._posted:
                 self._posted.popleft()()
             await self._posting.wait()
+            self._posting = anyio.Event()
 
     def _orphan(self) -> None:
         def end() -> None:

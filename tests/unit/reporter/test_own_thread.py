@@ -43,7 +43,10 @@ class Engine:
         self.failure: BaseException | None = None
         self.tracked = 0
         self.clock = SimpleNamespace(from_user=lambda moment: moment + 1000.0)
-        self.to_user_time = self.state_of = self.raise_if_ended = self.has_room = None
+        self.to_user_time = lambda moment: moment - 1000.0
+        self.state_of = lambda record: record.state
+        self.raise_if_ended = lambda record: self.told.append(("look at", record.task_id))
+        self.has_room = lambda count, timing: count <= timing.interval
 
     async def acquire(self, record):
         """Keep a lease."""
@@ -114,6 +117,19 @@ async def test_what_a_task_is_asked_is_asked_of_the_engine():
         ("task", "FINISHED", {"errorId": "a"}),
         ("release", "task"),
     ]
+
+
+async def test_what_only_reads_is_asked_of_the_engine_in_any_thread():
+    """No answer of its thread is waited for."""
+    thread, engine, way, record = make()
+    engine.tracked = 3
+    assert way.to_user_time(record.deadline) == 5.0 + TIMING.ack_timeout
+    assert way.state_of(record) is LeaseState.ASSIGNED
+    way.raise_if_ended(record)
+    assert (way.has_room(60, TIMING), way.has_room(61, TIMING)) == (True, False)
+    assert way.tracked == 3
+    assert engine.told == [("look at", "task")]
+    assert thread.limits == []
 
 
 async def test_who_is_canceled_when_the_task_is_acknowledged_releases_it():
