@@ -131,11 +131,11 @@ def test_programs_get_the_same_as_one_object(examine, server):
 def test_the_options_of_run_are_taken(examine, server, connect, tmp_path):
     """Keys from the file, the logs in S3, and a handler; of the probe nothing is left."""
     s3 = connect(server, "s3")
-    s3.create_bucket(Bucket="logs")
+    s3.create_bucket(Bucket="doctor-logs")
     keys = tmp_path / "credentials.json"
     keys.write_text(json.dumps({"access-id": "AKIAFILEFILEFILEFILE", "private-key": SECRET}))
     code, findings = examine(
-        *("--config", str(keys), "--logUri=s3://logs/runner", "--workerGroup=nobodys"),
+        *("--config", str(keys), "--logUri=s3://doctor-logs/runner", "--workerGroup=nobodys"),
         *("--handler", "Copy=json:loads"),
         AWS_ENDPOINT_URL=server.endpoint,
         AWS_ACCESS_KEY_ID=None,
@@ -144,8 +144,8 @@ def test_the_options_of_run_are_taken(examine, server, connect, tmp_path):
     assert (code, list(findings)) == (0, [*CHECKS[:-1], "group", "log", "tasks", "handlers"])
     credentials = findings["credentials"]["found"]
     assert credentials == "from the file of --config, access key AKIA…FILE"
-    assert findings["log"]["found"] == "s3://logs/runner can be written to"
-    assert "Contents" not in s3.list_objects_v2(Bucket="logs")
+    assert findings["log"]["found"] == "s3://doctor-logs/runner can be written to"
+    assert "Contents" not in s3.list_objects_v2(Bucket="doctor-logs")
     assert findings["group"]["verdict"] == "warning"
     assert findings["handlers"]["verdict"] == "ok"
     code, findings = examine("--logUri=s3://none/x", AWS_ENDPOINT_URL=server.endpoint)
