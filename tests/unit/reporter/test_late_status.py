@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from aiodp import TaskStatus, current_task
+from aiodp import LeaseLost, StatusNotSet, TaskStatus, current_task
 from aiodp.testing import VIRTUAL_TIME, Fault, FaultKind, MemoryService
 from virtual.fake_transport import FakeReporter
 from virtual.kit import block
@@ -53,3 +53,27 @@ async def test_a_status_waits_for_its_fields_for_half_an_attempt(service, attemp
         began = anyio.current_time()
         await task.set_status(TaskStatus.FINISHED)
         assert anyio.current_time() - began == pytest.approx(waited)
+
+
+async def test_work_whose_status_cannot_be_set_stops_if_its_lease_is_over(service):
+    """At once: it was left alone only because the service might have taken its status."""
+    [task_id] = service.assign()
+    service.faults.add(Fault(kind=FaultKind.INVALID_REQUEST, actions=frozenset({"SetTaskStatus"})))
+    seen = []
+
+    async def work():
+        service.latency = 1.0
+        block(295)
+        with pytest.raises(StatusNotSet):
+            await current_task().set_status(TaskStatus.FINISHED)
+        seen.append(anyio.current_time())
+        try:
+            await anyio.sleep(1000)
+        finally:
+            seen.append(anyio.current_time())
+
+    async with FakeReporter(service) as reporter:
+        with pytest.raises(LeaseLost):
+            await reporter.run(task_id, work)
+    told_at, interrupted_at = seen
+    assert told_at == interrupted_at

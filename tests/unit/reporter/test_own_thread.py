@@ -130,6 +130,7 @@ async def test_what_only_reads_is_asked_of_the_engine_in_any_thread():
     assert way.tracked == 3
     assert engine.told == [("look at", "task")]
     assert thread.limits == []
+    way.home.check()
 
 
 async def test_who_is_canceled_when_the_task_is_acknowledged_releases_it():
@@ -142,15 +143,16 @@ async def test_who_is_canceled_when_the_task_is_acknowledged_releases_it():
             async def acquire():
                 try:
                     await way.acquire(record)
-                finally:
-                    engine.told.append("left")
+                except anyio.get_cancelled_exc_class():
+                    engine.told.append("canceled")
+                    raise
 
             group.start_soon(acquire)
             await anyio.wait_all_tasks_blocked()
             scope.cancel()
             thread.may_answer.set()
     assert scope.cancelled_caught
-    assert engine.told == [("acquire", "task"), ("release", "task"), "left"]
+    assert engine.told == [("acquire", "task"), ("release", "task"), "canceled"]
 
 
 async def test_a_task_is_released_where_the_thread_has_ended():
