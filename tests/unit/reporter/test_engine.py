@@ -236,6 +236,27 @@ async def test_who_waits_for_a_report_is_told_when_the_task_is_left(service):
     assert told_at == [left_at]
 
 
+async def test_who_sets_a_status_is_told_when_the_task_is_left(service):
+    """At once, though its lease was over before and the next try is not due."""
+    async with FakeReporter(service) as reporter, anyio.create_task_group() as group:
+        tracking = reporter.track(*service.assign())
+        task = await tracking.__aenter__()
+        service.faults.add(Fault(kind=FaultKind.SERVER_ERROR))
+        block(295)
+        told_at = []
+
+        async def set_status():
+            with pytest.raises(LeaseLost, match="expired"):
+                await task.set_status(TaskStatus.FINISHED)
+            told_at.append(anyio.current_time())
+
+        group.start_soon(set_status)
+        await anyio.sleep(20.5)
+        await tracking.__aexit__(None, None, None)
+        left_at = anyio.current_time()
+    assert told_at == [left_at]
+
+
 async def test_what_becomes_of_a_task_is_logged_before_it_is_raised(service, caplog):
     """Whoever notices it: the one who tracks it, who sets its status, or who looks."""
     first, second, third = service.assign(3)
@@ -247,9 +268,11 @@ async def test_what_becomes_of_a_task_is_logged_before_it_is_raised(service, cap
         assert "more tasks than the quota can keep alive" in caplog.text
     async with FakeReporter(service) as reporter, reporter.track(third) as task:
         service.give_away(third)
+        service.faults.add(Fault(kind=FaultKind.HANG, actions=frozenset({"ReportTaskProgress"})))
         with pytest.raises(LeaseLost, match="refused"):
             await task.set_status(TaskStatus.FINISHED)
-        assert caplog.messages[-1].partition(": ")[0].endswith("ended")
+        assert [text for text in caplog.messages if "ended: refused" in text]
+    service.faults.clear()
     caplog.clear()
     async with FakeReporter(service) as reporter, reporter.track(*service.assign()) as task:
         block(300)
