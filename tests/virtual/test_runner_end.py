@@ -104,6 +104,7 @@ async def test_an_idle_runner_stops_at_once(kit, runner, caplog):
     """Its polls are broken off and said so; what comes then waits for somebody else, untouched."""
     one = runner(sleep_long)
     async with running(one):
+        await anyio.sleep(500)
         await kit.until(lambda: one.statistics().polling == 2)
         one.stop()
         began = kit.now

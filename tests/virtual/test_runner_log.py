@@ -98,7 +98,6 @@ async def test_what_the_package_raises_in_a_handler_has_a_traceback(kit, runner,
 
 async def test_the_end_of_a_runner_is_no_failure_with_a_traceback(kit, runner, caplog):
     """The handler was interrupted, wherever it was; it has done nothing wrong."""
-    pipeline = kit.activity()
 
     async def handler(task):
         try:
@@ -108,7 +107,8 @@ async def test_the_end_of_a_runner_is_no_failure_with_a_traceback(kit, runner, c
 
     one = runner(handler)
     async with running(one):
-        await kit.held(pipeline)
+        await anyio.sleep(100)
+        await kit.held(kit.activity())
         await anyio.sleep(250)
         one.cancel()
     [record] = [record for record in caplog.records if "status" in vars(record)]
