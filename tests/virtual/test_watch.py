@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from aiodp._reporter.own_thread import _watch_home
+from virtual.kit import block
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,4 +53,17 @@ async def test_a_loop_that_is_blocked_is_named_once(caplog):
         home.is_blocked = True
         await anyio.sleep(240)
         assert caplog.messages == [message] * 2
+        group.cancel_scope.cancel()
+
+
+async def test_it_is_named_once_on_a_machine_that_is_busy(caplog):
+    """Where each look at it comes a little late."""
+    async with anyio.create_task_group() as group:
+        home = Home(group)
+        home.is_blocked = True
+        group.start_soon(_watch_home, home, 60.0)  # type: ignore[arg-type]
+        for _ in range(600):
+            await anyio.sleep(0.7)
+            block(0.6)
+        assert len(caplog.messages) == 1
         group.cancel_scope.cancel()
