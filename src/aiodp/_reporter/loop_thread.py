@@ -79,9 +79,9 @@ class LoopThread(Generic[_T]):
         self._thread.start()
         atexit.register(self._end_at_exit)
         await self._ready.wait()
-        for parts in self._parts:
-            return parts
-        raise self._error or ReporterClosed(_ENDED)
+        if not self._parts:
+            raise self._error or ReporterClosed(_ENDED)
+        return self._parts[0]
 
     async def close(self, *, canceled: bool, grace: float) -> None:
         """Leave the context manager; if this is canceled, wait for `grace` seconds at most.
@@ -246,8 +246,8 @@ class _Call(Generic[_R]):
 
     def result(self) -> _R:
         """Return what the function has returned, or raise what it has raised."""
-        for result in self._results:
-            return result
+        if self._results:
+            return self._results[0]
         try:
             raise self._error
         finally:

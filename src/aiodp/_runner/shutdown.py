@@ -82,11 +82,10 @@ class Shutdown:
         self.call_soon(partial(self.reach, step))
 
     def call_soon(self, function: Callable[[], object]) -> None:
-        """Call the function at the event loop's next turn, if this is open; see `ask`."""
-        call = self._threadsafe_call  # read once: another thread may close this now
-        if call is not None:
+        """Call the function at the event loop's next turn, if there is one; see `ask`."""
+        if self._threadsafe_call is not None:
             with suppress(RuntimeError):  # the event loop is closed
-                call(function)
+                self._threadsafe_call(function)
 
     def reach(self, step: Step) -> None:
         """Do as `ask` does, but at once, and in the event loop."""
