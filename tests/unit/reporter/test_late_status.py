@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from aiodp import LeaseLost, StatusNotSet, TaskStatus, current_task
+from aiodp import LeaseLost, Quota, ReporterClosed, StatusNotSet, TaskStatus, current_task
 from aiodp.testing import VIRTUAL_TIME, Fault, FaultKind, MemoryService
 from virtual.fake_transport import FakeReporter
 from virtual.kit import block
@@ -77,3 +77,26 @@ async def test_work_whose_status_cannot_be_set_stops_if_its_lease_is_over(servic
             await reporter.run(task_id, work)
     told_at, interrupted_at = seen
     assert told_at == interrupted_at
+
+
+async def test_a_status_that_cannot_be_set_any_more_gives_its_call_back(service):
+    """Whoever waits for the quota after a task that was left meanwhile waits for one call less."""
+    quota = Quota(rate=0.1, burst=1)
+    async with FakeReporter(service, quota=quota) as reporter, anyio.create_task_group() as group:
+        first, second, third = [reporter.track(task_id) for task_id in service.assign(3)]
+        left, is_told = await second.__aenter__(), anyio.Event()
+
+        async def set_status():
+            with pytest.raises(ReporterClosed, match="is not tracked any more"):
+                await left.set_status(TaskStatus.FINISHED)
+            is_told.set()
+
+        async with first as task, third as other:
+            await task.set_status(TaskStatus.FINISHED)
+            group.start_soon(set_status)
+            await anyio.sleep(3)
+            await second.__aexit__(None, None, None)
+            await is_told.wait()
+            now = anyio.current_time()
+            await other.set_status(TaskStatus.FINISHED)
+            assert anyio.current_time() - now == pytest.approx(7.0)
