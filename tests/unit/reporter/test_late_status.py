@@ -8,7 +8,7 @@ import pytest
 from aiodp import LeaseLost, Quota, ReporterClosed, StatusNotSet, TaskStatus, current_task
 from aiodp.testing import VIRTUAL_TIME, Fault, FaultKind, MemoryService
 from virtual.fake_transport import FakeReporter
-from virtual.kit import block
+from virtual.kit import block, set_jitter
 
 pytestmark = pytest.mark.anyio
 
@@ -100,3 +100,15 @@ async def test_a_status_that_cannot_be_set_any_more_gives_its_call_back(service)
             now = anyio.current_time()
             await other.set_status(TaskStatus.FINISHED)
             assert anyio.current_time() - now == pytest.approx(7.0)
+
+
+async def test_a_status_is_tried_again_within_15_seconds_however_long_the_task_has_run(service):
+    """The gaps grow with the time for which it is tried, and that begins with its first try."""
+    reporter = FakeReporter(service)
+    set_jitter(reporter, lambda: 0.0)
+    async with reporter, reporter.track(*service.assign()) as task:
+        await anyio.sleep(2000)
+        actions = frozenset({"SetTaskStatus"})
+        service.faults.add(Fault(kind=FaultKind.SERVER_ERROR, actions=actions, duration=100))
+        await task.set_status(TaskStatus.FINISHED)
+        assert anyio.current_time() == pytest.approx(2000 + 105, abs=0.1)
