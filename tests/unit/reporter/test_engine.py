@@ -129,8 +129,8 @@ async def test_an_engine_whose_event_loop_ends_takes_no_task(engine):
         assert engine.tracked == 1
 
 
-async def test_a_crash_ends_the_wait_for_tasks(engine, calls):
-    """Those who track them may never look."""
+async def test_a_crash_ends_the_wait_for_tasks(engine, calls, caplog):
+    """Those who track them may never look; the log says what became of each."""
     async with running(engine):
         record = new_record(engine)
         await engine.acquire(record)
@@ -138,6 +138,7 @@ async def test_a_crash_ends_the_wait_for_tasks(engine, calls):
         async with anyio.create_task_group() as group:
             group.start_soon(engine.wait_idle)
         assert record.lost_reason is LostReason.REPORTER_FAILED
+        assert "task task ended: reporter failed" in caplog.messages
         await engine.wait_idle()
     assert engine.tracked == 1
 
