@@ -5,21 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aiodp import LeaseLost, LeaseState, LostReason
-from aiodp._core.timing import Timing
 from aiodp._reporter.ends import cause_of_loss, raise_if_ended, warn_if_unseen
-from aiodp._reporter.record import TaskRecord
-
-TIMING = Timing.checked(
-    interval=60, ack_timeout=120, lease_timeout=300, safety_margin=10, attempt_timeout=10
-)
-
-
-@pytest.fixture
-def record():
-    """Of a task that is held."""
-    record = TaskRecord("task", TIMING, 0.0)
-    record.succeed(0.0, 0.0)
-    return record
 
 
 @pytest.mark.parametrize(

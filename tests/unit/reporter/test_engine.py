@@ -11,20 +11,17 @@ import anyio.lowlevel
 import pytest
 
 from aiodp import LeaseLost, LostReason, Quota, ReporterClosed, TaskStatus
-from aiodp._core.timing import Timing
 from aiodp._reporter.clock import LeaseClock
 from aiodp._reporter.engine import Engine
 from aiodp._reporter.running import running
 from aiodp._types import Outcome, ReportKind
-from aiodp.testing import VIRTUAL_TIME, Fault, FaultKind, MemoryService
+from aiodp.testing import VIRTUAL_TIME, Fault, FaultKind
+from unit.reporter.kit import TIMING
 from virtual.fake_transport import FakeReporter
 from virtual.kit import block
 
 pytestmark = pytest.mark.anyio
 
-TIMING = Timing.checked(
-    interval=60, ack_timeout=120, lease_timeout=300, safety_margin=10, attempt_timeout=10
-)
 OK = Outcome(kind=ReportKind.OK)
 
 
@@ -32,12 +29,6 @@ OK = Outcome(kind=ReportKind.OK)
 def anyio_backend():
     """Asyncio on a clock that jumps."""
     return VIRTUAL_TIME
-
-
-@pytest.fixture
-async def service():
-    """A Data Pipeline of the test's own."""
-    return MemoryService(clock=anyio.current_time)
 
 
 class Calls:

@@ -6,30 +6,16 @@ import anyio
 import pytest
 
 from aiodp import TaskStatus
-from aiodp._core.timing import Timing
 from aiodp._reporter.interruption import Interruption
-from aiodp._reporter.record import TaskRecord
 from aiodp.testing import VIRTUAL_TIME
 
 pytestmark = pytest.mark.anyio
-
-TIMING = Timing.checked(
-    interval=60, ack_timeout=120, lease_timeout=300, safety_margin=10, attempt_timeout=10
-)
 
 
 @pytest.fixture
 def anyio_backend():
     """Asyncio on a clock that jumps."""
     return VIRTUAL_TIME
-
-
-@pytest.fixture
-def record():
-    """Of a task that is held."""
-    record = TaskRecord("task", TIMING, 0.0)
-    record.succeed(0.0, 0.0)
-    return record
 
 
 class Interrupt:

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from aiodp import LeaseLost, Quota, ReporterClosed, StatusNotSet, TaskStatus, current_task
-from aiodp.testing import VIRTUAL_TIME, Fault, FaultKind, MemoryService
+from aiodp.testing import VIRTUAL_TIME, Fault, FaultKind
 from virtual.fake_transport import FakeReporter
 from virtual.kit import block, set_jitter
 
@@ -17,12 +17,6 @@ pytestmark = pytest.mark.anyio
 def anyio_backend():
     """Asyncio on a clock that jumps."""
     return VIRTUAL_TIME
-
-
-@pytest.fixture
-async def service():
-    """A Data Pipeline of the test's own."""
-    return MemoryService(clock=anyio.current_time)
 
 
 async def test_work_that_blocked_the_loop_for_longer_than_its_lease_sets_its_status(service):

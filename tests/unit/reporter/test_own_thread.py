@@ -15,7 +15,6 @@ import anyio.to_thread
 import pytest
 
 from aiodp import LeaseState, ReporterClosed
-from aiodp._core.timing import Timing
 from aiodp._reporter.own_thread import (
     EngineElsewhere,
     RecordElsewhere,
@@ -26,12 +25,10 @@ from aiodp.testing import VIRTUAL_TIME
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+from unit.reporter.kit import TIMING
 
 pytestmark = pytest.mark.anyio
 
-TIMING = Timing.checked(
-    interval=60, ack_timeout=120, lease_timeout=300, safety_margin=10, attempt_timeout=10
-)
 LONG = 60.0  # seconds, for what comes much sooner on any machine
 
 

@@ -6,20 +6,6 @@ import anyio
 import pytest
 
 from aiodp import LeaseState, LostReason, TaskStatus
-from aiodp._core.timing import Timing
-from aiodp._reporter.record import TaskRecord
-
-TIMING = Timing.checked(
-    interval=60, ack_timeout=120, lease_timeout=300, safety_margin=10, attempt_timeout=10
-)
-
-
-@pytest.fixture
-def record():
-    """Of a task that is held, and whose interruptions are counted."""
-    record = TaskRecord("task", TIMING, 0.0)
-    record.succeed(0.0, 0.0)
-    return record
 
 
 def is_interrupted(record):

@@ -9,17 +9,14 @@ import pytest
 
 from aiodp import LostReason, ReportKind
 from aiodp._core.lease import Lease
-from aiodp._core.timing import Timing
 from aiodp._reporter.leaps import Leap
 from aiodp._reporter.log import ReporterLog
 from aiodp._types import Outcome
 from aiodp.testing import VIRTUAL_TIME
+from unit.reporter.kit import TIMING
 
 pytestmark = pytest.mark.anyio
 
-TIMING = Timing.checked(
-    interval=60, ack_timeout=120, lease_timeout=300, safety_margin=10, attempt_timeout=10
-)
 OK = Outcome(kind=ReportKind.OK)
 RECOVERY = "reports succeed again"
 
