@@ -79,6 +79,10 @@ class Page:
         )
         found[0].send_keys("\n")
 
+    def follow(self, selector: str) -> None:
+        """Follow the link which matches, by key as well."""
+        self.wait(lambda: self.browser.find_elements("css selector", selector))[0].send_keys("\n")
+
     def wait(self, condition) -> Any:
         """Return what the condition gives as soon as that is true."""
         # Only for those who have it.

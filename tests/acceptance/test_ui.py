@@ -91,7 +91,7 @@ def test_what_users_name_is_text(page):
     page.call("ReportTaskProgress", taskId=task_id, fields=fields)
     page.wait(lambda: "".join(page.rows("tasks")).count(HOSTILE) == 3)
     for link, view in (("attempt", "attempt-view"), ("pipeline", "pipeline-view")):
-        page.browser.find_element("css selector", f"tbody a[href^='#/{link}']").click()
+        page.follow(f"tbody a[href^='#/{link}']")
         page.wait(lambda view=view: HOSTILE in page.browser.find_element("id", view).text)
         page.browser.back()
         page.wait(lambda: page.browser.find_element("id", "overview").is_displayed())

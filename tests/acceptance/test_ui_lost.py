@@ -46,10 +46,10 @@ def test_a_filter_that_matches_nothing_is_said(page):
     page.script("(location.hash = '#/?text=nowhere') && null")
     page.wait(lambda: not page.rows("pipelines"))
     assert find(page, "#pipelines .empty").text == "None matches the filter."
-    entries = page.script("history.length")
-    find(page, "#tiles a").click()
-    at = f"history.length > {entries} && location.hash"
-    page.wait(lambda: page.script(at) == "#/?text=nowhere")
+    page.script("addEventListener('hashchange', event => window.followed = event.newURL)")
+    page.follow("#tiles a")
+    page.wait(lambda: str(page.script("window.followed")).endswith("#tasks"))
+    page.wait(lambda: page.script("location.hash") == "#/?text=nowhere")
     page.press("#filter", "Show all")
     page.wait(lambda: page.rows("tasks"))
     assert find(page, "#ended .empty").text == "No attempt has ended."
@@ -68,6 +68,6 @@ def test_a_way_leads_out_of_what_is_gone(page):
     )
     assert not visible(page, "#attempt-view")
     assert focused(page) == "Local AWS Data Pipeline"
-    page.browser.find_element("link text", "All tasks and pipelines").click()
+    page.follow("#way-out a")
     page.wait(lambda: visible(page, "#overview") and not visible(page, "#banner"))
     assert not visible(page, "#way-out")
