@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import anyio
 
-from aiodp._printable import printable
+from aiodp._core.text import printable
 from aiodp._redaction import redact
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 SOURCE = Path(aiodp.__file__).parent
 LAYERS = (
-    {"_types", "_concurrency", "_process", "_log", "_printable", "_redaction", "_files"},
+    {"_types", "_concurrency", "_process", "_redaction", "_files"},
     {"_core"},
-    {"_errors"},
+    {"_errors", "_log"},
     {"_aws"},
     {"_reporter"},
     {"_runner"},

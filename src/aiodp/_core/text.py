@@ -103,3 +103,18 @@ def check_error_id(error_id: str) -> str:
     if error_id.startswith(RESERVED):
         raise ValueError(f"error_id {shown(error_id)} begins with {RESERVED!r}: the service's own")
     return error_id
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    """Escape what is not printable, but for the characters of `keep`.
+
+    What others wrote may hold line breaks, escape codes of terminals (ESC, U+009B) and characters
+    that turn the direction of what follows (U+202E).
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char in keep else _escaped(char) for char in text)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from aiodp._printable import printable
+from aiodp._core.text import printable
 from aiodp._redaction import redact
 
 

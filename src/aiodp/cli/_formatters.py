@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from aiodp._printable import printable
+from aiodp._core.text import printable
 from aiodp._redaction import HIDDEN, MIN_SECRET_LENGTH, redact
 
 if TYPE_CHECKING:

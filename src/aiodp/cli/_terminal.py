@@ -10,7 +10,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from aiodp._printable import printable
+from aiodp._core.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import aiodp
-from aiodp._printable import printable
+from aiodp._core.text import printable
 from aiodp.cli._main import run
 from aiodp.cli._terminal import SafeTerminal, guard_terminals, unguarded
 
@@ -90,4 +90,4 @@ def test_there_is_one_function_that_escapes():
     """Whatever shows what others wrote uses it."""
     source = Path(aiodp.__file__).parent
     users = [path for path in source.rglob("*.py") if "unicode_escape" in path.read_text()]
-    assert users == [source / "_printable.py"]
+    assert users == [source / "_core" / "text.py"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
-from aiodp._printable import printable
+from aiodp._core.text import printable
 from aiodp._redaction import redact
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from aiodp._printable import printable
+from aiodp._core.text import printable
 from aiodp.cli._command import command
 from aiodp.cli._emulate.greeting import greeting
 from aiodp.cli._emulate.load import check_files, load, read_files

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiodp._printable import printable
+from aiodp._core.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

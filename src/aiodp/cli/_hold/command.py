@@ -11,7 +11,7 @@ import click
 from aiobotocore.session import get_session
 
 from aiodp import ProgressReporter
-from aiodp._printable import printable
+from aiodp._core.text import printable
 from aiodp._redaction import redact
 from aiodp.cli._command import command
 from aiodp.cli._hold.held_command import HeldCommand

@@ -14,8 +14,8 @@ from aiobotocore.session import get_session
 from aiodp._aws.errors import describe
 from aiodp._aws.runner_transport import open_poll_transport
 from aiodp._core.fields import Ref
+from aiodp._core.text import printable
 from aiodp._errors import CallFailed, ReportRejected
-from aiodp._printable import printable
 from aiodp._runner.polling import check_names, poll_once
 from aiodp._types import Outcome
 from aiodp.cli._command import command

@@ -13,7 +13,7 @@ from rich.file_proxy import FileProxy
 from rich.live import Live
 from rich.text import Text
 
-from aiodp._printable import printable
+from aiodp._core.text import printable
 from aiodp._reporter.task import record_of
 from aiodp._types import RunEnd
 from aiodp.cli._formatters import MORE

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from aiodp._printable import printable
+from aiodp._core.text import printable
 from aiodp.emulator._definition.lines import Part
 from aiodp.emulator._definition.validation.parts import Severity
 

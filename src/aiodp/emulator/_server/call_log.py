@@ -12,9 +12,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from aiodp._core.text import shorten
+from aiodp._core.text import printable, shorten
 from aiodp._log import logger_of
-from aiodp._printable import printable
 from aiodp.emulator._server.waiting import DroppedConnectionError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from aiodp._printable import printable
+from aiodp._core.text import printable
 from aiodp.emulator._clock import ServiceClock
 from aiodp.emulator._server import call_log
 from aiodp.emulator._server.admin import Admin, is_control
