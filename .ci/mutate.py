@@ -34,7 +34,12 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).parents[1]
 SELECTIONS: Final = {  # in this order, the fastest first
-    "_core": ["tests/unit/core"],
+    "_core": [
+        "tests/unit/core",
+        "tests/unit/reporter",
+        "tests/unit/runner",
+        "tests/virtual/test_*.py",
+    ],
     "_reporter": [
         "tests/unit/reporter",
         "tests/virtual/test_[!r]*.py",

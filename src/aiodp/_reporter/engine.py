@@ -234,23 +234,24 @@ class Engine:
             self._canceled_at = self.clock.now()
 
     async def _pump(self, reports: TaskGroup) -> None:
+        now = self.clock.now()
         while not self._over:
-            now = self.clock.now()
             self.schedule.expire(now)
             while registration := self.schedule.next_lease(now):
                 reports.start_soon(self._report, registration, name="aiodp report")
             self._publish()
-            await self._sleep_until(self.schedule.wake_at(now), now)
+            now = await self._sleep_until(self.schedule.wake_at(now), now)
 
-    async def _sleep_until(self, wake_at: float | None, now: float) -> None:
+    async def _sleep_until(self, wake_at: float | None, now: float) -> float:
         delay = math.inf if wake_at is None else max(wake_at - now, TICK)
         expired = self._expired
-        leap = await self._watch.sleep(self._wake, delay, now)
+        now, leap = await self._watch.sleep(self._wake, delay, now)
         self._wake = anyio.Event()
         if leap is not None:
-            self.schedule.expire(self.clock.now())
+            self.schedule.expire(now)
             self._publish()
             self._log.time_leapt(leap, self._expired - expired)
+        return now
 
     async def _report(self, registration: Registration) -> None:
         sent_at = self.clock.now()

@@ -48,22 +48,26 @@ class LeapWatch:
         self._told = False
         self.longest_block = 0.0  # seconds
 
-    async def sleep(self, wake: anyio.Event, delay: float, since: float) -> Leap | None:
+    async def sleep(
+        self, wake: anyio.Event, delay: float, since: float
+    ) -> tuple[float, Leap | None]:
         """Return at the event, or so many seconds after `since` at the latest, maybe earlier.
 
-        If time has leapt meanwhile, that is returned.
+        Returns the time by the clock, which is to be the next `since`, so that nothing passes
+        unseen between two sleeps, and if time has leapt meanwhile, that.
         """
         if not self._clock.is_virtual and delay < math.inf:
             delay = min(delay, _LONGEST_SLEEP)
         await self._sleep(wake, delay)
         gained = self._clock.gained
         suspended, self._gained = gained - self._gained, gained
-        elapsed = self._clock.now() - since - suspended
+        now = self._clock.now()
+        elapsed = now - since - suspended
         blocked = elapsed if delay <= _LONGEST_SLEEP else elapsed - delay
         if max(suspended, blocked) <= _SHORTEST_LEAP:
-            return None
+            return now, None
         self.longest_block = max(self.longest_block, blocked)
-        return Leap(suspended=suspended, blocked=blocked)
+        return now, Leap(suspended=suspended, blocked=blocked)
 
     async def _sleep(self, wake: anyio.Event, delay: float) -> None:
         if self._clock.loop_is_ahead:

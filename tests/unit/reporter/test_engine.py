@@ -134,6 +134,32 @@ async def test_a_crash_ends_the_wait_for_tasks(engine, calls, caplog):
     assert engine.tracked == 1
 
 
+class StoppedClock(LeaseClock):
+    """A clock of a process that may be stopped right after it has been read."""
+
+    stopped = 0.0  # seconds
+
+    def now(self):
+        """Return the time before that."""
+        now = super().now()
+        if self.stopped:
+            block(self.stopped)
+            self.stopped = 0.0
+        return now
+
+
+async def test_a_stop_between_two_sleeps_of_the_engine_is_told(engine, caplog):
+    """With what it cost: the process may be stopped wherever it is."""
+    engine.clock.__class__ = StoppedClock
+    async with running(engine), tracked_elsewhere(engine):
+        engine.clock.stopped = 300.0
+        await anyio.sleep(400)
+    told = "the event loop was blocked for 300.0 s, or the process was stopped"
+    assert [message for message in caplog.messages if message.startswith(told)] == [
+        f"{told}: heartbeats were late, 1 lease was lost"
+    ]
+
+
 async def test_who_waits_for_tasks_waits_for_the_last_one(engine):
     """A report or an end between does not end that."""
     async with running(engine), anyio.create_task_group() as group:

@@ -35,7 +35,7 @@ class Machine:
     async def sleep(self, delay, *, wake=None):
         """Sleep as the reporter does; return what is seen, and how long it took."""
         began = anyio.current_time()
-        leap = await self.watch.sleep(wake or anyio.Event(), delay, self.clock.now())
+        _, leap = await self.watch.sleep(wake or anyio.Event(), delay, self.clock.now())
         return leap, anyio.current_time() - began
 
 
@@ -97,7 +97,8 @@ async def test_more_than_a_second_of_suspension_is_a_leap(machine, seconds, is_s
     """Which blocked nothing."""
     before = machine.clock.now()
     machine.suspended += seconds
-    leap = await machine.watch.sleep(anyio.Event(), 0.0, before)
+    now, leap = await machine.watch.sleep(anyio.Event(), 0.0, before)
+    assert now == machine.clock.now()
     assert leap == (Leap(suspended=seconds, blocked=0.0) if is_seen else None)
     assert machine.watch.longest_block == 0.0
     assert await machine.sleep(0.0) == (None, 0.0)
@@ -132,5 +133,6 @@ async def test_a_suspension_and_a_block_at_once_are_told_apart(machine):
     before = machine.clock.now()
     machine.suspended += 200.0
     block(3.0)
-    leap = await machine.watch.sleep(anyio.Event(), 0.0, before)
+    now, leap = await machine.watch.sleep(anyio.Event(), 0.0, before)
+    assert now == machine.clock.now()
     assert leap == Leap(suspended=200.0, blocked=3.0)
