@@ -45,7 +45,7 @@ def test_timedelta_is_as_good_as_seconds():
         ({"interval": timedelta(seconds=-5)}, "-5 s"),
         ({"interval": 301}, r"interval \(301 s\) must be shorter than lease_timeout"),
         ({"interval": 290}, r"300 - 10 s"),
-        ({"safety_margin": 300}, "safety_margin"),
+        ({"safety_margin": 300}, r"safety_margin \(300 s\) must be shorter than lease_timeout"),
         ({"lease_timeout": 5}, "safety_margin"),
         ({"lease_timeout": 60}, "interval"),
     ],
