@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from contextlib import suppress
 
@@ -187,9 +188,10 @@ async def test_timeouts_and_groups_of_the_work_are_not_confused(service, reporte
         for _ in range(3):
             with suppress(asyncio.CancelledError):
                 await asyncio.sleep(10_000)
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(1):
-                await asyncio.sleep(10_000)
+        if sys.version_info >= (3, 11, 3):  # those before are confused by any: gh-102780
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(1):
+                    await asyncio.sleep(10_000)
         seen.append("timeout")
         with pytest.raises(ExceptionGroup):
             await fail_in_group()

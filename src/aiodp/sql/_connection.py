@@ -87,7 +87,8 @@ class DatabaseConnection:
     async def break_off(self) -> None:
         """Close it without a word, whatever the server is sending."""
         if self._writer is not None:
-            self._writer.transport.abort()
+            with suppress(AttributeError):  # Python 3.11.2's, where the transport is closed already
+                self._writer.transport.abort()
             self.driver.close()  # SQLAlchemy would wait for a server that is not listening
         await _bounded(self._connection.invalidate)
 
